@@ -1,0 +1,1 @@
+"""Comments of RedNote (Xiaohongshu) notes: complete, valid, cheap and on time."""

@@ -1,0 +1,79 @@
+"""The endpoints that are called, and how a call's address is written and read.
+
+Addresses here never hold the token: the download handler adds it as a call leaves.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import NamedTuple
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+DEFAULT_SORT = "latest"
+"""The endpoint's own default, so it is not sent. Source: the provider's client, 3.0.98."""
+
+VERSIONS = ("v4", "v3", "v2")
+TOKEN_PARAMETER = "token"  # noqa: S105 (the parameter's name)
+
+_NOTE_COMMENTS = "/api/xiaohongshu/get-note-comment/"
+
+
+class Call(NamedTuple):
+    """One page of a note's comments: what distinguishes it from every other page."""
+
+    note_id: str
+    cursor: str | None = None
+    sort: str = DEFAULT_SORT
+
+
+def comments_url(base_url: str, version: str, call: Call) -> str:
+    """The address of a page. A note's first page carries ``noteId`` alone."""
+    query = {"noteId": call.note_id}
+    if call.cursor is not None:
+        query["lastCursor"] = call.cursor
+    if call.sort != DEFAULT_SORT:
+        query["sort"] = call.sort
+    return f"{base_url.rstrip('/')}{_NOTE_COMMENTS}{version}?{urlencode(query)}"
+
+
+def read_call(url: str) -> Call | None:
+    """The page that an address asks for, or None where it is no page of comments."""
+    parts = urlsplit(url)
+    if _NOTE_COMMENTS not in parts.path:
+        return None
+    query = parse_qs(parts.query, keep_blank_values=True)
+    note_id = query.get("noteId", [""])[0]
+    if not note_id:
+        return None
+    return Call(note_id, query.get("lastCursor", [None])[0], query.get("sort", [DEFAULT_SORT])[0])
+
+
+def check_base_url(base_url: str, *, allow_http: bool) -> str | None:
+    """Why the token may not be sent to this server, or None where it may."""
+    name = "JUSTONEAPI_BASE_URL"
+    try:
+        parts = urlsplit(base_url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return f"{name}: no valid address"
+    if parts.scheme not in {"http", "https"} or not host:
+        return f"{name}: an address that begins with https:// is needed"
+    if parts.username or parts.password:
+        return f"{name}: a user name or password does not belong in it"
+    if parts.query or parts.fragment:
+        return f"{name}: it must end before '?' or '#'"
+    if parts.scheme == "http" and not allow_http and not _is_loopback(host):
+        return (
+            f"{name}: http://{host} would carry the token unencrypted; use https, or set "
+            "JUSTONEAPI_ALLOW_HTTP=1 to accept that"
+        )
+    return None
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

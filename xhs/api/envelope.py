@@ -1,0 +1,78 @@
+"""The envelope that every answer comes in, and its business codes.
+
+The provider answers errors with HTTP 200; the code decides. Scrapy's cache, retry and throttle
+judge by the HTTP status, so :func:`translate` gives each code the status that means the same.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from xhs.endings import CloseReason
+
+SUCCESS = 0
+
+_STATUS = {0: 200, 100: 401, 301: 503, 302: 429, 303: 509, 400: 400, 500: 500}
+_STATUS |= {600: 403, 601: 402, 602: 402}
+_UNKNOWN_STATUS = 520
+
+FATAL: dict[int, tuple[CloseReason, str]] = {
+    100: (
+        CloseReason.TOKEN_REJECTED,
+        "the API rejects the token: check JUSTONEAPI_TOKEN, or have it activated",
+    ),
+    600: (
+        CloseReason.PERMISSION_DENIED,
+        "the token may not use this endpoint: ask the provider for permission, or try another "
+        "JUSTONEAPI_COMMENTS_VERSION",
+    ),
+    601: (CloseReason.BALANCE_EXHAUSTED, "the account's balance is used up: top it up"),
+    602: (
+        CloseReason.BALANCE_EXHAUSTED,
+        "the token's own spending limit is reached: have it raised",
+    ),
+    303: (
+        CloseReason.QUOTA_EXHAUSTED,
+        "the day's quota is used up: go on after midnight in Shanghai (16:00 UTC)",
+    ),
+}
+"""Codes after which no call can succeed: the crawl's close reason, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """An answer as the provider sent it. ``code`` decides, ``data`` is the result of code 0."""
+
+    code: int
+    message: str
+    data: Any
+    request_id: str | None
+
+
+def read(body: bytes) -> Envelope | None:
+    """The envelope in a body, or None where there is none: HTML, a cut answer, other JSON."""
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(answer, dict):
+        return None
+    code = answer.get("code")
+    if isinstance(code, str) and code.isascii() and code.isdigit():
+        code = int(code)
+    if not isinstance(code, int) or isinstance(code, bool):
+        return None
+    request_id = answer.get("requestId")
+    return Envelope(
+        code=code,
+        message=str(answer.get("message") or ""),
+        data=answer.get("data"),
+        request_id=None if request_id is None else str(request_id),
+    )
+
+
+def translate(code: int) -> int:
+    """The HTTP status that means what a business code means."""
+    return _STATUS.get(code, _UNKNOWN_STATUS)

@@ -1,0 +1,198 @@
+"""From the provider's objects to the fields of items. Pure; raises nothing, whatever comes.
+
+What has no field of its own is kept unchanged in ``extra``. Where a field's value is not
+understood it is passed on as it came, and validation rejects the item with that reason.
+Sources of the field names: the documented example of Note Comments V4, and answers of the same
+family (``user_info``, ``target_comment``, counts as text).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from xhs.api.page import Page, Raw
+from xhs.api.values import count, moment, truth
+
+Fields = dict[str, Any]
+
+
+class Parsed(NamedTuple):
+    """An item's fields, and the provider's object that they were read from."""
+
+    item_type: str
+    fields: Fields
+    raw: Raw
+
+
+_COMMENT_FIELDS = frozenset(
+    {"id", "note_id", "content", "time", "like_count", "sub_comment_count", "ip_location"}
+    | {"pictures", "at_users", "comment_type", "status", "hidden", "show_tags"}
+)
+_USER_FIELDS = frozenset({"nickname", "red_id", "ai_agent", "additional_tags"})
+_PICTURE_FIELDS = frozenset({"url", "origin_url", "width", "height"})
+
+
+def parse_page(page: Page, *, note_id: str, replies: bool, scraped_at: str) -> Iterator[Parsed]:
+    """Every comment of a page, its inline replies where ``replies``, and each distinct user once.
+
+    ``note_id`` is the note that was asked for, used where a comment does not name its note.
+    """
+    users: set[str] = set()
+    for raw in page.comments:
+        yield from _thread(raw, page.author_id, note_id, users, scraped_at, replies=replies)
+
+
+def _thread(
+    raw: Raw, author: str | None, note_id: str, users: set[str], scraped_at: str, *, replies: bool
+) -> Iterator[Parsed]:
+    inline = raw.get("sub_comments") if isinstance(raw, dict) else None
+    inline = inline if isinstance(inline, list) else []
+    root = raw.get("id") if isinstance(raw, dict) else None
+    comments = [(raw, None)] + [(reply, root) for reply in inline if replies]
+    for comment, parent in comments:
+        fields = comment_fields(comment, note_id=note_id, author_id=author, parent_id=parent)
+        yield Parsed("comment", fields | {"scraped_at": scraped_at}, comment)
+        user = _user(comment)
+        if user is None:
+            continue
+        user_id = _user_id(user)
+        if isinstance(user_id, str):
+            if user_id in users:
+                continue
+            users.add(user_id)
+        yield Parsed("user", user_fields(user) | {"scraped_at": scraped_at}, user)
+
+
+def comment_fields(
+    raw: Raw, *, note_id: str, author_id: str | None, parent_id: str | None
+) -> Fields:
+    """The fields of a comment, or of a reply where ``parent_id`` names its first-level comment."""
+    if not isinstance(raw, dict):
+        return {"comment_id": None, "note_id": note_id}
+    user = _user(raw)
+    user_id = _user_id(user) if user else None
+    tags = _tag_types(raw)
+    own = user_id == author_id if isinstance(user_id, str) and author_id else None
+    return {
+        "comment_id": raw.get("id"),
+        "note_id": raw.get("note_id") or note_id,
+        "user_id": user_id,
+        "parent_comment_id": parent_id,
+        "target_comment_id": _target(raw, parent_id),
+        "content": raw.get("content"),
+        "created_at": moment(raw.get("time")),
+        "like_count": count(raw.get("like_count")),
+        "sub_comment_count": count(raw.get("sub_comment_count")),
+        "ip_location": raw.get("ip_location"),
+        "pictures": _pictures(raw.get("pictures")),
+        "at_users": raw.get("at_users"),
+        "comment_type": count(raw.get("comment_type")),
+        "status": _status(raw.get("status")),
+        "hidden": truth(raw.get("hidden")),
+        "is_pinned": None if tags is None else "user_top" in tags,
+        "is_author": True if tags and "is_author" in tags else own,
+        "is_liked_by_author": None if tags is None else "author_liked" in tags,
+        "show_tags": raw.get("show_tags"),
+        "is_new": None,
+        "extra": _comment_extra(raw),
+    }
+
+
+def user_fields(raw: Fields) -> Fields:
+    """The fields of a user."""
+    id_name, avatar_name = _first(raw, "userid", "user_id"), _first(raw, "images", "image")
+    return {
+        "user_id": raw.get(id_name) or None,
+        "nickname": raw.get("nickname"),
+        "avatar_url": raw.get(avatar_name),
+        "red_id": raw.get("red_id"),
+        "ai_agent": truth(raw.get("ai_agent")),
+        "additional_tags": raw.get("additional_tags"),
+        "extra": _rest(raw, _USER_FIELDS | {id_name, avatar_name}),
+    }
+
+
+def is_pinned(raw: Raw) -> bool:
+    """Whether a comment is pinned to the top, out of its order."""
+    return isinstance(raw, dict) and "user_top" in (_tag_types(raw) or ())
+
+
+def _first(raw: Fields, *names: str) -> str:
+    """The first of these names that has a value, else the first that is there at all."""
+    present = [name for name in names if name in raw]
+    return next((name for name in present if raw[name]), present[0] if present else names[0])
+
+
+def _user_name(raw: Fields) -> str:
+    return _first(raw, "user", "user_info")
+
+
+def _user(raw: Raw) -> Fields | None:
+    user = raw.get(_user_name(raw)) if isinstance(raw, dict) else None
+    return user if isinstance(user, dict) and user else None
+
+
+def _user_id(user: Fields) -> Any:
+    return user.get(_first(user, "userid", "user_id")) or None
+
+
+def _target(raw: Fields, parent_id: str | None) -> Any:
+    target = raw.get("target_comment")
+    if not isinstance(target, dict) or parent_id is None:
+        return None
+    target_id = target.get("id")
+    return None if target_id in (parent_id, "") else target_id
+
+
+def _tag_types(raw: Fields) -> set[str] | None:
+    """The types of a comment's tags; None where the answer has no tags at all."""
+    found: set[str] | None = None
+    for name in ("show_tags", "show_tags_v2"):
+        tags = raw.get(name)
+        if isinstance(tags, list):
+            found = found or set()
+            for tag in tags:
+                kind = tag.get("type") if isinstance(tag, dict) else tag
+                if isinstance(kind, str):
+                    found.add(kind)
+    return found
+
+
+def _status(value: Any) -> Any:
+    text = value.removeprefix("-") if isinstance(value, str) else ""
+    return int(value) if text.isascii() and text.isdigit() else value
+
+
+def _pictures(value: Any) -> Any:
+    if not isinstance(value, list):
+        return value
+    return [
+        {
+            "url": picture.get("url"),
+            "origin_url": picture.get("origin_url"),
+            "width": count(picture.get("width")),
+            "height": count(picture.get("height")),
+        }
+        if isinstance(picture, dict)
+        else picture
+        for picture in value
+    ]
+
+
+def _comment_extra(raw: Fields) -> Fields:
+    extra = _rest(raw, _COMMENT_FIELDS)
+    if _user(raw):
+        del extra[_user_name(raw)]
+    if isinstance(raw.get("sub_comments"), list):
+        del extra["sub_comments"]
+    pictures = raw.get("pictures")
+    if isinstance(pictures, list):
+        rest = [_rest(p, _PICTURE_FIELDS) if isinstance(p, dict) else {} for p in pictures]
+        if any(rest):
+            extra["pictures"] = rest
+    return extra
+
+
+def _rest(raw: Fields, known: frozenset[str]) -> Fields:
+    return {name: value for name, value in raw.items() if name not in known}

@@ -1,0 +1,135 @@
+"""The download handler: a call leaves with the token, its code comes back as a status.
+
+The API takes its token in the query string, and Scrapy writes addresses to logs, caches, job
+directories and exceptions. So the request that Scrapy knows has no token; a copy of it is sent.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from scrapy import Request
+from scrapy.core.downloader.handlers.base import BaseDownloadHandler
+from scrapy.core.downloader.handlers.http11 import HTTP11DownloadHandler
+from scrapy.crawler import Crawler
+from scrapy.downloadermiddlewares.httpcompression import HttpCompressionMiddleware
+from scrapy.exceptions import (
+    CannotResolveHostError,
+    DownloadConnectionRefusedError,
+    DownloadFailedError,
+    DownloadTimeoutError,
+    IgnoreRequest,
+    NotConfigured,
+)
+from scrapy.http import Response
+
+from xhs.api import envelope
+from xhs.api.endpoints import read_call
+from xhs.api.values import iso
+from xhs.download.gate import Stopped
+from xhs.download.signing import UnsigningCrawler, sign
+from xhs.extensions.run import Run
+
+CODE_HEADER = "Xhs-Code"
+"""The business code of an answer."""
+RECEIVED_HEADER = "Xhs-Received"
+"""When the answer came. Both headers stay with an answer in the HTTP cache."""
+
+_NOT_SENT = (CannotResolveHostError, DownloadConnectionRefusedError)
+
+
+class NoEnvelope(DownloadFailedError):
+    """An answer that is no whole envelope: the call failed, and may have been billed."""
+
+
+class CallRefusedByGate(IgnoreRequest):
+    """The crawl is stopping: the call was not sent."""
+
+
+class JustOneApiDownloadHandler(BaseDownloadHandler):
+    """Sends calls to the API. Requests to any other server pass through, without the token."""
+
+    lazy = False
+
+    def __init__(self, crawler: Crawler) -> None:
+        super().__init__(crawler)
+        self._run = Run.of(crawler)
+        self._inner = HTTP11DownloadHandler(cast("Crawler", UnsigningCrawler(crawler)))
+        self._api = urlsplit(self._run.base_url)
+        self._compression: HttpCompressionMiddleware | None
+        try:
+            self._compression = HttpCompressionMiddleware.from_crawler(crawler)
+        except NotConfigured:
+            self._compression = None
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+    async def download_request(self, request: Request) -> Response:
+        if not self._is_call(request.url):
+            return await self._inner.download_request(request)
+        gate = self._run.gate
+        try:
+            gate.enter()
+        except Stopped as stopped:
+            raise CallRefusedByGate(str(stopped)) from None
+        note_id = self._note_id(request)
+        try:
+            response = await self._send(request)
+        except _NOT_SENT as error:
+            raise type(error)(f"{self._api.hostname}: {type(error).__name__}") from None
+        except Exception as error:
+            gate.unknown(note_id)
+            raise _without_address(error) from None
+        answer = envelope.read(response.body)
+        if answer is None:
+            gate.unknown(note_id)
+            raise NoEnvelope(
+                f"HTTP {response.status} with {len(response.body)} bytes of no envelope"
+            )
+        gate.answered(note_id, answer)
+        headers = response.headers.copy()
+        headers[CODE_HEADER] = str(answer.code)
+        headers[RECEIVED_HEADER] = iso(datetime.now(UTC))
+        return response.replace(
+            url=request.url, status=envelope.translate(answer.code), headers=headers
+        )
+
+    async def _send(self, request: Request) -> Response:
+        signed = sign(request, self._run.token)
+        try:
+            response = await self._inner.download_request(signed)
+        finally:
+            latency = signed.meta.get("download_latency")
+            if latency is not None:
+                request.meta["download_latency"] = latency
+        if self._compression is not None:
+            return cast("Response", self._compression.process_response(request, response))
+        return response
+
+    def _is_call(self, url: str) -> bool:
+        parts = urlsplit(url)
+        return (parts.scheme, parts.netloc) == (self._api.scheme, self._api.netloc)
+
+    @staticmethod
+    def _note_id(request: Request) -> str:
+        call = read_call(request.url)
+        return call.note_id if call else ""
+
+
+def _without_address(error: Exception) -> Exception:
+    """The same error in other words: those of Scrapy quote the address that was sent."""
+    if isinstance(error, DownloadTimeoutError):
+        return DownloadTimeoutError("no answer in time (DOWNLOAD_TIMEOUT); it may be billed")
+    try:
+        return type(error)("the connection failed; the call may be billed")
+    except TypeError:
+        return DownloadFailedError(f"{type(error).__name__}; the call may be billed")
+
+
+def received_at(response: Response) -> str:
+    """When an answer came, ISO 8601 in UTC; also of one from the cache."""
+    stamp: Any = response.headers.get(RECEIVED_HEADER)
+    return stamp.decode() if stamp else iso(datetime.now(UTC))

@@ -1,0 +1,59 @@
+"""Putting the token on a call, and keeping it from everything that looks at the call."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from scrapy import Request
+from scrapy.crawler import Crawler
+from scrapy.signalmanager import SignalManager
+
+from xhs.api.endpoints import TOKEN_PARAMETER
+from xhs.download.token import Token
+
+
+class SignedRequest(Request):
+    """A request with the token in its address. It shows itself as the request it stands for."""
+
+    unsigned: Request
+
+    def __str__(self) -> str:
+        return str(self.unsigned)
+
+    __repr__ = __str__
+
+
+def sign(request: Request, token: Token) -> SignedRequest:
+    """A copy of ``request`` with the token."""
+    separator = "&" if urlsplit(request.url).query else "?"
+    parameter = urlencode({TOKEN_PARAMETER: token.reveal()})
+    signed = request.replace(cls=SignedRequest, url=f"{request.url}{separator}{parameter}")
+    signed.unsigned = request
+    return signed
+
+
+class UnsigningCrawler:
+    """The crawler as Scrapy's own handler may see it.
+
+    That handler sends ``headers_received`` and ``bytes_received`` with the request it was given;
+    their receivers get the request without the token.
+    """
+
+    def __init__(self, crawler: Crawler) -> None:
+        self._crawler = crawler
+        self.signals = _UnsigningSignals(crawler.signals)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._crawler, name)
+
+
+class _UnsigningSignals:
+    def __init__(self, signals: SignalManager) -> None:
+        self._signals = signals
+
+    def send_catch_log(self, signal: Any, **kwargs: Any) -> list[tuple[Any, Any]]:
+        request = kwargs.get("request")
+        if isinstance(request, SignedRequest):
+            kwargs["request"] = request.unsigned
+        return self._signals.send_catch_log(signal, **kwargs)

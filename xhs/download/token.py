@@ -1,0 +1,55 @@
+"""The access token: from the environment only, and shown nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+TOKEN, TOKEN_FILE = "JUSTONEAPI_TOKEN", "JUSTONEAPI_TOKEN_FILE"
+
+
+class NoToken(Exception):
+    """There is no usable token; the message says what to do."""
+
+
+class Token:
+    """A secret that never shows itself: :meth:`reveal` is for the wire alone."""
+
+    __slots__ = ("_secret",)
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret
+
+    def reveal(self) -> str:
+        return self._secret
+
+    def __repr__(self) -> str:
+        return "<Token>"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a token is not to be pickled")
+
+
+def read_token(environment: Mapping[str, str]) -> Token:
+    """The token that the environment holds or names the file of.
+
+    Raises:
+        NoToken: where there is none, or two.
+    """
+    secret, path = environment.get(TOKEN), environment.get(TOKEN_FILE)
+    if secret and path:
+        raise NoToken(f"{TOKEN} and {TOKEN_FILE} are both set: keep one of them")
+    if path:
+        try:
+            secret = Path(path).expanduser().read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+            raise NoToken(f"{TOKEN_FILE}={path}: cannot be read: {reason}") from None
+        if not secret:
+            raise NoToken(f"{TOKEN_FILE}={path}: the file is empty; put the token in it")
+    secret = (secret or "").strip()
+    if not secret:
+        raise NoToken(f"no token: set {TOKEN}, or {TOKEN_FILE} to a file that holds it")
+    if not secret.isprintable() or " " in secret:
+        raise NoToken(f"{TOKEN}: a token is one word of printable characters")
+    return Token(secret)

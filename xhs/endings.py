@@ -1,0 +1,96 @@
+"""How things end: the names under which a note and a crawl end, and the exit status they add up to.
+
+The names stand in the ledger, in feeds, in stats and in Scrapy's ``finish_reason``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class StopReason(StrEnum):
+    """Why a note's chain of pages ended."""
+
+    COMPLETE = "complete"
+    """The API said that there is no more (``has_more`` was false)."""
+    NOT_FOUND = "not_found"
+    """No comments, counts of 0 and no author: the note is not there, or is hidden."""
+
+    REFUSED = "refused"
+    """The API calls the parameters invalid (code 400)."""
+
+    CURSOR_IGNORED = "cursor_ignored"
+    """A later page is the first page again."""
+    CURSOR_REPEATED = "cursor_repeated"
+    """A cursor that this chain has used came back."""
+    CURSOR_MISSING = "cursor_missing"
+    """There should be more, and nothing says how to ask for it."""
+    NO_PROGRESS = "no_progress"
+    """Two pages running brought no ID that is new to this chain."""
+
+    RETRIES_EXHAUSTED = "retries_exhausted"
+    UNKNOWN_CODE = "unknown_code"
+    INTERRUPTED = "interrupted"
+    """The crawl stopped before the note's end."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the note has nothing left that ``mode=resume`` would take up."""
+        return self not in _UNFINISHED
+
+    @property
+    def satisfied(self) -> bool:
+        """Whether the user got what they asked for."""
+        return self in _SATISFIED
+
+
+_SATISFIED = frozenset({StopReason.COMPLETE, StopReason.NOT_FOUND})
+_UNFINISHED = frozenset(
+    {StopReason.RETRIES_EXHAUSTED, StopReason.UNKNOWN_CODE, StopReason.INTERRUPTED}
+)
+
+
+class CloseReason(StrEnum):
+    """Why a crawl closed, beside Scrapy's own reasons."""
+
+    TOKEN_REJECTED = "token_rejected"  # noqa: S105 (a reason, not a secret)
+    PERMISSION_DENIED = "permission_denied"
+    BALANCE_EXHAUSTED = "balance_exhausted"
+    QUOTA_EXHAUSTED = "quota_exhausted"
+    STORE_FAILED = "store_failed"
+    WRONG_INPUT = "wrong_input"
+
+
+class ExitStatus:
+    """What ``scrapy crawl`` tells the shell."""
+
+    DONE = 0
+    """Every note ended as asked for."""
+    FAILED = 1
+    """Nothing was begun, or the crawl broke."""
+    WRONG_INPUT = 2
+    UNFINISHED = 3
+    """Notes are left that ``mode=resume`` takes up."""
+    FLAWED = 4
+    """Every note ended, at least one of them otherwise than asked for."""
+
+
+def exit_status(stats: Mapping[str, object], *, begun: bool) -> int:
+    """The exit status of a crawl with these final stats.
+
+    ``begun`` is false where the crawl closed before it asked for its first note.
+    """
+    reason = stats.get("finish_reason")
+    if reason == CloseReason.WRONG_INPUT:
+        return ExitStatus.WRONG_INPUT
+    if not begun or reason is None:
+        return ExitStatus.FAILED
+    if stats.get("xhs/notes/left"):
+        return ExitStatus.UNFINISHED
+    if reason != "finished":
+        return ExitStatus.FAILED
+    flawed = any(
+        stats.get(f"xhs/notes/{stop}") for stop in StopReason if stop.ended and not stop.satisfied
+    )
+    return ExitStatus.FLAWED if flawed else ExitStatus.DONE

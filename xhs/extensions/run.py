@@ -1,0 +1,217 @@
+"""What the parts of one crawl share: its gate, its token, its store and its page ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from itemadapter import ItemAdapter
+from scrapy import signals
+from scrapy.crawler import Crawler
+from scrapy.exceptions import CloseSpider
+from scrapy.http import Response
+from twisted.python.failure import Failure
+
+from xhs.chain import Chain
+from xhs.download.gate import Gate
+from xhs.download.token import Token, read_token
+from xhs.endings import CloseReason, StopReason
+from xhs.privacy import as_sent
+from xhs.store.documents import Origin, Problem, Write, rejected_write
+from xhs.store.ledger import leave_note
+from xhs.store.pages import PageLedger
+from xhs.store.store import Store, StoreUnavailable
+from xhs.store.writer import StoreFailed, Unstorable
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class OpenNote:
+    """A note between its first call and its end."""
+
+    chain: Chain
+    settled: asyncio.Future[bool] | None = None
+    """Whether the last page that came is stored; None before the first."""
+    answered_at: str | None = None
+
+
+class Run:
+    """One crawl's shared state, as an extension, so that every component finds it.
+
+    It makes the store and closes the crawl when the gate stops. The items that come back from the
+    pipelines are counted into :attr:`pages` here.
+    """
+
+    def __init__(self, crawler: Crawler) -> None:
+        settings = crawler.settings
+        self._crawler = crawler
+        self._closing: asyncio.Task[None] | None = None
+        self._token: Token | None = None
+        self.base_url: str = settings["JUSTONEAPI_BASE_URL"]
+        self.version: str = settings["JUSTONEAPI_COMMENTS_VERSION"]
+        self.gate = Gate(self.count, self._close)
+        self.pages = PageLedger()
+        self.protect = as_sent
+        self.open_notes: dict[str, OpenNote] = {}
+        self.notes_waiting = 0
+        self.store: Store | None = None
+        if uri := settings["MONGODB_URI"]:
+            self.store = Store(uri, settings["MONGODB_DATABASE"])
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> Self:
+        run = cls(crawler)
+        crawler.signals.connect(run._item_scraped, signals.item_scraped)
+        crawler.signals.connect(run._item_dropped, signals.item_dropped)
+        crawler.signals.connect(run._item_error, signals.item_error)
+        crawler.signals.connect(run._count_notes_left, signals.spider_closed)
+        return run
+
+    @classmethod
+    def of(cls, crawler: Crawler) -> Self:
+        """The run of a crawler.
+
+        Raises:
+            RuntimeError: where the extension was taken out of ``EXTENSIONS``.
+        """
+        run = crawler.get_extension(cls)
+        if run is None:
+            raise RuntimeError(f"EXTENSIONS must have {cls.__module__}.{cls.__name__}")
+        return run
+
+    @property
+    def token(self) -> Token:
+        """The access token, read when it is first needed.
+
+        Raises:
+            NoToken: where there is none.
+        """
+        if self._token is None:
+            self._token = read_token(os.environ)
+        return self._token
+
+    @token.setter
+    def token(self, token: Token) -> None:
+        self._token = token
+
+    def count(self, stat: str) -> None:
+        """Add one to a stat."""
+        self._crawler.stats.inc_value(stat)
+
+    async def open_store(self) -> None:
+        """Open the store, where there is one.
+
+        Raises:
+            CloseSpider: where it cannot be opened; the reason is logged.
+        """
+        if self.store is None:
+            return
+        try:
+            await self.store.open()
+        except StoreUnavailable as error:
+            logger.error("%s", error)
+            self.store = None
+            raise CloseSpider(CloseReason.STORE_FAILED) from None
+
+    async def close_store(self) -> None:
+        """Leave the notes that are open at their checkpoints, and close the store."""
+        for note_id in self.open_notes:
+            self.write(leave_note(note_id, self.gate.take_billed(note_id)))
+        if self.store is not None:
+            await self.store.close()
+
+    def write(self, write: Write) -> None:
+        """Ask for a write and go on. A failure of the store stops the crawl."""
+        if self.store is not None:
+            self.store.writer.put(write).add_done_callback(self._written)
+
+    async def reject(self, kind: str, origin: Origin, problems: Sequence[Problem]) -> None:
+        """Keep an object that is no valid item, whole, in ``rejected``, and count it by field.
+
+        Raises:
+            StoreFailed: where the store takes no more writes.
+        """
+        self.count("xhs/rejected")
+        for path in sorted({problem.path.split(".")[0] or "item" for problem in problems}):
+            self.count(f"xhs/rejected/{path}")
+        logger.warning(
+            "Rejected a %s of note %s, page %d: %s%s",
+            kind,
+            origin.note_id,
+            origin.page,
+            "; ".join(f"{problem.path or 'item'} {problem.message}" for problem in problems),
+            "" if self.store else " (not kept: there is no store)",
+        )
+        if self.store is not None:
+            write = rejected_write(kind, origin, problems, datetime.now(UTC))
+            try:
+                await self.store.writer.put(write)
+            except Unstorable as error:
+                logger.error("A rejected %s of note %s is lost: %s", kind, origin.note_id, error)
+
+    def fail_store(self, error: StoreFailed) -> None:
+        """The store has failed for good: stop paying."""
+        self.gate.stop(CloseReason.STORE_FAILED, str(error))
+
+    def _written(self, future: asyncio.Future[bool]) -> None:
+        error = None if future.cancelled() else future.exception()
+        if isinstance(error, StoreFailed):
+            self.fail_store(error)
+        elif error is not None:
+            logger.error("The ledger could not be written: %s", error)
+
+    def _close(self, reason: CloseReason, message: str) -> None:
+        logger.error("Stopping (%s): %s", reason, message)
+        self._closing = asyncio.create_task(
+            self._crawler.engine.close_spider_async(reason=reason.value)
+        )
+
+    def _item_scraped(self, item: Any, response: Response | None) -> None:
+        if not self._note_ended(item):
+            self.pages.count(response)
+
+    def _item_dropped(self, item: Any, response: Response | None, exception: Exception) -> None:
+        if not self._note_ended(item):
+            self.pages.count(response)
+
+    async def _item_error(self, item: Any, response: Response | None, failure: Failure) -> None:
+        if _item_type(item) == "note":
+            return
+        lost = isinstance(failure.value, StoreFailed)
+        origin = self.pages.origin(item)
+        if not lost and origin is not None:
+            problem = Problem("", f"an item pipeline raised {type(failure.value).__name__}")
+            try:
+                await self.reject(_item_type(item) or "item", origin, [problem])
+            except StoreFailed as error:
+                self.fail_store(error)
+                lost = True
+        self.pages.count(response, lost=lost)
+
+    def _note_ended(self, item: Any) -> bool:
+        if _item_type(item) != "note":
+            return False
+        adapter = ItemAdapter(item)
+        self.open_notes.pop(adapter["note_id"], None)
+        self.count(f"xhs/notes/{adapter['stop_reason']}")
+        return True
+
+    def _count_notes_left(self) -> None:
+        """Notes that ``mode=resume`` takes up, or that were not begun."""
+        stats = self._crawler.stats
+        if self.open_notes:
+            stats.set_value(f"xhs/notes/{StopReason.INTERRUPTED}", len(self.open_notes))
+        unfinished = sum(
+            stats.get_value(f"xhs/notes/{reason}", 0) for reason in StopReason if not reason.ended
+        )
+        stats.set_value("xhs/notes/left", unfinished + self.notes_waiting)
+
+
+def _item_type(item: Any) -> str | None:
+    return ItemAdapter(item).get("item_type") if ItemAdapter.is_item(item) else None

@@ -1,0 +1,194 @@
+"""Where notes come from: arguments, files, standard input. Each is read once.
+
+One streaming pass checks every line and keeps the IDs, each once, in a :class:`NoteList`: nothing
+is paid for before the last line is known to be right, and memory does not grow with the list.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import sqlite3
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from xhs.arguments import Arguments
+from xhs.notes.ids import find_notes, shown
+
+SHOWN_ERRORS = 100
+_BATCH = 1000
+_FORMATS = (".txt", ".csv", ".json", ".jsonl")
+_COLUMNS = ("note_id", "url")
+
+
+class WrongNotes(ValueError):
+    """Notes that are no notes: the first :data:`SHOWN_ERRORS` errors, and how many there are."""
+
+    def __init__(self, errors: list[str], total: int) -> None:
+        super().__init__(f"{total} errors in the notes")
+        self.errors = errors
+        self.total = total
+
+
+class Value(NamedTuple):
+    """A value that names notes, and where it stands."""
+
+    place: str
+    text: str
+
+
+class NoteList:
+    """Distinct note IDs in the order in which they were named, kept on disk."""
+
+    def __init__(self) -> None:
+        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._database.execute("CREATE TABLE notes (place INTEGER PRIMARY KEY, id BLOB UNIQUE)")
+        self._database.execute("BEGIN")
+
+    def add(self, note_ids: Iterable[str]) -> None:
+        """Append those that are not there yet."""
+        self._database.executemany(
+            "INSERT OR IGNORE INTO notes (id) VALUES (?)",
+            ((bytes.fromhex(note_id),) for note_id in note_ids),
+        )
+
+    def __len__(self) -> int:
+        count: int = self._database.execute("SELECT count(*) FROM notes").fetchone()[0]
+        return count
+
+    def __iter__(self) -> Iterator[str]:
+        place = 0
+        while rows := self._database.execute(
+            "SELECT place, id FROM notes WHERE place > ? ORDER BY place LIMIT ?", (place, _BATCH)
+        ).fetchall():
+            for place, note_id in rows:  # noqa: B007 (the next batch begins after the last place)
+                yield note_id.hex()
+
+    def close(self) -> None:
+        """Free the disk space."""
+        self._database.close()
+
+
+def read_notes(arguments: Arguments) -> NoteList:
+    """Read and check every note that the arguments name.
+
+    Raises:
+        WrongNotes: with everything that is wrong, the place first.
+    """
+    notes = NoteList()
+    errors: list[str] = []
+    total = 0
+    try:
+        for value in _values(arguments):
+            found = find_notes(value.text)
+            notes.add(found.notes)
+            total += len(found.errors)
+            room = SHOWN_ERRORS - len(errors)
+            errors += [f"{value.place}: {error}" for error in found.errors[:room]]
+    except _Unreadable as error:
+        total += 1
+        errors.append(str(error))
+    if not total and not len(notes):
+        where = f"notes_file={arguments.notes_file}" if arguments.notes_file else "notes"
+        errors.append(f"{where}: there is no note in it")
+        total = 1
+    if errors:
+        notes.close()
+        raise WrongNotes(errors, total)
+    return notes
+
+
+class _Unreadable(Exception):
+    """A file that cannot be read any further."""
+
+
+def _values(arguments: Arguments) -> Iterator[Value]:
+    if arguments.notes is not None:
+        yield Value("notes", arguments.notes)
+    if arguments.notes_file is not None:
+        yield from _file_values(arguments.notes_file)
+
+
+def _file_values(name: str) -> Iterator[Value]:
+    suffix = Path(name).suffix.lower() if name != "-" else ".txt"
+    shown_name = "standard input" if name == "-" else f"notes_file={name}"
+    if suffix not in _FORMATS:
+        raise _Unreadable(f"{shown_name}: the name must end in {', '.join(_FORMATS)}, or be -")
+    try:
+        with _open(name) as lines:
+            for place, text in _READERS[suffix](lines):
+                yield Value(f"{shown_name}, {place}", text)
+    except _Unreadable as error:
+        raise _Unreadable(f"{shown_name}: {error}") from None
+    except OSError as error:
+        raise _Unreadable(f"{shown_name}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise _Unreadable(f"{shown_name}: is not UTF-8 text: save it as UTF-8") from None
+
+
+def _open(name: str) -> contextlib.AbstractContextManager[IO[str]]:
+    if name == "-":
+        return contextlib.nullcontext(open(sys.stdin.fileno(), encoding="utf-8-sig", closefd=False))
+    return Path(name).expanduser().open(encoding="utf-8-sig", newline="")
+
+
+def _text_values(lines: IO[str]) -> Iterator[Value]:
+    for number, line in enumerate(lines, 1):
+        text = line.strip()
+        if text and not text.startswith("#"):
+            yield Value(f"line {number}", text)
+
+
+def _csv_values(lines: IO[str]) -> Iterator[Value]:
+    rows = csv.DictReader(lines)
+    try:
+        names = {(name or "").strip().lower(): name for name in rows.fieldnames or ()}
+        column = next((names[name] for name in _COLUMNS if name in names), None)
+        if column is None:
+            raise _Unreadable(f"line 1: a column named {' or '.join(_COLUMNS)} is needed")
+        for row in rows:
+            if text := (row[column] or "").strip():
+                yield Value(f"line {rows.line_num}", text)
+    except csv.Error as error:
+        raise _Unreadable(f"line {rows.line_num}: no CSV: {error}") from None
+
+
+def _json_values(lines: IO[str]) -> Iterator[Value]:
+    try:
+        document = json.load(lines)
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, UnicodeDecodeError):
+            raise
+        raise _Unreadable(f"no JSON: {error}") from None
+    if not isinstance(document, list):
+        raise _Unreadable("a JSON list of notes is needed")
+    for number, entry in enumerate(document, 1):
+        yield _json_value(f"entry {number}", entry)
+
+
+def _jsonl_values(lines: IO[str]) -> Iterator[Value]:
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise _Unreadable(f"line {number}: no JSON: {error}") from None
+        yield _json_value(f"line {number}", entry)
+
+
+def _json_value(place: str, entry: Any) -> Value:
+    if isinstance(entry, dict):
+        entry = next((entry[name] for name in _COLUMNS if entry.get(name)), entry)
+    return Value(place, entry if isinstance(entry, str) else shown(json.dumps(entry)))
+
+
+_READERS = {
+    ".txt": _text_values,
+    ".csv": _csv_values,
+    ".json": _json_values,
+    ".jsonl": _jsonl_values,
+}

@@ -1,0 +1,64 @@
+"""An item goes on to the feeds only when the write it is in is acknowledged and journaled."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from itemadapter import ItemAdapter
+from scrapy.crawler import Crawler
+from scrapy.exceptions import DropItem, NotConfigured
+
+from xhs.extensions.run import Run
+from xhs.store.documents import Origin, Problem, item_write
+from xhs.store.ledger import end_note
+from xhs.store.store import Store
+from xhs.store.writer import StoreFailed, Unstorable
+
+
+class StorePipeline:
+    """Opens the crawl's store and writes comments, users and the ends of notes to it."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> Self:
+        run = Run.of(crawler)
+        if run.store is None:
+            raise NotConfigured("MONGODB_URI is empty: there is no store")
+        return cls(run)
+
+    async def open_spider(self) -> None:
+        await self._run.open_store()
+
+    async def close_spider(self) -> None:
+        await self._run.close_store()
+
+    async def process_item(self, item: Any) -> Any:
+        store = self._run.store
+        adapter = ItemAdapter(item)
+        kind = adapter.get("item_type")
+        if store is None or kind not in {"comment", "user", "note"}:
+            return item
+        try:
+            await self._write(store, kind, adapter)
+        except StoreFailed as error:
+            self._run.fail_store(error)
+            raise
+        except Unstorable as error:
+            origin = self._run.pages.origin(item)
+            if origin is None:
+                origin = Origin(str(adapter.get("note_id")), 0, adapter.asdict())
+            await self._run.reject(kind, origin, [Problem("", str(error))])
+            raise DropItem(f"unstorable {kind}", log_level="DEBUG") from None
+        return item
+
+    async def _write(self, store: Store, kind: str, adapter: ItemAdapter) -> None:
+        if kind == "note":
+            calls = self._run.gate.take_billed(adapter["note_id"])
+            await store.writer.put(end_note(adapter.asdict(), calls))
+            return
+        is_new = await store.writer.put(item_write(adapter.asdict()))
+        if kind == "comment":
+            adapter["is_new"] = is_new
+            self._run.count("xhs/comments/new" if is_new else "xhs/comments/known")

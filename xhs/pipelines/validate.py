@@ -1,0 +1,76 @@
+"""Only valid items pass; the others are kept in ``rejected`` with every reason."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Self
+
+from itemadapter import ItemAdapter
+from jsonschema import Draft7Validator
+from jsonschema.exceptions import ValidationError
+from scrapy.crawler import Crawler
+from scrapy.exceptions import DropItem
+from scrapy_jsonschema import JsonSchemaItem
+
+from xhs.extensions.run import Run
+from xhs.store.documents import Origin, Problem
+
+_REQUIRED = re.compile(r"'(.+)' is a required property")
+
+
+class ValidatePipeline:
+    """Checks each item against the JSON Schema of its class."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> Self:
+        return cls(Run.of(crawler))
+
+    async def process_item(self, item: Any) -> Any:
+        if not isinstance(item, JsonSchemaItem):
+            return item
+        adapter = ItemAdapter(item)
+        found = problems(item.validator, adapter.asdict())
+        if not found:
+            return item
+        kind = adapter["item_type"]
+        origin = self._run.pages.origin(item)
+        if origin is None:
+            origin = Origin(str(adapter.get("note_id")), 0, adapter.asdict())
+        await self._run.reject(kind, origin, found)
+        raise DropItem(f"invalid {kind}", log_level="DEBUG")
+
+
+def problems(validator: Draft7Validator, fields: dict[str, Any]) -> list[Problem]:
+    """Everything that is wrong with an item's fields, without quoting their values."""
+    found = [_problem(error) for error in validator.iter_errors(fields)]
+    found += [
+        Problem(name, "has a character that UTF-8 cannot hold (a lone surrogate)")
+        for name, value in fields.items()
+        if not _is_utf8(value)
+    ]
+    return found
+
+
+def _problem(error: ValidationError) -> Problem:
+    path = [str(step) for step in error.absolute_path]
+    if match := _REQUIRED.search(error.message):
+        return Problem(".".join([*path, match[1]]), "is missing")
+    wanted = "null" if error.validator_value is None else error.validator_value
+    return Problem(".".join(path), f"is not as {error.validator} {wanted} asks")
+
+
+def _is_utf8(value: Any) -> bool:
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return False
+        return True
+    if isinstance(value, dict):
+        return all(_is_utf8(part) for pair in value.items() for part in pair)
+    if isinstance(value, list):
+        return all(map(_is_utf8, value))
+    return True

@@ -1,0 +1,103 @@
+"""What a crawl needs before its first call: arguments, settings, token and notes, all checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from scrapy.settings import SETTINGS_PRIORITIES, BaseSettings
+
+from xhs import arguments as spider_arguments
+from xhs.api.endpoints import VERSIONS, check_base_url
+from xhs.arguments import Arguments, WrongArguments, missing_notes
+from xhs.download.token import TOKEN, TOKEN_FILE, NoToken, Token, read_token
+from xhs.notes.sources import NoteList, WrongNotes, read_notes
+from xhs.store.store import has_password
+
+
+class WrongInput(Exception):
+    """A crawl that cannot begin; ``errors`` has one sentence for everything that is wrong."""
+
+    def __init__(self, errors: list[str]) -> None:
+        super().__init__("; ".join(errors))
+        self.errors = errors
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a crawl begins with, read once."""
+
+    arguments: Arguments
+    notes: NoteList
+    token: Token
+
+
+def prepare(
+    given: Mapping[str, str] | Arguments, settings: BaseSettings, environment: Mapping[str, str]
+) -> Prepared:
+    """Check everything that a crawl needs, and read its notes and token.
+
+    Raises:
+        WrongInput: with all that is wrong at once.
+    """
+    errors: list[str] = []
+    try:
+        arguments = given if isinstance(given, Arguments) else spider_arguments.parse(given)
+    except WrongArguments as error:
+        errors += error.errors
+        arguments = error.valid
+    errors += check_settings(settings)
+    token, notes = None, None
+    try:
+        token = read_token(environment)
+    except NoToken as error:
+        errors.append(str(error))
+    if missing := missing_notes(arguments):
+        errors.append(missing)
+    else:
+        try:
+            notes = read_notes(arguments)
+        except WrongNotes as error:
+            errors += error.errors
+            if error.total > len(error.errors):
+                errors.append(
+                    f"{error.total} errors in the notes, {len(error.errors)} of them shown"
+                )
+    if errors or token is None or notes is None:
+        raise WrongInput(errors)
+    return Prepared(arguments, notes, token)
+
+
+def check_settings(settings: BaseSettings) -> list[str]:
+    """What is wrong with the settings of this project, one sentence each."""
+    errors = [
+        f"{name} is not a setting: a token there stands in process lists and job pages; set it in "
+        "the environment"
+        for name in (TOKEN, TOKEN_FILE)
+        if settings.get(name) is not None
+    ]
+    version = settings["JUSTONEAPI_COMMENTS_VERSION"]
+    if version not in VERSIONS:
+        errors.append(f"JUSTONEAPI_COMMENTS_VERSION={version} is none of {', '.join(VERSIONS)}")
+    allow_http = _flag(settings, "JUSTONEAPI_ALLOW_HTTP", errors)
+    if error := check_base_url(settings["JUSTONEAPI_BASE_URL"], allow_http=allow_http):
+        errors.append(error)
+    on_command_line = settings.getpriority("MONGODB_URI") == SETTINGS_PRIORITIES["cmdline"]
+    if on_command_line and has_password(settings["MONGODB_URI"]):
+        errors.append(
+            "MONGODB_URI with a password on the command line stands in process lists and job "
+            "pages; set it in the environment"
+        )
+    if settings["MONGODB_URI"] and not settings["MONGODB_DATABASE"]:
+        errors.append("MONGODB_DATABASE is empty: name the database")
+    return errors
+
+
+def _flag(settings: BaseSettings, name: str, errors: list[str]) -> bool:
+    value: Any = settings.get(name)
+    try:
+        return settings.getbool(name)
+    except ValueError:
+        errors.append(f"{name}={value} is neither 1 nor 0")
+        return False

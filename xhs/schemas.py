@@ -1,0 +1,184 @@
+"""What the items are: JSON Schemas (draft-07), one for each item type, each field described.
+
+Fields stand in the order of the feeds' columns. Every field is there in every item; what the API
+did not send is null.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xhs.endings import StopReason
+
+Schema = dict[str, Any]
+
+_HEX24 = "^[0-9a-f]{24}$"
+_IDENTIFIER = r"^[0-9A-Za-z_-]{1,64}$"
+_LARGEST = 2**63 - 1
+
+
+def _text(description: str, **more: Any) -> Schema:
+    return {"type": "string", "description": description, **more}
+
+
+def _maybe(schema: Schema) -> Schema:
+    return {**schema, "type": [schema["type"], "null"]}
+
+
+def _note_id(description: str) -> Schema:
+    return _text(description, pattern=_HEX24)
+
+
+def _comment_id(description: str) -> Schema:
+    return _text(description, pattern=_IDENTIFIER)
+
+
+def _user_id(description: str) -> Schema:
+    return _text(description, pattern=_IDENTIFIER)
+
+
+def _count(description: str) -> Schema:
+    return {"type": "integer", "minimum": 0, "maximum": _LARGEST, "description": description}
+
+
+def _number(description: str) -> Schema:
+    return {
+        "type": "integer",
+        "minimum": -_LARGEST,
+        "maximum": _LARGEST,
+        "description": description,
+    }
+
+
+def _flag(description: str) -> Schema:
+    return {"type": "boolean", "description": description}
+
+
+def _time(description: str) -> Schema:
+    return _text(f"{description} ISO 8601, UTC.", format="date-time", pattern="Z$")
+
+
+def _list(description: str, **more: Any) -> Schema:
+    return {"type": "array", "description": description, **more}
+
+
+def _object(description: str) -> Schema:
+    return {"type": "object", "description": description}
+
+
+_SCRAPED_AT = _time("When the answer came, also where it comes from a cache.")
+_EXTRA = _object("Every field of the API's object that has no field of its own, unchanged.")
+
+
+def _item(title: str, item_type: str, properties: dict[str, Schema]) -> Schema:
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": title,
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["item_type", *properties],
+        "properties": {
+            "item_type": {
+                "const": item_type,
+                "type": "string",
+                "description": "Tells the item types of a mixed feed apart.",
+            },
+            **properties,
+        },
+    }
+
+
+_PICTURE = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["url", "origin_url", "width", "height"],
+    "properties": {
+        "url": _maybe(_text("Address of the preview; signed, so it expires.")),
+        "origin_url": _maybe(_text("Address of the large picture; signed, so it expires.")),
+        "width": _maybe(_count("Width in pixels.")),
+        "height": _maybe(_count("Height in pixels.")),
+    },
+}
+
+COMMENT = _item(
+    "Comment",
+    "comment",
+    {
+        "comment_id": _comment_id("The comment's ID."),
+        "note_id": _note_id("The note that it stands under."),
+        "user_id": _maybe(_user_id("Who wrote it.")),
+        "parent_comment_id": _maybe(
+            _comment_id("The first-level comment that a reply stands under; null at first level.")
+        ),
+        "target_comment_id": _maybe(_comment_id("The reply that a reply answers, else null.")),
+        "content": _maybe(_text("The text as written; emoji codes such as [doge] are the app's.")),
+        "created_at": _maybe(_time("When it was written.")),
+        "like_count": _maybe(_count("Likes.")),
+        "sub_comment_count": _maybe(_count("Replies, as reported.")),
+        "ip_location": _maybe(_text("Where the author's address was, as the app shows it.")),
+        "pictures": _maybe(_list("Pictures of the comment.", items=_PICTURE)),
+        "at_users": _maybe(_list("Users mentioned with @, as sent.")),
+        "comment_type": _maybe(_number("As sent: 0 is text, 2 goes with pictures.")),
+        "status": _maybe(_number("As sent; -2, 0 and 3 have been seen.")),
+        "hidden": _maybe(_flag("As sent.")),
+        "is_pinned": _maybe(_flag("Whether it is pinned to the top, out of its order.")),
+        "is_author": _maybe(_flag("Whether the note's author wrote it.")),
+        "is_liked_by_author": _maybe(_flag("Whether the note's author likes it.")),
+        "show_tags": _maybe(_list("Tags, as sent.")),
+        "is_new": _maybe(_flag("Whether the store had not met it; null without a store.")),
+        "scraped_at": _SCRAPED_AT,
+        "extra": _EXTRA,
+    },
+)
+
+USER = _item(
+    "User",
+    "user",
+    {
+        "user_id": _user_id("The user's ID; not always 24 hexadecimal characters."),
+        "nickname": _maybe(_text("The name shown.")),
+        "avatar_url": _maybe(_text("Address of the avatar.")),
+        "red_id": _maybe(_text("The number or name by which the app finds the user.")),
+        "ai_agent": _maybe(_flag("As sent.")),
+        "additional_tags": _maybe(_object("As sent.")),
+        "scraped_at": _SCRAPED_AT,
+        "extra": _EXTRA,
+    },
+)
+
+NOTE = _item(
+    "Note",
+    "note",
+    {
+        "note_id": _note_id("The note's ID."),
+        "user_id": _maybe(_text("The note's author.")),
+        "comment_count": _maybe(_count("Comments with replies, as reported.")),
+        "comment_count_l1": _maybe(_count("First-level comments, as reported.")),
+        "comments_collected": _count(
+            "First-level comments held for the note, all runs together; without a store, this "
+            "run's."
+        ),
+        "replies_collected": _count(
+            "Replies held for the note, all runs together; without a store, this run's."
+        ),
+        "missing": _maybe(_count("First-level comments reported and not held, never below 0.")),
+        "sort": {
+            "enum": ["latest", "normal", "like_count"],
+            "type": "string",
+            "description": "The order asked for.",
+        },
+        "pages": _count("Pages of this pass."),
+        "complete": _flag("Whether the pages were followed until the API said there is no more."),
+        "stop_reason": {
+            "enum": [reason.value for reason in StopReason],
+            "type": "string",
+            "description": "Why the pages ended.",
+        },
+        "scraped_at": _time("When the last answer came."),
+    },
+)
+
+COLUMNS = list(
+    dict.fromkeys(name for schema in (COMMENT, USER, NOTE) for name in schema["properties"])
+)
+"""The columns of a table that holds every item type, in order."""

@@ -1,0 +1,82 @@
+"""Every setting: the project's own, then Scrapy's with its default and why ours differs.
+
+The project's own settings are environment variables of the same name too. What is given with
+``-s``, and what a spider sets, goes before the environment; the environment before this file.
+"""
+
+from __future__ import annotations
+
+import os
+
+BOT_NAME = "xhs"
+SPIDER_MODULES = ["xhs.spiders"]
+NEWSPIDER_MODULE = "xhs.spiders"
+COMMANDS_MODULE = "xhs.commands"
+
+
+def _environment(name: str, default: str) -> str:
+    return os.environ.get(name, default)
+
+
+# The API. The token is no setting: it is read from the environment as a crawl starts.
+JUSTONEAPI_BASE_URL = _environment("JUSTONEAPI_BASE_URL", "https://api.justoneapi.com")
+JUSTONEAPI_ALLOW_HTTP = _environment("JUSTONEAPI_ALLOW_HTTP", "0")
+JUSTONEAPI_COMMENTS_VERSION = _environment("JUSTONEAPI_COMMENTS_VERSION", "v4")
+
+# The store.
+MONGODB_URI = _environment("MONGODB_URI", "embedded:")
+MONGODB_DATABASE = _environment("MONGODB_DATABASE", "xhs")
+
+# The flow: what a request, an answer and an item pass, in order.
+DOWNLOAD_HANDLERS = {
+    "http": "xhs.download.handler.JustOneApiDownloadHandler",
+    "https": "xhs.download.handler.JustOneApiDownloadHandler",
+}
+SPIDER_MIDDLEWARES = {
+    # They do nothing for an API, and each is a generator around every item.
+    "scrapy.spidermiddlewares.referer.RefererMiddleware": None,
+    "scrapy.spidermiddlewares.urllength.UrlLengthMiddleware": None,
+    "scrapy.spidermiddlewares.depth.DepthMiddleware": None,
+    "scrapy.spidermiddlewares.metacopy.MetaCopyDetectionMiddleware": None,
+}
+ITEM_PIPELINES = {
+    "xhs.pipelines.validate.ValidatePipeline": 100,
+    "xhs.pipelines.store.StorePipeline": 300,
+}
+EXTENSIONS = {
+    "xhs.extensions.run.Run": 0,
+}
+SCHEDULER = "xhs.download.scheduler.MemoryScheduler"
+
+# Pace.
+CONCURRENT_REQUESTS = 16  # Scrapy: 16. The one concurrency knob.
+CONCURRENT_REQUESTS_PER_DOMAIN = 1_000_000  # Scrapy: 8, which would halve the one above.
+CONCURRENT_ITEMS = 40  # Scrapy: 100, a task each; a page has 10 comments and their users.
+SCRAPER_SLOT_MAX_ACTIVE_SIZE = 200_000  # Scrapy: 5 MB, 500 pages paid for and not yet stored.
+DOWNLOAD_DELAY = 0  # Scrapy: 0.
+DOWNLOAD_DELAY_JITTER = 0  # Scrapy: 0.5, which makes any delay longer than it need be.
+
+# Patience: an answer that is not waited for may be billed all the same.
+DOWNLOAD_TIMEOUT = 120  # Scrapy: 180. The provider advises 120, and at least 60.
+RETRY_TIMES = 10  # Scrapy: 2. "Collection failed, please retry" is ordinary weather.
+RETRY_HTTP_CODES = [429, 500, 503]  # What the retryable codes become; all else is no envelope.
+
+# Off, since an API client has no use for them, and some would open ports or lose calls.
+TELNETCONSOLE_ENABLED = False  # Scrapy: on. It opens a port.
+REMOTE_CONTROL_ENABLED = False  # Scrapy: on. It lets others steer the crawl.
+REDIRECT_ENABLED = False  # Scrapy: on. A token is not to follow a redirect.
+METAREFRESH_ENABLED = False  # Scrapy: on.
+COOKIES_ENABLED = False  # Scrapy: on.
+ROBOTSTXT_OBEY = False  # Scrapy: off. The API is there to be called.
+URLLENGTH_LIMIT = 0  # Scrapy: 2083, which drops long cursors without a word.
+
+# Safe.
+DOWNLOAD_VERIFY_CERTIFICATES = True  # Scrapy: off.
+LOG_FORMATTER = "xhs.extensions.log_formatter.PrivateLogFormatter"  # Scrapy's prints whole items.
+
+# Feeds.
+FEED_EXPORT_ENCODING = "utf-8"  # Scrapy: JSON in ASCII.
+FEED_EXPORTERS = {
+    "csv": "xhs.exporters.CsvExporter",
+    "xml": "xhs.exporters.XmlExporter",
+}

@@ -1,0 +1,124 @@
+"""What is sent for a call: a whole answer, or one that a fault spoils."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+from uuid import uuid4
+
+if TYPE_CHECKING:
+    from xhs.simulator.script import Rule
+
+JSON = "application/json"
+
+MESSAGES = {
+    0: "success",
+    100: "Token invalid or inactive",
+    301: "Collection failed, please retry",
+    302: "Rate limit exceeded",
+    303: "Daily quota exceeded",
+    400: "Invalid parameters",
+    500: "Internal server error",
+    600: "Permission denied",
+    601: "Insufficient balance",
+    602: "Token spending limit reached",
+}
+_CODE_OF_STATUS = {401: 100, 403: 600, 429: 302}
+_HTML = (
+    "<!DOCTYPE html><html><head><title>{0}</title></head>"
+    "<body><center><h1>{0}</h1></center><hr><center>nginx</center></body></html>"
+)
+
+Cut = Literal["hang", "before", "after", "body"]
+
+
+@dataclass(slots=True)
+class Answer:
+    """An answer ready to be sent; ``cut`` says how it fails to arrive, if it does."""
+
+    code: int | None
+    body: bytes
+    billed: bool = False
+    status: int = 200
+    content_type: str = JSON
+    headers: dict[str, str] = field(default_factory=dict)
+    cut: Cut | None = None
+    sent: int = 0
+    delay: float = 0.0
+
+
+def envelope(code: int, data: Any = None, message: str | None = None) -> bytes:
+    """The JSON that the API wraps every answer in."""
+    whole = {
+        "code": code,
+        "message": MESSAGES.get(code, "Unknown error") if message is None else message,
+        "data": data,
+        "recordTime": time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()),
+        "requestId": uuid4().hex,
+    }
+    try:
+        return json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        return json.dumps(whole, separators=(",", ":")).encode()
+
+
+def refusal(code: int, message: str | None = None) -> Answer:
+    """An answer with a code other than 0: not billed."""
+    return Answer(code, envelope(code, message=message))
+
+
+def unavailing(rule: Rule) -> Answer | None:
+    """The answer of a fault that needs no data; None for the other faults."""
+    details = rule.details
+    billed = bool(details.get("billed", False))
+    match rule.fault:
+        case "code":
+            return refusal(rule.value, details.get("message"))
+        case "status":
+            return _status(rule.value, details, billed)
+        case "html":
+            page = rule.value if isinstance(rule.value, str) else _HTML.format("Just a moment...")
+            return Answer(0 if billed else None, page.encode(), billed, content_type="text/html")
+        case "body":
+            body = rule.value.encode("utf-8", "surrogatepass")
+            kind = details.get("content_type", JSON)
+            return Answer(0 if billed else None, body, billed, content_type=kind)
+    return None
+
+
+def _status(status: int, details: dict[str, Any], billed: bool) -> Answer:
+    headers = details.get("headers", {})
+    if not details.get("envelope", False):
+        page = _HTML.format(f"{status}").encode()
+        code = 0 if billed else details.get("code")
+        return Answer(code, page, billed, status, "text/html", headers)
+    code = 0 if billed else details.get("code", _CODE_OF_STATUS.get(status, status))
+    body = envelope(code, message=details.get("message"))
+    return Answer(code, body, billed, status, headers=headers)
+
+
+def spoil(answer: Answer, rule: Rule) -> None:
+    """Let a whole, billed answer get lost on its way."""
+    match rule.fault:
+        case "hang":
+            answer.cut = "hang"
+        case "reset":
+            answer.cut = "before" if rule.value == "before" else "after"
+        case "truncate":
+            answer.cut = "body"
+            half = len(answer.body) // 2
+            answer.sent = half if rule.value is True else min(rule.value, len(answer.body) - 1)
+        case _:
+            return
+    if not rule.details.get("billed", True):
+        answer.billed = False
+        answer.code = None
+
+
+def compress(answer: Answer) -> None:
+    """Send the body compressed."""
+    answer.body = gzip.compress(answer.body, compresslevel=1, mtime=0)
+    answer.headers = {**answer.headers, "Content-Encoding": "gzip"}

@@ -1,0 +1,108 @@
+"""The books: every call, what became of it, and what it cost. They never hold a token."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+LOG_LENGTH = 2000
+HTTP_OK = 200
+
+
+@dataclass(slots=True)
+class Call:
+    """One call, as the books have it.
+
+    ``code`` is the business code decided on, None where the answer has none; ``delivered`` is
+    None while the call is under way, then whether the whole answer left for the client.
+    """
+
+    number: int
+    time: float
+    path: str
+    params: tuple[str, ...]
+    note: str | None = None
+    comment: str | None = None
+    sort: str | None = None
+    cursor: str | None = None
+    page: int | None = None
+    code: int | None = None
+    status: int | None = None
+    billed: bool = False
+    fault: str | None = None
+    delivered: bool | None = None
+    in_flight: int = 0
+    seconds: float | None = None
+
+
+@dataclass
+class Books:
+    """Counts and the log of the last calls."""
+
+    calls: int = 0
+    billed: int = 0
+    undelivered: int = 0
+    repeated: int = 0
+    in_flight: int = 0
+    max_concurrent: int = 0
+    codes: Counter[str] = field(default_factory=Counter)
+    paths: Counter[str] = field(default_factory=Counter)
+    note_calls: Counter[str] = field(default_factory=Counter)
+    note_billed: Counter[str] = field(default_factory=Counter)
+    log: deque[Call] = field(default_factory=lambda: deque(maxlen=LOG_LENGTH))
+    _paid: set[tuple[str | None, ...]] = field(default_factory=set)
+
+    def open(self, path: str, params: tuple[str, ...]) -> Call:
+        """Enter a call that has come in."""
+        self.calls += 1
+        self.in_flight += 1
+        self.max_concurrent = max(self.max_concurrent, self.in_flight)
+        self.paths[path] += 1
+        call = Call(self.calls, time.time(), path, params, in_flight=self.in_flight)
+        self.log.append(call)
+        return call
+
+    def decide(self, call: Call) -> None:
+        """Enter what was decided on: code, billing."""
+        if call.code is not None:
+            self.codes[str(call.code)] += 1
+        else:
+            self.codes[f"http_{call.status}" if call.status != HTTP_OK else str(call.fault)] += 1
+        if call.note is not None:
+            self.note_calls[call.note] += 1
+        if call.billed:
+            self.billed += 1
+            if call.note is not None:
+                self.note_billed[call.note] += 1
+            page = (call.path, call.note, call.comment, call.sort, call.cursor)
+            self.repeated += page in self._paid
+            self._paid.add(page)
+
+    def close(self, call: Call, *, delivered: bool) -> None:
+        """Enter how a call ended."""
+        self.in_flight -= 1
+        call.delivered = delivered
+        call.seconds = round(time.time() - call.time, 6)
+        if call.billed and not delivered:
+            self.undelivered += 1
+
+    def summary(self, log_length: int = LOG_LENGTH) -> dict[str, Any]:
+        """The books as one JSON object; the log's last ``log_length`` calls."""
+        log = list(self.log)[-log_length:] if log_length else []
+        return {
+            "calls": self.calls,
+            "billed": self.billed,
+            "undelivered": self.undelivered,
+            "repeated": self.repeated,
+            "in_flight": self.in_flight,
+            "max_concurrent": self.max_concurrent,
+            "codes": dict(self.codes),
+            "paths": dict(self.paths),
+            "notes": {
+                note: {"calls": calls, "billed": self.note_billed[note]}
+                for note, calls in self.note_calls.items()
+            },
+            "log": [asdict(call) for call in log],
+        }

@@ -1,0 +1,185 @@
+"""Which of a script's rules hold for a call, and what they do to its answer."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from xhs.simulator.comments import cursor_text
+from xhs.simulator.dice import fraction
+from xhs.simulator.script import REPLIES, WORLD_CHANGES, Rule
+from xhs.simulator.world import parse_cursor
+
+if TYPE_CHECKING:
+    from xhs.simulator.config import Config
+    from xhs.simulator.world import Data, World
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a call asks for, once its parameters were found to be in order."""
+
+    endpoint: str
+    note: str
+    comment: str
+    sort: str
+    cursor: str
+    page: int
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What the rules say of a call."""
+
+    rule: Rule | None = None
+    delay: float = 0.0
+    changes: list[Rule] = field(default_factory=list)
+
+
+class Faults:
+    """The rules of a script and the counts they go by."""
+
+    def __init__(self, config: Config) -> None:
+        self._rules = config.rules
+        self._seed = config.seed
+        self._refuse = config.refuse_share
+        self._calls = 0
+        self._note_calls: Counter[str] = Counter()
+        self._page_calls: Counter[Request] = Counter()
+        self._used: Counter[int] = Counter()
+        self._changed: set[tuple[int, str]] = set()
+
+    def judge(self, request: Request) -> Verdict:
+        """Count a call, and find the rules that hold for it."""
+        self._calls += 1
+        self._note_calls[request.note] += 1
+        if self._rules:
+            self._page_calls[request] += 1
+        verdict = Verdict()
+        for place, rule in enumerate(self._rules):
+            taken = verdict.rule is not None and rule.fault not in WORLD_CHANGES
+            if (taken and rule.fault) or not self._holds(place, rule, request):
+                continue
+            self._used[place] += 1
+            verdict.delay += rule.delay
+            if rule.fault in WORLD_CHANGES:
+                self._changed.add((place, request.note))
+                verdict.changes.append(rule)
+            elif rule.fault:
+                verdict.rule = rule
+        return verdict
+
+    def refused_by_chance(self, request: Request) -> int | None:
+        """The code of a random refusal, drawn by note and the number of its call."""
+        if not self._refuse:
+            return None
+        drawn = self._drawn("refuse", request)
+        for code, part in self._refuse.items():
+            if drawn < part:
+                return code
+            drawn -= part
+        return None
+
+    def _drawn(self, what: str, request: Request) -> float:
+        call = self._note_calls[request.note]
+        return fraction(f"{self._seed}/{what}/{request.note}/{call}")
+
+    def _holds(self, place: int, rule: Rule, request: Request) -> bool:
+        matchers = rule.matchers
+        counts = {
+            "call": self._calls,
+            "note_call": self._note_calls[request.note],
+            "page_call": self._page_calls[request],
+            "page": request.page,
+        }
+        for name, wanted in matchers.items():
+            match name:
+                case "note":
+                    holds = request.note in wanted
+                case "comment":
+                    holds = request.comment in wanted
+                case "endpoint":
+                    holds = request.endpoint in wanted
+                case "every":
+                    holds = self._calls % wanted == 0
+                case "after":
+                    holds = self._calls > wanted
+                case "until":
+                    holds = self._calls <= wanted
+                case "share":
+                    holds = self._drawn(f"rule {place}", request) < wanted
+                case "times":
+                    holds = self._used[place] < wanted
+                case _:
+                    holds = counts[name] in wanted
+            if not holds:
+                return False
+        once = rule.fault in WORLD_CHANGES and "times" not in matchers
+        return not (once and (place, request.note) in self._changed)
+
+
+def change_world(world: World, note: str, rule: Rule) -> None:
+    """Let a rule's change come over a note."""
+    world.change(note, **{str(rule.fault): rule.value})
+
+
+def answer(world: World, request: Request, rule: Rule | None) -> Data:
+    """The data of the answer to a call, as the rule that holds for it has it."""
+    cursor = parse_cursor(request.cursor, request.sort) if request.cursor else None
+    fault = rule.value if rule is not None and rule.fault == "cursor" else None
+    if request.endpoint == REPLIES:
+        data = world.replies(request.note, request.comment, None if fault == "ignored" else cursor)
+        if fault == "endless" and not data["comments"]:
+            data = world.replies(request.note, request.comment, None)
+    elif fault == "endless":
+        data = world.numbered_page(request.note, request.sort, request.page)
+    else:
+        data = world.comments(request.note, request.sort, None if fault == "ignored" else cursor)
+    if fault is not None:
+        return _with_cursor_fault(data, request, fault)
+    if rule is not None and rule.fault == "data":
+        return rule.value  # type: ignore[no-any-return]
+    if rule is not None and rule.fault == "patch":
+        data = copy.deepcopy(data)
+        for change in rule.value:
+            _patch(data, change["path"], change)
+    return data
+
+
+def _with_cursor_fault(data: Data, request: Request, fault: str) -> Data:
+    if fault == "ignored":
+        return data
+    changed = {**data, "has_more": True}
+    if fault == "missing":
+        del changed["cursor"]
+    elif fault == "empty":
+        changed["cursor"] = ""
+    elif fault == "repeated":
+        changed["cursor"] = request.cursor or data["cursor"]
+    elif data["comments"]:
+        last_id = data["comments"][-1]["id"]
+        changed["cursor"] = cursor_text(last_id, request.page + 1, request.sort)
+    return changed
+
+
+def _patch(target: Any, path: list[Any], change: dict[str, Any]) -> None:
+    """Apply a change where its path leads; where it leads nowhere, nothing happens."""
+    step, *rest = path
+    if step == "*" and isinstance(target, list):
+        for place in range(len(target) - 1, -1, -1):
+            _patch(target, [place, *rest], change)
+        return
+    if isinstance(target, list):
+        if not isinstance(step, int) or not -len(target) <= step < len(target):
+            return
+    elif not isinstance(target, dict):
+        return
+    if rest:
+        if isinstance(target, list) or step in target:
+            _patch(target[step], rest, change)
+    elif "value" in change:
+        target[step] = copy.deepcopy(change["value"])
+    elif isinstance(target, list) or step in target:
+        del target[step]

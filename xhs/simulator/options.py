@@ -1,0 +1,120 @@
+"""The stand-in as a program: its options, and its life from start to signal."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xhs.simulator.checks import ScriptError
+from xhs.simulator.config import Config, read_json
+from xhs.simulator.server import HOST, start
+
+if TYPE_CHECKING:
+    import argparse
+
+WRONG_USAGE = 2
+
+_NUMBERS = {
+    "rate": "calls a second; more are refused with code 302",
+    "quota": "billed calls, then code 303",
+    "balance": "money on the account, then code 601",
+    "price": "money that a billed call costs (default: 0.01)",
+    "spending-limit": "money that the token may spend, then code 602",
+    "revoke-after": "calls, then the token is refused with code 100",
+    "seed": "of all that is left to chance (default: 0)",
+}
+
+NOTES_HELP = (
+    "Notes: f1 and six hexadecimal digits begin the ID of a note with so many first-level comments"
+    " (f10003e8… has 1000), f2 the same without replies, f3 and 3 + 3 digits so many comments with"
+    " so many replies each, f0 a note that does not exist; 65bf5360000000002c03f684 is the"
+    " documented example; any other ID is a note whose size follows from its hash."
+    " The books are at /_books; scripts of faults go to /_script."
+)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the stand-in's options; their values are checked by `read_options`."""
+    group = parser.add_argument_group("the stand-in", NOTES_HELP)
+    group.add_argument("--port", metavar="N", help=f"port of {HOST} (default: a free one)")
+    group.add_argument(
+        "--token",
+        metavar="TOKEN",
+        action="append",
+        help="a token to accept, may be repeated (default: any but 'invalid')",
+    )
+    group.add_argument(
+        "--latency", metavar="S[-S]", help="seconds an answer takes, or from and to (default: 0)"
+    )
+    for name, meaning in _NUMBERS.items():
+        group.add_argument(f"--{name}", metavar="N", help=meaning)
+    group.add_argument("--gzip", action="store_true", help="compress for clients that accept it")
+    group.add_argument(
+        "--script", metavar="FILE", help="JSON file of faults and limits; see xhs.simulator.script"
+    )
+
+
+def read_options(options: argparse.Namespace) -> Config:
+    """The configuration that the options stand for; `ScriptError` for what is wrong with them."""
+    document: dict[str, Any] = {}
+    if options.script is not None:
+        try:
+            document = read_json(Path(options.script).read_bytes())
+        except OSError as error:
+            raise ScriptError(f"--script: {error.strerror}: {options.script}") from None
+    port = 0 if options.port is None else _number("port", options.port)
+    if not isinstance(port, int) or not 0 <= port <= 65535:
+        raise ScriptError("--port: must be a whole number, 0 to 65535")
+    if "" in (options.token or ()):
+        raise ScriptError("--token: must not be empty")
+    given: dict[str, Any] = {"gzip": True} if options.gzip else {}
+    if options.latency is not None:
+        bounds = [_number("latency", part) for part in options.latency.split("-", 1)]
+        given["latency"] = bounds if len(bounds) == 2 else bounds[0]
+    for name in _NUMBERS:
+        attribute = name.replace("-", "_")
+        value = getattr(options, attribute)
+        if value is not None:
+            given[attribute] = _number(name, value)
+    config = Config(port=port, tokens=frozenset(options.token or ()))
+    return config.scripted(document).scripted(given)
+
+
+def _number(name: str, value: str) -> Any:
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise ScriptError(f"--{name}: not a number: {value}") from None
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve until SIGTERM or SIGINT; the exit status."""
+    try:
+        config = read_options(options)
+    except ScriptError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return WRONG_USAGE
+    try:
+        asyncio.run(_serve(config))
+    except OSError as error:
+        sys.stderr.write(f"error: cannot listen on {HOST}:{config.port}: {error.strerror}\n")
+        return 1
+    return 0
+
+
+async def _serve(config: Config) -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    runner, url, _service = await start(config)
+    try:
+        sys.stdout.write(f"{url}\n")
+        sys.stdout.flush()
+        await stopped.wait()
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,99 @@
+"""Who comments: invented users, each from a name alone."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from xhs.simulator.dice import Dice
+
+PLACES = (
+    "北京", "上海", "广东", "浙江", "江苏", "四川", "湖北", "山东", "福建", "河南", "湖南",
+    "陕西", "辽宁", "重庆", "云南", "中国香港", "中国台湾", "日本", "美国", "Hunan",
+    "Singapore",
+)  # fmt: skip
+
+_FIRST = (
+    "小", "大", "阿", "爱吃", "不吃", "一只", "半糖", "momo", "今天也要", "追风的", "努力的",
+    "隔壁", "Lucky_", "是", "暴走", "Mr.", "晚风", "柠檬", "星星和", "在逃",
+)  # fmt: skip
+_LAST = (
+    "桃子", "兔子", "香菜", "加油", "的猫", "同学", "Zoe", "汤圆", "打工人", "月亮", "鱼",
+    "123", "少年", "不迷路", "奶茶", "公主", "Chen", "🌙", "老王", "西瓜",
+)  # fmt: skip
+_BASE32 = "0123456789abcdefghijklmnopqrstuv"
+_SHARED_USERS = 3000
+_LONG_ID_PERMILLE = 120
+
+User = dict[str, Any]
+
+
+def key_of_commenter(dice: Dice, note_id: str, pool: int) -> str:
+    """The name of one who comments on a note: one of its own ``pool``, or known from others."""
+    if dice.chance(100):
+        return f"everywhere/{dice.below(_SHARED_USERS)}"
+    return f"{note_id}/{dice.below(pool)}"
+
+
+def key_of_author(note_id: str) -> str:
+    """The name of a note's author."""
+    return f"author/{note_id}"
+
+
+@lru_cache(maxsize=16384)
+def user(key: str, long_id: bool = False) -> User:
+    """The user named ``key``, in the form of the documented example.
+
+    Most IDs have 24 hexadecimal digits, some (with ``long_id`` all) 29, as documented.
+    The result is shared: change a copy.
+    """
+    dice = Dice(f"user/{key}")
+    if long_id or (not key.startswith("author/") and dice.chance(_LONG_ID_PERMILLE)):
+        user_id = "a" + dice.hexadecimal(28)
+    else:
+        born = 0x55000000 + dice.below(0x13000000)
+        user_id = f"{born:08x}000000000{dice.below(2)}{dice.hexadecimal(6)}"
+    nickname = dice.pick(_FIRST) + dice.pick(_LAST)
+    if dice.chance(300):
+        nickname += str(dice.below(10_000))
+    return {
+        "userid": user_id,
+        "nickname": nickname,
+        "images": "https://sns-avatar-qc.xhscdn.com/avatar/1040g2jo31"
+        + dice.token(_BASE32, 30)
+        + "?imageView2/2/w/120/format/jpg",
+        "red_id": str(100_000_000 + dice.below(9_000_000_000)),
+        "level": {"image": ""},
+        "additional_tags": {},
+        "ai_agent": dice.chance(5),
+        "current_user": "false",
+    }
+
+
+@lru_cache(maxsize=4096)
+def user_info(key: str) -> User:
+    """The same user as some answers of the family have it: ``user_id`` and ``image``."""
+    known = user(key)
+    return {
+        "user_id": known["userid"],
+        "nickname": known["nickname"],
+        "image": known["images"],
+        "red_id": known["red_id"],
+        "ai_agent": known["ai_agent"],
+    }
+
+
+def picture(dice: Dice) -> dict[str, Any]:
+    """A picture of a comment, with addresses signed as in the documented example."""
+    file = "1040g2h030" + dice.token(_BASE32, 30)
+    signed = f"&sign={dice.hexadecimal(32)}&t=69aed261&src=A"
+    base = f"https://sns-i10.rednotecdn.com/comment/{file}?imageView2/2/w"
+    return {
+        "width": 240 + dice.below(1000),
+        "height": 240 + dice.below(1400),
+        "url": f"{base}/360/format/heif/q/46&ap=4&sc=CMT_PRV{signed}",
+        "origin_url": f"{base}/1280/format/heif/q/45&ap=4&sc=CMT_DTL{signed}",
+        "box_w": 120,
+        "box_h": 160,
+        "file_id": "",
+    }

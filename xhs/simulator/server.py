@@ -1,0 +1,207 @@
+"""The stand-in on a socket of the loopback interface."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from xhs.simulator.checks import ScriptError, ids, text, whole
+from xhs.simulator.config import Config, read_json
+from xhs.simulator.service import ENDPOINTS, Service
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from xhs.simulator.answers import Answer
+
+HOST = "127.0.0.1"
+
+_NO_LINGER = struct.pack("ii", 1, 0)
+_SHUTDOWN_SECONDS = 0.2
+_CHANGES = ("note", "grow", "vanish", "likes")
+
+
+class Server:
+    """Takes calls for a service, and the controls under ``/_…``."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+
+    def application(self) -> web.Application:
+        """The aiohttp application."""
+        app = web.Application()
+        for path in ENDPOINTS:
+            app.router.add_get(path, self.call, allow_head=False)
+        app.router.add_get("/_books", self.books)
+        app.router.add_post("/_books/reset", self.reset_books)
+        app.router.add_post("/_script", self.script)
+        app.router.add_post("/_world", self.change)
+        app.router.add_post("/_reset", self.reset)
+        app.router.add_route("*", "/{path:.*}", self.unknown)
+        return app
+
+    async def call(self, request: web.Request) -> web.StreamResponse:
+        """A call of the API. The books learn whether its answer left whole."""
+        service = self.service
+        query = request.query
+        books = service.books
+        call = books.open(request.path, tuple(sorted(query)))
+        delivered = False
+        try:
+            compressed = "gzip" in request.headers.get("Accept-Encoding", "")
+            answer = service.call(call, request.path, query, compressed=compressed)
+            if answer.delay:
+                await asyncio.sleep(answer.delay)
+            if answer.cut is not None:
+                return await _cut(request, answer)
+            response = _response(answer)
+            await response.prepare(request)
+            await response.write_eof()
+            delivered = request.transport is not None
+            return response
+        finally:
+            books.close(call, delivered=delivered)
+
+    async def unknown(self, request: web.Request) -> web.StreamResponse:
+        """A path that the API does not have."""
+        books = self.service.books
+        if not request.path.startswith("/_"):
+            call = books.open("other", ())
+            call.status = 404
+            books.decide(call)
+            books.close(call, delivered=True)
+        return web.json_response({"error": "not found"}, status=404)
+
+    async def books(self, request: web.Request) -> web.StreamResponse:
+        """The books; ``?log=N`` for the last N calls alone."""
+        length = request.query.get("log", "")
+        books = self.service.books
+        return web.json_response(
+            books.summary(int(length)) if length.isdecimal() else books.summary()
+        )
+
+    async def reset_books(self, _request: web.Request) -> web.StreamResponse:
+        """Empty the books."""
+        self.service.reset_books()
+        return web.json_response({})
+
+    async def reset(self, _request: web.Request) -> web.StreamResponse:
+        """Everything as at the start."""
+        self.service.reset()
+        return web.json_response({})
+
+    async def script(self, request: web.Request) -> web.StreamResponse:
+        """Replace the script."""
+        try:
+            self.service.load(read_json(await request.read()))
+        except ScriptError as error:
+            return web.json_response({"error": str(error)}, status=400)
+        return web.json_response({})
+
+    async def change(self, request: web.Request) -> web.StreamResponse:
+        """Change a note: ``{"note": ID, "grow": n, "vanish": n or [IDs], "likes": n}``."""
+        try:
+            note, wanted = _read_change(read_json(await request.read()))
+        except ScriptError as error:
+            return web.json_response({"error": str(error)}, status=400)
+        changes = self.service.world.change(note, **wanted)
+        return web.json_response(
+            {
+                "note": note,
+                "grown": changes.grown,
+                "vanished": sorted(changes.vanished),
+                "likes": changes.likes,
+            }
+        )
+
+
+def _read_change(document: Any) -> tuple[str, dict[str, Any]]:
+    if not isinstance(document, dict):
+        raise ScriptError("a change is a JSON object")
+    for name in document:
+        if name not in _CHANGES:
+            raise ScriptError(f"{name}: unknown; there are {', '.join(_CHANGES)}")
+    note = text(document.pop("note", None), "note")
+    ids(note, "note")
+    wanted = {}
+    for name, value in document.items():
+        listed = name == "vanish" and isinstance(value, list)
+        wanted[name] = ids(value, name) if listed else whole(value, name)
+    return note, wanted
+
+
+def _response(answer: Answer) -> web.Response:
+    return web.Response(
+        body=answer.body,
+        status=answer.status,
+        headers={"Content-Type": answer.content_type, **answer.headers},
+    )
+
+
+async def _cut(request: web.Request, answer: Answer) -> web.StreamResponse:
+    """Send an answer so that it does not arrive whole."""
+    if answer.cut == "hang":
+        await asyncio.Event().wait()
+    transport = request.transport
+    if answer.cut == "before":
+        if transport is not None:
+            _reset(transport)
+        return web.Response()
+    response = web.StreamResponse(
+        status=answer.status,
+        headers={
+            "Content-Type": answer.content_type,
+            "Content-Length": str(len(answer.body)),
+            **answer.headers,
+        },
+    )
+    await response.prepare(request)
+    if answer.cut == "body" and answer.sent:
+        await response.write(answer.body[: answer.sent])
+    if transport is not None:
+        transport.close()
+    return response
+
+
+def _reset(transport: asyncio.Transport) -> None:
+    """Cut a connection so that the other side sees a reset."""
+    sock = transport.get_extra_info("socket")
+    if sock is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+    transport.abort()
+
+
+async def start(config: Config) -> tuple[web.AppRunner, str, Service]:
+    """Start to listen; the runner's ``cleanup`` ends it. Also its address and its service."""
+    service = Service(config)
+    runner = web.AppRunner(
+        Server(service).application(),
+        access_log=None,
+        handler_cancellation=True,
+        shutdown_timeout=_SHUTDOWN_SECONDS,
+        handle_signals=False,
+    )
+    await runner.setup()
+    site = web.TCPSite(runner, HOST, config.port, backlog=512)
+    try:
+        await site.start()
+    except OSError:
+        await runner.cleanup()
+        raise
+    port = runner.addresses[0][1]
+    return runner, f"http://{HOST}:{port}", service
+
+
+@asynccontextmanager
+async def running(config: Config | None = None) -> AsyncIterator[tuple[str, Service]]:
+    """A stand-in inside this process, while the block lasts."""
+    runner, url, service = await start(config or Config())
+    try:
+        yield url, service
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,143 @@
+"""The API itself: which calls it takes, what it answers, what it charges. No network here."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+from xhs.simulator.answers import Answer, compress, envelope, refusal, spoil, unavailing
+from xhs.simulator.books import Books, Call
+from xhs.simulator.faults import Faults, Request, answer, change_world
+from xhs.simulator.limits import Limits
+from xhs.simulator.notes import is_id
+from xhs.simulator.script import COMMENTS, REPLIES
+from xhs.simulator.skeleton import SORTS
+from xhs.simulator.world import InvalidCallError, World, parse_cursor
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from xhs.simulator.config import Config
+
+BALANCE = "balance"
+ENDPOINTS = {
+    "/api/xiaohongshu/get-note-comment/v2": COMMENTS,
+    "/api/xiaohongshu/get-note-comment/v3": COMMENTS,
+    "/api/xiaohongshu/get-note-comment/v4": COMMENTS,
+    "/api/xiaohongshu/get-note-sub-comment/v2": REPLIES,
+    "/user/get-balance": BALANCE,
+}
+INVALID_TOKEN = "invalid"  # noqa: S105 (the one that is refused, not a secret)
+
+_TOKEN_REFUSED = 100
+_INVALID_PARAMETERS = 400
+
+
+class Service:
+    """One account with one world behind it."""
+
+    def __init__(self, config: Config) -> None:
+        self._given = config
+        self.world = World()
+        self.books = Books()
+        self.load({})
+
+    def load(self, script: Any) -> None:
+        """Replace the script; counts that rules and limits go by begin anew."""
+        self.config = self._given.scripted(script)
+        self._count_anew()
+
+    def reset_books(self) -> None:
+        """Empty books; the script stays, and the counts it goes by begin anew."""
+        under_way = self.books.in_flight
+        self.books = Books(in_flight=under_way, max_concurrent=under_way)
+        self._count_anew()
+
+    def reset(self) -> None:
+        """As it was when it started: empty books, its first script, an unchanged world."""
+        self.world.reset()
+        self.load({})
+        self.reset_books()
+
+    def _count_anew(self) -> None:
+        self._faults = Faults(self.config)
+        self._limits = Limits(self.config)
+        self._random = random.Random(self.config.seed)  # noqa: S311 (latency, not a secret)
+
+    def call(self, call: Call, path: str, query: Mapping[str, str], *, compressed: bool) -> Answer:
+        """Answer a call, and enter it into the books."""
+        endpoint = ENDPOINTS[path]
+        found = self._answer(call, endpoint, query)
+        if compressed and self.config.gzip and found.cut is None:
+            compress(found)
+        call.code, call.status, call.billed = found.code, found.status, found.billed
+        if found.billed:
+            self._limits.bill()
+        self.books.decide(call)
+        return found
+
+    def _answer(self, call: Call, endpoint: str, query: Mapping[str, str]) -> Answer:
+        if not self._token_works(query.get("token", "")):
+            return refusal(_TOKEN_REFUSED)
+        if endpoint == BALANCE:
+            data = {"balance": self._limits.balance, "currency": "CNY"}
+            return Answer(0, envelope(0, data))
+        try:
+            request = _read(endpoint, query)
+        except InvalidCallError as error:
+            return refusal(_INVALID_PARAMETERS, f"Invalid parameters: {error}")
+        call.note, call.comment, call.sort = request.note, request.comment or None, request.sort
+        call.cursor, call.page = request.cursor or None, request.page
+        limit = self._limits.refusal()
+        if limit is not None:
+            return refusal(limit)
+        return self._judged(call, request)
+
+    def _judged(self, call: Call, request: Request) -> Answer:
+        verdict = self._faults.judge(request)
+        for change in verdict.changes:
+            change_world(self.world, request.note, change)
+        rule = verdict.rule
+        spoiled = unavailing(rule) if rule is not None else None
+        if spoiled is not None and rule is not None:
+            found = spoiled
+            call.fault = rule.fault
+        elif (code := self._faults.refused_by_chance(request)) is not None and rule is None:
+            found = refusal(code)
+        else:
+            try:
+                found = Answer(0, envelope(0, answer(self.world, request, rule)), billed=True)
+            except InvalidCallError as error:
+                return refusal(_INVALID_PARAMETERS, f"Invalid parameters: {error}")
+            if rule is not None:
+                call.fault = rule.fault
+                spoil(found, rule)
+                if rule.fault == "gzip":
+                    compress(found)
+        found.delay = verdict.delay + self._random.uniform(*self.config.latency)
+        return found
+
+    def _token_works(self, token: str) -> bool:
+        known = self.config.tokens
+        if token not in known if known else token in ("", INVALID_TOKEN):
+            return False
+        return not self._limits.revoked()
+
+
+def _read(endpoint: str, query: Mapping[str, str]) -> Request:
+    note = query.get("noteId", "")
+    if not is_id(note):
+        raise InvalidCallError("noteId must have 24 hexadecimal digits")
+    comment = ""
+    sort = "latest"
+    if endpoint == REPLIES:
+        comment = query.get("commentId", "")
+        if not is_id(comment):
+            raise InvalidCallError("commentId must have 24 hexadecimal digits")
+    else:
+        sort = query.get("sort") or sort
+        if sort not in SORTS:
+            raise InvalidCallError(f"sort must be one of {', '.join(SORTS)}")
+    cursor = query.get("lastCursor", "")
+    page = parse_cursor(cursor, sort).index if cursor else 1
+    return Request(endpoint, note, comment, sort, cursor, page)

@@ -1,0 +1,189 @@
+"""The spider: for each note a chain of pages, for each page its comments and users."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from scrapy import Request, Spider, signals
+from scrapy.exceptions import CloseSpider
+from scrapy.http import Response
+from scrapy.spidermiddlewares.httperror import HttpError
+from twisted.python.failure import Failure
+
+from xhs import arguments as spider_arguments
+from xhs.api import envelope
+from xhs.api.endpoints import Call, comments_url, read_call
+from xhs.api.page import read_page
+from xhs.api.parsing import parse_page
+from xhs.api.values import iso
+from xhs.chain import Chain
+from xhs.download.handler import CallRefusedByGate, received_at
+from xhs.endings import CloseReason, StopReason
+from xhs.extensions.run import OpenNote, Run
+from xhs.items import CommentItem, NoteItem, UserItem
+from xhs.notes.plan import plan
+from xhs.preparation import Prepared, WrongInput, prepare
+from xhs.store.documents import Origin, Problem
+from xhs.store.ledger import Held, begin_note, settle_page
+
+_ITEMS = {"comment": CommentItem, "user": UserItem}
+_RETRIED = frozenset({301, 302, 500})
+
+
+class CommentsSpider(Spider):
+    """Every comment of the notes that it is given. The README documents its arguments.
+
+    Raises:
+        WrongArguments: a ``ValueError``, where the arguments cannot work.
+    """
+
+    name = "comments"
+
+    def __init__(self, prepared: Prepared | None = None, **given: str) -> None:
+        super().__init__()
+        self._prepared = prepared
+        self.arguments = prepared.arguments if prepared else spider_arguments.parse(given)
+
+    @property
+    def run(self) -> Run:
+        """What this crawl's parts share."""
+        return Run.of(self.crawler)
+
+    async def start(self) -> AsyncIterator[Request]:
+        """Begin the notes, each when there is room for it."""
+        run = self.run
+        prepared = self._prepare()
+        run.token = prepared.token
+        run.notes_waiting = len(prepared.notes)
+        for note_id in prepared.notes:
+            while self.crawler.engine.needs_backout():
+                await self.crawler.signals.wait_for(signals.scheduler_empty)
+            first = plan(note_id, self.arguments)
+            run.notes_waiting -= 1
+            self._begin(run, first)
+            yield self._request(run, first)
+
+    async def parse_page(self, response: Response) -> AsyncIterator[Any]:
+        """Take a page: ask for the next one, yield its items, and the note's end at the last."""
+        run = self.run
+        call = read_call(response.url)
+        answer = envelope.read(response.body)
+        if call is None or answer is None:
+            raise ValueError(f"{response.url} is no page of comments")
+        data = run.protect(answer.data)
+        page = read_page(data)
+        note = run.open_notes.get(call.note_id) or self._begin(run, call)
+        step = note.chain.step(page)
+        note.answered_at = received_at(response)
+        origin = partial(Origin, call.note_id, note.chain.pages)
+        items = [
+            (_ITEMS[parsed.item_type](item_type=parsed.item_type, **parsed.fields), parsed.raw)
+            for parsed in parse_page(
+                page,
+                note_id=call.note_id,
+                replies=self.arguments.replies == "inline",
+                scraped_at=note.answered_at,
+            )
+        ]
+        before, checkpoint = note.settled, None
+        if step.next:
+            calls = run.gate.take_billed(call.note_id)
+            write = settle_page(note.chain, step.next, run.version, calls)
+            checkpoint = partial(run.write, write)
+        note.settled = run.pages.open(
+            response, [(item, origin(raw)) for item, raw in items], checkpoint
+        )
+        if page.flaw:
+            await run.reject("page", origin(data), [Problem("", page.flaw)])
+        whole = before is None or await before
+        if whole and step.next:
+            yield self._request(run, step.next)
+        for item, _ in items:
+            yield item
+        if step.stop:
+            async for item in self._end(run, note, step.stop):
+                yield item
+
+    async def call_failed(self, failure: Failure) -> AsyncIterator[Any]:
+        """Take a call that brought no page: end its note with the reason."""
+        request: Request = failure.request  # type: ignore[attr-defined]
+        call = read_call(request.url)
+        note = self.run.open_notes.get(call.note_id) if call else None
+        stop = self._stop_reason(failure, request)
+        if note is None or stop is None:
+            return
+        async for item in self._end(self.run, note, stop):
+            yield item
+
+    def _prepare(self) -> Prepared:
+        if self._prepared:
+            return self._prepared
+        try:
+            return prepare(self.arguments, self.settings, os.environ)
+        except WrongInput as wrong:
+            for error in wrong.errors:
+                self.logger.error("%s", error)
+            raise CloseSpider(CloseReason.WRONG_INPUT) from None
+
+    def _begin(self, run: Run, first: Call) -> OpenNote:
+        note = run.open_notes[first.note_id] = OpenNote(Chain(first))
+        run.write(begin_note(first, run.version, datetime.now(UTC)))
+        return note
+
+    def _request(self, run: Run, call: Call) -> Request:
+        # A repeated cursor is the chain's business, and the filter's memory grows with the work.
+        return Request(
+            comments_url(run.base_url, run.version, call),
+            callback=self.parse_page,
+            errback=self.call_failed,
+            dont_filter=True,
+        )
+
+    async def _end(self, run: Run, note: OpenNote, stop: StopReason) -> AsyncIterator[NoteItem]:
+        """The end of a note, once its last page is settled; none where that page is lost."""
+        if note.settled is not None and not await note.settled:
+            return
+        chain = note.chain
+        if run.store is not None:
+            held = await run.store.ledger.held(chain.note_id)
+        else:
+            replies = len(chain.reply_ids) if self.arguments.replies == "inline" else 0
+            held = Held(len(chain.comment_ids), replies)
+        reported = chain.comment_count_l1
+        if not stop.satisfied:
+            self.logger.warning("Note %s ended: %s", chain.note_id, stop)
+        yield NoteItem(
+            item_type="note",
+            note_id=chain.note_id,
+            user_id=chain.author_id,
+            comment_count=chain.comment_count,
+            comment_count_l1=reported,
+            comments_collected=held.comments,
+            replies_collected=held.replies,
+            missing=None if reported is None else max(0, reported - held.comments),
+            sort=chain.sort,
+            pages=chain.pages,
+            complete=stop is StopReason.COMPLETE,
+            stop_reason=stop.value,
+            scraped_at=note.answered_at or iso(datetime.now(UTC)),
+        )
+
+    def _stop_reason(self, failure: Failure, request: Request) -> StopReason | None:
+        """Why a note ends at a failed call; None where the whole crawl stops."""
+        error = failure.value
+        if isinstance(error, CallRefusedByGate):
+            return None
+        answer = envelope.read(error.response.body) if isinstance(error, HttpError) else None
+        if answer is None or answer.code in _RETRIED:
+            self.logger.error("Gave up on %s: %s", request, failure.getErrorMessage())
+            return StopReason.RETRIES_EXHAUSTED
+        if answer.code in envelope.FATAL:
+            return None
+        self.logger.error(
+            "%s: code %d, %r, requestId %s", request, answer.code, answer.message, answer.request_id
+        )
+        return StopReason.REFUSED if answer.code == 400 else StopReason.UNKNOWN_CODE

@@ -1,0 +1,115 @@
+"""From items to documents, and to the update that merges each with what is stored. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from xhs.api.page import Raw
+
+Document = dict[str, Any]
+
+COMMENTS, USERS, NOTES, REJECTED = "comments", "users", "notes", "rejected"
+
+_KEYS = {"comment": (COMMENTS, "comment_id"), "user": (USERS, "user_id")}
+_NOT_STORED = frozenset({"item_type", "is_new"})
+_DATES = frozenset({"created_at", "scraped_at"})
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One update of one document.
+
+    ``as_of``: where the stored document's ``scraped_at`` is later, it stays as it is, but for
+    ``first_seen_at``.
+    """
+
+    collection: str
+    key: str
+    update: Document
+    as_of: datetime | None = None
+
+    @property
+    def filter(self) -> Document:
+        """What the stored document must look like for the update to apply."""
+        if self.as_of is None:
+            return {"_id": self.key}
+        return {"_id": self.key, "scraped_at": {"$not": {"$gt": self.as_of}}}
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where an item came from: the note and page (from 1), and the provider's object."""
+
+    note_id: str
+    page: int
+    raw: Raw
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why an object is no valid item: the path of the field, dotted, and what is wrong there."""
+
+    path: str
+    message: str
+
+
+def item_write(item: Mapping[str, Any]) -> Write:
+    """The update that a comment or a user asks for.
+
+    A null never overwrites a value, but a document that is new has every field.
+    """
+    collection, key = _KEYS[item["item_type"]]
+    fields = document_fields(item)
+    scraped_at = fields["scraped_at"]
+    present = {name: value for name, value in fields.items() if value is not None}
+    absent = {name: None for name, value in fields.items() if value is None}
+    update: Document = {
+        "$set": present,
+        "$min": {"first_seen_at": scraped_at},
+        "$max": {"last_seen_at": scraped_at},
+    }
+    if absent:
+        update["$setOnInsert"] = absent
+    return Write(collection, item[key], update, scraped_at)
+
+
+def document_fields(item: Mapping[str, Any]) -> Document:
+    """An item's fields as a document carries them: dates as dates."""
+    return {
+        name: _date(value) if name in _DATES else value
+        for name, value in item.items()
+        if name not in _NOT_STORED
+    }
+
+
+def rejected_write(
+    kind: str, origin: Origin, problems: Sequence[Problem], rejected_at: datetime
+) -> Write:
+    """The update that keeps an object which is no valid item, whole."""
+    raw = json.dumps(origin.raw, sort_keys=True)
+    digest = hashlib.sha256("\n".join((origin.note_id, kind, raw)).encode()).hexdigest()
+    fields = {
+        "kind": kind,
+        "note_id": origin.note_id,
+        "page": origin.page,
+        "raw": raw,
+        "errors": [{"path": problem.path, "message": problem.message} for problem in problems],
+    }
+    return Write(
+        REJECTED,
+        digest,
+        {
+            "$set": fields,
+            "$min": {"first_seen_at": rejected_at},
+            "$max": {"last_seen_at": rejected_at},
+        },
+    )
+
+
+def _date(value: Any) -> Any:
+    return datetime.fromisoformat(value) if isinstance(value, str) else value

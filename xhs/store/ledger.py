@@ -1,0 +1,108 @@
+"""The ledger: one document a note, which says how far it is and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from pymongo.asynchronous.database import AsyncDatabase
+
+from xhs.api.endpoints import Call
+from xhs.chain import Chain
+from xhs.endings import StopReason
+from xhs.store.documents import COMMENTS, NOTES, Document, Write, document_fields
+
+
+class Held(NamedTuple):
+    """What is stored for a note, all runs together: first-level comments, and replies."""
+
+    comments: int
+    replies: int
+
+
+def begin_note(call: Call, version: str, now: datetime) -> Write:
+    """The note's first call is about to be sent: it is running, from its first page."""
+    return Write(
+        NOTES,
+        call.note_id,
+        {
+            "$set": {
+                "note_id": call.note_id,
+                "state": "running",
+                "checkpoint": _checkpoint(call, version),
+                "last_crawled_at": now,
+            },
+            "$min": {"first_seen_at": now},
+        },
+    )
+
+
+def settle_page(chain: Chain, call: Call | None, version: str, calls: int) -> Write:
+    """A page is stored; ``call`` asks for the page after it, None where there is none.
+
+    ``calls``: billed calls for the note that the ledger does not know of yet.
+    """
+    fields: Document = {
+        "sort": chain.sort,
+        "pages": chain.pages,
+        "user_id": chain.author_id,
+        "comment_count": chain.comment_count,
+        "comment_count_l1": chain.comment_count_l1,
+    }
+    update: Document = {name: value for name, value in fields.items() if value is not None}
+    if call is not None:
+        update["checkpoint"] = _checkpoint(call, version)
+    return Write(NOTES, chain.note_id, {"$set": update, "$inc": {"billed_calls": calls}})
+
+
+def end_note(item: Mapping[str, Any], calls: int) -> Write:
+    """The update that a ``NoteItem`` asks for: the note has ended, or is left at its checkpoint."""
+    reason = StopReason(item["stop_reason"])
+    fields = document_fields(item)
+    update = {name: value for name, value in fields.items() if value is not None}
+    update["state"] = "ended" if reason.ended else "unfinished"
+    update["last_seen_at"] = fields["scraped_at"]
+    if reason.ended:
+        update["checkpoint"] = None
+    return Write(NOTES, item["note_id"], {"$set": update, "$inc": {"billed_calls": calls}})
+
+
+def leave_note(note_id: str, calls: int) -> Write:
+    """The crawl stops before the note's end: it is left at its checkpoint."""
+    update = {"state": "unfinished", "stop_reason": StopReason.INTERRUPTED.value, "complete": False}
+    return Write(NOTES, note_id, {"$set": update, "$inc": {"billed_calls": calls}})
+
+
+def _checkpoint(call: Call, version: str) -> Document:
+    return {"cursor": call.cursor, "sort": call.sort, "version": version, "head": None}
+
+
+class Ledger:
+    """What the database knows of notes."""
+
+    def __init__(self, database: AsyncDatabase[Document]) -> None:
+        self._database = database
+
+    async def held(self, note_id: str) -> Held:
+        """Count what is stored for a note; comments that have vanished are not held."""
+        counts = {True: 0, False: 0}
+        cursor = await self._database[COMMENTS].aggregate(
+            [
+                {"$match": {"note_id": note_id, "vanished_at": None}},
+                {
+                    "$group": {
+                        "_id": {"$eq": [{"$ifNull": ["$parent_comment_id", None]}, None]},
+                        "count": {"$sum": 1},
+                    }
+                },
+            ]
+        )
+        async for group in cursor:
+            counts[group["_id"]] = group["count"]
+        return Held(comments=counts[True], replies=counts[False])
+
+    async def notes(self, query: Document) -> AsyncIterator[Document]:
+        """The notes that match ``query``, in the order of their IDs."""
+        async for note in self._database[NOTES].find(query).sort("_id"):
+            yield note

@@ -1,0 +1,123 @@
+"""The store: one object that a crawl or a command opens, uses and closes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from types import TracebackType
+
+from pymongo import AsyncMongoClient, IndexModel
+from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
+from pymongo.write_concern import WriteConcern
+
+from xhs.store import embedded
+from xhs.store.documents import COMMENTS, NOTES, REJECTED, Document
+from xhs.store.ledger import Ledger
+from xhs.store.writer import Writer, describe
+
+_PATIENCE_MS = 5000
+
+_INDEXES = {
+    COMMENTS: [
+        IndexModel([("note_id", 1), ("parent_comment_id", 1), ("created_at", -1)]),
+        IndexModel([("user_id", 1)]),
+    ],
+    NOTES: [IndexModel([("state", 1)])],
+    REJECTED: [IndexModel([("note_id", 1)])],
+}
+
+# At DEBUG, Scrapy's default level, pymongo writes whole documents to the log.
+logging.getLogger("pymongo").setLevel(logging.INFO)
+
+
+class StoreUnavailable(Exception):
+    """The store cannot be opened; the message says which, why, and what to do."""
+
+
+class Store:
+    """A MongoDB database: :attr:`writer` and :attr:`ledger`, from :meth:`open` to :meth:`close`."""
+
+    writer: Writer
+    ledger: Ledger
+
+    def __init__(self, uri: str, database: str) -> None:
+        self._uri = uri
+        self._name = database
+        self._client: AsyncMongoClient[Document] | None = None
+        self._lease: embedded.Lease | None = None
+
+    async def open(self) -> None:
+        """Connect, start the embedded server where that is asked for, and make the indexes.
+
+        Raises:
+            StoreUnavailable: where that does not work.
+        """
+        try:
+            self._lease = await asyncio.to_thread(embedded.resolve, self._uri)
+            await self._connect(self._lease.uri)
+        except embedded.EmbeddedStoreError as error:
+            raise StoreUnavailable(str(error)) from error
+        except (PyMongoError, ValueError) as error:
+            await self._disconnect()
+            raise StoreUnavailable(_explain(error, redact(self._uri))) from error
+
+    async def close(self) -> None:
+        """Write all that waits, and let go of the server."""
+        try:
+            await self.writer.close()
+        finally:
+            await self._disconnect()
+
+    async def __aenter__(self) -> Store:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def _connect(self, uri: str) -> None:
+        self._client = AsyncMongoClient(
+            uri, tz_aware=True, serverSelectionTimeoutMS=_PATIENCE_MS, appname="xhs"
+        )
+        concern = WriteConcern(**{**self._client.write_concern.document, "j": True})
+        database = self._client.get_database(self._name, write_concern=concern)
+        await database.command("ping")
+        for collection, indexes in _INDEXES.items():
+            await database[collection].create_indexes(indexes)
+        self.writer = Writer(database)
+        self.ledger = Ledger(database)
+
+    async def _disconnect(self) -> None:
+        if self._client is not None:
+            await self._client.close()
+        if self._lease is not None:
+            await asyncio.to_thread(self._lease.close)
+
+
+def redact(uri: str) -> str:
+    """A connection string that may be shown: its passwords are masked."""
+    shown, found = re.subn(r"(://[^:@/?#]*):[^/?#]*@", r"\1:***@", uri, count=1)
+    if not found and "@" in uri.partition("?")[0]:
+        return uri.partition("://")[0] + "://***"
+    return re.sub(r"(password=)[^&]*", r"\1***", shown, flags=re.IGNORECASE)
+
+
+def has_password(uri: str) -> bool:
+    """Whether a connection string holds a password."""
+    return redact(uri) != uri
+
+
+def _explain(error: Exception, uri: str) -> str:
+    if isinstance(error, ConfigurationError | ValueError):
+        return f"MONGODB_URI={uri} is no valid connection string ({type(error).__name__})"
+    if isinstance(error, OperationFailure):
+        return f"MongoDB at {uri} refuses to be used ({describe(error)}): check user and password"
+    return (
+        f"MongoDB at {uri} cannot be reached ({describe(error)}): start it, or correct MONGODB_URI"
+    )

@@ -1,0 +1,182 @@
+"""Group commit: everything that waits goes out in one bulk write for each collection."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+import bson
+from bson.errors import BSONError
+from pymongo import UpdateOne
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import BulkWriteError, DocumentTooLarge, PyMongoError
+
+from xhs.store.documents import Document, Write
+
+_BATCH = 1000
+_DUPLICATE_KEY = 11000
+_ENCODING_ERRORS = (BSONError, OverflowError, UnicodeError, DocumentTooLarge)
+
+
+_Entry = tuple[Write, asyncio.Future[bool]]
+
+
+class StoreFailed(Exception):
+    """The store takes no more writes. What was handed to it and not acknowledged is not stored."""
+
+
+class Unstorable(Exception):
+    """One document that no database would take; the message says why, without its content."""
+
+
+class Writer:
+    """Writes in the order in which they are put, as fast as the server acknowledges them.
+
+    There is no timer: while a bulk is on its way the next one gathers. :meth:`put` may be called
+    without waiting, so a caller who wants order between two writes waits for the first.
+    """
+
+    def __init__(self, database: AsyncDatabase[Document]) -> None:
+        self._database = database
+        self._waiting: deque[_Entry] = deque()
+        self._wake = asyncio.Event()
+        self._closing = False
+        self.failure: StoreFailed | None = None
+        self._task = asyncio.create_task(self._run())
+
+    def put(self, write: Write) -> asyncio.Future[bool]:
+        """Ask for a write.
+
+        The future tells, once the write is acknowledged and journaled, whether the document is
+        new. It fails with :class:`Unstorable` or :class:`StoreFailed`.
+        """
+        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        future.add_done_callback(_retrieve)
+        if self.failure or self._closing:
+            future.set_exception(self.failure or StoreFailed("the store is closed"))
+        else:
+            self._waiting.append((write, future))
+            self._wake.set()
+        return future
+
+    async def close(self) -> None:
+        """Write all that waits, then stop."""
+        self._closing = True
+        self._wake.set()
+        await self._task
+
+    async def _run(self) -> None:
+        while True:
+            if not self._waiting:
+                if self._closing:
+                    return
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            batch = self._take()
+            try:
+                await asyncio.gather(*(self._bulk(name, part) for name, part in _split(batch)))
+            except PyMongoError as error:
+                self._fail(StoreFailed(f"the database takes no writes: {describe(error)}"), batch)
+            except Exception as error:
+                self._fail(StoreFailed(f"{type(error).__name__} while writing"), batch)
+                raise
+
+    def _take(self) -> list[_Entry]:
+        """The next batch: no document twice, since a bulk's writes have no order."""
+        batch: list[_Entry] = []
+        again: list[_Entry] = []
+        taken: set[tuple[str, str]] = set()
+        while self._waiting and len(batch) < _BATCH:
+            entry = self._waiting.popleft()
+            identity = (entry[0].collection, entry[0].key)
+            (again if identity in taken else batch).append(entry)
+            taken.add(identity)
+        self._waiting.extendleft(reversed(again))
+        return batch
+
+    async def _bulk(self, collection: str, batch: Sequence[_Entry]) -> None:
+        operations = [_operation(write, upsert=True) for write, _ in batch]
+        try:
+            result = await self._database[collection].bulk_write(operations, ordered=False)
+            inserted, errors = result.upserted_ids or {}, {}
+        except BulkWriteError as error:
+            details = dict(error.details or {})
+            if details.get("writeConcernErrors"):
+                raise
+            inserted = {entry["index"]: entry["_id"] for entry in details["upserted"]}
+            errors = {entry["index"]: entry["code"] for entry in details["writeErrors"]}
+        except _ENCODING_ERRORS:
+            await self._without_unencodable(collection, batch)
+            return
+        overtaken = []
+        for index, (write, future) in enumerate(batch):
+            code = errors.get(index)
+            if code == _DUPLICATE_KEY:
+                overtaken.append((write, future))
+            elif code is not None:
+                future.set_exception(Unstorable(f"the database refuses it (code {code})"))
+            else:
+                future.set_result(index in inserted)
+        if overtaken:
+            await self._merge_overtaken(collection, overtaken)
+
+    async def _merge_overtaken(self, collection: str, batch: Sequence[_Entry]) -> None:
+        """Writes whose document another writer made meanwhile, or holds a newer answer of."""
+        operations = []
+        for write, _ in batch:
+            operations.append(_operation(write, upsert=False))
+            earlier = {"$min": write.update["$min"]} if "$min" in write.update else write.update
+            operations.append(UpdateOne({"_id": write.key}, earlier))
+        await self._database[collection].bulk_write(operations, ordered=True)
+        for _, future in batch:
+            future.set_result(False)
+
+    async def _without_unencodable(self, collection: str, batch: Sequence[_Entry]) -> None:
+        good = []
+        for write, future in batch:
+            try:
+                bson.encode(write.update)
+            except _ENCODING_ERRORS as error:
+                future.set_exception(Unstorable(f"BSON cannot hold it ({type(error).__name__})"))
+            else:
+                good.append((write, future))
+        if len(good) == len(batch):
+            raise StoreFailed("a bulk could not be encoded, and none of its documents is at fault")
+        if good:
+            await self._bulk(collection, good)
+
+    def _fail(self, failure: StoreFailed, batch: Iterable[_Entry]) -> None:
+        self.failure = failure
+        for _, future in [*batch, *self._waiting]:
+            if not future.done():
+                future.set_exception(failure)
+        self._waiting.clear()
+
+
+def describe(error: Exception) -> str:
+    """A database error on one line, without the documents and addresses that it may quote."""
+    code = getattr(error, "code", None)
+    return type(error).__name__ + (f" (code {code})" if code is not None else "")
+
+
+def _operation(write: Write, *, upsert: bool) -> UpdateOne:
+    return UpdateOne(write.filter, write.update, upsert=upsert)
+
+
+def _split(
+    batch: list[_Entry],
+) -> Iterable[tuple[str, list[_Entry]]]:
+    def collection(entry: _Entry) -> str:
+        return entry[0].collection
+
+    for name, part in groupby(sorted(batch, key=collection), key=collection):
+        yield name, list(part)
+
+
+def _retrieve(future: asyncio.Future[bool]) -> None:
+    """Mark a failure as seen: not every caller waits, and the writer itself reports failures."""
+    if not future.cancelled():
+        future.exception()
