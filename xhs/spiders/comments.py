@@ -64,6 +64,7 @@ class CommentsSpider(Spider):
                 await self.crawler.signals.wait_for(signals.scheduler_empty)
             first = plan(note_id, self.arguments)
             run.notes_waiting -= 1
+            run.count("xhs/notes/begun")
             self._begin(run, first)
             yield self._request(run, first)
 

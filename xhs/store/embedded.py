@@ -84,7 +84,7 @@ def resolve(uri: str) -> Lease:
         return Lease(uri)
     path = uri.removeprefix(_SCHEME) or _DEFAULT_FOLDER
     folder = Path(os.path.realpath(os.path.expanduser(path)))  # noqa: PTH111
-    if importlib.util.find_spec("secantus") is None:
+    if not is_installed():
         raise EmbeddedStoreError(
             "the embedded store needs SecantusDB, which is not installed: install it (CPython 3.10 "
             "to 3.13 on Linux x86_64 or aarch64, macOS arm64, Windows amd64), " + _ELSEWHERE
@@ -101,6 +101,11 @@ def resolve(uri: str) -> Lease:
         lease.close()
         raise
     return lease
+
+
+def is_installed() -> bool:
+    """Whether the embedded server is there to be started."""
+    return importlib.util.find_spec("secantus") is not None
 
 
 def _make(folder: Path) -> None:

@@ -8,6 +8,7 @@ import re
 from types import TracebackType
 
 from pymongo import AsyncMongoClient, IndexModel
+from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
 from pymongo.write_concern import WriteConcern
 
@@ -40,6 +41,7 @@ class Store:
 
     writer: Writer
     ledger: Ledger
+    _database: AsyncDatabase[Document]
 
     def __init__(self, uri: str, database: str) -> None:
         self._uri = uri
@@ -69,6 +71,10 @@ class Store:
         finally:
             await self._disconnect()
 
+    async def count(self, collection: str) -> int:
+        """How many documents a collection has."""
+        return await self._database[collection].count_documents({})
+
     async def __aenter__(self) -> Store:
         await self.open()
         return self
@@ -90,6 +96,7 @@ class Store:
         await database.command("ping")
         for collection, indexes in _INDEXES.items():
             await database[collection].create_indexes(indexes)
+        self._database = database
         self.writer = Writer(database)
         self.ledger = Ledger(database)
 

@@ -1,0 +1,59 @@
+"""What the project's commands have in common."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any, ClassVar
+
+from scrapy.commands import ScrapyCommand
+
+from xhs.endings import ExitStatus
+
+
+class ProjectCommand(ScrapyCommand):
+    """A command that prints for pipes, reports errors on one line each and crawls nothing itself.
+
+    A subclass implements :meth:`execute`; ``positional`` names the arguments that it takes.
+    """
+
+    requires_project = True
+    requires_crawler_process = False
+    default_settings: ClassVar[dict[str, Any]] = {"LOG_ENABLED": False}
+    positional: ClassVar[tuple[str, ...]] = ()
+
+    def syntax(self) -> str:
+        """How it is called."""
+        return " ".join(["[options]", *(f"<{name}>" for name in self.positional)])
+
+    def run(self, args: list[str], opts: argparse.Namespace) -> None:
+        """Refuse what is unknown, then do the work; ``exitcode`` says how it went."""
+        if problem := unknown_words(args, self.positional):
+            self.fail(problem)
+            return
+        self.execute(args, opts)
+
+    def execute(self, args: list[str], opts: argparse.Namespace) -> None:
+        """Do the work. ``args`` are as many as ``positional``."""
+        raise NotImplementedError
+
+    def fail(self, message: str, exitcode: int = ExitStatus.WRONG_INPUT) -> None:
+        """Report an error on one line."""
+        sys.stderr.write(f"error: {message}\n")
+        self.exitcode = exitcode
+
+    def print(self, text: str) -> None:
+        """Print for the user, or for a pipe."""
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+
+
+def unknown_words(args: list[str], positional: tuple[str, ...]) -> str | None:
+    """What is wrong with a command's words: Scrapy hands on options that it does not know."""
+    if options := [word for word in args if word.startswith("-") and word != "-"]:
+        return f"no such option: {' '.join(word.partition('=')[0] for word in options)}"
+    if len(args) > len(positional):
+        return f"too many arguments: {' '.join(args[len(positional) :])}"
+    if len(args) < len(positional):
+        return f"missing: {' '.join(positional[len(args) :])}"
+    return None

@@ -1,0 +1,62 @@
+"""``scrapy crawl``: Scrapy's own, which checks everything first and says how it ended."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import shlex
+from typing import Any
+
+from scrapy.commands.crawl import Command as CrawlCommand
+from scrapy.crawler import Crawler
+
+from xhs.command import unknown_words
+from xhs.endings import ExitStatus, exit_status
+from xhs.preparation import WrongInput, prepare
+from xhs.spiders.comments import CommentsSpider
+from xhs.summary import closing_lines
+
+logger = logging.getLogger(__name__)
+
+
+class Command(CrawlCommand):
+    """Crawls; under Scrapyd too. The README lists the exit statuses."""
+
+    def run(self, args: list[str], opts: argparse.Namespace) -> None:
+        """Check arguments, settings, token and notes, crawl, and set the exit status."""
+        if problem := unknown_words(args, ("spider",)):
+            self._refuse([problem])
+            return
+        assert self.crawler_process is not None  # noqa: S101 (Scrapy sets it)
+        try:
+            crawler = self._create_crawler(args[0])
+        except KeyError:
+            self._refuse([f"no such spider: {args[0]}"])
+            return
+        if not issubclass(crawler.spidercls, CommentsSpider):
+            super().run(args, opts)
+            return
+        try:
+            prepared = prepare(opts.spargs, crawler.settings, os.environ)
+        except WrongInput as wrong:
+            self._refuse(wrong.errors)
+            return
+        self.crawler_process.crawl(crawler, prepared=prepared)
+        self.crawler_process.start()
+        self._conclude(crawler, opts.spargs)
+
+    def _refuse(self, errors: list[str]) -> None:
+        for error in errors:
+            logger.error("%s", error)
+        self.exitcode = ExitStatus.WRONG_INPUT
+
+    def _conclude(self, crawler: Crawler, given: dict[str, str]) -> None:
+        assert self.crawler_process is not None  # noqa: S101 (Scrapy sets it)
+        stats: dict[str, Any] = crawler._stats.get_stats() if crawler._stats else {}
+        self.exitcode = exit_status(stats, begun=bool(stats.get("xhs/notes/begun")))
+        if self.crawler_process.bootstrap_failed:
+            self.exitcode = ExitStatus.FAILED
+        again = " ".join(f"-a {shlex.quote(f'{name}={value}')}" for name, value in given.items())
+        for level, line in closing_lines(stats, self.exitcode, f"scrapy crawl comments {again}"):
+            logger.log(level, "%s", line)

@@ -1,0 +1,111 @@
+"""``scrapy demo``: the main job with no token, no network and no database server."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from xhs.command import ProjectCommand
+from xhs.endings import ExitStatus
+from xhs.simulator.notes import DOCUMENTED_NOTE, missing_note, usual_note
+from xhs.store import embedded
+from xhs.store.documents import COMMENTS, USERS
+from xhs.store.store import Store, StoreUnavailable
+
+_FOLDER = Path("demo")
+_NOTES = [DOCUMENTED_NOTE, *(usual_note(serial) for serial in range(4)), missing_note()]
+
+
+class Command(ProjectCommand):
+    """Crawls a few notes of the stand-in into the embedded store and a JSON feed."""
+
+    def short_desc(self) -> str:
+        """What it does."""
+        return "Show the main job: no token, network or database server is needed"
+
+    def execute(self, args: list[str], opts: argparse.Namespace) -> None:
+        """Run a crawl and summarise what it left."""
+        try:
+            _FOLDER.mkdir(exist_ok=True)
+        except OSError as error:
+            self.fail(f"the folder {_FOLDER} cannot be made: {error.strerror}", ExitStatus.FAILED)
+            return
+        uri = f"embedded:{_FOLDER / 'mongodb'}"
+        if not embedded.is_installed():
+            self.print("The embedded store is not to be had here: demo without a store.")
+            uri = ""
+        feed, log = _FOLDER / "comments.json", _FOLDER / "crawl.log"
+        self.print(f"Crawling {len(_NOTES)} notes from a stand-in of the API …")
+        with _stand_in() as url:
+            status = _crawl(url, uri, feed, log)
+        if status != ExitStatus.DONE:
+            self.fail(f"the crawl ended with exit status {status}: see {log}", ExitStatus.FAILED)
+            return
+        self._summarise(feed, log, uri)
+
+    def _summarise(self, feed: Path, log: Path, uri: str) -> None:
+        items = json.loads(feed.read_text(encoding="utf-8"))
+        count = Counter(item["item_type"] for item in items)
+        self.print(f"\n{'note':26}{'first level':>12}{'replies':>9}{'reported':>10}  ended")
+        for item in items:
+            if item["item_type"] == "note":
+                self.print(
+                    f"{item['note_id']:26}{item['comments_collected']:>12}"
+                    f"{item['replies_collected']:>9}{item['comment_count_l1'] or 0:>10}"
+                    f"  {item['stop_reason']}"
+                )
+        self.print(
+            f"\n{count['comment']} comments and {count['user']} users (one a page) in {feed}"
+        )
+        if uri:
+            try:
+                comments, users = asyncio.run(_stored(uri))
+            except StoreUnavailable as error:
+                self.fail(str(error), ExitStatus.FAILED)
+                return
+            self.print(f"{comments} comments and {users} distinct users in MongoDB ({uri})")
+        self.print(f"The log of the crawl is {log}\n\nNext:")
+        if uri:
+            self.print(f"  MONGODB_URI={uri} scrapy status")
+        self.print("  export JUSTONEAPI_TOKEN=…")
+        self.print("  scrapy crawl comments -a notes=NOTE_ID_OR_LINK -O comments.json")
+
+
+@contextmanager
+def _stand_in() -> Iterator[str]:
+    with subprocess.Popen(
+        [sys.executable, "-m", "xhs.simulator"], stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None  # noqa: S101 (it is piped)
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
+
+
+def _crawl(url: str, uri: str, feed: Path, log: Path) -> int:
+    environment: dict[str, Any] = {
+        **os.environ,
+        "JUSTONEAPI_TOKEN": "demo",
+        "JUSTONEAPI_BASE_URL": url,
+        "MONGODB_URI": uri,
+    }
+    environment.pop("JUSTONEAPI_TOKEN_FILE", None)
+    log.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "scrapy", "crawl", "comments", "-L", "INFO"]
+    command += ["-a", f"notes={','.join(_NOTES)}", "-O", str(feed), "--logfile", str(log)]
+    return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603 (ours)
+
+
+async def _stored(uri: str) -> tuple[int, int]:
+    async with Store(uri, "xhs") as store:
+        return await store.count(COMMENTS), await store.count(USERS)

@@ -1,0 +1,40 @@
+"""What a run says last: what it got, what is left and why, and the command that does the rest."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from xhs.endings import ExitStatus, StopReason
+
+
+def closing_lines(
+    stats: Mapping[str, Any], exitcode: int, command: str
+) -> Iterator[tuple[int, str]]:
+    """The last lines of a run's log, each with its level. ``command`` is what was run."""
+    ends = {reason: stats.get(f"xhs/notes/{reason}", 0) for reason in StopReason}
+    yield (
+        logging.INFO,
+        "{} notes ended, {} comments and users delivered, {} new; {} calls billed, {} of unknown "
+        "billing; {} objects rejected".format(
+            sum(count for reason, count in ends.items() if reason.ended),
+            stats.get("item_scraped_count", 0),
+            stats.get("xhs/comments/new", "?"),
+            stats.get("xhs/calls/billed", 0),
+            stats.get("xhs/calls/unknown", 0),
+            stats.get("xhs/rejected", 0),
+        ),
+    )
+    if exitcode == ExitStatus.DONE:
+        return
+    why = ", ".join(f"{count} {reason}" for reason, count in ends.items() if count)
+    closed = stats.get("finish_reason", "never began")
+    if exitcode == ExitStatus.UNFINISHED:
+        left = stats.get("xhs/notes/left", 0)
+        yield logging.WARNING, f"{left} notes are left ({closed}; ended so far: {why or 'none'})"
+        yield logging.WARNING, f"To ask for them: {command}"
+    elif exitcode == ExitStatus.FLAWED:
+        yield logging.WARNING, f"Not every note came whole: {why}; `scrapy status` names them"
+    else:
+        yield logging.ERROR, f"Nothing was crawled to its end: {closed}"
