@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import Any, ClassVar
 
@@ -31,7 +32,11 @@ class ProjectCommand(ScrapyCommand):
         if problem := unknown_words(args, self.positional):
             self.fail(problem)
             return
-        self.execute(args, opts)
+        try:
+            self.execute(args, opts)
+        except BrokenPipeError:
+            # Whoever read the output has enough. Python would complain again as it exits.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def execute(self, args: list[str], opts: argparse.Namespace) -> None:
         """Do the work. ``args`` are as many as ``positional``."""

@@ -8,9 +8,6 @@ import json
 from datetime import datetime
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from xhs.api.values import iso
 from xhs.command import ProjectCommand
 from xhs.endings import ExitStatus
@@ -19,16 +16,17 @@ from xhs.store.documents import Document
 from xhs.store.store import Store, StoreUnavailable
 
 _COLUMNS = {
-    "note": "_id",
-    "state": "state",
-    "stop reason": "stop_reason",
-    "reported": "comment_count_l1",
-    "held": "comments_collected",
-    "missing": "missing",
-    "replies": "replies_collected",
-    "calls": "billed_calls",
-    "last crawled": "last_crawled_at",
+    "note": ("_id", 24),
+    "state": ("state", 10),
+    "stop reason": ("stop_reason", 17),
+    "reported": ("comment_count_l1", 9),
+    "held": ("comments_collected", 9),
+    "missing": ("missing", 8),
+    "replies": ("replies_collected", 8),
+    "calls": ("billed_calls", 6),
+    "last crawled": ("last_crawled_at", 16),
 }
+"""A column's title: its field in the ledger, and its width in characters."""
 
 
 class Command(ProjectCommand):
@@ -67,15 +65,17 @@ class Command(ProjectCommand):
             self.fail(str(error), ExitStatus.FAILED)
 
     async def _print(self, store: Store, query: Document, as_json: bool) -> None:
-        table = Table(*_COLUMNS)
         async with store:
+            if not as_json:
+                self.print(_row({name: title for title, (name, _) in _COLUMNS.items()}))
             async for note in store.ledger.notes(query):
-                if as_json:
-                    self.print(json.dumps(_plain(note), ensure_ascii=False))
-                else:
-                    table.add_row(*(_shown(note.get(name)) for name in _COLUMNS.values()))
-        if not as_json:
-            Console().print(table)
+                as_text = json.dumps(_plain(note), ensure_ascii=False) if as_json else _row(note)
+                self.print(as_text)
+
+
+def _row(values: Document) -> str:
+    cells = ((_shown(values.get(name)), width) for name, width in _COLUMNS.values())
+    return "  ".join(text.ljust(width) for text, width in cells).rstrip()
 
 
 def _plain(value: Any) -> Any:
