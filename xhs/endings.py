@@ -88,8 +88,6 @@ def exit_status(stats: Mapping[str, object], *, begun: bool) -> int:
         return ExitStatus.FAILED
     if stats.get("xhs/notes/left"):
         return ExitStatus.UNFINISHED
-    if reason != "finished":
-        return ExitStatus.FAILED
     flawed = any(
         stats.get(f"xhs/notes/{stop}") for stop in StopReason if stop.ended and not stop.satisfied
     )

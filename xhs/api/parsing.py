@@ -52,7 +52,7 @@ def _thread(
     comments = [(raw, None)] + [(reply, root) for reply in inline if replies]
     for comment, parent in comments:
         fields = comment_fields(comment, note_id=note_id, author_id=author, parent_id=parent)
-        yield Parsed("comment", fields | {"scraped_at": scraped_at}, comment)
+        yield Parsed("comment", _dated(fields, scraped_at), comment)
         user = _user(comment)
         if user is None:
             continue
@@ -61,7 +61,12 @@ def _thread(
             if user_id in users:
                 continue
             users.add(user_id)
-        yield Parsed("user", user_fields(user) | {"scraped_at": scraped_at}, user)
+        yield Parsed("user", _dated(user_fields(user), scraped_at), user)
+
+
+def _dated(fields: Fields, scraped_at: str) -> Fields:
+    extra = fields.pop("extra")
+    return {**fields, "scraped_at": scraped_at, "extra": extra}
 
 
 def comment_fields(
@@ -69,7 +74,7 @@ def comment_fields(
 ) -> Fields:
     """The fields of a comment, or of a reply where ``parent_id`` names its first-level comment."""
     if not isinstance(raw, dict):
-        return {"comment_id": None, "note_id": note_id}
+        raw = {}
     user = _user(raw)
     user_id = _user_id(user) if user else None
     tags = _tag_types(raw)

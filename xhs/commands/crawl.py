@@ -6,6 +6,7 @@ import argparse
 import logging
 import os
 import shlex
+import sys
 from typing import Any
 
 from scrapy.commands.crawl import Command as CrawlCommand
@@ -47,8 +48,11 @@ class Command(CrawlCommand):
         self._conclude(crawler, opts.spargs)
 
     def _refuse(self, errors: list[str]) -> None:
+        assert self.settings is not None  # noqa: S101 (Scrapy sets it)
         for error in errors:
             logger.error("%s", error)
+            if not self.settings.getbool("LOG_ENABLED"):
+                sys.stderr.write(f"error: {error}\n")
         self.exitcode = ExitStatus.WRONG_INPUT
 
     def _conclude(self, crawler: Crawler, given: dict[str, str]) -> None:

@@ -152,6 +152,9 @@ class Run:
             write = rejected_write(kind, origin, problems, datetime.now(UTC))
             try:
                 await self.store.writer.put(write)
+            except StoreFailed as error:
+                self.fail_store(error)
+                raise
             except Unstorable as error:
                 logger.error("A rejected %s of note %s is lost: %s", kind, origin.note_id, error)
 
@@ -189,8 +192,7 @@ class Run:
             problem = Problem("", f"an item pipeline raised {type(failure.value).__name__}")
             try:
                 await self.reject(_item_type(item) or "item", origin, [problem])
-            except StoreFailed as error:
-                self.fail_store(error)
+            except StoreFailed:
                 lost = True
         self.pages.count(response, lost=lost)
 

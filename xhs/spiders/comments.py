@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -29,8 +30,10 @@ from xhs.notes.plan import plan
 from xhs.preparation import Prepared, WrongInput, prepare
 from xhs.store.documents import Origin, Problem
 from xhs.store.ledger import Held, begin_note, settle_page
+from xhs.store.writer import StoreFailed
 
 _ITEMS = {"comment": CommentItem, "user": UserItem}
+_PATIENCE = 60
 _RETRIED = frozenset({301, 302, 500})
 
 
@@ -59,6 +62,13 @@ class CommentsSpider(Spider):
         prepared = self._prepare()
         run.token = prepared.token
         run.notes_waiting = len(prepared.notes)
+        if (timeout := self.settings.getfloat("DOWNLOAD_TIMEOUT")) < _PATIENCE:
+            self.logger.warning(
+                "DOWNLOAD_TIMEOUT=%g: answers that take longer are billed all the same; the "
+                "provider asks for %d seconds at least",
+                timeout,
+                _PATIENCE,
+            )
         for note_id in prepared.notes:
             while self.crawler.engine.needs_backout():
                 await self.crawler.signals.wait_for(signals.scheduler_empty)
@@ -99,7 +109,8 @@ class CommentsSpider(Spider):
             response, [(item, origin(raw)) for item, raw in items], checkpoint
         )
         if page.flaw:
-            await run.reject("page", origin(data), [Problem("", page.flaw)])
+            with suppress(StoreFailed):
+                await run.reject("page", origin(data), [Problem("", page.flaw)])
         whole = before is None or await before
         if whole and step.next:
             yield self._request(run, step.next)
