@@ -102,6 +102,8 @@ def parse(given: Mapping[str, str]) -> Arguments:
             )
         elif name not in known:
             errors.append(f"{name}: no such argument; there are {', '.join(known)}")
+        elif not isinstance(value, str):  # from a script
+            errors.append(f"{name}: text is needed, not {type(value).__name__}")
         else:
             try:
                 read = known[name].metadata["read"](value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import os
@@ -19,7 +20,9 @@ from justoneapi import JustOneAPIClient
 from support.simulator import COMMENTS, PROJECT, REPLIES, TOKEN, Simulator
 
 from xhs.simulator import documented
+from xhs.simulator.config import Config
 from xhs.simulator.notes import DOCUMENTED_NOTE, missing_note, sized_note, threaded_note, usual_note
+from xhs.simulator.server import running
 from xhs.simulator.skeleton import SORTS
 from xhs.simulator.truth import truth
 
@@ -344,3 +347,18 @@ def test_a_port_in_use_is_an_error_of_one_line(simulator: Simulator) -> None:
     )
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_it_runs_inside_a_process_too() -> None:
+    def ask(url: str) -> dict[str, Any]:
+        with JustOneAPIClient("right", base_url=url) as client:
+            answer: dict[str, Any] = client.xiaohongshu.get_note_comment_v4(note_id=NOTE).raw_json
+            return answer
+
+    async def main() -> None:
+        async with running(Config(tokens=frozenset({"right"}))) as (url, service):
+            answer = await asyncio.to_thread(ask, url)
+            assert ids(answer["data"]["comments"]) == truth(NOTE).first_level[:10]
+            assert service.books.billed == 1
+
+    asyncio.run(main())

@@ -16,6 +16,8 @@ VERSIONS = ("v4", "v3", "v2")
 TOKEN_PARAMETER = "token"  # noqa: S105 (the parameter's name)
 
 _NOTE_COMMENTS = "/api/xiaohongshu/get-note-comment/"
+_LONE_SURROGATES = "surrogatepass"
+"""JSON can hold them, so a cursor can; it goes back as it came."""
 
 
 class Call(NamedTuple):
@@ -33,7 +35,8 @@ def comments_url(base_url: str, version: str, call: Call) -> str:
         query["lastCursor"] = call.cursor
     if call.sort != DEFAULT_SORT:
         query["sort"] = call.sort
-    return f"{base_url.rstrip('/')}{_NOTE_COMMENTS}{version}?{urlencode(query)}"
+    encoded = urlencode(query, errors=_LONE_SURROGATES)
+    return f"{base_url.rstrip('/')}{_NOTE_COMMENTS}{version}?{encoded}"
 
 
 def read_call(url: str) -> Call | None:
@@ -41,7 +44,7 @@ def read_call(url: str) -> Call | None:
     parts = urlsplit(url)
     if _NOTE_COMMENTS not in parts.path:
         return None
-    query = parse_qs(parts.query, keep_blank_values=True)
+    query = parse_qs(parts.query, keep_blank_values=True, errors=_LONE_SURROGATES)
     note_id = query.get("noteId", [""])[0]
     if not note_id:
         return None

@@ -7,6 +7,7 @@ judge by the HTTP status, so :func:`translate` gives each code the status that m
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,7 +61,7 @@ def read(body: bytes) -> Envelope | None:
     if not isinstance(answer, dict):
         return None
     code = answer.get("code")
-    if isinstance(code, str) and code.isascii() and code.isdigit():
+    if isinstance(code, str) and re.fullmatch(r"[0-9]{1,9}", code):
         code = int(code)
     if not isinstance(code, int) or isinstance(code, bool):
         return None

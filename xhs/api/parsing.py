@@ -8,6 +8,7 @@ family (``user_info``, ``target_comment``, counts as text).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -48,7 +49,8 @@ def _thread(
 ) -> Iterator[Parsed]:
     inline = raw.get("sub_comments") if isinstance(raw, dict) else None
     inline = inline if isinstance(inline, list) else []
-    root = raw.get("id") if isinstance(raw, dict) else None
+    # A reply to a comment without an ID must not pass for a first-level comment.
+    root = (raw.get("id") if isinstance(raw, dict) else None) or ""
     comments = [(raw, None)] + [(reply, root) for reply in inline if replies]
     for comment, parent in comments:
         fields = comment_fields(comment, note_id=note_id, author_id=author, parent_id=parent)
@@ -165,8 +167,8 @@ def _tag_types(raw: Fields) -> set[str] | None:
 
 
 def _status(value: Any) -> Any:
-    text = value.removeprefix("-") if isinstance(value, str) else ""
-    return int(value) if text.isascii() and text.isdigit() else value
+    number = isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value)
+    return int(value) if number else value
 
 
 def _pictures(value: Any) -> Any:

@@ -40,8 +40,8 @@ def moment(value: Any) -> Any:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return value
-    seconds = value / 1000 if abs(value) >= _MILLISECONDS_FROM else value
     try:
+        seconds = value / 1000 if abs(value) >= _MILLISECONDS_FROM else value
         return iso(datetime.fromtimestamp(seconds, UTC))
     except (ValueError, OverflowError, OSError):
         return value

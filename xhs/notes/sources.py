@@ -123,8 +123,9 @@ def _file_values(name: str) -> Iterator[Value]:
                 yield Value(f"{shown_name}, {place}", text)
     except _Unreadable as error:
         raise _Unreadable(f"{shown_name}: {error}") from None
-    except OSError as error:
-        raise _Unreadable(f"{shown_name}: cannot be read: {error.strerror}") from None
+    except (OSError, RuntimeError) as error:  # a RuntimeError where ~USER has no home
+        reason = getattr(error, "strerror", None) or error
+        raise _Unreadable(f"{shown_name}: cannot be read: {reason}") from None
     except UnicodeDecodeError:
         raise _Unreadable(f"{shown_name}: is not UTF-8 text: save it as UTF-8") from None
 

@@ -1,0 +1,53 @@
+"""One stand-in and one embedded server for all crawls; each test has a database of its own."""
+
+from __future__ import annotations
+
+import importlib.util
+from itertools import count
+from typing import TYPE_CHECKING
+
+import pytest
+from support.crawl import Site
+from support.simulator import Simulator
+
+from xhs.store.embedded import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_NUMBERS = count(1)
+
+
+@pytest.fixture(scope="session")
+def _api() -> Iterator[Simulator]:
+    with Simulator() as running:
+        yield running
+
+
+@pytest.fixture
+def api(_api: Simulator) -> Simulator:
+    """The stand-in as it was at its start."""
+    _api.reset()
+    return _api
+
+
+@pytest.fixture(scope="session")
+def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if importlib.util.find_spec("secantus") is None:
+        pytest.skip("SecantusDB is not installed")
+    uri = f"embedded:{tmp_path_factory.mktemp('server') / 'db'}"
+    with resolve(uri):
+        yield uri
+
+
+@pytest.fixture
+def site(api: Simulator, _server: str, tmp_path: Path) -> Site:
+    """Where to crawl from, with an empty database."""
+    return Site(api.url, tmp_path, _server, f"test{next(_NUMBERS)}")
+
+
+@pytest.fixture
+def storeless(api: Simulator, tmp_path: Path) -> Site:
+    """Where to crawl from without a store."""
+    return Site(api.url, tmp_path, "", "none")

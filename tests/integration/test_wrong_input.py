@@ -1,0 +1,286 @@
+"""Wrong input ends a crawl before its first call: one line an error, all at once, status 2."""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+from support.crawl import TOKEN
+
+from xhs.simulator.notes import sized_note
+
+if TYPE_CHECKING:
+    from support.crawl import Outcome, Site
+    from support.simulator import Simulator
+
+NOTE = sized_note(1)
+SECRET = "hunter2-of-the-database"
+
+
+def refused(api: Simulator, done: Outcome, *expected: str) -> list[str]:
+    """Check that a crawl was refused with these errors, one line each, and asked nothing."""
+    errors = done.lines("ERROR")
+    assert done.status == 2, done
+    assert len(errors) == len(expected), errors
+    for part in expected:
+        assert sum(part in error for error in errors) == 1, (part, errors)
+    said = done.output + done.errors
+    assert "Traceback" not in said
+    assert TOKEN not in said
+    assert SECRET not in said
+    assert api.books()["calls"] == 0
+    return errors
+
+
+def test_no_token(api: Simulator, storeless: Site) -> None:
+    done = storeless.crawl(notes=[NOTE], env={"JUSTONEAPI_TOKEN": None})
+    (error,) = refused(api, done, "no token")
+    assert "JUSTONEAPI_TOKEN" in error
+    assert "JUSTONEAPI_TOKEN_FILE" in error
+
+
+def test_a_token_file_serves_and_white_space_around_the_token_is_no_part_of_it(
+    api: Simulator, storeless: Site
+) -> None:
+    file = storeless.folder / "token"
+    file.write_text(f"\n  {TOKEN}\n")
+    env = {"JUSTONEAPI_TOKEN": None, "JUSTONEAPI_TOKEN_FILE": str(file)}
+    done = storeless.crawl(notes=[NOTE], env=env)
+    assert done.status == 0, done
+    assert api.books()["billed"] == 1
+
+
+@pytest.mark.parametrize("content", [None, "", " \n"])
+def test_a_token_file_that_is_missing_or_empty(
+    api: Simulator, storeless: Site, content: str | None
+) -> None:
+    file = storeless.folder / "token"
+    if content is not None:
+        file.write_text(content)
+    env = {"JUSTONEAPI_TOKEN": None, "JUSTONEAPI_TOKEN_FILE": str(file)}
+    (error,) = refused(api, storeless.crawl(notes=[NOTE], env=env), "JUSTONEAPI_TOKEN_FILE")
+    assert str(file) in error
+
+
+def test_a_token_and_a_token_file(api: Simulator, storeless: Site) -> None:
+    file = storeless.folder / "token"
+    file.write_text(TOKEN)
+    done = storeless.crawl(notes=[NOTE], env={"JUSTONEAPI_TOKEN_FILE": str(file)})
+    refused(api, done, "both set")
+
+
+@pytest.mark.parametrize("name", ["JUSTONEAPI_TOKEN", "JUSTONEAPI_TOKEN_FILE"])
+@pytest.mark.parametrize("option", ["-s", "-a"])
+def test_a_token_on_the_command_line(
+    api: Simulator, storeless: Site, option: str, name: str
+) -> None:
+    done = storeless.crawl(option, f"{name}={SECRET}", notes=[NOTE])
+    (error,) = refused(api, done, name)
+    assert "environment" in error
+
+
+def test_everything_wrong_is_said_at_once(api: Simulator, storeless: Site) -> None:
+    done = storeless.crawl(
+        *("-s", "JUSTONEAPI_COMMENTS_VERSION=v9"),
+        *("-s", "JUSTONEAPI_BASE_URL=ftp://api.example.com"),
+        env={"JUSTONEAPI_TOKEN": None},
+        notes=["too-short", NOTE],
+        bogus="1",
+        token=SECRET,
+        sort="newest",
+        replies="some",
+        mode="fast",
+        source="mars",
+        dry_run="maybe",
+    )
+    errors = refused(
+        api,
+        done,
+        "JUSTONEAPI_COMMENTS_VERSION=v9 is none of v4, v3, v2",
+        "JUSTONEAPI_BASE_URL: ",
+        "no token",
+        "too-short",
+        "bogus: no such argument",
+        "token: a token given",
+        "sort='newest' is none of latest, normal, like_count",
+        "replies='some' is none of none, inline, all",
+        "mode='fast' is none of full, resume, update",
+        "source='mars' is none of arguments, redis",
+        "dry_run='maybe'",
+    )
+    unknown = next(error for error in errors if "bogus" in error)
+    assert "max_comments" in unknown
+
+
+def test_what_is_not_built_yet_is_refused_by_name_and_value(
+    api: Simulator, storeless: Site
+) -> None:
+    done = storeless.crawl(
+        notes=[NOTE], mode="update", replies="all", since="2024-01-01", max_comments="5"
+    )
+    refused(api, done, "mode='update'", "replies='all'", "since='2024-01-01'", "max_comments='5'")
+    done = storeless.crawl(mode="resume", source="redis", dry_run="1", notes=[NOTE])
+    refused(api, done, "mode='resume'", "source='redis'", "dry_run='1'")
+
+
+def test_arguments_of_scrapyd_are_ignored(api: Simulator, storeless: Site) -> None:
+    done = storeless.crawl(notes=[NOTE], _job="6487ec79947edab326d6db28a2d86511", _version="r1")
+    assert done.status == 0, done
+    assert api.books()["calls"] == 1
+
+
+def test_no_notes(api: Simulator, storeless: Site) -> None:
+    (error,) = refused(api, storeless.crawl(), "no notes")
+    assert "notes_file" in error
+
+
+@pytest.mark.parametrize("value", ["", " , "])
+def test_notes_that_name_none(api: Simulator, storeless: Site, value: str) -> None:
+    refused(api, storeless.crawl("-a", f"notes={value}"), "there is no note in it")
+
+
+def test_malformed_notes_among_good_ones_are_named_with_their_line(
+    api: Simulator, storeless: Site
+) -> None:
+    file = storeless.folder / "notes.txt"
+    file.write_text(f"# notes\n{NOTE}\nnonsense\n\n{NOTE[:-1]}\n{sized_note(2)}, xyz\n")
+    done = storeless.crawl(notes_file=str(file))
+    refused(api, done, "line 3: 'nonsense'", f"line 5: '{NOTE[:-1]}'", "line 6: 'xyz'")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("notes.csv", f"note_id\n{NOTE}\nbad\n", "line 3: 'bad'"),
+        ("notes.csv", f"id\n{NOTE}\n", "note_id or url"),
+        ("notes.json", json.dumps([NOTE, {"note_id": NOTE}, "bad"]), "entry 3: 'bad'"),
+        ("notes.json", "[", "no JSON"),
+        ("notes.jsonl", f'"{NOTE}"\n{{"url": "bad"}}\n', "line 2: 'bad'"),
+        ("notes.jsonl", f'"{NOTE}"\n{{\n', "line 2: no JSON"),
+        ("notes.xlsx", "", ".txt, .csv, .json, .jsonl"),
+        ("notes.txt", "", "there is no note in it"),
+        ("notes.txt", "# none\n", "there is no note in it"),
+        ("notes.json", "[]", "there is no note in it"),
+        ("notes.txt", None, "cannot be read"),
+    ],
+)
+def test_files_of_each_kind(
+    api: Simulator, storeless: Site, name: str, content: str | None, expected: str
+) -> None:
+    file = storeless.folder / name
+    if content is not None:
+        file.write_text(content)
+    (error,) = refused(api, storeless.crawl(notes_file=str(file)), expected)
+    assert str(file) in error
+
+
+def test_a_file_that_is_not_utf_8(api: Simulator, storeless: Site) -> None:
+    file = storeless.folder / "notes.txt"
+    file.write_bytes(f"{NOTE}\n# 笔记\n".encode("gb18030"))
+    (error,) = refused(api, storeless.crawl(notes_file=str(file)), "UTF-8")
+    assert str(file) in error
+
+
+def test_100_errors_are_shown_and_the_total(api: Simulator, storeless: Site) -> None:
+    file = storeless.folder / "notes.txt"
+    file.write_text("".join(f"bad-{number}\n" for number in range(250)))
+    done = storeless.crawl(notes_file=str(file))
+    errors = done.lines("ERROR")
+    assert done.status == 2
+    assert len(errors) == 101
+    assert "line 100: 'bad-99'" in errors[99]
+    assert "250" in errors[100]
+    assert api.books()["calls"] == 0
+
+
+def test_standard_input(api: Simulator, storeless: Site) -> None:
+    done = storeless.crawl(notes_file="-", stdin=f"{NOTE}\nbad\n")
+    refused(api, done, "standard input, line 2: 'bad'")
+    refused(api, storeless.crawl(notes_file="-", stdin=b"\xb1\xca\n"), "UTF-8")
+    refused(api, storeless.crawl(notes_file="-"), "there is no note in it")
+    done = storeless.crawl(notes_file="-", stdin=f"{NOTE}\n# 注释\n{sized_note(2)}\n")
+    assert done.status == 0, done
+    assert api.books()["notes"].keys() == {NOTE, sized_note(2)}
+
+
+def test_a_short_link_needs_the_network(api: Simulator, storeless: Site) -> None:
+    (error,) = refused(api, storeless.crawl(notes=["https://xhslink.com/a/AbC"]), "xhslink.com")
+    assert "browser" in error
+
+
+@pytest.mark.parametrize("url", ["http://198.51.100.1", "http://198.51.100.1:30015/"])
+def test_plain_http_to_a_public_address(api: Simulator, storeless: Site, url: str) -> None:
+    done = storeless.crawl(notes=[NOTE], env={"JUSTONEAPI_BASE_URL": url})
+    (error,) = refused(api, done, "JUSTONEAPI_BASE_URL")
+    assert "JUSTONEAPI_ALLOW_HTTP" in error
+
+
+def test_a_password_of_the_database_on_the_command_line(api: Simulator, storeless: Site) -> None:
+    uri = f"mongodb://me:{SECRET}@127.0.0.1:1/?serverSelectionTimeoutMS=100"
+    refused(api, storeless.crawl("-s", f"MONGODB_URI={uri}", notes=[NOTE]), "MONGODB_URI")
+
+
+def test_misspelt_options_words_and_spiders(api: Simulator, storeless: Site) -> None:
+    refused(api, storeless.crawl("--bogus", notes=[NOTE]), "--bogus")
+    refused(api, storeless.crawl("more", notes=[NOTE]), "more")
+    refused(api, storeless.command("crawl", "coments", "-a", f"notes={NOTE}"), "coments")
+    refused(api, storeless.command("crawl"), "spider")
+
+
+def closed_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+def test_a_database_that_cannot_be_reached(api: Simulator, site: Site) -> None:
+    where = f"127.0.0.1:{closed_port()}"
+    uri = f"mongodb://me:{SECRET}@{where}/?serverSelectionTimeoutMS=100"
+    done = site.crawl(notes=[NOTE], env={"MONGODB_URI": uri})
+    assert done.status == 1, done
+    errors = [line for line in done.lines("ERROR") if "MongoDB" in line or where in line]
+    assert len(errors) == 1, done
+    assert where in errors[0]
+    said = done.output + done.errors
+    assert SECRET not in said
+    assert TOKEN not in said
+    assert "Traceback" not in said
+    assert api.books()["calls"] == 0
+
+
+def test_a_connection_string_that_is_none(api: Simulator, site: Site) -> None:
+    done = site.crawl(notes=[NOTE], env={"MONGODB_URI": f"mongo://me:{SECRET}@host"})
+    assert done.status in (1, 2), done
+    assert "MONGODB_URI" in " ".join(done.lines("ERROR"))
+    said = done.output + done.errors
+    assert SECRET not in said
+    assert "Traceback" not in said
+    assert api.books()["calls"] == 0
+
+
+def test_an_embedded_folder_that_is_a_file(api: Simulator, site: Site) -> None:
+    file = site.folder / "file"
+    file.touch()
+    done = site.crawl(notes=[NOTE], env={"MONGODB_URI": f"embedded:{file}"})
+    assert done.status == 1, done
+    assert str(file) in " ".join(done.lines("ERROR"))
+    assert "Traceback" not in done.errors
+    assert api.books()["calls"] == 0
+
+
+def test_an_answer_that_is_no_envelope(api: Simulator, storeless: Site) -> None:
+    good = sized_note(2)
+    bodies = ["[]", '"text"', '{"data": {}}', '{"code": null}', "", "\x00"]
+    notes = [sized_note(1, serial) for serial in range(len(bodies))]
+    api.script(
+        {"rules": [{"note": note, "body": body} for note, body in zip(notes, bodies, strict=True)]}
+    )
+    done = storeless.crawl("-s", "RETRY_TIMES=1", notes=[*notes, good])
+    assert done.status == 3, done
+    assert "Traceback" not in done.errors
+    ends = {item["note_id"]: item["stop_reason"] for item in done.items("note")}
+    assert ends == dict.fromkeys(notes, "retries_exhausted") | {good: "complete"}
+    assert api.books()["calls"] == 2 * len(bodies) + 1

@@ -1,0 +1,169 @@
+"""A crawl as a process of its own, and what it leaves: status, log, stats, feed, database."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pymongo import MongoClient
+from support.simulator import PROJECT
+
+from xhs.store.embedded import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from pymongo.database import Database
+
+Document = dict[str, Any]
+
+TOKEN = "canary-7f3a9b52c1d84e60"
+"""The token of every crawl here; it occurs nowhere else."""
+
+_PATIENCE = 120
+_STAT = re.compile(r"^[ {]'(?P<name>[^']+)': (?:(?P<number>-?[\d.]+)|'(?P<text>[^']*)')[,}]", re.M)
+_LINE = re.compile(
+    r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \[(?P<logger>[^\]]+)\] (?P<level>[A-Z]+): (?P<text>.*)$", re.M
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended, and what it said."""
+
+    status: int
+    output: str
+    errors: str
+    feed: list[Document] = field(default_factory=list)
+
+    @property
+    def stats(self) -> Document:
+        """The numbers and texts of the stats that Scrapy logs at the end."""
+        _, found, dump = self.errors.partition("Dumping Scrapy stats:\n")
+        assert found, self.errors
+        return {
+            match["name"]: match["text"] if match["number"] is None else float(match["number"])
+            for match in _STAT.finditer(dump.partition("}\n")[0] + "}")
+        }
+
+    @property
+    def reason(self) -> str:
+        """The close reason."""
+        return str(self.stats["finish_reason"])
+
+    def lines(self, level: str) -> list[str]:
+        """The log lines of a level, without time and logger."""
+        return [match["text"] for match in _LINE.finditer(self.errors) if match["level"] == level]
+
+    def items(self, item_type: str) -> list[Document]:
+        """The feed's items of one type."""
+        return [item for item in self.feed if item["item_type"] == item_type]
+
+    def ids(self, item_type: str) -> list[str]:
+        """The IDs of the feed's items of one type."""
+        return [item[f"{item_type}_id"] for item in self.items(item_type)]
+
+    def __str__(self) -> str:
+        return f"exit status {self.status}\n{self.output}\n{self.errors}"
+
+
+def environment(home: Path, **more: str | None) -> dict[str, str]:
+    """An environment in which nothing of the developer's own can be found."""
+    kept = {
+        name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "TMPDIR") if name in os.environ
+    }
+    clean = {**kept, "HOME": str(home), "LANG": "C.UTF-8", "PYTHONPATH": str(PROJECT)}
+    return clean | {name: value for name, value in more.items() if value is not None}
+
+
+def scrapy(
+    *words: str,
+    environment: Mapping[str, str],
+    cwd: Path = PROJECT,
+    stdin: str | bytes = b"",
+) -> Outcome:
+    """Run a command of Scrapy in the project."""
+    done = subprocess.run(
+        [sys.executable, "-m", "scrapy", *words],
+        env=dict(environment),
+        cwd=cwd,
+        input=stdin.encode() if isinstance(stdin, str) else stdin,
+        capture_output=True,
+        timeout=_PATIENCE,
+        check=False,
+    )
+    return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+@contextmanager
+def database(uri: str, name: str) -> Iterator[Database[Document]]:
+    """A database, while the block lasts."""
+    with resolve(uri) as lease, MongoClient[Document](lease.uri, tz_aware=True) as client:
+        yield client[name]
+
+
+class Site:
+    """A place to crawl from: the stand-in's address, a folder, a database of its own."""
+
+    def __init__(self, url: str, folder: Path, uri: str, database: str) -> None:
+        self.folder = folder
+        self.uri = uri
+        self.name = database
+        self.environment = environment(
+            folder,
+            JUSTONEAPI_TOKEN=TOKEN,
+            JUSTONEAPI_BASE_URL=url,
+            MONGODB_URI=uri,
+            MONGODB_DATABASE=database,
+        )
+        self._feeds = 0
+
+    def command(
+        self, *words: str, stdin: str | bytes = b"", env: Mapping[str, str | None] | None = None
+    ) -> Outcome:
+        """Run a command of Scrapy here; ``env`` adds variables, or removes them with None."""
+        changed: dict[str, str | None] = {**self.environment, **(env or {})}
+        there = {name: value for name, value in changed.items() if value is not None}
+        return scrapy(*words, environment=there, stdin=stdin)
+
+    def crawl(
+        self,
+        *words: str,
+        notes: Sequence[str] = (),
+        feed: bool = True,
+        stdin: str | bytes = b"",
+        env: Mapping[str, str | None] | None = None,
+        **arguments: str,
+    ) -> Outcome:
+        """Crawl ``notes``; keyword arguments are the spider's own, words are options."""
+        if notes:
+            arguments["notes"] = ",".join(notes)
+        given = [word for name, value in arguments.items() for word in ("-a", f"{name}={value}")]
+        self._feeds += 1
+        path = self.folder / f"feed-{self._feeds}.json"
+        output = ["-O", str(path)] if feed else []
+        done = self.command("crawl", "comments", *given, *output, *words, stdin=stdin, env=env)
+        items = json.loads(path.read_text() or "[]") if path.exists() else []
+        return Outcome(done.status, done.output, done.errors, items)
+
+    def documents(self, collection: str, **query: Any) -> dict[str, Document]:
+        """The documents of a collection by their IDs."""
+        with database(self.uri, self.name) as found:
+            return {document["_id"]: document for document in found[collection].find(query)}
+
+    def note(self, note_id: str) -> Document:
+        """A note's ledger document."""
+        return self.documents("notes", _id=note_id)[note_id]
+
+    def comment_ids(self, note_id: str) -> tuple[set[str], set[str]]:
+        """The IDs of a note's stored comments: first level, and replies."""
+        found = self.documents("comments", note_id=note_id)
+        first = {key for key, one in found.items() if one["parent_comment_id"] is None}
+        return first, set(found) - first

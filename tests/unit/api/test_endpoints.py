@@ -1,0 +1,147 @@
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from xhs.api.endpoints import Call, check_base_url, comments_url, read_call
+
+BASE = "https://api.justoneapi.com"
+NOTE = "65bf5360000000002c03f684"
+
+any_text = st.text(st.characters())
+
+
+def query(url: str) -> list[tuple[str, str]]:
+    return parse_qsl(urlsplit(url).query, keep_blank_values=True)
+
+
+@pytest.mark.parametrize("version", ["v4", "v3", "v2"])
+def test_a_page_is_asked_for_at_its_versions_path(version: str) -> None:
+    parts = urlsplit(comments_url(BASE, version, Call(NOTE)))
+    assert f"{parts.scheme}://{parts.netloc}" == BASE
+    assert parts.path == f"/api/xiaohongshu/get-note-comment/{version}"
+
+
+def test_a_first_page_carries_the_note_alone() -> None:
+    assert query(comments_url(BASE, "v4", Call(NOTE))) == [("noteId", NOTE)]
+
+
+def test_the_default_sort_is_never_sent() -> None:
+    assert query(comments_url(BASE, "v4", Call(NOTE, "c", "latest"))) == [
+        ("noteId", NOTE),
+        ("lastCursor", "c"),
+    ]
+
+
+@pytest.mark.parametrize("sort", ["normal", "like_count"])
+@pytest.mark.parametrize("cursor", [None, "c"])
+def test_another_sort_goes_with_every_page(sort: str, cursor: str | None) -> None:
+    assert dict(query(comments_url(BASE, "v4", Call(NOTE, cursor, sort))))["sort"] == sort
+
+
+@example("\ud800", "latest")
+@given(any_text, st.sampled_from(["latest", "normal", "like_count"]))
+def test_a_cursor_comes_back_as_it_was(cursor: str, sort: str) -> None:
+    call = Call(NOTE, cursor, sort)
+    assert read_call(comments_url(BASE, "v4", call)) == call
+
+
+@example("\ud800")
+@given(any_text)
+def test_an_address_is_ascii_whatever_the_cursor(cursor: str) -> None:
+    url = comments_url(BASE, "v4", Call(NOTE, cursor))
+    assert url.isascii()
+    assert url.isprintable()
+    assert " " not in url
+
+
+def test_a_documented_cursor_is_sent_back_as_it_came() -> None:
+    cursor = '{"cursor":"65c485070000000008014f80","index":2,"pageArea":"UNFOLDED"}'
+    assert dict(query(comments_url(BASE, "v4", Call(NOTE, cursor))))["lastCursor"] == cursor
+
+
+def test_a_base_address_may_have_a_path() -> None:
+    call = Call(NOTE, "c")
+    url = comments_url("https://gateway.example/just/one/", "v4", call)
+    assert url.startswith("https://gateway.example/just/one/api/xiaohongshu/")
+    assert read_call(url) == call
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://example.com/",
+        f"https://example.com/?noteId={NOTE}",
+        f"{BASE}/user/get-balance",
+        f"{BASE}/api/xiaohongshu/get-note-comment/v4",
+        f"{BASE}/api/xiaohongshu/get-note-comment/v4?noteId=",
+        f"{BASE}/api/xiaohongshu/get-note-sub-comment/v2?noteId={NOTE}&commentId=1",
+    ],
+)
+def test_other_addresses_are_no_page(url: str) -> None:
+    assert read_call(url) is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        BASE,
+        f"{BASE}/",
+        "https://gateway.example:8443/path",
+        "http://127.0.0.1:8000",
+        "http://127.9.9.9",
+        "http://localhost:8000",
+        "http://LOCALHOST",
+        "http://[::1]:8000",
+    ],
+)
+def test_addresses_that_may_have_the_token(url: str) -> None:
+    assert check_base_url(url, allow_http=False) is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://api.justoneapi.com",
+        "http://47.117.133.51:30015",
+        "http://127.0.0.1.example.com",
+        "http://localhost.example.com",
+        "http://192.168.0.1",
+        "http://[2001:db8::1]",
+        "http://0.0.0.0",
+    ],
+)
+def test_plain_http_needs_permission(url: str) -> None:
+    error = check_base_url(url, allow_http=False)
+    assert error is not None
+    assert "JUSTONEAPI_ALLOW_HTTP" in error
+    assert check_base_url(url, allow_http=True) is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "api.justoneapi.com",
+        "https://",
+        "ftp://api.justoneapi.com",
+        "file:///etc/passwd",
+        "https://[::1",
+        "https://api.justoneapi.com:port",
+        "https://api.justoneapi.com:99999",
+        "https://api.justoneapi.com?a=1",
+        "https://api.justoneapi.com#a",
+    ],
+)
+@pytest.mark.parametrize("allow_http", [True, False])
+def test_what_is_no_address_of_a_server(url: str, allow_http: bool) -> None:
+    error = check_base_url(url, allow_http=allow_http)
+    assert error is not None
+    assert error.startswith("JUSTONEAPI_BASE_URL: ")
+
+
+def test_a_password_in_the_address_is_refused_and_not_shown() -> None:
+    error = check_base_url("https://me:s3cr3t@api.justoneapi.com", allow_http=False)
+    assert error is not None
+    assert "s3cr3t" not in error

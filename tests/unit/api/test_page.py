@@ -1,0 +1,130 @@
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import xhs.simulator
+from xhs.api.page import Page, read_page
+
+SAMPLE = Path(xhs.simulator.__file__).parent / "note-comments-v4.sample.json"
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+page_fields = ["comments", "has_more", "cursor", "user_id", "comment_count", "comment_count_l1"]
+
+
+def test_the_documented_page() -> None:
+    data = json.loads(SAMPLE.read_bytes())["data"]
+    page = read_page(data)
+    assert page.comments == data["comments"]
+    assert page.has_more is True
+    assert page.cursor == data["cursor"]
+    assert page.author_id == "61e0f15300000000210253a5"
+    assert (page.comment_count, page.comment_count_l1) == (944, 801)
+    assert page.flaw is None
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (True, True),
+        (False, False),
+        ("true", True),
+        ("False", False),
+        (1, True),
+        (0, False),
+        (None, None),
+        ("maybe", None),
+    ],
+)
+def test_whether_there_is_more(value: object, expected: bool | None) -> None:
+    assert read_page({"comments": [], "has_more": value}).has_more is expected
+
+
+def test_what_is_absent_is_none() -> None:
+    page = read_page({"comments": []})
+    assert page == Page()
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("c", "c"), ("0", "0"), (17, "17"), ("", None), (None, None)]
+)
+def test_cursors(value: object, expected: str | None) -> None:
+    assert read_page({"comments": [], "cursor": value}).cursor == expected
+
+
+@pytest.mark.parametrize("cursor", [{}, {"a": 1}, []])
+def test_a_cursor_that_cannot_be_sent_back_is_a_flaw(cursor: object) -> None:
+    page = read_page({"comments": [], "cursor": cursor, "has_more": True})
+    assert page.cursor is None
+    assert page.flaw
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (944, 944),
+        ("944", 944),
+        ("1.2万", 12000),
+        (0, 0),
+        (None, None),
+        ("", None),
+        ("many", None),
+        (-1, None),
+        (True, None),
+        (2**63, None),
+    ],
+)
+def test_reported_counts(value: object, expected: int | None) -> None:
+    page = read_page({"comments": [], "comment_count": value, "comment_count_l1": value})
+    assert (page.comment_count, page.comment_count_l1) == (expected, expected)
+
+
+@pytest.mark.parametrize("data", [None, [], "", 5, True])
+def test_data_that_is_no_object_is_a_flaw(data: object) -> None:
+    page = read_page(data)
+    assert page.comments == []
+    assert page.flaw
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"comments": "none", "has_more": False},
+        {"comments": {}, "has_more": False},
+        {"has_more": True},
+        {"comments": None, "comment_count": 5},
+    ],
+)
+def test_comments_that_are_no_list_are_a_flaw(data: object) -> None:
+    page = read_page(data)
+    assert page.comments == []
+    assert page.flaw
+
+
+@pytest.mark.parametrize("data", [{"has_more": False}, {"comments": None, "comment_count": 0}])
+def test_a_note_without_comments_may_have_no_list(data: object) -> None:
+    assert read_page(data).flaw is None
+
+
+def test_ids_are_those_of_the_elements_that_have_one() -> None:
+    comments = [{"id": "a"}, None, {}, {"id": 5}, "x", [], {"id": "b"}, {"id": "a"}]
+    assert read_page({"comments": comments}).ids == ["a", "b", "a"]
+
+
+@given(json_values | st.dictionaries(st.sampled_from(page_fields), json_values))
+def test_any_data_is_a_page(data: object) -> None:
+    page = read_page(data)
+    assert isinstance(page.ids, list)
+    assert page.cursor is None or isinstance(page.cursor, str)
+    assert page.author_id is None or isinstance(page.author_id, str)
+
+
+@given(st.lists(json_values))
+def test_every_element_is_kept(comments: list[object]) -> None:
+    assert read_page({"comments": comments}).comments is comments

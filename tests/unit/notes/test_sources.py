@@ -1,0 +1,229 @@
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from xhs.arguments import Arguments
+from xhs.notes.sources import WrongNotes, read_notes
+
+A = "65bf5360000000002c03f684"
+B = "65c5944c000000001100b84a"
+C = "65c4f627000000000803040c"
+LINK = f"https://www.xiaohongshu.com/explore/{B}?xsec_token=x"
+
+
+def read(path: Path | str) -> list[str]:
+    notes = read_notes(Arguments(notes_file=str(path)))
+    try:
+        return list(notes)
+    finally:
+        notes.close()
+
+
+def errors_of(path: Path | str) -> list[str]:
+    with pytest.raises(WrongNotes) as caught:
+        read(path)
+    assert caught.value.total == len(caught.value.errors)
+    return caught.value.errors
+
+
+@contextmanager
+def as_standard_input(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with path.open("rb") as file, monkeypatch.context() as patch:
+        patch.setattr("sys.stdin", file)
+        yield
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_argument_names_notes() -> None:
+    assert list(read_notes(Arguments(notes=f"{A},{LINK}"))) == [A, B]
+
+
+def test_argument_and_file_are_both_read(folder: Path) -> None:
+    (folder / "more.txt").write_text(B)
+    assert list(read_notes(Arguments(notes=A, notes_file="more.txt"))) == [A, B]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.txt", f"{A}\n{LINK}\n{C}"),
+        ("a.TXT", f"{A} {B}\r\n\r\n  {C}  \r\n"),
+        ("a.txt", f"# notes\n{A}\n   # more\n{B}\n\n{C}\n"),
+        ("a.csv", f"note_id\n{A}\n{B}\n{C}\n"),
+        ("a.csv", f'title,url\n"x, y",{LINK.replace(B, A)}\n\n"two\nlines",{LINK}\nz,{C}\n'),
+        ("a.csv", f" Note_ID ,url\r\n{A},\r\n{B},nonsense\r\n{C}\r\n"),
+        ("a.json", json.dumps([A, LINK, C])),
+        ("a.json", json.dumps([{"note_id": A}, {"url": LINK}, {"note_id": C, "url": "no"}])),
+        ("a.json", json.dumps([{"note_id": None, "url": A}, {"note_id": "", "url": B}, C])),
+        ("a.jsonl", f'"{A}"\n\n{{"url": "{LINK}"}}\n{{"note_id": "{C}", "title": "x"}}\n'),
+    ],
+)
+def test_each_format_names_notes_in_order(folder: Path, name: str, text: str) -> None:
+    (folder / name).write_bytes(text.encode())
+    assert read(name) == [A, B, C]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.txt", A),
+        ("a.csv", f"note_id\n{A}\n"),
+        ("a.json", f'["{A}"]'),
+        ("a.jsonl", f'"{A}"\n'),
+    ],
+)
+def test_a_byte_order_mark_is_no_part_of_the_text(folder: Path, name: str, text: str) -> None:
+    (folder / name).write_bytes(text.encode("utf-8-sig"))
+    assert read(name) == [A]
+
+
+@pytest.mark.parametrize("suffix", ["txt", "csv", "json", "jsonl"])
+def test_text_that_is_not_utf8_is_named(folder: Path, suffix: str) -> None:
+    name = f"a.{suffix}"
+    (folder / name).write_bytes("url,水果\n".encode("gb18030"))
+    (error,) = errors_of(name)
+    assert error.startswith(f"notes_file={name}: ")
+    assert "UTF-8" in error
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.txt", ""),
+        ("a.txt", "# nothing\n\n"),
+        ("a.csv", "note_id\n"),
+        ("a.json", "[]"),
+        ("a.jsonl", "\n"),
+    ],
+)
+def test_a_file_without_notes_is_an_error(folder: Path, name: str, text: str) -> None:
+    (folder / name).write_text(text)
+    (error,) = errors_of(name)
+    assert name in error
+    assert "no note" in error
+
+
+def test_an_argument_without_notes_is_an_error() -> None:
+    with pytest.raises(WrongNotes) as caught:
+        read_notes(Arguments(notes=" , "))
+    assert caught.value.total == 1
+    assert caught.value.errors[0].startswith("notes:")
+
+
+def test_each_note_is_named_once_where_it_first_stands(folder: Path) -> None:
+    (folder / "a.txt").write_text(f"{B}\n{A.upper()}\n{LINK}\n{A}\n")
+    notes = read_notes(Arguments(notes_file="a.txt"))
+    assert list(notes) == [B, A]
+    assert len(notes) == 2
+
+
+def test_long_lists_keep_their_order(folder: Path) -> None:
+    expected = [f"{7919 * i % 100_000:024x}" for i in range(2500)]
+    (folder / "a.txt").write_text("\n".join(expected))
+    assert read("a.txt") == expected
+
+
+def test_a_list_can_be_read_again(folder: Path) -> None:
+    notes = read_notes(Arguments(notes=f"{A} {B}"))
+    assert list(notes) == list(notes) == [A, B]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "place"),
+    [
+        ("a.txt", f"# c\n{A}\n\nwrong\n", "line 4"),
+        ("a.csv", f'x,url\n"a\nb",{A}\nc,wrong\n', "line 4"),
+        ("a.json", f'["{A}",\n"wrong"]', "entry 2"),
+        ("a.jsonl", f'"{A}"\n\n"wrong"\n', "line 3"),
+        ("a.jsonl", f'"{A}"\n{{"url": "wrong"}}\n', "line 2"),
+    ],
+)
+def test_a_malformed_note_is_named_with_its_place(
+    folder: Path, name: str, text: str, place: str
+) -> None:
+    (folder / name).write_text(text)
+    (error,) = errors_of(name)
+    assert error.startswith(f"notes_file={name}, {place}: 'wrong' ")
+
+
+@pytest.mark.parametrize("entry", [5, None, True, [A], {}, {"id": A}, {"note_id": 5}])
+def test_an_entry_that_names_no_note_is_an_error(folder: Path, entry: object) -> None:
+    (folder / "a.json").write_text(json.dumps([A, entry]))
+    assert all("entry 2" in error for error in errors_of("a.json"))
+
+
+def test_errors_of_argument_and_file_come_together(folder: Path) -> None:
+    (folder / "a.txt").write_text("bad")
+    with pytest.raises(WrongNotes) as caught:
+        read_notes(Arguments(notes="worse", notes_file="a.txt"))
+    assert [error.partition(": ")[0] for error in caught.value.errors] == [
+        "notes",
+        "notes_file=a.txt, line 1",
+    ]
+
+
+def test_a_hundred_errors_are_shown_and_all_are_counted(folder: Path) -> None:
+    (folder / "a.txt").write_text("\n".join(f"wrong{i} {A}" for i in range(1, 251)))
+    with pytest.raises(WrongNotes) as caught:
+        read("a.txt")
+    assert len(caught.value.errors) == 100
+    assert caught.value.total == 250
+    assert "line 100: 'wrong100'" in caught.value.errors[-1]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("missing.txt", "No such file"),
+        ("folder.txt", "directory"),
+        ("notes.xlsx", ".txt, .csv, .json, .jsonl"),
+        ("notes", ".txt, .csv, .json, .jsonl"),
+        ("~nobody-of-this-name/notes.txt", "cannot be read"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(folder: Path, name: str, words: str) -> None:
+    (folder / "folder.txt").mkdir()
+    (error,) = errors_of(name)
+    assert error.startswith(f"notes_file={name}: ")
+    assert words in error
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("a.csv", f"id\n{A}\n", "note_id or url"),
+        ("a.csv", "", "note_id or url"),
+        ("a.json", f'["{A}"', "JSON"),
+        ("a.json", f'{{"note_id": "{A}"}}', "list"),
+        pytest.param("a.json", "[" * 100_000, "JSON", id="nested too deeply"),
+        ("a.jsonl", f'"{A}"\n{{oops\n', "line 2: no JSON"),
+    ],
+)
+def test_a_file_of_another_form_is_one_error(
+    folder: Path, name: str, text: str, words: str
+) -> None:
+    (folder / name).write_text(text)
+    (error,) = errors_of(name)
+    assert error.startswith(f"notes_file={name}: ")
+    assert words in error
+
+
+def test_standard_input_is_text_lines(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "piped").write_bytes(f"# piped\n{A}\n{LINK}\n".encode("utf-8-sig"))
+    with as_standard_input(folder / "piped", monkeypatch):
+        assert read("-") == [A, B]
+
+
+def test_errors_in_standard_input_say_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "piped").write_text(f"{A}\nwrong\n")
+    with as_standard_input(folder / "piped", monkeypatch):
+        (error,) = errors_of("-")
+    assert error.startswith("standard input, line 2: 'wrong'")

@@ -1,0 +1,160 @@
+import pytest
+
+from xhs.arguments import Arguments, WrongArguments, missing_notes, parse
+
+NOTE = "65bf5360000000002c03f684"
+
+
+def errors_of(**given: str) -> list[str]:
+    with pytest.raises(WrongArguments) as caught:
+        parse(given)
+    return caught.value.errors
+
+
+@pytest.mark.parametrize(
+    ("name", "default"),
+    [
+        ("notes", None),
+        ("notes_file", None),
+        ("source", "arguments"),
+        ("mode", "full"),
+        ("sort", "latest"),
+        ("replies", "inline"),
+        ("max_comments", None),
+        ("since", None),
+        ("dry_run", False),
+    ],
+)
+def test_defaults(name: str, default: object) -> None:
+    assert getattr(parse({}), name) == default
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("notes", NOTE),
+        ("notes_file", "notes.csv"),
+        ("notes_file", "-"),
+        ("source", "arguments"),
+        ("mode", "full"),
+        ("sort", "latest"),
+        ("sort", "normal"),
+        ("sort", "like_count"),
+        ("replies", "none"),
+        ("replies", "inline"),
+    ],
+)
+def test_values_are_taken(name: str, value: str) -> None:
+    assert getattr(parse({name: value}), name) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "choices"),
+    [
+        ("source", ["arguments", "redis"]),
+        ("mode", ["full", "resume", "update"]),
+        ("sort", ["latest", "normal", "like_count"]),
+        ("replies", ["none", "inline", "all"]),
+        ("dry_run", ["0", "1"]),
+    ],
+)
+@pytest.mark.parametrize("value", ["", "bogus", "LATEST"])
+def test_an_unknown_value_is_named_with_those_there_are(
+    name: str, choices: list[str], value: str
+) -> None:
+    (error,) = errors_of(**{name: value})
+    assert error.startswith(f"{name}='{value}' ")
+    assert all(choice in error for choice in choices)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("source", "redis"),
+        ("mode", "resume"),
+        ("mode", "update"),
+        ("replies", "all"),
+        ("max_comments", "10"),
+        ("since", "2024-01-01"),
+        ("dry_run", "1"),
+    ],
+)
+def test_what_this_version_cannot_do_is_refused_and_not_ignored(name: str, value: str) -> None:
+    (error,) = errors_of(**{name: value})
+    assert error.startswith(f"{name}='{value}' ")
+    assert "not available" in error
+
+
+def test_no_dry_run_is_no_error() -> None:
+    assert parse({"dry_run": "0"}).dry_run is False
+
+
+def test_an_unknown_argument_is_named_with_those_there_are() -> None:
+    (error,) = errors_of(note=NOTE)
+    assert error.startswith("note: ")
+    assert "notes_file" in error
+
+
+def test_the_value_of_an_unknown_argument_is_not_shown() -> None:
+    (error,) = errors_of(tokn="s3cr3t")
+    assert "s3cr3t" not in error
+
+
+@pytest.mark.parametrize(
+    "name", ["token", "TOKEN", "JUSTONEAPI_TOKEN", "justoneapi_token", "JUSTONEAPI_TOKEN_FILE"]
+)
+def test_a_token_is_refused_and_not_shown(name: str) -> None:
+    (error,) = errors_of(**{name: "s3cr3t"})
+    assert "environment" in error
+    assert "s3cr3t" not in error
+
+
+def test_everything_that_is_wrong_comes_at_once() -> None:
+    errors = errors_of(note="x", sort="bogus", mode="bogus", notes=NOTE)
+    assert [error.partition(":")[0].partition("=")[0] for error in errors] == [
+        "note",
+        "sort",
+        "mode",
+    ]
+
+
+def test_what_is_right_is_kept_beside_what_is_wrong() -> None:
+    with pytest.raises(WrongArguments) as caught:
+        parse({"sort": "bogus", "notes": NOTE})
+    assert caught.value.valid == Arguments(notes=NOTE)
+
+
+def test_wrong_arguments_are_a_value_error() -> None:
+    assert issubclass(WrongArguments, ValueError)
+
+
+@pytest.mark.parametrize("value", [0, [NOTE], None])
+def test_a_value_that_is_no_text_is_a_wrong_argument(value: object) -> None:
+    with pytest.raises(WrongArguments) as caught:
+        parse({"notes": value, "dry_run": value})  # type: ignore[dict-item]
+    assert [error.partition("=")[0].partition(":")[0] for error in caught.value.errors] == [
+        "notes",
+        "dry_run",
+    ]
+
+
+def test_arguments_of_scrapyd_are_ignored() -> None:
+    assert parse({"_job": "1", "_version": "2", "_token": "3"}) == Arguments()
+
+
+def test_an_error_shows_a_long_value_cut() -> None:
+    (error,) = errors_of(sort="x\n" * 500)
+    assert len(error) < 200
+    assert "\n" not in error
+
+
+def test_a_crawl_without_notes_is_told_what_to_do() -> None:
+    error = missing_notes(Arguments())
+    assert error is not None
+    assert "notes=" in error
+    assert "notes_file=" in error
+
+
+@pytest.mark.parametrize("arguments", [Arguments(notes=NOTE), Arguments(notes_file="-")])
+def test_a_crawl_with_notes_misses_nothing(arguments: Arguments) -> None:
+    assert missing_notes(arguments) is None

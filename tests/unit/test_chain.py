@@ -1,0 +1,261 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xhs.api.endpoints import Call
+from xhs.api.page import Page
+from xhs.chain import Chain, Step
+from xhs.endings import StopReason
+
+NOTE = "65bf5360000000002c03f684"
+LIMIT = 1000
+
+Server = Callable[[str | None, int], Page]
+"""From the cursor asked for, and how often was asked before, to the page that is answered."""
+
+
+def page(*ids: str, cursor: str | None = None, more: bool | None = True, **fields: Any) -> Page:
+    return Page([{"id": one} for one in ids], has_more=more, cursor=cursor, **fields)
+
+
+def crawl(server: Server, first: Call | None = None) -> Chain:
+    """Follow a chain to its end."""
+    chain = Chain(first or Call(NOTE))
+    for asked in range(LIMIT):
+        step = chain.step(server(chain.call.cursor, asked))
+        assert (step.next is None) != (step.stop is None)
+        if step.stop:
+            return chain
+    raise AssertionError(f"the chain did not end in {LIMIT} calls")
+
+
+def honest(pages: int) -> list[Page]:
+    return [
+        page(f"a{i}", f"b{i}", cursor=f"c{i + 1}" if i + 1 < pages else "", more=i + 1 < pages)
+        for i in range(pages)
+    ]
+
+
+def lying(lie_at: int, lie: Callable[[int], Page], pages: int = 50) -> Server:
+    """An honest server whose answers are ``lie(asked)`` from page ``lie_at`` (from 0) on."""
+    book = honest(pages)
+    return lambda _, asked: lie(asked) if asked >= lie_at else book[asked]
+
+
+# Honest servers.
+
+
+@pytest.mark.parametrize("pages", [1, 2, 7])
+def test_a_chain_followed_to_its_last_page_is_complete(pages: int) -> None:
+    book = honest(pages)
+    chain = crawl(lambda _, asked: book[asked])
+    assert chain.stop is StopReason.COMPLETE
+    assert chain.pages == pages
+    assert chain.comment_ids == {f"{x}{i}" for x in "ab" for i in range(pages)}
+
+
+@pytest.mark.parametrize("sort", ["latest", "like_count"])
+def test_each_page_is_asked_for_with_the_cursor_and_sort_before_it(sort: str) -> None:
+    chain = Chain(Call(NOTE, None, sort))
+    assert chain.call == Call(NOTE, None, sort)
+    step = chain.step(page("a", cursor="c1"))
+    assert step == Step(Call(NOTE, "c1", sort), None)
+    assert chain.call == Call(NOTE, "c1", sort)
+
+
+def test_the_last_pages_cursor_is_not_followed() -> None:
+    assert crawl(lambda *_: page("a", cursor="c1", more=False)).stop is StopReason.COMPLETE
+
+
+def test_what_was_reported_last_stands() -> None:
+    chain = Chain(Call(NOTE))
+    chain.step(page("a", cursor="1", author_id="u", comment_count=9, comment_count_l1=5))
+    chain.step(page("b", cursor="2", comment_count=10))
+    assert (chain.author_id, chain.comment_count, chain.comment_count_l1) == ("u", 10, 5)
+
+
+def test_replies_are_counted_apart() -> None:
+    chain = Chain(Call(NOTE))
+    raw = {"id": "a", "sub_comments": [{"id": "r1"}, {"id": "r2"}, {"id": 3}, None, {"id": "r1"}]}
+    chain.step(Page([raw, {"id": "b", "sub_comments": "none"}, None], has_more=False))
+    assert chain.comment_ids == {"a", "b"}
+    assert chain.reply_ids == {"r1", "r2"}
+
+
+# Notes without comments.
+
+
+@pytest.mark.parametrize("count", [0, None])
+def test_a_note_of_which_nothing_is_known_is_not_found(count: int | None) -> None:
+    empty = page(more=False, comment_count=count, comment_count_l1=count)
+    assert crawl(lambda *_: empty).stop is StopReason.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    "known", [{"author_id": "u"}, {"comment_count": 3}, {"comment_count_l1": 3}]
+)
+def test_a_note_that_is_known_is_complete_without_comments(known: dict[str, Any]) -> None:
+    fields: dict[str, Any] = {"comment_count": 0, "comment_count_l1": 0, **known}
+    assert crawl(lambda *_: page(more=False, **fields)).stop is StopReason.COMPLETE
+
+
+def test_an_empty_last_page_completes_a_note_that_had_comments() -> None:
+    book = [page("a", cursor="c1"), page(more=False)]
+    assert crawl(lambda _, asked: book[asked]).stop is StopReason.COMPLETE
+
+
+# Servers that lie: the name of each lie, and the most calls that it may cost.
+
+
+@pytest.mark.parametrize("pages", [1, 4])
+def test_a_cursor_ignored_costs_one_call(pages: int) -> None:
+    book = honest(pages + 1)
+    chain = crawl(lying(pages, lambda _: book[0]))
+    assert chain.stop is StopReason.CURSOR_IGNORED
+    assert chain.pages == pages + 1
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        page("a0", "b0", cursor="fresh"),
+        page("a0", "b0", cursor="c1"),
+        page("a0", "b0", cursor=None),
+        page("a0", "b0", cursor=None, more=False),
+    ],
+    ids=["fresh cursor", "repeated cursor", "no cursor", "no more"],
+)
+def test_a_page_that_is_page_one_again_is_that_before_all_else(again: Page) -> None:
+    assert crawl(lying(2, lambda _: again)).stop is StopReason.CURSOR_IGNORED
+
+
+@pytest.mark.parametrize("used", ["c1", "c2", "c3"])
+def test_a_cursor_that_comes_back_costs_no_call(used: str) -> None:
+    chain = crawl(lying(3, lambda asked: page(f"new{asked}", cursor=used)))
+    assert chain.stop is StopReason.CURSOR_REPEATED
+    assert chain.pages == 4
+
+
+def test_the_cursor_that_a_chain_began_with_counts_as_used() -> None:
+    chain = crawl(lambda _, asked: page(f"new{asked}", cursor="begin"), Call(NOTE, "begin"))
+    assert chain.stop is StopReason.CURSOR_REPEATED
+    assert chain.pages == 1
+
+
+@pytest.mark.parametrize("more", [True, None])
+@pytest.mark.parametrize("at", [0, 3])
+def test_more_without_a_cursor_costs_no_call(at: int, more: bool | None) -> None:
+    chain = crawl(lying(at, lambda asked: page(f"new{asked}", cursor=None, more=more)))
+    assert chain.stop is StopReason.CURSOR_MISSING
+    assert chain.pages == at + 1
+
+
+@pytest.mark.parametrize(
+    "ids", [[], ["b0"], ["b0", "a0"], ["a1", "b1"]], ids=["empty", "part", "turned", "page two"]
+)
+def test_pages_with_nothing_new_cost_two_calls(ids: list[str]) -> None:
+    chain = crawl(lying(2, lambda asked: page(*ids, cursor=f"fresh{asked}")))
+    assert chain.stop is StopReason.NO_PROGRESS
+    assert chain.pages == 2 + 2
+
+
+def test_a_chain_that_begins_with_nothing_ends_after_two_pages() -> None:
+    chain = crawl(lambda _, asked: page(cursor=f"fresh{asked}"))
+    assert chain.stop is StopReason.NO_PROGRESS
+    assert chain.pages == 2
+
+
+def test_one_page_with_nothing_new_is_passed() -> None:
+    book = [
+        page("a", cursor="1"),
+        page(cursor="2"),
+        page("b", cursor="3"),
+        page("b", cursor="4"),
+        page("c", more=False),
+    ]
+    chain = crawl(lambda _, asked: book[asked])
+    assert chain.stop is StopReason.COMPLETE
+    assert chain.pages == 5
+
+
+def test_elements_without_an_id_are_no_progress() -> None:
+    def server(_: str | None, asked: int) -> Page:
+        return Page([None, {"id": asked}, "x"], has_more=True, cursor=f"c{asked}")
+
+    assert crawl(server).stop is StopReason.NO_PROGRESS
+
+
+def test_a_second_page_with_nothing_new_may_still_be_the_last() -> None:
+    book = [page("a", "b", cursor="1"), page("a", cursor="2"), page("b", more=False)]
+    assert crawl(lambda _, asked: book[asked]).stop is StopReason.COMPLETE
+
+
+# Any server.
+
+few_pages = st.lists(
+    st.builds(
+        Page,
+        comments=st.lists(
+            st.none() | st.builds(lambda i: {"id": i}, st.integers(0, 12).map(str)), max_size=3
+        ),
+        has_more=st.sampled_from([True, True, True, True, None, False]),
+        cursor=st.none() | st.integers().map(str),
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+@given(few_pages)
+def test_any_chain_ends_within_its_bounds(pages: list[Page]) -> None:
+    """Whoever repeats these pages for ever: a page in two is new, and there are 13 comments."""
+    chain = crawl(lambda _, asked: pages[asked % len(pages)])
+    distinct = {one for answer in pages for one in answer.ids}
+    assert chain.pages <= 2 * len(distinct) + 2
+    assert chain.stop is not None
+    assert chain.comment_ids <= distinct
+
+
+@given(few_pages)
+def test_complete_means_that_there_was_no_more(pages: list[Page]) -> None:
+    chain = Chain(Call(NOTE))
+    for answer in pages:
+        step = chain.step(answer)
+        if step.stop:
+            done = step.stop in (StopReason.COMPLETE, StopReason.NOT_FOUND)
+            assert not done or answer.has_more is False
+            return
+        assert answer.has_more is not False
+
+
+@given(few_pages)
+def test_no_cursor_is_asked_for_twice(pages: list[Page]) -> None:
+    chain = Chain(Call(NOTE))
+    asked = [chain.call]
+    for answer in pages:
+        step = chain.step(answer)
+        if step.next is None:
+            break
+        asked.append(step.next)
+    assert len(asked) == len(set(asked))
+
+
+@given(st.integers(1, 40), st.sets(st.integers(0, 39)))
+def test_an_honest_chain_is_complete_whatever_is_doubled(pages: int, doubled: set[int]) -> None:
+    """While pages are read, new comments push older ones on to the next page."""
+    book = honest(pages)
+    for i in doubled:
+        if 0 < i < pages:
+            book[i].comments.insert(0, book[i - 1].comments[-1])
+    chain = crawl(lambda _, asked: book[asked])
+    assert chain.stop is StopReason.COMPLETE
+    assert chain.pages == pages
+
+
+def test_a_chain_can_be_ended_from_outside() -> None:
+    chain = Chain(Call(NOTE))
+    chain.end(StopReason.RETRIES_EXHAUSTED)
+    assert chain.stop is StopReason.RETRIES_EXHAUSTED
