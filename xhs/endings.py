@@ -58,6 +58,7 @@ class CloseReason(StrEnum):
     PERMISSION_DENIED = "permission_denied"
     BALANCE_EXHAUSTED = "balance_exhausted"
     QUOTA_EXHAUSTED = "quota_exhausted"
+    BUDGET_SPENT = "budget_spent"
     STORE_FAILED = "store_failed"
     WRONG_INPUT = "wrong_input"
 

@@ -83,6 +83,9 @@ def check_settings(settings: BaseSettings) -> list[str]:
     allow_http = _flag(settings, "JUSTONEAPI_ALLOW_HTTP", errors)
     if error := check_base_url(settings["JUSTONEAPI_BASE_URL"], allow_http=allow_http):
         errors.append(error)
+    calls = str(settings["XHS_MAX_CALLS"])
+    if not (calls.isascii() and calls.isdigit()):
+        errors.append(f"XHS_MAX_CALLS={calls} is no number of calls: 0 or more is needed")
     on_command_line = settings.getpriority("MONGODB_URI") == SETTINGS_PRIORITIES["cmdline"]
     if on_command_line and has_password(settings["MONGODB_URI"]):
         errors.append(

@@ -23,6 +23,8 @@ JUSTONEAPI_BASE_URL = _environment("JUSTONEAPI_BASE_URL", "https://api.justoneap
 JUSTONEAPI_ALLOW_HTTP = _environment("JUSTONEAPI_ALLOW_HTTP", "0")
 JUSTONEAPI_COMMENTS_VERSION = _environment("JUSTONEAPI_COMMENTS_VERSION", "v4")
 
+XHS_MAX_CALLS = _environment("XHS_MAX_CALLS", "0")
+
 # The store.
 MONGODB_URI = _environment("MONGODB_URI", "embedded:")
 MONGODB_DATABASE = _environment("MONGODB_DATABASE", "xhs")
@@ -31,6 +33,10 @@ MONGODB_DATABASE = _environment("MONGODB_DATABASE", "xhs")
 DOWNLOAD_HANDLERS = {
     "http": "xhs.download.handler.JustOneApiDownloadHandler",
     "https": "xhs.download.handler.JustOneApiDownloadHandler",
+}
+DOWNLOADER_MIDDLEWARES = {
+    "scrapy.downloadermiddlewares.retry.RetryMiddleware": None,
+    "xhs.download.retry.BackoffRetryMiddleware": 550,
 }
 SPIDER_MIDDLEWARES = {
     # They do nothing for an API, and each is a generator around every item.
@@ -45,8 +51,10 @@ ITEM_PIPELINES = {
 }
 EXTENSIONS = {
     "xhs.extensions.run.Run": 0,
+    "scrapy.extensions.throttle.AutoThrottle": None,
+    "xhs.download.throttle.RefusalThrottle": 0,
 }
-SCHEDULER = "xhs.download.scheduler.MemoryScheduler"
+SCHEDULER = "xhs.download.scheduler.WaitingScheduler"
 
 # Pace.
 CONCURRENT_REQUESTS = 16  # Scrapy: 16. The one concurrency knob.
@@ -55,6 +63,7 @@ CONCURRENT_ITEMS = 40  # Scrapy: 100, a task each; a page has 10 comments and th
 SCRAPER_SLOT_MAX_ACTIVE_SIZE = 200_000  # Scrapy: 5 MB, 500 pages paid for and not yet stored.
 DOWNLOAD_DELAY = 0  # Scrapy: 0.
 DOWNLOAD_DELAY_JITTER = 0  # Scrapy: 0.5, which makes any delay longer than it need be.
+AUTOTHROTTLE_ENABLED = True  # Scrapy: off. Ours slows down for refused calls alone.
 
 # Patience: an answer that is not waited for may be billed all the same.
 DOWNLOAD_TIMEOUT = 120  # Scrapy: 180. The provider advises 120, and at least 60.
@@ -73,6 +82,9 @@ URLLENGTH_LIMIT = 0  # Scrapy: 2083, which drops long cursors without a word.
 # Safe.
 DOWNLOAD_VERIFY_CERTIFICATES = True  # Scrapy: off.
 LOG_FORMATTER = "xhs.extensions.log_formatter.PrivateLogFormatter"  # Scrapy's prints whole items.
+
+# Development: a page that was paid for is not paid for again.
+HTTPCACHE_POLICY = "xhs.download.cache.PaidPolicy"  # Scrapy's keeps refusals too.
 
 # Feeds.
 FEED_EXPORT_ENCODING = "utf-8"  # Scrapy: JSON in ASCII.

@@ -5,8 +5,9 @@ It knows whether the crawl was stopped and what the calls cost. It does not know
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, MutableMapping
+import asyncio
+from collections import Counter, deque
+from collections.abc import Callable
 
 from xhs.api import envelope
 from xhs.endings import CloseReason
@@ -17,50 +18,90 @@ class Stopped(Exception):
 
 
 class Gate:
-    """Lets calls out until the crawl is stopped, and keeps the books of what was billed.
+    """Lets calls out until the crawl is stopped or the budget is spent, and keeps the books.
 
-    ``stats`` is counted in place; ``on_stop`` is called once, with the close reason.
+    Every call is reserved as it is sent. An answer with code 0 and a call whose billing is unknown
+    use the reservation up; a refusal gives it back. ``limit``: billed calls at most, 0 for any
+    number. ``count`` adds one to a stat; ``on_stop`` is called once, with the close reason.
     """
 
     def __init__(
-        self, count: Callable[[str], None], on_stop: Callable[[CloseReason, str], None]
+        self,
+        count: Callable[[str], None],
+        on_stop: Callable[[CloseReason, str], None],
+        limit: int = 0,
     ) -> None:
         self._count = count
         self._on_stop = on_stop
-        self._unbooked: MutableMapping[str, int] = Counter()
+        self._limit = limit
+        self._billed = 0
+        self._reserved = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._unbooked: Counter[str] = Counter()
         self.reason: CloseReason | None = None
 
-    def enter(self) -> None:
-        """Ask to send a call.
+    async def reserve(self) -> None:
+        """Ask to send a call; wait while calls that may use the budget up are on their way.
 
         Raises:
             Stopped: where no call may be sent any more.
         """
+        while self.reason is None and self._limit and self._billed + self._reserved >= self._limit:
+            if self._billed >= self._limit:
+                self.stop(
+                    CloseReason.BUDGET_SPENT,
+                    f"the {self._limit} billed calls that XHS_MAX_CALLS allows are spent",
+                )
+                break
+            turn = asyncio.get_running_loop().create_future()
+            self._waiting.append(turn)
+            await turn
         if self.reason is not None:
             raise Stopped(f"the crawl is stopping ({self.reason})")
+        self._reserved += 1
 
     def answered(self, note_id: str, answer: envelope.Envelope) -> None:
         """A call's envelope came: count what it cost, and stop the crawl at a fatal code."""
         if answer.code == envelope.SUCCESS:
-            self._count("xhs/calls/billed")
-            self._unbooked[note_id] += 1
+            self._spend("xhs/calls/billed", note_id)
             return
         self._count(f"xhs/calls/refused/{answer.code}")
+        self._settle()
         if fatal := envelope.FATAL.get(answer.code):
             reason, remedy = fatal
             self.stop(reason, f"code {answer.code}: {remedy}")
 
     def unknown(self, note_id: str) -> None:
         """A call was sent and no whole answer came: it counts as billed."""
-        self._count("xhs/calls/unknown")
-        self._unbooked[note_id] += 1
+        self._spend("xhs/calls/unknown", note_id)
+
+    def not_sent(self) -> None:
+        """A call never reached the server: it costs nothing."""
+        self._settle()
 
     def stop(self, reason: CloseReason, message: str) -> None:
         """Let no further call out. The first reason stands."""
         if self.reason is None:
             self.reason = reason
+            self._wake()
             self._on_stop(reason, message)
 
     def take_billed(self, note_id: str) -> int:
         """The billed calls for a note since this was last asked."""
         return self._unbooked.pop(note_id, 0)
+
+    def _spend(self, stat: str, note_id: str) -> None:
+        self._count(stat)
+        self._unbooked[note_id] += 1
+        self._billed += 1
+        self._settle()
+
+    def _settle(self) -> None:
+        self._reserved -= 1
+        self._wake()
+
+    def _wake(self) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)

@@ -74,13 +74,17 @@ class JustOneApiDownloadHandler(BaseDownloadHandler):
             return await self._inner.download_request(request)
         gate = self._run.gate
         try:
-            gate.enter()
+            await gate.reserve()
         except Stopped as stopped:
             raise CallRefusedByGate(str(stopped)) from None
+        if self._is_closing():
+            gate.not_sent()
+            raise CallRefusedByGate("the crawl is closing")
         note_id = self._note_id(request)
         try:
             response = await self._send(request)
         except _NOT_SENT as error:
+            gate.not_sent()
             raise type(error)(f"{self._api.hostname}: {type(error).__name__}") from None
         except Exception as error:
             gate.unknown(note_id)
@@ -110,6 +114,11 @@ class JustOneApiDownloadHandler(BaseDownloadHandler):
         if self._compression is not None:
             return cast("Response", self._compression.process_response(request, response))
         return response
+
+    def _is_closing(self) -> bool:
+        """Scrapy still sends what waits in the downloader when it closes; here that would cost."""
+        engine = self.crawler.engine
+        return not engine.running or engine._slot is None or engine._slot.closing is not None
 
     def _is_call(self, url: str) -> bool:
         parts = urlsplit(url)

@@ -1,18 +1,46 @@
-"""Scrapy's scheduler, without its queue on disk."""
+"""Scrapy's scheduler, without its queue on disk, and with a place for requests that wait."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
+from scrapy import Request
 from scrapy.core.scheduler import Scheduler
+from twisted.internet.defer import Deferred
+
+from xhs.download.retry import WAIT
 
 
-class MemoryScheduler(Scheduler):
+class WaitingScheduler(Scheduler):
     """Requests wait in memory alone, also with ``JOBDIR``: how far a note is, the ledger knows.
 
     Requests that came back from disk would be asked, and paid for, beside those that the spider
-    makes anew.
+    makes anew. A retry waits here for its time, so that it keeps no place in the downloader.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{**kwargs, "jobdir": None})
+        self._waiting: set[asyncio.TimerHandle] = set()
+
+    def __len__(self) -> int:
+        return super().__len__() + len(self._waiting)
+
+    def enqueue_request(self, request: Request) -> bool:
+        seconds = request.meta.pop(WAIT, None)
+        if seconds is None:
+            return super().enqueue_request(request)
+
+        def put_back() -> None:
+            self._waiting.discard(timer)
+            assert self.crawler is not None  # noqa: S101 (Scrapy passes it)
+            self.crawler.engine.crawl(request)
+
+        timer = asyncio.get_running_loop().call_later(seconds, put_back)
+        self._waiting.add(timer)
+        return True
+
+    def close(self, reason: str) -> Deferred[None] | None:
+        for timer in self._waiting:
+            timer.cancel()
+        return super().close(reason)

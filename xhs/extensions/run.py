@@ -22,10 +22,11 @@ from xhs.download.gate import Gate
 from xhs.download.token import Token, read_token
 from xhs.endings import CloseReason, StopReason
 from xhs.privacy import as_sent
+from xhs.redaction import keep_out_of_logs
 from xhs.store.documents import Origin, Problem, Write, rejected_write
 from xhs.store.ledger import leave_note
 from xhs.store.pages import PageLedger
-from xhs.store.store import Store, StoreUnavailable
+from xhs.store.store import Store, StoreUnavailable, passwords
 from xhs.store.writer import StoreFailed, Unstorable
 
 logger = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ class Run:
         self._token: Token | None = None
         self.base_url: str = settings["JUSTONEAPI_BASE_URL"]
         self.version: str = settings["JUSTONEAPI_COMMENTS_VERSION"]
-        self.gate = Gate(self.count, self._close)
+        self.gate = Gate(self.count, self._close, settings.getint("XHS_MAX_CALLS"))
         self.pages = PageLedger()
         self.protect = as_sent
         self.open_notes: dict[str, OpenNote] = {}
@@ -93,12 +94,14 @@ class Run:
             NoToken: where there is none.
         """
         if self._token is None:
-            self._token = read_token(os.environ)
+            self.token = read_token(os.environ)
+        assert self._token is not None  # noqa: S101 (just set)
         return self._token
 
     @token.setter
     def token(self, token: Token) -> None:
         self._token = token
+        keep_out_of_logs(token.reveal())
 
     def count(self, stat: str) -> None:
         """Add one to a stat."""
@@ -112,6 +115,8 @@ class Run:
         """
         if self.store is None:
             return
+        for password in passwords(self._crawler.settings["MONGODB_URI"]):
+            keep_out_of_logs(password)
         try:
             await self.store.open()
         except StoreUnavailable as error:

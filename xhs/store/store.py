@@ -6,6 +6,7 @@ import asyncio
 import logging
 import re
 from types import TracebackType
+from urllib.parse import unquote
 
 from pymongo import AsyncMongoClient, IndexModel
 from pymongo.asynchronous.database import AsyncDatabase
@@ -113,6 +114,13 @@ def redact(uri: str) -> str:
     if not found and "@" in uri.partition("?")[0]:
         return uri.partition("://")[0] + "://***"
     return re.sub(r"(password=)[^&]*", r"\1***", shown, flags=re.IGNORECASE)
+
+
+def passwords(uri: str) -> list[str]:
+    """The passwords in a connection string, as they stand there and decoded."""
+    found = re.findall(r"://[^:@/?#]*:([^/?#]*)@|password=([^&]+)", uri, flags=re.IGNORECASE)
+    raw = [password for pair in found for password in pair if password]
+    return raw + [unquote(password) for password in raw]
 
 
 def has_password(uri: str) -> bool:
