@@ -57,6 +57,8 @@ class JustOneApiDownloadHandler(BaseDownloadHandler):
         super().__init__(crawler)
         self._run = Run.of(crawler)
         self._inner = HTTP11DownloadHandler(cast("Crawler", UnsigningCrawler(crawler)))
+        # Twisted would send a call that a kept connection lost once more by itself: paid twice.
+        self._inner._pool.retryAutomatically = False
         # Its one warning about cut answers quotes the address that was sent.
         self._inner._fail_on_dataloss_warned = True
         self._api = urlsplit(self._run.base_url)

@@ -113,7 +113,7 @@ def test_a_note_without_comments_may_have_no_list(data: object) -> None:
 
 
 def test_ids_are_those_of_the_elements_that_have_one() -> None:
-    comments = [{"id": "a"}, None, {}, {"id": 5}, "x", [], {"id": "b"}, {"id": "a"}]
+    comments: list[object] = [{"id": "a"}, None, {}, {"id": 5}, "x", [], {"id": "b"}, {"id": "a"}]
     assert read_page({"comments": comments}).ids == ["a", "b", "a"]
 
 
