@@ -1,61 +1,176 @@
-"""Feeds that people read: nothing lost, nothing in Python's own spelling."""
+"""The feeds of a crawl, read back: JSON, JSON Lines, CSV and XML hold the same, as written."""
 
 from __future__ import annotations
 
 import csv
 import json
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
-from xhs.schemas import COLUMNS
-from xhs.simulator.notes import sized_note
+import pytest
+
+from xhs.simulator.notes import missing_note, sized_note
+from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from support.crawl import Site
     from support.simulator import Simulator
 
-NOTE = sized_note(15)
-TEXT = '喝茶☕,"好"\n[doge]\x0b\x00'
+NOTE = sized_note(25)
+TEXT = '说"好"，再见[捂脸R]\n第二行, <b>&amp;</b>\t\U0001f600 ]]>'
+CONTROL = "a\x00b\x0bc\x1b\ufffe\u2028d"
+
+COLUMNS = [
+    "item_type",
+    "comment_id",
+    "note_id",
+    "user_id",
+    "parent_comment_id",
+    "target_comment_id",
+    "content",
+    "created_at",
+    "like_count",
+    "sub_comment_count",
+    "ip_location",
+    "pictures",
+    "at_users",
+    "comment_type",
+    "status",
+    "hidden",
+    "is_pinned",
+    "is_author",
+    "is_liked_by_author",
+    "show_tags",
+    "is_new",
+    "scraped_at",
+    "extra",
+    "nickname",
+    "avatar_url",
+    "red_id",
+    "ai_agent",
+    "additional_tags",
+    "comment_count",
+    "comment_count_l1",
+    "comments_collected",
+    "replies_collected",
+    "missing",
+    "sort",
+    "pages",
+    "complete",
+    "stop_reason",
+]
+
+Feeds = dict[str, Any]
 
 
-def crawl(api: Simulator, site: Site) -> dict[str, Any]:
-    api.script(
-        {"rules": [{"page": 1, "patch": [{"path": ["comments", 0, "content"], "value": TEXT}]}]}
-    )
-    paths = {kind: site.folder / f"out.{kind}" for kind in ("json", "jsonl", "csv", "xml")}
-    outputs = [word for path in paths.values() for word in ("-O", str(path))]
-    done = site.crawl(*outputs, notes=[NOTE], feed=False)
+@pytest.fixture
+def feeds(api: Simulator, storeless: Site) -> dict[str, Path]:
+    """One crawl's four feeds, by their kind."""
+    patch = [
+        {"path": ["comments", 0, "content"], "value": TEXT},
+        {"path": ["comments", 1, "content"], "value": CONTROL},
+        {"path": ["comments", 2, "content"], "value": ""},
+        {"path": ["comments", 2, "like_count"], "value": 0},
+        {"path": ["comments", 3, "content"], "remove": True},
+        {"path": ["comments", 3, "like_count"], "remove": True},
+        {"path": ["comments", 3, "user"], "remove": True},
+    ]
+    api.script({"rules": [{"note": NOTE, "page": 1, "patch": patch}]})
+    kinds = ("json", "jsonl", "csv", "xml")
+    paths = {kind: storeless.folder / f"out.{kind}" for kind in kinds}
+    options = [word for path in paths.values() for word in ("-O", str(path))]
+    done = storeless.crawl(*options, notes=[NOTE, missing_note()], feed=False)
     assert done.status == 0, done
+    assert "Traceback" not in done.errors
+    assert "xhs/rejected" not in done.stats
     return paths
 
 
-def test_every_format_says_the_same(api: Simulator, site: Site) -> None:
-    paths = crawl(api, site)
-    items = json.loads(paths["json"].read_text(encoding="utf-8"))
-    assert {item["item_type"] for item in items} == {"comment", "user", "note"}
-    assert TEXT in [item.get("content") for item in items]
-    assert "喝茶☕" in paths["json"].read_text(encoding="utf-8")
-    lines = paths["jsonl"].read_text(encoding="utf-8").split("\n")
-    assert [json.loads(line) for line in lines if line] == items
+def plain(value: Any) -> str:
+    """How CSV and XML show a value."""
+    if value is None:
+        return ""
+    if isinstance(value, bool | list | dict):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value)
 
-    with paths["csv"].open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert list(rows[0]) == COLUMNS
-    for row, item in zip(rows, items, strict=True):
-        for name in COLUMNS:
-            value = item.get(name)
-            if value is None:
-                assert row[name] == ""
-            elif isinstance(value, str):
-                assert row[name] == value
-            else:
-                assert json.loads(row[name]) == value
 
-    elements = ElementTree.parse(paths["xml"]).getroot()  # noqa: S314 (ours)
-    for element, item in zip(elements, items, strict=True):
-        found = {field.tag: field.text or "" for field in element}
-        assert set(found) == {name for name, value in item.items() if value is not None}
-        assert found["item_type"] == item["item_type"]
-        assert json.loads(found["extra"] if "extra" in item else "{}") == item.get("extra", {})
-    contents = [element.findtext("content") or "" for element in elements]
-    assert TEXT.replace("\x0b", "\ufffd").replace("\x00", "\ufffd") in contents
+def of_comment(items: list[Feeds], place: int) -> Feeds:
+    """The item of one of the note's comments."""
+    wanted = truth(NOTE).first_level[place]
+    (found,) = (item for item in items if item.get("comment_id") == wanted)
+    return found
+
+
+def in_order(items: list[Feeds]) -> list[Feeds]:
+    return sorted(items, key=lambda item: json.dumps(item, sort_keys=True))
+
+
+def test_feeds_hold_the_same_in_their_own_way(feeds: dict[str, Path]) -> None:
+    checks: list[Callable[[list[Feeds], Path], None]] = [check_jsonl, check_csv, check_xml]
+    items = json.loads(feeds["json"].read_text(encoding="utf-8"))
+    check_json(items, feeds["json"])
+    for check, kind in zip(checks, ("jsonl", "csv", "xml"), strict=True):
+        check(items, feeds[kind])
+
+
+def check_json(items: list[Feeds], path: Path) -> None:
+    there = truth(NOTE)
+    kinds = [item["item_type"] for item in items]
+    assert set(kinds) == {"comment", "user", "note"}
+    assert kinds.count("note") == 2
+    assert kinds.count("comment") == 25 + len(there.inline_replies)
+    assert of_comment(items, 0)["content"] == TEXT
+    assert of_comment(items, 1)["content"] == CONTROL
+    empty, absent = of_comment(items, 2), of_comment(items, 3)
+    assert (empty["content"], empty["like_count"]) == ("", 0)
+    assert (absent["content"], absent["like_count"], absent["user_id"]) == (None, None, None)
+    assert "再见[捂脸R]" in path.read_text(encoding="utf-8")
+    assert "\U0001f600" in path.read_text(encoding="utf-8")
+
+
+def check_jsonl(items: list[Feeds], path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
+    assert in_order([json.loads(line) for line in lines]) == in_order(items)
+    assert "再见[捂脸R]" in path.read_text(encoding="utf-8")
+
+
+def check_csv(items: list[Feeds], path: Path) -> None:
+    with path.open(encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == COLUMNS
+    found = [dict(zip(header, row, strict=True)) for row in rows]
+    expected = [{name: plain(item.get(name)) for name in COLUMNS} for item in items]
+    assert in_order(found) == in_order(expected)
+    pictured = [row for row in found if row["pictures"] not in ("", "[]")]
+    for row in pictured:
+        assert json.loads(row["pictures"])[0]["width"] > 0
+    comment = of_comment(found, 4)
+    assert json.loads(comment["extra"])["show_type"] == "common"
+
+
+def check_xml(items: list[Feeds], path: Path) -> None:
+    root = ET.fromstring(path.read_text(encoding="utf-8"))  # noqa: S314 (our own)
+    found = [{field.tag: field.text or "" for field in item} for item in root]
+    expected = [
+        {name: plain(value) for name, value in item.items() if value is not None} for item in items
+    ]
+    for item in expected:
+        for name, value in item.items():
+            item[name] = value.translate(
+                {0: "\ufffd", 11: "\ufffd", 27: "\ufffd", 0xFFFE: "\ufffd"}
+            )
+    assert in_order(found) == in_order(expected)
+
+
+def test_the_same_columns_where_there_is_no_comment(api: Simulator, storeless: Site) -> None:
+    path = storeless.folder / "out.csv"
+    done = storeless.crawl("-O", str(path), notes=[missing_note()], feed=False)
+    assert done.status == 0, done
+    with path.open(encoding="utf-8", newline="") as file:
+        header, row = csv.reader(file)
+    assert header == COLUMNS
+    assert dict(zip(header, row, strict=True))["stop_reason"] == "not_found"

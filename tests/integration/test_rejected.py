@@ -1,94 +1,148 @@
-"""Strange answers: stored or kept in ``rejected`` with the reason, never lost, never a stop."""
+"""What is no valid item is kept whole with its reasons, and everything beside it is stored."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from xhs.simulator.notes import sized_note
+from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
-    from support.crawl import Site
+    from support.crawl import Document, Site
     from support.simulator import Simulator
 
-NOTE = sized_note(12, replies=False)
+NOTE = sized_note(25)
+HUGE = 2**70
 
-PATCHES: dict[str, tuple[list[str | int], Any, str]] = {
-    "an element that is no object": (["comments", 3], 17, "comment_id"),
-    "null for an element": (["comments", 3], None, "comment_id"),
-    "no ID": (["comments", 3, "id"], None, "comment_id"),
-    "an ID that is none": (["comments", 3, "id"], "a b", "comment_id"),
-    "a negative count": (["comments", 3, "like_count"], -1, "like_count"),
-    "a count that is none": (["comments", 3, "like_count"], "many", "like_count"),
-    "a count above 64 bits": (["comments", 3, "like_count"], 2**70, "like_count"),
-    "a number BSON cannot hold": (["comments", 3, "score"], 2**70, "item"),
-    "a key BSON cannot hold": (["comments", 3, "odd"], {"a\x00b": 1}, "item"),
-    "a lone surrogate": (["comments", 3, "content"], "\ud83d", "content"),
-    "a lone surrogate in extra": (["comments", 3, "odd"], {"deep": ["\ud83d"]}, "extra"),
-    "a time in words": (["comments", 3, "time"], "yesterday", "created_at"),
-    "a picture that is none": (["comments", 3, "pictures"], ["x"], "pictures"),
-}
+# On page one: the place of the comment, what is changed in it, and what is wrong then.
+STRANGE: list[tuple[list[Any], Any, str, str | None]] = [
+    ([0], "a text", "comment", "comment_id"),
+    ([1, "id"], None, "comment", "comment_id"),
+    ([2, "like_count"], -5, "comment", "like_count"),
+    ([3, "like_count"], HUGE, "comment", "like_count"),
+    ([4, "of_tomorrow"], {"deep": [HUGE]}, "comment", None),
+    ([5, "content"], "lone \ud83d surrogate", "comment", "content"),
+    ([6, "a\x00key"], 1, "comment", None),
+    ([7, "user", "userid"], 17, "user", "user_id"),
+    ([8, "time"], "yesterday", "comment", "created_at"),
+]
 
 
-@pytest.mark.parametrize("case", PATCHES)
-def test_what_is_no_valid_comment_is_kept_whole(api: Simulator, site: Site, case: str) -> None:
-    path, value, field = PATCHES[case]
-    api.script({"rules": [{"page": 1, "patch": [{"path": path, "value": value}]}]})
-    raw = json.loads(json.dumps(api.call(noteId=NOTE)["data"]["comments"][3]))
-    done = site.crawl(notes=[NOTE])
-    assert done.status == 0, done
-    assert "Traceback" not in done.errors
-    [rejected] = site.documents("rejected").values()
-    assert json.loads(rejected["raw"]) == raw
-    assert (rejected["kind"], rejected["note_id"], rejected["page"]) == ("comment", NOTE, 1)
-    assert all(error["message"] for error in rejected["errors"])
-    assert {error["path"].split(".")[0] or "item" for error in rejected["errors"]} >= {field}
-    assert done.stats["xhs/rejected"] == 1
-    assert done.stats[f"xhs/rejected/{field}"] == 1
-    assert len(site.comment_ids(NOTE)[0]) == 11
-    [note] = done.items("note")
-    assert (note["comments_collected"], note["missing"]) == (11, 1)
+def patches(strange: list[tuple[list[Any], Any, str, str | None]]) -> list[dict[str, Any]]:
+    return [{"path": ["comments", *path], "value": value} for path, value, _, _ in strange]
 
 
-@pytest.mark.parametrize(
-    "value", [{"a.b": 1, "$c": 2, "": 3}, "\x00", "x" * 400_000, {"user": None}, True]
-)
-def test_what_is_merely_odd_is_stored(api: Simulator, site: Site, value: Any) -> None:
-    api.script(
-        {"rules": [{"page": 1, "patch": [{"path": ["comments", 3, "odd"], "value": value}]}]}
-    )
-    done = site.crawl(notes=[NOTE])
-    assert done.status == 0, done
-    assert value in [item["extra"].get("odd") for item in done.items("comment")]
-    assert len(site.comment_ids(NOTE)[0]) == 12
-
-
-def test_a_comment_without_a_user_is_a_comment(api: Simulator, site: Site) -> None:
-    api.script({"rules": [{"patch": [{"path": ["comments", 0, "user"], "remove": True}]}]})
-    done = site.crawl(notes=[NOTE])
-    assert done.status == 0, done
-    assert len(site.documents("comments", user_id=None)) == 2
-
-
-@pytest.mark.parametrize(
-    ("rule", "stop"),
-    [
-        ({"data": None}, "cursor_missing"),
-        ({"data": [1]}, "cursor_missing"),
-        ({"data": {"comments": None, "has_more": True, "cursor": ""}}, "cursor_missing"),
-        ({"data": {"comments": {}, "has_more": False}}, "complete"),
-    ],
-)
-def test_an_answer_that_is_no_page_is_kept(
-    api: Simulator, site: Site, rule: dict[str, Any], stop: str
+def test_strange_elements_are_kept_whole_and_their_page_mates_stored(
+    api: Simulator, site: Site
 ) -> None:
-    api.script({"rules": [{"page": 2, **rule}]})
+    api.script({"rules": [{"note": NOTE, "page": 1, "patch": patches(STRANGE)}]})
+    sent = api.call(noteId=NOTE)["data"]["comments"]
+    api.reset_books()
     done = site.crawl(notes=[NOTE])
+    assert done.status == 0, done
     assert "Traceback" not in done.errors
-    [rejected] = site.documents("rejected").values()
-    assert rejected["kind"] == "page"
-    assert json.loads(rejected["raw"]) == rule["data"]
-    assert site.note(NOTE)["stop_reason"] == stop
-    assert len(site.comment_ids(NOTE)[0]) == 10
+    assert api.books()["calls"] == 3
+
+    rejected = [
+        document for document in site.documents("rejected").values() if is_first_level(document)
+    ]
+    by_raw = {document["raw"]: document for document in rejected}
+    for path, _, kind, field in STRANGE:
+        raw = sent[path[0]]
+        if kind == "user":
+            raw = raw["user"]
+        found = [one for text, one in by_raw.items() if json.loads(text) == raw]
+        found = [one for one in found if one["kind"] == kind]
+        assert len(found) == 1, path
+        (document,) = found
+        assert document["raw"].isascii()
+        assert (document["note_id"], document["page"]) == (NOTE, 1)
+        assert document["errors"], path
+        assert all(error["message"] for error in document["errors"])
+        if field is not None:
+            assert field in {error["path"] for error in document["errors"]}, document["errors"]
+
+    there = truth(NOTE)
+    lost = {there.first_level[path[0]] for path, _, kind, _ in STRANGE if kind == "comment"}
+    first, replies = site.comment_ids(NOTE)
+    # The comment whose user has no proper ID names that user, so it is rejected as well.
+    lost.add(there.first_level[7])
+    assert first == set(there.first_level) - lost
+    assert first == {
+        item["comment_id"] for item in done.items("comment") if item["parent_comment_id"] is None
+    }
+    orphans = {
+        reply
+        for root, thread in there.inline.items()
+        if root in (there.first_level[0], there.first_level[1])
+        for reply in thread
+    }
+    assert replies >= there.inline_replies - orphans
+    stats = done.stats
+    assert stats["xhs/rejected"] == len(site.documents("rejected"))
+    for field, count in {"like_count": 2, "content": 1, "created_at": 1, "user_id": 2}.items():
+        assert stats[f"xhs/rejected/{field}"] == count, field
+    assert stats["xhs/rejected/comment_id"] >= 2
+    (end,) = done.items("note")
+    assert (end["stop_reason"], end["complete"]) == ("complete", True)
+    assert end["missing"] == len(lost)
+    assert HUGE not in stats.values()
+    for line in done.lines("WARNING"):
+        assert "surrogate\ud83d" not in line
+        assert "yesterday" not in line
+
+
+def is_first_level(document: Document) -> bool:
+    raw = json.loads(document["raw"])
+    return not isinstance(raw, dict) or "target_comment" not in raw
+
+
+def test_a_second_run_does_not_double_what_is_rejected(api: Simulator, site: Site) -> None:
+    api.script({"rules": [{"note": NOTE, "page": 1, "patch": patches(STRANGE)}]})
+    site.crawl(notes=[NOTE])
+    before = site.documents("rejected")
+    site.crawl(notes=[NOTE])
+    after = site.documents("rejected")
+    assert after.keys() == before.keys()
+    for key, document in after.items():
+        assert document["first_seen_at"] == before[key]["first_seen_at"]
+        assert document["last_seen_at"] > before[key]["last_seen_at"]
+
+
+def test_answers_without_what_they_should_have(api: Simulator, site: Site) -> None:
+    """No data, no list of comments, a list of nonsense: kept, named, and the others go on."""
+    data: list[Any] = [
+        None,
+        [],
+        "text",
+        {"comments": None, "has_more": True, "cursor": ""},
+        {"comments": {"0": {}}, "has_more": False, "comment_count": 3},
+    ]
+    notes = [sized_note(5, serial) for serial in range(len(data))]
+    mixed = sized_note(15, 50)
+    rules: list[dict[str, Any]] = [
+        {"note": note, "data": one} for note, one in zip(notes, data, strict=True)
+    ]
+    strange = [None, 7, [], {}, {"id": ""}, {"id": 17}]
+    rules.append(
+        {"note": mixed, "page": 2, "patch": [{"path": ["comments"], "value": strange}]},
+    )
+    api.script({"rules": rules})
+    good = sized_note(11, 99)
+    done = site.crawl(notes=[*notes, mixed, good])
+    assert done.status == 4, done
+    assert "Traceback" not in done.errors
+    ends = {item["note_id"]: item["stop_reason"] for item in done.items("note")}
+    assert ends.keys() == {*notes, mixed, good}
+    assert ends[good] == ends[mixed] == "complete"
+    assert {ends[note] for note in notes[:4]} == {"cursor_missing"}
+    assert api.books()["calls"] == len(notes) + 2 + 2
+    for note, one in zip(notes, data, strict=True):
+        (document,) = site.documents("rejected", note_id=note).values()
+        assert json.loads(document["raw"]) == one
+        assert document["errors"]
+    kept = [json.loads(one["raw"]) for one in site.documents("rejected", note_id=mixed).values()]
+    assert sorted(map(json.dumps, kept)) == sorted(map(json.dumps, strange))
+    assert site.comment_ids(mixed)[0] == set(truth(mixed).first_level[:10])
+    assert site.comment_ids(good)[0] == set(truth(good).first_level)

@@ -1,0 +1,219 @@
+"""The commands: what they print, what they refuse, and Scrapy's own ones in this project."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from support.crawl import TOKEN, Outcome, Site, environment, scrapy
+from support.simulator import PROJECT
+
+from xhs.simulator.notes import DOCUMENTED_NOTE, missing_note, sized_note
+from xhs.simulator.truth import truth
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.simulator import Simulator
+
+LATE = sized_note(25)
+WHOLE = sized_note(11)
+GONE = missing_note()
+
+
+def test_the_demo_needs_nothing(tmp_path: Path) -> None:
+    there = environment(tmp_path, SCRAPY_SETTINGS_MODULE="xhs.settings")
+    done = scrapy("demo", environment=there, cwd=tmp_path)
+    assert (done.status, done.errors) == (0, ""), done
+    feed = json.loads((tmp_path / "demo" / "comments.json").read_text(encoding="utf-8"))
+    comments = {item["comment_id"] for item in feed if item["item_type"] == "comment"}
+    assert comments >= set(truth(DOCUMENTED_NOTE).first_level)
+    row = next(line for line in done.output.splitlines() if line.startswith(DOCUMENTED_NOTE))
+    assert row.split()[1:] == ["801", "0", "801", "complete"]
+    assert f"{len(comments)} comments" in done.output
+    assert "scrapy status" in done.output
+    assert [path.name for path in tmp_path.iterdir()] == ["demo"]
+
+
+def test_status_of_an_empty_store(site: Site) -> None:
+    done = site.command("status", "--json", env={"JUSTONEAPI_TOKEN": None})
+    assert (done.status, done.output, done.errors) == (0, "", "")
+    done = site.command("status")
+    assert (done.status, done.errors) == (0, "")
+
+
+def test_status_shows_the_ledger(api: Simulator, site: Site) -> None:
+    api.script({"rules": [{"note": LATE, "page": 2, "code": 999}]})
+    crawl = site.crawl(notes=[LATE, WHOLE, GONE])
+    assert crawl.status == 3, crawl
+
+    done = site.command("status", "--json", env={"JUSTONEAPI_TOKEN": None})
+    assert (done.status, done.errors) == (0, "")
+    found = {note["note_id"]: note for note in map(json.loads, done.output.splitlines())}
+    assert found.keys() == {LATE, WHOLE, GONE}
+    late, whole = found[LATE], found[WHOLE]
+    assert (late["state"], late["stop_reason"]) == ("unfinished", "unknown_code")
+    assert (late["comments_collected"], late["missing"], late["billed_calls"]) == (10, 15, 1)
+    assert late["checkpoint"]["version"] == "v4"
+    assert (whole["state"], whole["complete"], whole["checkpoint"]) == ("ended", True, None)
+    assert whole["first_seen_at"].endswith("Z")
+    assert found[GONE]["stop_reason"] == "not_found"
+
+    def rows(*words: str) -> list[str]:
+        done = site.command("status", *words)
+        assert (done.status, done.errors) == (0, ""), done
+        return done.output.splitlines()
+
+    head, *lines = rows()
+    assert "state" in head
+    assert sorted(line.split()[0] for line in lines) == sorted(found)
+    row = next(line for line in lines if LATE in line)
+    assert row.split()[1:7] == ["unfinished", "unknown_code", "25", "10", "15", row.split()[6]]
+    incomplete = {json.loads(line)["note_id"] for line in rows("--incomplete", "--json")}
+    assert incomplete >= {LATE}
+    assert WHOLE not in incomplete
+    one = f"https://www.xiaohongshu.com/explore/{WHOLE}?xsec_token=x"
+    assert [json.loads(line)["note_id"] for line in rows("--note", one, "--json")] == [WHOLE]
+    assert rows("--note", sized_note(99), "--json") == []
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["status", "--bogus"], "--bogus"),
+        (["status", "more"], "more"),
+        (["status", "--note", "nonsense"], "nonsense"),
+        (["status", "--note", f"{WHOLE},{LATE}"], "--note"),
+        (["status", "--note"], "--note"),
+        (["demo", "--bogus"], "--bogus"),
+        (["demo", "more"], "more"),
+        (["simulate", "--bogus"], "--bogus"),
+        (["simulate", "more"], "more"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_status_2(
+    storeless: Site, words: list[str], named: str
+) -> None:
+    done = storeless.command(*words, env={"MONGODB_URI": "mongodb://127.0.0.1:1"})
+    assert (done.status, done.output) == (2, ""), done
+    assert named in done.errors
+    if words != ["status", "--note"]:  # argparse's own, with its usage
+        assert len(done.errors.splitlines()) == 1
+
+
+def test_status_without_a_store_or_of_one_that_cannot_be_reached(storeless: Site) -> None:
+    done = storeless.command("status")
+    assert (done.status, len(done.errors.splitlines())) == (2, 1)
+    uri = "mongodb://me:hunter2secret@127.0.0.1:1/?serverSelectionTimeoutMS=100"
+    done = storeless.command("status", env={"MONGODB_URI": uri})
+    assert (done.status, len(done.errors.splitlines())) == (1, 1), done
+    assert "127.0.0.1:1" in done.errors
+    assert "hunter2secret" not in done.errors
+    assert done.output == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "printed"),
+    [
+        (["list"], "comments\n"),
+        (["settings", "--get", "MONGODB_URI"], "embedded:\n"),
+        (["settings", "--get", "CONCURRENT_REQUESTS"], "16\n"),
+        (["check"], ""),
+    ],
+)
+def test_scrapys_own_commands_need_no_token_and_no_store(
+    tmp_path: Path, words: list[str], printed: str
+) -> None:
+    there = environment(tmp_path, SCRAPY_SETTINGS_MODULE="xhs.settings")
+    done = scrapy(*words, environment=there, cwd=tmp_path)
+    assert (done.status, done.output) == (0, printed), done
+    assert "Traceback" not in done.errors
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_parse_takes_a_page_and_bills_one_call(api: Simulator, storeless: Site) -> None:
+    base = storeless.environment["JUSTONEAPI_BASE_URL"]
+    url = f"{base}/api/xiaohongshu/get-note-comment/v4?noteId={LATE}"
+    words = ("--spider=comments", "-c", "parse_page", "--nocolour", url)
+    done = storeless.command("parse", *words)
+    assert done.status == 0, done
+    assert "Traceback" not in done.errors
+    assert all(comment in done.output for comment in truth(LATE).first_level[:10])
+    books = api.books()
+    assert (books["calls"], books["billed"]) == (1, 1)
+    assert done.stats["xhs/calls/billed"] == 1
+    assert TOKEN not in done.output + done.errors
+
+
+SCRIPT = """
+import json, sys
+from scrapy.crawler import {kind}
+from scrapy.utils.project import get_project_settings
+
+process = {kind}(get_project_settings())
+crawler = process.create_crawler("comments")
+arguments = json.loads(sys.argv[1])
+ended = process.crawl(crawler, **arguments)
+process.start()
+stats = crawler.stats.get_stats()
+names = ("finish_reason", "xhs/notes/left", "xhs/calls/billed")
+print(json.dumps({{name: stats.get(name) for name in names}}))
+"""
+
+
+def from_a_script(
+    site: Site, kind: str, arguments: dict[str, str], *, token: bool = True
+) -> Outcome:
+    there = {**site.environment, "SCRAPY_SETTINGS_MODULE": "xhs.settings"}
+    if not token:
+        del there["JUSTONEAPI_TOKEN"]
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(kind=kind), json.dumps(arguments)],
+        env=there,
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize("kind", ["CrawlerProcess", "AsyncCrawlerProcess"])
+def test_a_crawl_from_a_script(api: Simulator, storeless: Site, kind: str) -> None:
+    done = from_a_script(storeless, kind, {"notes": WHOLE})
+    assert json.loads(done.output) == {
+        "finish_reason": "finished",
+        "xhs/notes/left": 0,
+        "xhs/calls/billed": 2,
+    }
+    assert api.books()["calls"] == 2
+
+
+@pytest.mark.parametrize("kind", ["CrawlerProcess", "AsyncCrawlerProcess"])
+def test_wrong_arguments_from_a_script_are_a_value_error(
+    api: Simulator, storeless: Site, kind: str
+) -> None:
+    done = from_a_script(storeless, kind, {"notes": WHOLE, "sort": "newest"})
+    assert "WrongArguments: sort='newest' is none of latest, normal, like_count" in done.errors
+    assert api.books()["calls"] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "token", "said"),
+    [
+        ({"notes": WHOLE}, False, "no token"),
+        ({"notes": "nonsense"}, True, "nonsense"),
+        ({}, True, "no notes"),
+    ],
+)
+def test_wrong_input_from_a_script_closes_the_crawl(
+    api: Simulator, storeless: Site, arguments: dict[str, str], token: bool, said: str
+) -> None:
+    done = from_a_script(storeless, "AsyncCrawlerProcess", arguments, token=token)
+    assert json.loads(done.output)["finish_reason"] == "wrong_input", done
+    (error,) = (line for line in done.lines("ERROR") if said in line)
+    assert "Traceback" not in done.errors
+    assert api.books()["calls"] == 0
