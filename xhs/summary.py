@@ -14,17 +14,19 @@ def closing_lines(
 ) -> Iterator[tuple[int, str]]:
     """The last lines of a run's log, each with its level. ``command`` is what was run."""
     ends = {reason: stats.get(f"xhs/notes/{reason}", 0) for reason in StopReason}
+    ended = sum(count for reason, count in ends.items() if reason.ended)
+    new, known = stats.get("xhs/comments/new", 0), stats.get("xhs/comments/known", 0)
+    met = f" ({new} comments new, {known} known)" if new or known else ""
     yield (
         logging.INFO,
-        "{} notes ended, {} comments and users delivered, {} new; {} calls billed, {} of unknown "
-        "billing; {} objects rejected".format(
-            sum(count for reason, count in ends.items() if reason.ended),
-            stats.get("item_scraped_count", 0),
-            stats.get("xhs/comments/new", "?"),
-            stats.get("xhs/calls/billed", 0),
-            stats.get("xhs/calls/unknown", 0),
-            stats.get("xhs/rejected", 0),
-        ),
+        f"{ended} notes ended; {stats.get('item_scraped_count', 0)} items delivered{met}; "
+        f"{stats.get('xhs/rejected', 0)} objects rejected",
+    )
+    refusals = sum(count for stat, count in stats.items() if stat.startswith("xhs/calls/refused/"))
+    yield (
+        logging.INFO,
+        f"{stats.get('xhs/calls/billed', 0)} calls billed, {stats.get('xhs/calls/unknown', 0)} of "
+        f"unknown billing, {refusals} refused at no cost",
     )
     if exitcode == ExitStatus.DONE:
         return

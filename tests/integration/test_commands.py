@@ -214,6 +214,6 @@ def test_wrong_input_from_a_script_closes_the_crawl(
 ) -> None:
     done = from_a_script(storeless, "AsyncCrawlerProcess", arguments, token=token)
     assert json.loads(done.output)["finish_reason"] == "wrong_input", done
-    (error,) = (line for line in done.lines("ERROR") if said in line)
+    assert sum(said in line for line in done.lines("ERROR")) == 1, done
     assert "Traceback" not in done.errors
     assert api.books()["calls"] == 0

@@ -124,7 +124,7 @@ def test_answers_without_what_they_should_have(api: Simulator, site: Site) -> No
     rules: list[dict[str, Any]] = [
         {"note": note, "data": one} for note, one in zip(notes, data, strict=True)
     ]
-    strange = [None, 7, [], {}, {"id": ""}, {"id": 17}]
+    strange: list[Any] = [None, 7, [], {}, {"id": ""}, {"id": 17}]
     rules.append(
         {"note": mixed, "page": 2, "patch": [{"path": ["comments"], "value": strange}]},
     )

@@ -108,19 +108,20 @@ class Store:
             await asyncio.to_thread(self._lease.close)
 
 
+# To the last @: a password that was not quoted as it must be is a password all the same.
+_USER_PASSWORD = re.compile(r"(://[^:@/?#]*:)(.*)@", re.DOTALL)
+_OPTION_PASSWORD = re.compile(r"(password=)([^&]*)", re.IGNORECASE)
+
+
 def redact(uri: str) -> str:
     """A connection string that may be shown: its passwords are masked."""
-    shown, found = re.subn(r"(://[^:@/?#]*):[^/?#]*@", r"\1:***@", uri, count=1)
-    if not found and "@" in uri.partition("?")[0]:
-        return uri.partition("://")[0] + "://***"
-    return re.sub(r"(password=)[^&]*", r"\1***", shown, flags=re.IGNORECASE)
+    return _OPTION_PASSWORD.sub(r"\1***", _USER_PASSWORD.sub(r"\1***@", uri))
 
 
 def passwords(uri: str) -> list[str]:
     """The passwords in a connection string, as they stand there and decoded."""
-    found = re.findall(r"://[^:@/?#]*:([^/?#]*)@|password=([^&]+)", uri, flags=re.IGNORECASE)
-    raw = [password for pair in found for password in pair if password]
-    return raw + [unquote(password) for password in raw]
+    found = [*_USER_PASSWORD.finditer(uri), *_OPTION_PASSWORD.finditer(uri)]
+    return [form for match in found if match[2] for form in (match[2], unquote(match[2]))]
 
 
 def has_password(uri: str) -> bool:

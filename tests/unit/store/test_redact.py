@@ -1,0 +1,40 @@
+"""Connection strings that may be shown."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xhs.store.store import has_password, passwords, redact
+
+words = st.text(st.characters(codec="ascii", categories=["L", "N", "P", "S"]), min_size=8)
+
+
+@given(words)
+def test_no_password_is_shown(password: str) -> None:
+    quoted = quote(password, safe="")
+    for uri in (f"mongodb://me:{quoted}@host:1/?a=b", f"mongodb+srv://me:{quoted}@host/db"):
+        assert quoted not in redact(uri)
+        assert has_password(uri)
+        assert set(passwords(uri)) >= {quoted, password}
+
+
+@given(words.filter(lambda word: "password=" not in word.lower()))
+def test_not_even_where_it_is_not_quoted(password: str) -> None:
+    assert redact(f"mongodb://me:{password}@host/") == "mongodb://me:***@host/"
+
+
+def test_a_password_among_the_options() -> None:
+    uri = "mongodb://host/?tlsCertificateKeyFilePassword=hidden-word&tls=true"
+    assert "hidden-word" not in redact(uri)
+    assert has_password(uri)
+    assert "hidden-word" in passwords(uri)
+
+
+@pytest.mark.parametrize("uri", ["", "embedded:", "embedded:a/b", "mongodb://me@host/?x=1"])
+def test_what_has_no_password_is_shown_as_it_is(uri: str) -> None:
+    assert redact(uri) == uri
+    assert not has_password(uri)

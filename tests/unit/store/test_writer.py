@@ -1,0 +1,141 @@
+"""Group commit: order, merging and failure, against a double of the database."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from pymongo.errors import AutoReconnect, BulkWriteError
+
+from xhs.store.documents import COMMENTS, USERS, Write
+from xhs.store.writer import StoreFailed, Unstorable, Writer
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Result:
+    def __init__(self, count: int) -> None:
+        self.upserted_ids = {index: index for index in range(count)}
+
+
+class Collection:
+    def __init__(self, database: Database, name: str) -> None:
+        self._database, self._name = database, name
+
+    async def bulk_write(self, operations: list[Any], ordered: bool) -> Result:
+        await asyncio.sleep(0)
+        self._database.bulks.append((self._name, [op._filter["_id"] for op in operations]))
+        if self._database.answers:
+            answer = self._database.answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+        return Result(len(operations))
+
+
+class Database:
+    """Answers bulks with ``answers``, first to last; what is no exception is a success."""
+
+    def __init__(self, *answers: Exception | None) -> None:
+        self.answers = list(answers)
+        self.bulks: list[tuple[str, list[str]]] = []
+
+    def __getitem__(self, name: str) -> Collection:
+        return Collection(self, name)
+
+
+def write(key: str, value: object = 1, collection: str = COMMENTS) -> Write:
+    update = {"$set": {"value": value}, "$min": {"first_seen_at": NOW}}
+    return Write(collection, key, update, NOW)
+
+
+def refused(*entries: tuple[int, int]) -> BulkWriteError:
+    errors = [{"index": index, "code": code} for index, code in entries]
+    return BulkWriteError({"writeErrors": errors, "upserted": [], "writeConcernErrors": []})
+
+
+async def put(database: Database, *writes: Write) -> list[bool | BaseException]:
+    writer = Writer(database)  # type: ignore[arg-type]
+    futures = [writer.put(one) for one in writes]
+    results = await asyncio.gather(*futures, return_exceptions=True)
+    await writer.close()
+    return results
+
+
+def test_what_waits_goes_out_in_one_bulk_for_each_collection() -> None:
+    database = Database()
+    writes = [write("a"), write("u", collection=USERS), write("b")]
+    assert asyncio.run(put(database, *writes)) == [True] * 3
+    assert sorted(database.bulks) == [(COMMENTS, ["a", "b"]), (USERS, ["u"])]
+
+
+def test_a_document_is_written_once_a_bulk_and_in_order() -> None:
+    database = Database()
+    asyncio.run(put(database, write("a", 1), write("b"), write("a", 2), write("a", 3), write("c")))
+    assert database.bulks == [
+        (COMMENTS, ["a", "b", "c"]),
+        (COMMENTS, ["a"]),
+        (COMMENTS, ["a"]),
+    ]
+
+
+def test_an_overtaken_document_is_merged_and_not_new() -> None:
+    database = Database(refused((1, 11000)))
+    results = asyncio.run(put(database, write("a"), write("b")))
+    assert results == [False, False]
+    assert database.bulks[1] == (COMMENTS, ["b", "b"])
+
+
+def test_a_refused_document_does_not_take_its_batch_mates_along() -> None:
+    first, second = asyncio.run(put(Database(refused((0, 17420))), write("a"), write("b")))
+    assert isinstance(first, Unstorable)
+    assert "17420" in str(first)
+    assert second is False
+
+
+@pytest.mark.parametrize("value", [2**70, "\ud83d", {"a\x00b": 1}])
+def test_what_bson_cannot_hold_is_found_out(value: object) -> None:
+    database = Database(OverflowError("int too large"))
+    good, bad = asyncio.run(put(database, write("a"), write("b", value)))
+    assert good is True
+    assert isinstance(bad, Unstorable)
+    assert str(value) not in str(bad)
+    assert database.bulks[-1] == (COMMENTS, ["a"])
+
+
+def test_a_failure_is_everybodys_and_stays() -> None:
+    async def run() -> list[bool | BaseException]:
+        writer = Writer(Database(AutoReconnect("gone")))  # type: ignore[arg-type]
+        before = [writer.put(write("a")), writer.put(write("u", collection=USERS))]
+        results = await asyncio.gather(*before, return_exceptions=True)
+        results += await asyncio.gather(writer.put(write("b")), return_exceptions=True)
+        await writer.close()
+        return results
+
+    first, _, late = asyncio.run(run())
+    assert isinstance(first, StoreFailed)
+    assert isinstance(late, StoreFailed)
+
+
+def test_closing_writes_what_waits() -> None:
+    async def run() -> tuple[bool, Database]:
+        database = Database()
+        writer = Writer(database)  # type: ignore[arg-type]
+        future = writer.put(write("a"))
+        await writer.close()
+        return future.result(), database
+
+    done, database = asyncio.run(run())
+    assert done is True
+    assert database.bulks == [(COMMENTS, ["a"])]
+
+
+def test_nothing_is_taken_after_closing() -> None:
+    async def run() -> None:
+        writer = Writer(Database())  # type: ignore[arg-type]
+        await writer.close()
+        await writer.put(write("a"))
+
+    with pytest.raises(StoreFailed):
+        asyncio.run(run())

@@ -1,0 +1,30 @@
+"""What a crawl tells the shell."""
+
+from __future__ import annotations
+
+import pytest
+
+from xhs.endings import StopReason, exit_status
+
+
+@pytest.mark.parametrize(
+    ("stats", "begun", "status"),
+    [
+        ({"finish_reason": "finished", "xhs/notes/complete": 3, "xhs/notes/not_found": 1}, True, 0),
+        ({"finish_reason": "shutdown", "xhs/notes/complete": 3}, True, 0),
+        ({"finish_reason": "store_failed"}, False, 1),
+        ({}, False, 1),
+        ({"finish_reason": "wrong_input"}, False, 2),
+        ({"finish_reason": "finished", "xhs/notes/left": 1, "xhs/notes/refused": 1}, True, 3),
+        ({"finish_reason": "token_rejected", "xhs/notes/left": 1}, True, 3),
+        ({"finish_reason": "finished", "xhs/notes/refused": 1}, True, 4),
+        ({"finish_reason": "finished", "xhs/notes/cursor_ignored": 1}, True, 4),
+    ],
+)
+def test_exit_status(stats: dict[str, object], begun: bool, status: int) -> None:
+    assert exit_status(stats, begun=begun) == status
+
+
+def test_what_resume_takes_up() -> None:
+    unfinished = {reason.value for reason in StopReason if not reason.ended}
+    assert unfinished == {"retries_exhausted", "unknown_code", "interrupted"}
