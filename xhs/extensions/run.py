@@ -13,7 +13,7 @@ from typing import Any, Self
 from itemadapter import ItemAdapter
 from scrapy import signals
 from scrapy.crawler import Crawler
-from scrapy.exceptions import CloseSpider
+from scrapy.exceptions import CloseSpider, DropItem
 from scrapy.http import Response
 from twisted.python.failure import Failure
 
@@ -30,6 +30,13 @@ from xhs.store.store import Store, StoreUnavailable, passwords
 from xhs.store.writer import StoreFailed, Unstorable
 
 logger = logging.getLogger(__name__)
+
+
+class NotStored(DropItem):
+    """The store failed on this item: it is neither stored nor kept, so its page is not settled."""
+
+    def __init__(self) -> None:
+        super().__init__("the store has failed", log_level="DEBUG")
 
 
 @dataclass(slots=True)
@@ -140,7 +147,7 @@ class Run:
         """Keep an object that is no valid item, whole, in ``rejected``, and count it by field.
 
         Raises:
-            StoreFailed: where the store takes no more writes.
+            NotStored: where the store takes no more writes.
         """
         self.count("xhs/rejected")
         for path in sorted({problem.path.split(".")[0] or "item" for problem in problems}):
@@ -159,7 +166,7 @@ class Run:
                 await self.store.writer.put(write)
             except StoreFailed as error:
                 self.fail_store(error)
-                raise
+                raise NotStored from None
             except Unstorable as error:
                 logger.error("A rejected %s of note %s is lost: %s", kind, origin.note_id, error)
 
@@ -185,19 +192,21 @@ class Run:
             self.pages.count(response)
 
     def _item_dropped(self, item: Any, response: Response | None, exception: Exception) -> None:
+        lost = isinstance(exception, NotStored)
+        if _item_type(item) == "note" and lost:
+            return
         if not self._note_ended(item):
-            self.pages.count(response)
+            self.pages.count(response, lost=lost)
 
     async def _item_error(self, item: Any, response: Response | None, failure: Failure) -> None:
         if _item_type(item) == "note":
             return
-        lost = isinstance(failure.value, StoreFailed)
-        origin = self.pages.origin(item)
-        if not lost and origin is not None:
+        lost = False
+        if origin := self.pages.origin(item):
             problem = Problem("", f"an item pipeline raised {type(failure.value).__name__}")
             try:
                 await self.reject(_item_type(item) or "item", origin, [problem])
-            except StoreFailed:
+            except NotStored:
                 lost = True
         self.pages.count(response, lost=lost)
 

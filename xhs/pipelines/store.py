@@ -8,7 +8,7 @@ from itemadapter import ItemAdapter
 from scrapy.crawler import Crawler
 from scrapy.exceptions import DropItem, NotConfigured
 
-from xhs.extensions.run import Run
+from xhs.extensions.run import NotStored, Run
 from xhs.store.documents import Origin, Problem, item_write
 from xhs.store.ledger import end_note
 from xhs.store.store import Store
@@ -44,7 +44,7 @@ class StorePipeline:
             await self._write(store, kind, adapter)
         except StoreFailed as error:
             self._run.fail_store(error)
-            raise
+            raise NotStored from None
         except Unstorable as error:
             origin = self._run.pages.origin(item)
             if origin is None:

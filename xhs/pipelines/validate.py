@@ -56,7 +56,7 @@ def problems(validator: Draft7Validator, fields: dict[str, Any]) -> list[Problem
 
 def _problem(error: ValidationError) -> Problem:
     path = [str(step) for step in error.absolute_path]
-    if match := _REQUIRED.search(error.message):
+    if error.validator == "required" and (match := _REQUIRED.search(error.message)):
         return Problem(".".join([*path, match[1]]), "is missing")
     wanted = "null" if error.validator_value is None else error.validator_value
     return Problem(".".join(path), f"is not as {error.validator} {wanted} asks")

@@ -24,7 +24,7 @@ from xhs.api.values import iso
 from xhs.chain import Chain
 from xhs.download.handler import CallRefusedByGate, received_at
 from xhs.endings import CloseReason, StopReason
-from xhs.extensions.run import OpenNote, Run
+from xhs.extensions.run import NotStored, OpenNote, Run
 from xhs.items import CommentItem, NoteItem, UserItem
 from xhs.notes.plan import plan
 from xhs.preparation import Prepared, WrongInput, prepare
@@ -109,7 +109,7 @@ class CommentsSpider(Spider):
             response, [(item, origin(raw)) for item, raw in items], checkpoint
         )
         if page.flaw:
-            with suppress(StoreFailed):
+            with suppress(NotStored):
                 await run.reject("page", origin(data), [Problem("", page.flaw)])
         whole = before is None or await before
         if whole and step.next:
@@ -161,7 +161,11 @@ class CommentsSpider(Spider):
             return
         chain = note.chain
         if run.store is not None:
-            held = await run.store.ledger.held(chain.note_id)
+            try:
+                held = await run.store.ledger.held(chain.note_id)
+            except StoreFailed as error:
+                run.fail_store(error)
+                return
         else:
             replies = len(chain.reply_ids) if self.arguments.replies == "inline" else 0
             held = Held(len(chain.comment_ids), replies)

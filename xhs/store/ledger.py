@@ -7,11 +7,13 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import PyMongoError
 
 from xhs.api.endpoints import Call
 from xhs.chain import Chain
 from xhs.endings import StopReason
 from xhs.store.documents import COMMENTS, NOTES, Document, Write, document_fields
+from xhs.store.writer import StoreFailed, describe
 
 
 class Held(NamedTuple):
@@ -85,7 +87,17 @@ class Ledger:
         self._database = database
 
     async def held(self, note_id: str) -> Held:
-        """Count what is stored for a note; comments that have vanished are not held."""
+        """Count what is stored for a note; comments that have vanished are not held.
+
+        Raises:
+            StoreFailed: where the database does not answer.
+        """
+        try:
+            return await self._held(note_id)
+        except PyMongoError as error:
+            raise StoreFailed(f"the database does not answer: {describe(error)}") from None
+
+    async def _held(self, note_id: str) -> Held:
         counts = {True: 0, False: 0}
         cursor = await self._database[COMMENTS].aggregate(
             [

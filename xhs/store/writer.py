@@ -76,8 +76,12 @@ class Writer:
                 await self._wake.wait()
                 continue
             batch = self._take()
+            bulks = (self._bulk(name, part) for name, part in _split(batch))
+            outcomes = await asyncio.gather(*bulks, return_exceptions=True)
             try:
-                await asyncio.gather(*(self._bulk(name, part) for name, part in _split(batch)))
+                for outcome in outcomes:
+                    if outcome is not None:
+                        raise outcome
             except PyMongoError as error:
                 self._fail(StoreFailed(f"the database takes no writes: {describe(error)}"), batch)
             except Exception as error:
@@ -117,9 +121,9 @@ class Writer:
             if code == _DUPLICATE_KEY:
                 overtaken.append((write, future))
             elif code is not None:
-                future.set_exception(Unstorable(f"the database refuses it (code {code})"))
+                _refuse(future, Unstorable(f"the database refuses it (code {code})"))
             else:
-                future.set_result(index in inserted)
+                _accept(future, new=index in inserted)
         if overtaken:
             await self._merge_overtaken(collection, overtaken)
 
@@ -128,11 +132,12 @@ class Writer:
         operations = []
         for write, _ in batch:
             operations.append(_operation(write, upsert=False))
-            earlier = {"$min": write.update["$min"]} if "$min" in write.update else write.update
-            operations.append(UpdateOne({"_id": write.key}, earlier))
+            if "$min" in write.update:
+                earlier = {"$min": write.update["$min"]}
+                operations.append(UpdateOne({"_id": write.key}, earlier))
         await self._database[collection].bulk_write(operations, ordered=True)
         for _, future in batch:
-            future.set_result(False)
+            _accept(future, new=False)
 
     async def _without_unencodable(self, collection: str, batch: Sequence[_Entry]) -> None:
         good = []
@@ -140,7 +145,7 @@ class Writer:
             try:
                 bson.encode(write.update)
             except _ENCODING_ERRORS as error:
-                future.set_exception(Unstorable(f"BSON cannot hold it ({type(error).__name__})"))
+                _refuse(future, Unstorable(f"BSON cannot hold it ({type(error).__name__})"))
             else:
                 good.append((write, future))
         if len(good) == len(batch):
@@ -151,8 +156,7 @@ class Writer:
     def _fail(self, failure: StoreFailed, batch: Iterable[_Entry]) -> None:
         self.failure = failure
         for _, future in [*batch, *self._waiting]:
-            if not future.done():
-                future.set_exception(failure)
+            _refuse(future, failure)
         self._waiting.clear()
 
 
@@ -174,6 +178,16 @@ def _split(
 
     for name, part in groupby(sorted(batch, key=collection), key=collection):
         yield name, list(part)
+
+
+def _accept(future: asyncio.Future[bool], *, new: bool) -> None:
+    if not future.done():  # a caller who was cancelled takes the future with them
+        future.set_result(new)
+
+
+def _refuse(future: asyncio.Future[bool], error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)
 
 
 def _retrieve(future: asyncio.Future[bool]) -> None:
