@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.crawl import TOKEN, Outcome, Site, environment, scrapy
-from support.simulator import PROJECT
+from support.simulator import COMMENTS, PROJECT
 
 from xhs.simulator.notes import DOCUMENTED_NOTE, missing_note, sized_note
 from xhs.simulator.truth import truth
@@ -215,5 +215,14 @@ def test_wrong_input_from_a_script_closes_the_crawl(
     done = from_a_script(storeless, "AsyncCrawlerProcess", arguments, token=token)
     assert json.loads(done.output)["finish_reason"] == "wrong_input", done
     assert sum(said in line for line in done.lines("ERROR")) == 1, done
+    assert "Traceback" not in done.errors
+    assert api.books()["calls"] == 0
+
+
+def test_parse_without_a_token_says_so_and_calls_nothing(api: Simulator, storeless: Site) -> None:
+    url = f"{api.url}{COMMENTS}?noteId={sized_note(15)}"
+    words = ("parse", "--spider=comments", "-c", "parse_page", url)
+    done = storeless.command(*words, env={"JUSTONEAPI_TOKEN": None})
+    assert any(line.startswith("no token") for line in done.lines("ERROR")), done
     assert "Traceback" not in done.errors
     assert api.books()["calls"] == 0

@@ -6,6 +6,7 @@ directories and exceptions. So the request that Scrapy knows has no token; a cop
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -30,7 +31,10 @@ from xhs.api.endpoints import read_call
 from xhs.api.values import iso
 from xhs.download.gate import Stopped
 from xhs.download.signing import UnsigningCrawler, sign
+from xhs.download.token import NoToken
 from xhs.extensions.run import Run
+
+logger = logging.getLogger(__name__)
 
 CODE_HEADER = "Xhs-Code"
 """The business code of an answer."""
@@ -44,8 +48,8 @@ class NoEnvelope(DownloadFailedError):
     """An answer that is no whole envelope: the call failed, and may have been billed."""
 
 
-class CallRefusedByGate(IgnoreRequest):
-    """The crawl is stopping: the call was not sent."""
+class CallNotSent(IgnoreRequest):
+    """The crawl is stopping, or there is no token: the call was not sent and costs nothing."""
 
 
 class JustOneApiDownloadHandler(BaseDownloadHandler):
@@ -74,17 +78,22 @@ class JustOneApiDownloadHandler(BaseDownloadHandler):
     async def download_request(self, request: Request) -> Response:
         if not self._is_call(request.url):
             return await self._inner.download_request(request)
+        try:
+            signed = sign(request, self._run.token)
+        except NoToken as error:
+            logger.error("%s", error)
+            raise CallNotSent(str(error)) from None
         gate = self._run.gate
         try:
             await gate.reserve()
         except Stopped as stopped:
-            raise CallRefusedByGate(str(stopped)) from None
+            raise CallNotSent(str(stopped)) from None
         if self._is_closing():
             gate.not_sent()
-            raise CallRefusedByGate("the crawl is closing")
+            raise CallNotSent("the crawl is closing")
         note_id = self._note_id(request)
         try:
-            response = await self._send(request)
+            response = await self._send(request, signed)
         except _NOT_SENT as error:
             gate.not_sent()
             raise type(error)(f"{self._api.hostname}: {type(error).__name__}") from None
@@ -105,8 +114,7 @@ class JustOneApiDownloadHandler(BaseDownloadHandler):
             url=request.url, status=envelope.translate(answer.code), headers=headers
         )
 
-    async def _send(self, request: Request) -> Response:
-        signed = sign(request, self._run.token)
+    async def _send(self, request: Request, signed: Request) -> Response:
         try:
             response = await self._inner.download_request(signed)
         finally:

@@ -22,7 +22,7 @@ from xhs.api.page import read_page
 from xhs.api.parsing import parse_page
 from xhs.api.values import iso
 from xhs.chain import Chain
-from xhs.download.handler import CallRefusedByGate, received_at
+from xhs.download.handler import CallNotSent, received_at
 from xhs.endings import CloseReason, StopReason
 from xhs.extensions.run import NotStored, OpenNote, Run
 from xhs.items import CommentItem, NoteItem, UserItem
@@ -191,7 +191,7 @@ class CommentsSpider(Spider):
     def _stop_reason(self, failure: Failure, request: Request) -> StopReason | None:
         """Why a note ends at a failed call; None where the whole crawl stops."""
         error = failure.value
-        if isinstance(error, CallRefusedByGate):
+        if isinstance(error, CallNotSent):
             return None
         answer = envelope.read(error.response.body) if isinstance(error, HttpError) else None
         if answer is None or answer.code in _RETRIED:
