@@ -15,6 +15,15 @@ from xhs.download.token import TOKEN, TOKEN_FILE, NoToken, Token, read_token
 from xhs.notes.sources import NoteList, WrongNotes, read_notes
 from xhs.store.store import has_password
 
+_NUMBERS = {
+    "CONCURRENT_REQUESTS": int,
+    "CONCURRENT_ITEMS": int,
+    "RETRY_TIMES": int,
+    "DOWNLOAD_DELAY": float,
+    "DOWNLOAD_TIMEOUT": float,
+}
+"""Scrapy's settings that a user of this project is likely to change."""
+
 
 class WrongInput(Exception):
     """A crawl that cannot begin; ``errors`` has one sentence for everything that is wrong."""
@@ -83,6 +92,11 @@ def check_settings(settings: BaseSettings) -> list[str]:
     allow_http = _flag(settings, "JUSTONEAPI_ALLOW_HTTP", errors)
     if error := check_base_url(settings["JUSTONEAPI_BASE_URL"], allow_http=allow_http):
         errors.append(error)
+    for name, number in _NUMBERS.items():
+        try:
+            number(settings[name])
+        except (ValueError, TypeError):
+            errors.append(f"{name}={settings[name]}: a number is needed")
     calls = str(settings["XHS_MAX_CALLS"])
     if not (calls.isascii() and calls.isdigit()):
         errors.append(f"XHS_MAX_CALLS={calls} is no number of calls: 0 or more is needed")

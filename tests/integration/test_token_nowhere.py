@@ -60,10 +60,10 @@ def command_lines() -> Iterator[bytes]:
 class Watched:
     """A place to crawl from in which everything that is written stays below one folder."""
 
-    def __init__(self, url: str, folder: Path) -> None:
-        self.folder = folder
-        self.site = Site(url, folder, f"embedded:{folder / 'db'}", "xhs")
-        self.logs = folder / "logs"
+    def __init__(self, site: Site) -> None:
+        self.folder = site.folder
+        self.site = site
+        self.logs = site.folder / "logs"
         self.logs.mkdir()
 
     def crawl(self, *words: str, env: dict[str, str | None] | None = None) -> Outcome:
@@ -97,7 +97,7 @@ class Watched:
         # What masks secrets in the log is the second line of defence: it had nothing to do.
         for log in (*self.logs.iterdir(), *self.folder.glob("*.log")):
             assert "***" not in log.read_text()
-        with database(self.site.uri, "xhs") as there:
+        with database(self.site.uri, self.site.name) as there:
             for name in there.list_collection_names():
                 for document in there[name].find():
                     assert not found_in(repr(document).encode())
@@ -105,13 +105,20 @@ class Watched:
 
 
 @pytest.fixture
-def watched(api: Simulator, tmp_path: Path) -> Watched:
-    return Watched(api.url, tmp_path)
+def watched(site: Site) -> Watched:
+    """On the server that all tests share; its files are elsewhere."""
+    return Watched(site)
 
 
-def test_the_search_would_find_it(api: Simulator, watched: Watched, tmp_path: Path) -> None:
+@pytest.fixture
+def apart(api: Simulator, tmp_path: Path) -> Watched:
+    """With the database's own files below the folder too."""
+    return Watched(Site(api.url, tmp_path, f"embedded:{tmp_path / 'db'}", "xhs"))
+
+
+def test_the_search_would_find_it(api: Simulator, apart: Watched, tmp_path: Path) -> None:
     """The same search, for what a crawl does write: the note's ID, in each of the places."""
-    done = watched.crawl()
+    done = apart.crawl()
     assert done.status == 0, done
     places = {path.relative_to(tmp_path).parts[0] for path in files_with(tmp_path, NOTE)}
     assert {"cache", "feed.json", "logs", "db"} <= places
@@ -122,11 +129,11 @@ def test_the_search_would_find_it(api: Simulator, watched: Watched, tmp_path: Pa
     assert api.books()["log"][0]["params"] == ["noteId", "token"]
 
 
-def test_after_success(watched: Watched) -> None:
-    done = watched.crawl()
+def test_after_success(apart: Watched) -> None:
+    done = apart.crawl()
     assert done.status == 0, done
     assert "DEBUG: Crawled (200)" in done.errors
-    watched.check()
+    apart.check()
 
 
 def test_in_a_log_file(watched: Watched) -> None:

@@ -1,0 +1,85 @@
+"""What a crawl needs before its first call: everything that is wrong is said at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from scrapy.settings import Settings
+
+from xhs.preparation import WrongInput, check_settings, prepare
+
+NOTE = "65bf5360000000002c03f684"
+GOOD: dict[str, Any] = {
+    "JUSTONEAPI_BASE_URL": "https://api.justoneapi.com",
+    "JUSTONEAPI_ALLOW_HTTP": "0",
+    "JUSTONEAPI_COMMENTS_VERSION": "v4",
+    "MONGODB_URI": "embedded:",
+    "MONGODB_DATABASE": "xhs",
+    "XHS_MAX_CALLS": "0",
+}
+
+
+def settings(**changed: Any) -> Settings:
+    return Settings({**GOOD, **changed})
+
+
+def test_good_settings_pass() -> None:
+    assert check_settings(settings()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("JUSTONEAPI_BASE_URL", "http://198.51.100.1"),
+        ("JUSTONEAPI_BASE_URL", "https://me:word@host"),
+        ("JUSTONEAPI_ALLOW_HTTP", "maybe"),
+        ("JUSTONEAPI_COMMENTS_VERSION", "v5"),
+        ("JUSTONEAPI_TOKEN", "hidden-word"),
+        ("JUSTONEAPI_TOKEN_FILE", "hidden-word"),
+        ("MONGODB_DATABASE", ""),
+        ("XHS_MAX_CALLS", "-1"),
+        ("CONCURRENT_REQUESTS", "abc"),
+        ("RETRY_TIMES", None),
+        ("DOWNLOAD_TIMEOUT", "soon"),
+    ],
+)
+def test_a_wrong_setting_is_named(name: str, value: object) -> None:
+    [error] = check_settings(settings(**{name: value}))
+    assert name in error
+    assert "hidden-word" not in error
+    assert ":word@" not in error
+
+
+def test_plain_http_where_it_is_allowed() -> None:
+    for changed in (
+        {"JUSTONEAPI_BASE_URL": "http://127.0.0.1:1"},
+        {"JUSTONEAPI_BASE_URL": "http://198.51.100.1", "JUSTONEAPI_ALLOW_HTTP": "1"},
+    ):
+        assert check_settings(settings(**changed)) == []
+
+
+def test_a_password_is_refused_on_the_command_line_alone() -> None:
+    uri = "mongodb://me:hidden-word@host/"
+    changed = settings(MONGODB_URI=uri)
+    assert check_settings(changed) == []
+    changed.set("MONGODB_URI", uri, priority="cmdline")
+    [error] = check_settings(changed)
+    assert "hidden-word" not in error
+
+
+def test_everything_that_is_wrong_is_said_at_once() -> None:
+    given = {"notes": f"{NOTE},abc", "mode": "sideways", "colour": "red"}
+    with pytest.raises(WrongInput) as caught:
+        prepare(given, settings(XHS_MAX_CALLS="x"), {})
+    text = "\n".join(caught.value.errors)
+    for said in ("abc", "sideways", "colour", "XHS_MAX_CALLS", "no token"):
+        assert said in text
+    assert len(caught.value.errors) == 5
+
+
+def test_what_is_right_is_read_once() -> None:
+    prepared = prepare({"notes": f"{NOTE} {NOTE}"}, settings(), {"JUSTONEAPI_TOKEN": "word"})
+    assert list(prepared.notes) == [NOTE]
+    assert prepared.token.reveal() == "word"
+    assert prepared.arguments.sort == "latest"
