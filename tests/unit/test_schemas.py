@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import json
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
+import xhs.simulator
+from xhs.api.page import read_page
+from xhs.api.parsing import parse_page
 from xhs.items import CommentItem, NoteItem, UserItem
 from xhs.pipelines.validate import problems
+from xhs.schemas import COLUMNS
+from xhs.store.documents import item_write
 
 ITEMS = [CommentItem, UserItem, NoteItem]
 USER: dict[str, Any] = {
@@ -60,3 +70,82 @@ def test_a_missing_field_is_named() -> None:
     fields = {name: value for name, value in USER.items() if name != "red_id"}
     [problem] = problems(UserItem.validator, fields)
     assert problem.path == "red_id"
+
+
+def documented() -> list[tuple[type[CommentItem], dict[str, Any]]]:
+    sample = Path(xhs.simulator.__file__).parent / "note-comments-v4.sample.json"
+    page = read_page(json.loads(sample.read_bytes())["data"])
+    kinds: dict[str, Any] = {"comment": CommentItem, "user": UserItem}
+    return [
+        (kinds[kind], {"item_type": kind, **fields})
+        for kind, fields, _ in parse_page(
+            page, note_id="65bf5360000000002c03f684", replies=True, scraped_at=USER["scraped_at"]
+        )
+    ]
+
+
+def test_every_documented_object_is_a_valid_item() -> None:
+    items = documented()
+    assert len(items) > 10
+    for kind, fields in items:
+        assert problems(kind.validator, fields) == []
+        assert set(fields) == set(kind.jsonschema["properties"])
+
+
+def test_nested_properties_are_described_and_closed() -> None:
+    picture = CommentItem.jsonschema["properties"]["pictures"]["items"]
+    assert picture["additionalProperties"] is False
+    assert all(schema["description"] for schema in picture["properties"].values())
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [
+        ({"url": "u", "origin_url": None, "width": -1, "height": None}, "pictures.0.width"),
+        ({"url": 5, "origin_url": None, "width": 1, "height": None}, "pictures.0.url"),
+        ({"url": "u", "origin_url": None, "width": 1}, "pictures.0.height"),
+        ("u", "pictures.0"),
+    ],
+)
+def test_what_is_wrong_inside_a_list_is_named_by_its_whole_path(value: Any, path: str) -> None:
+    fields = {**documented()[0][1], "pictures": [value]}
+    assert [problem.path for problem in problems(CommentItem.validator, fields)] == [path]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["comment_id", "note_id", "parent_comment_id", "like_count", "created_at", "hidden", "content"],
+)
+def test_no_field_of_a_comment_takes_just_anything(name: str) -> None:
+    fields = {**documented()[0][1], name: {"a": 1}}
+    assert {problem.path for problem in problems(CommentItem.validator, fields)} == {name}
+
+
+def test_every_reason_comes_at_once() -> None:
+    fields = {**documented()[0][1], "like_count": "many", "comment_id": "", "hidden": 2}
+    found = {problem.path for problem in problems(CommentItem.validator, fields)}
+    assert found == {"like_count", "comment_id", "hidden"}
+
+
+def test_a_value_that_reads_like_a_complaint_is_not_quoted() -> None:
+    fields = {**USER, "user_id": "'Zhang San' is a required property"}
+    found = problems(UserItem.validator, fields)
+    assert {problem.path for problem in found} == {"user_id"}
+    assert not any("Zhang" in problem.message for problem in found)
+
+
+@given(st.text("0123456789", max_size=9), st.integers(-5, 70))
+def test_a_valid_time_is_a_time_for_the_store(fraction: str, number: int) -> None:
+    for time in (f"2016-12-31T23:59:{number:02}Z", f"2016-{number:02}-30T00:00:00.{fraction}Z"):
+        fields = {**USER, "scraped_at": time}
+        if not problems(UserItem.validator, fields):
+            assert isinstance(item_write(fields).as_of, datetime)
+
+
+def test_columns_are_the_union_of_the_fields_in_the_order_of_the_items() -> None:
+    names = [
+        name for item in (CommentItem, UserItem, NoteItem) for name in item.jsonschema["properties"]
+    ]
+    assert list(dict.fromkeys(names)) == COLUMNS
+    assert COLUMNS[:4] == ["item_type", "comment_id", "note_id", "user_id"]
+    assert COLUMNS[-2:] == ["complete", "stop_reason"]

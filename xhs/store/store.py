@@ -108,8 +108,11 @@ class Store:
             await asyncio.to_thread(self._lease.close)
 
 
-# To the last @: a password that was not quoted as it must be is a password all the same.
-_USER_PASSWORD = re.compile(r"(://[^:@/?#]*:)(.*)@", re.DOTALL)
+# To the last @, whatever the name before it holds, and with no scheme or a broken one too: what was
+# not written as it must be is a password all the same.
+_USER_PASSWORD = re.compile(
+    r"(://[^:]*:|^(?!embedded:|[a-z+]+://)[^:]*:)(.*)@", re.DOTALL | re.IGNORECASE
+)
 _OPTION_PASSWORD = re.compile(r"(password=)([^&]*)", re.IGNORECASE)
 
 

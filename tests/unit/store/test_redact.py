@@ -27,6 +27,22 @@ def test_not_even_where_it_is_not_quoted(password: str) -> None:
     assert redact(f"mongodb://me:{password}@host/") == "mongodb://me:***@host/"
 
 
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "mongodb://me@example.com:hidden-word@host/",
+        "mongodb://team/me:hidden-word@host/",
+        "mongodb://team#me:hidden-word@host/",
+        "mongodb:/me:hidden-word@host/",
+        "me:hidden-word@host",
+    ],
+)
+def test_not_even_where_the_rest_is_not_as_it_must_be(uri: str) -> None:
+    assert "hidden-word" not in redact(uri)
+    assert has_password(uri)
+    assert "hidden-word" in "".join(passwords(uri))
+
+
 def test_a_password_among_the_options() -> None:
     uri = "mongodb://host/?tlsCertificateKeyFilePassword=hidden-word&tls=true"
     assert "hidden-word" not in redact(uri)
@@ -34,7 +50,19 @@ def test_a_password_among_the_options() -> None:
     assert "hidden-word" in passwords(uri)
 
 
-@pytest.mark.parametrize("uri", ["", "embedded:", "embedded:a/b", "mongodb://me@host/?x=1"])
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "",
+        "embedded:",
+        "embedded:a/b",
+        "embedded:/home/me@work/a:b@c",
+        "mongodb://me@host/?x=1",
+        "mongodb://me@host:27017,other:27018/?x=1",
+        "mongodb://host:27017/db",
+        "mongodb://[::1]:27017",
+    ],
+)
 def test_what_has_no_password_is_shown_as_it_is(uri: str) -> None:
     assert redact(uri) == uri
     assert not has_password(uri)

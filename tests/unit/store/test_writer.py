@@ -139,3 +139,53 @@ def test_nothing_is_taken_after_closing() -> None:
 
     with pytest.raises(StoreFailed):
         asyncio.run(run())
+
+
+def test_an_overtaken_write_without_a_minimum_is_applied_once() -> None:
+    database = Database(refused((0, 11000)))
+    count = Write(COMMENTS, "a", {"$inc": {"billed_calls": 1}})
+    assert asyncio.run(put(database, count)) == [False]
+    assert database.bulks == [(COMMENTS, ["a"]), (COMMENTS, ["a"])]
+
+
+def test_a_failure_waits_for_the_other_bulks_and_leaves_what_they_wrote() -> None:
+    failed, written = asyncio.run(
+        put(Database(AutoReconnect("gone"), None), write("a"), write("u", collection=USERS))
+    )
+    assert isinstance(failed, StoreFailed)
+    assert written is True
+
+
+def test_a_failure_without_a_name_is_everybodys_too() -> None:
+    async def run() -> list[bool | BaseException]:
+        writer = Writer(Database(RuntimeError("content")))  # type: ignore[arg-type]
+        first = await asyncio.gather(writer.put(write("a")), return_exceptions=True)
+        second = await asyncio.gather(writer.put(write("b")), return_exceptions=True)
+        with pytest.raises(RuntimeError):
+            await writer.close()
+        return [*first, *second]
+
+    for error in asyncio.run(run()):
+        assert isinstance(error, StoreFailed)
+        assert "content" not in str(error)
+
+
+@pytest.mark.parametrize("answer", [None, refused((0, 17420)), refused((0, 11000))])
+def test_a_caller_who_is_cancelled_does_no_harm_to_others(answer: Exception | None) -> None:
+    async def run() -> list[bool]:
+        writer = Writer(Database(answer))  # type: ignore[arg-type]
+        gone, stays = writer.put(write("a")), writer.put(write("b"))
+        gone.cancel()
+        results = [await stays, await writer.put(write("c"))]
+        await writer.close()
+        return results
+
+    assert asyncio.run(run())[1] is True
+
+
+def test_many_writes_are_split_and_none_is_left() -> None:
+    database = Database()
+    results = asyncio.run(put(database, *(write(str(i)) for i in range(2500))))
+    assert results == [True] * 2500
+    assert [key for _, keys in database.bulks for key in keys] == [str(i) for i in range(2500)]
+    assert max(len(keys) for _, keys in database.bulks) <= 1000

@@ -1,0 +1,97 @@
+"""Feeds in which every value comes back as it went in."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xhs.exporters import CsvExporter, XmlExporter
+from xhs.schemas import COLUMNS
+
+COMMENT: dict[str, Any] = {"item_type": "comment", "comment_id": "c1", "like_count": 0}
+USER: dict[str, Any] = {"item_type": "user", "user_id": "u1", "nickname": "水果店"}
+
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\x00"))
+
+
+def csv_text(*items: dict[str, Any], **options: Any) -> str:
+    file = io.BytesIO()
+    exporter = CsvExporter(file, encoding="utf-8", **options)
+    exporter.start_exporting()
+    for item in items:
+        exporter.export_item(item)
+    exporter.finish_exporting()
+    return file.getvalue().decode("utf-8")
+
+
+def csv_rows(*items: dict[str, Any], **options: Any) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(csv_text(*items, **options), newline="")))
+
+
+def xml_fields(*items: dict[str, Any]) -> Sequence[dict[str, str | None]]:
+    file = io.BytesIO()
+    exporter = XmlExporter(file, encoding="utf-8")
+    exporter.start_exporting()
+    for item in items:
+        exporter.export_item(item)
+    exporter.finish_exporting()
+    root = ElementTree.fromstring(file.getvalue())  # noqa: S314
+    return [{field.tag: field.text for field in item} for item in root]
+
+
+@pytest.mark.parametrize("items", [[COMMENT], [USER], [USER, COMMENT]])
+def test_columns_do_not_depend_on_the_items(items: list[dict[str, Any]]) -> None:
+    assert list(csv_rows(*items)[0]) == COLUMNS
+
+
+def test_a_mixed_feed_has_a_row_for_each_item() -> None:
+    comment, user = csv_rows(COMMENT, USER)
+    assert (comment["item_type"], comment["comment_id"], comment["nickname"]) == (
+        "comment",
+        "c1",
+        "",
+    )
+    assert (user["item_type"], user["user_id"], user["nickname"]) == ("user", "u1", "水果店")
+
+
+def test_a_feed_may_name_its_own_columns() -> None:
+    assert list(csv_rows(COMMENT, fields_to_export=["like_count"])[0]) == ["like_count"]
+
+
+@pytest.mark.parametrize("value", [True, False, [], ["茶", None, 1.5], {"a": {"b": [True]}}, {}])
+def test_truths_and_nested_values_are_json(value: object) -> None:
+    assert json.loads(csv_rows({"extra": value})[0]["extra"]) == value
+
+
+def test_nested_text_is_written_as_it_is() -> None:
+    assert csv_rows({"extra": {"a": "茶"}})[0]["extra"] == '{"a": "茶"}'
+
+
+@pytest.mark.parametrize(("value", "cell"), [(0, "0"), ("", ""), (None, ""), (-2, "-2")])
+def test_plain_values_in_a_cell(value: object, cell: str) -> None:
+    assert csv_rows({"status": value})[0]["status"] == cell
+
+
+@given(texts)
+def test_any_text_comes_back_from_a_cell(text: str) -> None:
+    assert csv_rows({"comment_id": "c", "content": text})[0]["content"] == text
+
+
+def test_xml_leaves_null_out_and_keeps_the_rest() -> None:
+    (fields,) = xml_fields(
+        {"content": "<茶> & \x00", "like_count": 0, "user_id": None, "extra": {}}
+    )
+    assert fields == {"content": "<茶> & \ufffd", "like_count": "0", "extra": "{}"}
+
+
+@given(st.text(st.characters()))
+def test_xml_can_be_read_whatever_the_text(text: str) -> None:
+    assert len(xml_fields({"content": text}, USER)) == 2

@@ -1,0 +1,83 @@
+"""What a run says last."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from xhs.endings import ExitStatus
+from xhs.summary import closing_lines
+
+COMMAND = "scrapy crawl comments -a notes_file=notes.txt"
+
+
+def lines(status: int, **stats: Any) -> list[tuple[int, str]]:
+    named = {name.replace("__", "/"): value for name, value in stats.items()}
+    return list(closing_lines(named, status, COMMAND))
+
+
+def test_a_run_that_left_nothing_only_informs() -> None:
+    said = lines(ExitStatus.DONE, finish_reason="finished", xhs__notes__complete=2)
+    assert {level for level, _ in said} == {logging.INFO}
+    assert "2 notes ended" in said[0][1]
+    assert COMMAND not in "".join(line for _, line in said)
+
+
+def test_what_was_paid_is_said() -> None:
+    said = "\n".join(
+        line
+        for _, line in lines(
+            ExitStatus.DONE,
+            xhs__calls__billed=12,
+            xhs__calls__unknown=3,
+            xhs__calls__refused__301=4,
+            xhs__calls__refused__302=5,
+        )
+    )
+    assert "12 calls billed" in said
+    assert "3 of unknown billing" in said
+    assert "9 refused" in said
+
+
+def test_what_was_rejected_is_said() -> None:
+    assert "7 objects rejected" in lines(ExitStatus.DONE, xhs__rejected=7)[0][1]
+
+
+def test_a_run_that_left_notes_ends_with_what_why_and_the_command() -> None:
+    said = lines(
+        ExitStatus.UNFINISHED,
+        finish_reason="balance_exhausted",
+        xhs__notes__left=41,
+        xhs__notes__interrupted=3,
+        xhs__notes__complete=8,
+    )
+    assert "8 notes ended" in said[0][1]
+    *_, (what_level, what), (level, command) = said
+    assert level == what_level == logging.WARNING
+    assert "41 notes are left" in what
+    assert "balance_exhausted" in what
+    assert "3 interrupted" in what
+    assert COMMAND in command
+
+
+def test_notes_that_did_not_come_whole_are_counted_by_their_reason() -> None:
+    level, line = lines(
+        ExitStatus.FLAWED,
+        xhs__notes__refused=1,
+        xhs__notes__cursor_ignored=2,
+        xhs__notes__complete=5,
+    )[-1]
+    assert level == logging.WARNING
+    assert "1 refused" in line
+    assert "2 cursor_ignored" in line
+
+
+@pytest.mark.parametrize(
+    ("stats", "why"), [({"finish_reason": "store_failed"}, "store_failed"), ({}, "never began")]
+)
+def test_a_run_that_did_not_begin_is_an_error(stats: dict[str, Any], why: str) -> None:
+    level, line = lines(ExitStatus.FAILED, **stats)[-1]
+    assert level == logging.ERROR
+    assert why in line
