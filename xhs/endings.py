@@ -85,10 +85,13 @@ def exit_status(stats: Mapping[str, object], *, begun: bool) -> int:
     reason = stats.get("finish_reason")
     if reason == CloseReason.WRONG_INPUT:
         return ExitStatus.WRONG_INPUT
-    if not begun or reason is None:
+    unopened = reason == CloseReason.STORE_FAILED and not begun
+    if reason is None or unopened:
         return ExitStatus.FAILED
     if stats.get("xhs/notes/left"):
         return ExitStatus.UNFINISHED
+    if not begun:
+        return ExitStatus.FAILED
     flawed = any(
         stats.get(f"xhs/notes/{stop}") for stop in StopReason if stop.ended and not stop.satisfied
     )

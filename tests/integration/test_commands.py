@@ -148,6 +148,22 @@ def test_parse_takes_a_page_and_bills_one_call(api: Simulator, storeless: Site) 
     assert TOKEN not in done.output + done.errors
 
 
+@pytest.mark.parametrize(("note", "depth"), [(sized_note(5), "1"), (LATE, "3")])
+def test_parse_takes_the_last_page_too(
+    api: Simulator, storeless: Site, note: str, depth: str
+) -> None:
+    """Nobody counts the items that ``parse`` is given, so nothing may wait for that."""
+    base = storeless.environment["JUSTONEAPI_BASE_URL"]
+    url = f"{base}/api/xiaohongshu/get-note-comment/v4?noteId={note}"
+    words = ("--spider=comments", "-c", "parse_page", "-d", depth, "--nocolour", url)
+    done = storeless.command("parse", *words)
+    assert done.status == 0, done
+    assert "Traceback" not in done.errors
+    assert all(comment in done.output for comment in truth(note).first_level)
+    assert "'stop_reason': 'complete'" in done.output
+    assert api.books()["calls"] == truth(note).pages
+
+
 SCRIPT = """
 import json, sys
 from scrapy.crawler import {kind}

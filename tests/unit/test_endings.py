@@ -14,6 +14,8 @@ from xhs.endings import StopReason, exit_status
         ({"finish_reason": "shutdown", "xhs/notes/complete": 3}, True, 0),
         ({"finish_reason": "store_failed"}, False, 1),
         ({}, False, 1),
+        ({"finish_reason": "shutdown"}, False, 1),
+        ({"finish_reason": "shutdown", "xhs/notes/left": 5}, False, 3),
         ({"finish_reason": "wrong_input"}, False, 2),
         ({"finish_reason": "finished", "xhs/notes/left": 1, "xhs/notes/refused": 1}, True, 3),
         ({"finish_reason": "token_rejected", "xhs/notes/left": 1}, True, 3),

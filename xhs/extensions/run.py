@@ -47,6 +47,8 @@ class OpenNote:
     settled: asyncio.Future[bool] | None = None
     """Whether the last page that came is stored; None before the first."""
     answered_at: str | None = None
+    counted: bool = True
+    """Whether its items come back to be counted: ``scrapy parse`` keeps them to itself."""
 
 
 class Run:

@@ -147,11 +147,12 @@ def _csv_values(lines: IO[str]) -> Iterator[Value]:
     rows = csv.DictReader(lines)
     try:
         names = {(name or "").strip().lower(): name for name in rows.fieldnames or ()}
-        column = next((names[name] for name in _COLUMNS if name in names), None)
-        if column is None:
+        columns = [names[name] for name in _COLUMNS if name in names]
+        if not columns:
             raise _Unreadable(f"line 1: a column named {' or '.join(_COLUMNS)} is needed")
         for row in rows:
-            if text := (row[column] or "").strip():
+            texts = ((row[column] or "").strip() for column in columns)
+            if text := next(filter(None, texts), None):
                 yield Value(f"line {rows.line_num}", text)
     except csv.Error as error:
         raise _Unreadable(f"line {rows.line_num}: no CSV: {error}") from None

@@ -87,7 +87,10 @@ class CommentsSpider(Spider):
             raise ValueError(f"{response.url} is no page of comments")
         data = run.protect(answer.data)
         page = read_page(data)
-        note = run.open_notes.get(call.note_id) or self._begin(run, call)
+        note = run.open_notes.get(call.note_id)
+        if note is None:  # the page was asked for on its own, as by ``scrapy parse``
+            note = self._begin(run, call)
+            note.counted = False
         step = note.chain.step(page)
         note.answered_at = received_at(response)
         origin = partial(Origin, call.note_id, note.chain.pages)
@@ -105,9 +108,8 @@ class CommentsSpider(Spider):
             calls = run.gate.take_billed(call.note_id)
             write = settle_page(note.chain, step.next, run.version, calls)
             checkpoint = partial(run.write, write)
-        note.settled = run.pages.open(
-            response, [(item, origin(raw)) for item, raw in items], checkpoint
-        )
+        settled = run.pages.open(response, [(item, origin(raw)) for item, raw in items], checkpoint)
+        note.settled = settled if note.counted else None
         if page.flaw:
             with suppress(NotStored):
                 await run.reject("page", origin(data), [Problem("", page.flaw)])

@@ -227,3 +227,8 @@ def test_errors_in_standard_input_say_so(folder: Path, monkeypatch: pytest.Monke
     with as_standard_input(folder / "piped", monkeypatch):
         (error,) = errors_of("-")
     assert error.startswith("standard input, line 2: 'wrong'")
+
+
+def test_a_row_without_an_id_is_named_by_its_link(folder: Path) -> None:
+    (folder / "both.csv").write_text(f"url,note_id\nx,{A}\n{LINK},\n,{C}\n")
+    assert read("both.csv") == [A, B, C]

@@ -25,7 +25,8 @@ class Collection:
         self._database, self._name = database, name
 
     async def bulk_write(self, operations: list[Any], ordered: bool) -> Result:
-        await asyncio.sleep(0)
+        for _ in range(self._database.turns.get(self._name, 1)):
+            await asyncio.sleep(0)
         self._database.bulks.append((self._name, [op._filter["_id"] for op in operations]))
         if self._database.answers:
             answer = self._database.answers.pop(0)
@@ -35,10 +36,14 @@ class Collection:
 
 
 class Database:
-    """Answers bulks with ``answers``, first to last; what is no exception is a success."""
+    """Answers bulks with ``answers``, first to last; what is no exception is a success.
+
+    ``turns``: how many turns of the event loop a collection's bulks take, where not one.
+    """
 
     def __init__(self, *answers: Exception | None) -> None:
         self.answers = list(answers)
+        self.turns: dict[str, int] = {}
         self.bulks: list[tuple[str, list[str]]] = []
 
     def __getitem__(self, name: str) -> Collection:
@@ -149,9 +154,9 @@ def test_an_overtaken_write_without_a_minimum_is_applied_once() -> None:
 
 
 def test_a_failure_waits_for_the_other_bulks_and_leaves_what_they_wrote() -> None:
-    failed, written = asyncio.run(
-        put(Database(AutoReconnect("gone"), None), write("a"), write("u", collection=USERS))
-    )
+    database = Database(AutoReconnect("gone"))
+    database.turns[USERS] = 10
+    failed, written = asyncio.run(put(database, write("a"), write("u", collection=USERS)))
     assert isinstance(failed, StoreFailed)
     assert written is True
 
