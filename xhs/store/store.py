@@ -6,6 +6,7 @@ import asyncio
 import logging
 import re
 from types import TracebackType
+from typing import Any
 from urllib.parse import unquote
 
 from pymongo import AsyncMongoClient, IndexModel
@@ -89,9 +90,9 @@ class Store:
         await self.close()
 
     async def _connect(self, uri: str) -> None:
-        self._client = AsyncMongoClient(
-            uri, tz_aware=True, serverSelectionTimeoutMS=_PATIENCE_MS, appname="xhs"
-        )
+        named = "serverselectiontimeoutms=" in uri.lower()
+        patience: dict[str, Any] = {} if named else {"serverSelectionTimeoutMS": _PATIENCE_MS}
+        self._client = AsyncMongoClient(uri, tz_aware=True, appname="xhs", **patience)
         concern = WriteConcern(**{**self._client.write_concern.document, "j": True})
         database = self._client.get_database(self._name, write_concern=concern)
         await database.command("ping")
