@@ -68,6 +68,17 @@ def listens(port: int) -> bool:
     return True
 
 
+def supervisors(folder: Path) -> list[int]:
+    """The processes that supervise the folder, or wait to (Linux)."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if os.fsencode(folder) in words and b"xhs.store._supervisor" in words:
+                found.append(int(process.name))
+    return found
+
+
 def await_end(folder: Path) -> None:
     """Wait until neither supervisor nor server is left."""
     lock = _supervisor.take_lock(folder / _supervisor.LOCK, time.monotonic() + PATIENCE)
@@ -146,6 +157,7 @@ def test_processes_share_one_server_that_ends_after_the_last(folder: Path, start
     write(uri, 0, 10)
     one.communicate(timeout=PATIENCE)
     assert count(uri) == 10
+    assert _supervisor.take_lock(folder / _supervisor.LOCK, time.monotonic()) is None
     other.communicate(timeout=PATIENCE)
     await_end(folder)
     assert not (folder / _supervisor.STATE).exists()
@@ -161,6 +173,8 @@ def test_starters_at_the_same_moment_get_the_same_server(folder: Path, start: St
         held.result().close()
     assert len(uris) == 1
     assert uris.pop().startswith("mongodb://")
+    if sys.platform == "linux":
+        assert len(supervisors(folder)) == 1
 
 
 def test_folders_have_servers_of_their_own(lease: Lease, tmp_path: Path) -> None:
@@ -220,10 +234,10 @@ def test_a_killed_supervisor_takes_its_server_along(folder: Path, start: Start) 
     write(uri, 0, 300)
     before = state(folder)
     os.kill(before["pid"], signal.SIGKILL)
+    eventually(lambda: not listens(before["server_port"]))
     with resolve(f"embedded:{folder}") as held:
         assert held.uri != uri
         assert count(held.uri) == 300
-    eventually(lambda: not listens(before["server_port"]))
 
 
 @posix
@@ -270,7 +284,8 @@ def test_an_orphan_is_ended(folder: Path) -> None:
     orphan = subprocess.Popen(
         [*command, "--storage-path", str(folder), "--auth"], stderr=subprocess.PIPE, text=True
     )
-    with orphan:
+    with orphan, contextlib.ExitStack() as whatever_happens:
+        whatever_happens.callback(orphan.kill)
         assert orphan.stderr is not None
         ports = (re.search(r"listening on \S+:(\d+)", line) for line in orphan.stderr)
         port = next(found[1] for found in ports if found)
