@@ -70,7 +70,9 @@ def _truth(value: Raw) -> bool | None:
 
 
 def _identifier(value: Raw) -> str | None:
-    return value if isinstance(value, str) and value else None
+    """An ID that can be stored: a lone surrogate can not."""
+    usable = isinstance(value, str) and value and value.isprintable()
+    return value if usable else None
 
 
 def _reported(value: Raw) -> int | None:

@@ -24,7 +24,7 @@ from xhs.endings import CloseReason, StopReason
 from xhs.privacy import as_sent
 from xhs.redaction import keep_out_of_logs
 from xhs.store.documents import Origin, Problem, Write, rejected_write
-from xhs.store.ledger import leave_note
+from xhs.store.ledger import book_calls, end_note, leave_note
 from xhs.store.pages import PageLedger
 from xhs.store.store import Store, StoreUnavailable, passwords
 from xhs.store.writer import StoreFailed, Unstorable
@@ -48,7 +48,10 @@ class OpenNote:
     """Whether the last page that came is stored; None before the first."""
     answered_at: str | None = None
     counted: bool = True
-    """Whether its items come back to be counted: ``scrapy parse`` keeps them to itself."""
+    """False for a page asked for on its own: ``scrapy parse`` keeps its items to itself, and the
+    ledger learns of its cost alone."""
+    lost: bool = False
+    """Whether items of a page are neither stored nor kept, so that nothing may follow it."""
 
 
 class Run:
@@ -135,10 +138,28 @@ class Run:
 
     async def close_store(self) -> None:
         """Leave the notes that are open at their checkpoints, and close the store."""
-        for note_id in self.open_notes:
-            self.write(leave_note(note_id, self.gate.take_billed(note_id)))
+        for note_id, note in self.open_notes.items():
+            calls = self.gate.take_billed(note_id)
+            self.write(leave_note(note_id, calls) if note.counted else book_calls(note_id, calls))
         if self.store is not None:
             await self.store.close()
+
+    async def end_note(self, item: Any) -> bool:
+        """Write a note's end to the ledger, and count it; false where that fails.
+
+        The ledger says how a note ended whatever becomes of the item in the pipelines.
+        """
+        adapter = ItemAdapter(item)
+        calls = self.gate.take_billed(adapter["note_id"])
+        if self.store is not None:
+            try:
+                await self.store.writer.put(end_note(adapter.asdict(), calls))
+            except StoreFailed as error:
+                self.fail_store(error)
+                return False
+        self.open_notes.pop(adapter["note_id"], None)
+        self.count(f"xhs/notes/{adapter['stop_reason']}")
+        return True
 
     def write(self, write: Write) -> None:
         """Ask for a write and go on. A failure of the store stops the crawl."""
@@ -190,18 +211,15 @@ class Run:
         )
 
     def _item_scraped(self, item: Any, response: Response | None) -> None:
-        if not self._note_ended(item):
+        if not is_note(item):
             self.pages.count(response)
 
     def _item_dropped(self, item: Any, response: Response | None, exception: Exception) -> None:
-        lost = isinstance(exception, NotStored)
-        if _item_type(item) == "note" and lost:
-            return
-        if not self._note_ended(item):
-            self.pages.count(response, lost=lost)
+        if not is_note(item):
+            self.pages.count(response, lost=isinstance(exception, NotStored))
 
     async def _item_error(self, item: Any, response: Response | None, failure: Failure) -> None:
-        if _item_type(item) == "note":
+        if is_note(item):
             return
         lost = False
         if origin := self.pages.origin(item):
@@ -212,14 +230,6 @@ class Run:
                 lost = True
         self.pages.count(response, lost=lost)
 
-    def _note_ended(self, item: Any) -> bool:
-        if _item_type(item) != "note":
-            return False
-        adapter = ItemAdapter(item)
-        self.open_notes.pop(adapter["note_id"], None)
-        self.count(f"xhs/notes/{adapter['stop_reason']}")
-        return True
-
     def _count_notes_left(self) -> None:
         """Notes that ``mode=resume`` takes up, or that were not begun."""
         stats = self._crawler.stats
@@ -229,6 +239,11 @@ class Run:
             stats.get_value(f"xhs/notes/{reason}", 0) for reason in StopReason if not reason.ended
         )
         stats.set_value("xhs/notes/left", unfinished + self.notes_waiting)
+
+
+def is_note(item: Any) -> bool:
+    """Whether an item is a note's end, which no page waits for."""
+    return _item_type(item) == "note"
 
 
 def _item_type(item: Any) -> str | None:

@@ -10,13 +10,12 @@ from scrapy.exceptions import DropItem, NotConfigured
 
 from xhs.extensions.run import NotStored, Run
 from xhs.store.documents import Origin, Problem, item_write
-from xhs.store.ledger import end_note
 from xhs.store.store import Store
 from xhs.store.writer import StoreFailed, Unstorable
 
 
 class StorePipeline:
-    """Opens the crawl's store and writes comments, users and the ends of notes to it."""
+    """Opens the crawl's store and writes comments and users to it."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -38,7 +37,7 @@ class StorePipeline:
         store = self._run.store
         adapter = ItemAdapter(item)
         kind = adapter.get("item_type")
-        if store is None or kind not in {"comment", "user", "note"}:
+        if store is None or kind not in {"comment", "user"}:
             return item
         try:
             await self._write(store, kind, adapter)
@@ -54,10 +53,6 @@ class StorePipeline:
         return item
 
     async def _write(self, store: Store, kind: str, adapter: ItemAdapter) -> None:
-        if kind == "note":
-            calls = self._run.gate.take_billed(adapter["note_id"])
-            await store.writer.put(end_note(adapter.asdict(), calls))
-            return
         is_new = await store.writer.put(item_write(adapter.asdict()))
         if kind == "comment":
             adapter["is_new"] = is_new

@@ -83,14 +83,13 @@ class CommentsSpider(Spider):
         run = self.run
         call = read_call(response.url)
         answer = envelope.read(response.body)
-        if call is None or answer is None:
+        if call is None or answer is None or answer.code != envelope.SUCCESS:
             raise ValueError(f"{response.url} is no page of comments")
         data = run.protect(answer.data)
         page = read_page(data)
         note = run.open_notes.get(call.note_id)
         if note is None:  # the page was asked for on its own, as by ``scrapy parse``
-            note = self._begin(run, call)
-            note.counted = False
+            note = run.open_notes[call.note_id] = OpenNote(Chain(call), counted=False)
         step = note.chain.step(page)
         note.answered_at = received_at(response)
         origin = partial(Origin, call.note_id, note.chain.pages)
@@ -103,8 +102,10 @@ class CommentsSpider(Spider):
                 scraped_at=note.answered_at,
             )
         ]
-        before, checkpoint = note.settled, None
-        if step.next:
+        if note.settled is not None and not await note.settled:
+            note.lost = True
+        checkpoint = None
+        if step.next and note.counted and not note.lost:
             calls = run.gate.take_billed(call.note_id)
             write = settle_page(note.chain, step.next, run.version, calls)
             checkpoint = partial(run.write, write)
@@ -113,11 +114,11 @@ class CommentsSpider(Spider):
         if page.flaw:
             with suppress(NotStored):
                 await run.reject("page", origin(data), [Problem("", page.flaw)])
-        whole = before is None or await before
-        if whole and step.next:
+        if step.next and not note.lost:
             yield self._request(run, step.next)
         for item, _ in items:
             yield item
+        run.pages.all_yielded(response)
         if step.stop:
             async for item in self._end(run, note, step.stop):
                 yield item
@@ -159,7 +160,7 @@ class CommentsSpider(Spider):
 
     async def _end(self, run: Run, note: OpenNote, stop: StopReason) -> AsyncIterator[NoteItem]:
         """The end of a note, once its last page is settled; none where that page is lost."""
-        if note.settled is not None and not await note.settled:
+        if note.lost or (note.settled is not None and not await note.settled):
             return
         chain = note.chain
         if run.store is not None:
@@ -174,7 +175,7 @@ class CommentsSpider(Spider):
         reported = chain.comment_count_l1
         if not stop.satisfied:
             self.logger.warning("Note %s ended: %s", chain.note_id, stop)
-        yield NoteItem(
+        item = NoteItem(
             item_type="note",
             note_id=chain.note_id,
             user_id=chain.author_id,
@@ -189,6 +190,8 @@ class CommentsSpider(Spider):
             stop_reason=stop.value,
             scraped_at=note.answered_at or iso(datetime.now(UTC)),
         )
+        if not note.counted or await run.end_note(item):
+            yield item
 
     def _stop_reason(self, failure: Failure, request: Request) -> StopReason | None:
         """Why a note ends at a failed call; None where the whole crawl stops."""

@@ -76,6 +76,23 @@ def leave_note(note_id: str, calls: int) -> Write:
     return Write(NOTES, note_id, {"$set": update, "$inc": {"billed_calls": calls}})
 
 
+def book_calls(note_id: str, calls: int) -> Write:
+    """Calls outside a crawl of the note: what they cost, and nothing of how far it is."""
+    return Write(
+        NOTES,
+        note_id,
+        {
+            "$setOnInsert": {
+                "note_id": note_id,
+                "state": "unfinished",
+                "stop_reason": StopReason.INTERRUPTED.value,
+                "complete": False,
+            },
+            "$inc": {"billed_calls": calls},
+        },
+    )
+
+
 def _checkpoint(call: Call, version: str) -> Document:
     return {"cursor": call.cursor, "sort": call.sort, "version": version, "head": None}
 

@@ -15,6 +15,7 @@ class _OpenPage:
     items: list[Any]
     waiting: int
     settled: asyncio.Future[bool]
+    handed_over: int
     then: Callable[[], object] | None
     whole: bool = True
 
@@ -42,7 +43,7 @@ class PageLedger:
         items, and ``then`` was not done.
         """
         settled: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        entry = _OpenPage([item for item, _ in items], len(items), settled, then)
+        entry = _OpenPage([item for item, _ in items], len(items), settled, 0, then)
         self._pages[page] = entry
         self._origins.update((id(item), origin) for item, origin in items)
         self._settle_when_all_are_in(page, entry)
@@ -51,6 +52,23 @@ class PageLedger:
     def origin(self, item: Any) -> Origin | None:
         """Where an item of an open page came from."""
         return self._origins.get(id(item))
+
+    def hand_over(self, page: Hashable) -> None:
+        """One item of ``page`` has passed every spider middleware, on its way to the pipelines."""
+        if entry := self._pages.get(page):
+            entry.handed_over += 1
+
+    def all_yielded(self, page: Hashable, *, whole: bool = True) -> None:
+        """No more items of ``page`` follow: those that no middleware let through are in.
+
+        Not ``whole``: an exception came between, and what was not handed over is lost.
+        """
+        if entry := self._pages.get(page):
+            filtered = len(entry.items) - entry.handed_over
+            entry.handed_over += filtered
+            entry.waiting -= filtered
+            entry.whole = entry.whole and (whole or not filtered)
+            self._settle_when_all_are_in(page, entry)
 
     def count(self, page: Hashable, *, lost: bool = False) -> None:
         """Count one item of ``page`` in; ``lost`` where it is neither stored nor kept."""

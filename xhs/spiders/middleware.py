@@ -1,0 +1,39 @@
+"""What leaves the spider for the pipelines, counted where nothing comes between any more."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, Self
+
+from scrapy import Request
+from scrapy.crawler import Crawler
+from scrapy.http import Response
+
+from xhs.extensions.run import Run, is_note
+
+
+class PageMiddleware:
+    """Closes a page however its output ends: its items filtered, or cut off by an exception.
+
+    It belongs nearest to the engine. Otherwise a page would wait for items that never come.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> Self:
+        return cls(Run.of(crawler))
+
+    async def process_spider_output(
+        self, response: Response, result: AsyncIterator[Any]
+    ) -> AsyncIterator[Any]:
+        pages, whole = self._run.pages, False
+        try:
+            async for output in result:
+                if not isinstance(output, Request) and not is_note(output):
+                    pages.hand_over(response)
+                yield output
+            whole = True
+        finally:
+            pages.all_yielded(response, whole=whole)
