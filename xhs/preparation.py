@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from scrapy.settings import SETTINGS_PRIORITIES, BaseSettings
@@ -13,7 +14,16 @@ from xhs.api.endpoints import VERSIONS, check_base_url
 from xhs.arguments import Arguments, WrongArguments, missing_notes
 from xhs.download.token import TOKEN, TOKEN_FILE, NoToken, Token, read_token
 from xhs.notes.sources import NoteList, WrongNotes, read_notes
-from xhs.store.store import has_password
+from xhs.store.store import check_uri, has_password
+
+_LATER: tuple[str, ...] = (
+    "XHS_PRIVACY",
+    "XHS_PRIVACY_KEY",
+    "XHS_PRIVACY_KEY_FILE",
+    "XHS_RETENTION_DAYS",
+)
+_LATER += ("XHS_PICTURES", "XHS_FEEDS", "XHS_FEEDS_URI", "XHS_ALERTS")
+"""Settings of the contract whose work is not in this version: to ignore one would betray trust."""
 
 _NUMBERS = {
     "CONCURRENT_REQUESTS": int,
@@ -56,7 +66,7 @@ def prepare(
     except WrongArguments as error:
         errors += error.errors
         arguments = error.valid
-    errors += check_settings(settings)
+    errors += check_settings(settings, environment)
     token, notes = None, None
     try:
         token = read_token(environment)
@@ -78,7 +88,9 @@ def prepare(
     return Prepared(arguments, notes, token)
 
 
-def check_settings(settings: BaseSettings) -> list[str]:
+def check_settings(
+    settings: BaseSettings, environment: Mapping[str, str] = MappingProxyType({})
+) -> list[str]:
     """What is wrong with the settings of this project, one sentence each."""
     errors = [
         f"{name} is not a setting: a token there stands in process lists and job pages; set it in "
@@ -100,6 +112,15 @@ def check_settings(settings: BaseSettings) -> list[str]:
     calls = str(settings["XHS_MAX_CALLS"])
     if not (calls.isascii() and calls.isdigit()):
         errors.append(f"XHS_MAX_CALLS={calls} is no number of calls: 0 or more is needed")
+    errors += [
+        f"{name} is not available in this version: unset it"
+        for name in _LATER
+        if {settings.get(name), environment.get(name)} - {None, "", "off", "0"}
+    ]
+    if settings["MONGODB_URI"]:
+        errors += filter(None, [check_uri(settings["MONGODB_URI"])])
+        if set(settings["MONGODB_DATABASE"]) & set(' ./\\$"\0'):
+            errors.append('MONGODB_DATABASE: a name without spaces and ./\\$" is needed')
     on_command_line = settings.getpriority("MONGODB_URI") == SETTINGS_PRIORITIES["cmdline"]
     if on_command_line and has_password(settings["MONGODB_URI"]):
         errors.append(

@@ -34,8 +34,11 @@ def closing_lines(
     closed = stats.get("finish_reason", "never began")
     if exitcode == ExitStatus.UNFINISHED:
         left = stats.get("xhs/notes/left", 0)
-        yield logging.WARNING, f"{left} notes are left ({closed}; ended so far: {why or 'none'})"
-        yield logging.WARNING, f"To ask for them: {command}"
+        yield logging.WARNING, f"{left} notes are left ({closed}; of those begun: {why or 'none'})"
+        yield (
+            logging.WARNING,
+            f"To ask for all of its notes again, ended ones too: {command}",
+        )
     elif exitcode == ExitStatus.FLAWED:
         yield logging.WARNING, f"Not every note came whole: {why}; `scrapy status` names them"
     else:

@@ -280,3 +280,11 @@ def test_an_answer_that_is_no_envelope(api: Simulator, storeless: Site) -> None:
     ends = {item["note_id"]: item["stop_reason"] for item in done.items("note")}
     assert ends == dict.fromkeys(notes, "retries_exhausted") | {good: "complete"}
     assert api.books()["calls"] == 2 * len(bodies) + 1
+
+
+def test_the_servers_name_may_be_in_any_case(api: Simulator, storeless: Site) -> None:
+    port = api.url.rpartition(":")[2]
+    base = {"JUSTONEAPI_BASE_URL": f"http://LocalHost:{port}"}
+    done = storeless.crawl(notes=[sized_note(5)], env=base)
+    assert done.status == 0, done
+    assert api.books()["billed"] == 1

@@ -38,6 +38,10 @@ def test_good_settings_pass() -> None:
         ("JUSTONEAPI_TOKEN", "hidden-word"),
         ("JUSTONEAPI_TOKEN_FILE", "hidden-word"),
         ("MONGODB_DATABASE", ""),
+        ("MONGODB_DATABASE", "a b"),
+        ("MONGODB_URI", "mongo://host"),
+        ("MONGODB_URI", "mongodb://host:port"),
+        ("XHS_PRIVACY", "pseudonymous"),
         ("XHS_MAX_CALLS", "-1"),
         ("CONCURRENT_REQUESTS", "abc"),
         ("RETRY_TIMES", None),
@@ -49,6 +53,12 @@ def test_a_wrong_setting_is_named(name: str, value: object) -> None:
     assert name in error
     assert "hidden-word" not in error
     assert ":word@" not in error
+
+
+def test_a_setting_of_a_later_version_is_refused_from_the_environment_too() -> None:
+    [error] = check_settings(settings(), {"XHS_PRIVACY": "pseudonymous"})
+    assert "XHS_PRIVACY" in error
+    assert check_settings(settings(), {"XHS_PRIVACY": "off"}) == []
 
 
 def test_plain_http_where_it_is_allowed() -> None:

@@ -102,7 +102,7 @@ def comment_fields(
         "is_liked_by_author": None if tags is None else "author_liked" in tags,
         "show_tags": raw.get("show_tags"),
         "is_new": None,
-        "extra": _comment_extra(raw),
+        "extra": _comment_extra(raw, first_level=parent_id is None),
     }
 
 
@@ -187,11 +187,12 @@ def _pictures(value: Any) -> Any:
     ]
 
 
-def _comment_extra(raw: Fields) -> Fields:
+def _comment_extra(raw: Fields, *, first_level: bool) -> Fields:
     extra = _rest(raw, _COMMENT_FIELDS)
     if _user(raw):
         del extra[_user_name(raw)]
-    if isinstance(raw.get("sub_comments"), list):
+    inline = raw.get("sub_comments")
+    if isinstance(inline, list) and (first_level or not inline):
         del extra["sub_comments"]
     pictures = raw.get("pictures")
     if isinstance(pictures, list):

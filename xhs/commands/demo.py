@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -23,6 +24,10 @@ from xhs.store.store import Store, StoreUnavailable
 
 _FOLDER = Path("demo")
 _NOTES = [DOCUMENTED_NOTE, *(usual_note(serial) for serial in range(4)), missing_note()]
+
+
+_OF_THE_USER = re.compile("^(JUSTONEAPI|MONGODB|XHS|REDIS)_|_proxy$", re.IGNORECASE)
+"""Variables that are meant for real crawls, not for the demo."""
 
 
 class Command(ProjectCommand):
@@ -94,12 +99,11 @@ def _stand_in() -> Iterator[str]:
 
 def _crawl(url: str, uri: str, feed: Path, log: Path) -> int:
     environment: dict[str, Any] = {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if not _OF_THE_USER.search(name)},
         "JUSTONEAPI_TOKEN": "demo",
         "JUSTONEAPI_BASE_URL": url,
         "MONGODB_URI": uri,
     }
-    environment.pop("JUSTONEAPI_TOKEN_FILE", None)
     log.unlink(missing_ok=True)
     command = [sys.executable, "-m", "scrapy", "crawl", "comments", "-L", "INFO"]
     command += ["-a", f"notes={','.join(_NOTES)}", "-O", str(feed), "--logfile", str(log)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from datetime import UTC, datetime
 from typing import Any, cast
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from scrapy import Request
 from scrapy.core.downloader.handlers.base import BaseDownloadHandler
@@ -131,13 +131,18 @@ class JustOneApiDownloadHandler(BaseDownloadHandler):
         return not engine.running or engine._slot is None or engine._slot.closing is not None
 
     def _is_call(self, url: str) -> bool:
-        parts = urlsplit(url)
-        return (parts.scheme, parts.netloc) == (self._api.scheme, self._api.netloc)
+        return _server(urlsplit(url)) == _server(self._api)
 
     @staticmethod
     def _note_id(request: Request) -> str:
         call = read_call(request.url)
         return call.note_id if call else ""
+
+
+def _server(parts: SplitResult) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port, in whatever case and with or without the usual port."""
+    usual = {"http": 80, "https": 443}.get(parts.scheme)
+    return parts.scheme, parts.hostname, parts.port or usual
 
 
 def _without_address(error: Exception) -> Exception:

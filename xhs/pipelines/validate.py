@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from itemadapter import ItemAdapter
 from jsonschema import Draft7Validator
@@ -45,7 +45,7 @@ class ValidatePipeline:
 
 def problems(validator: Draft7Validator, fields: dict[str, Any]) -> list[Problem]:
     """Everything that is wrong with an item's fields, without quoting their values."""
-    found = [_problem(error) for error in validator.iter_errors(fields)]
+    found = [problem for error in validator.iter_errors(fields) for problem in _problems(error)]
     found += [
         Problem(name, "has a character that UTF-8 cannot hold (a lone surrogate)")
         for name, value in fields.items()
@@ -54,12 +54,16 @@ def problems(validator: Draft7Validator, fields: dict[str, Any]) -> list[Problem
     return found
 
 
-def _problem(error: ValidationError) -> Problem:
+def _problems(error: ValidationError) -> list[Problem]:
     path = [str(step) for step in error.absolute_path]
+    if error.validator == "additionalProperties":
+        instance, schema = cast("dict[str, Any]", error.instance), cast("Any", error.schema)
+        undeclared = sorted(set(instance) - set(schema["properties"]))
+        return [Problem(".".join([*path, name]), "is not declared") for name in undeclared]
     if error.validator == "required" and (match := _REQUIRED.search(error.message)):
-        return Problem(".".join([*path, match[1]]), "is missing")
+        return [Problem(".".join([*path, match[1]]), "is missing")]
     wanted = "null" if error.validator_value is None else error.validator_value
-    return Problem(".".join(path), f"is not as {error.validator} {wanted} asks")
+    return [Problem(".".join(path), f"is not as {error.validator} {wanted} asks")]
 
 
 def _is_utf8(value: Any) -> bool:

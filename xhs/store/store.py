@@ -12,6 +12,7 @@ from urllib.parse import unquote
 from pymongo import AsyncMongoClient, IndexModel
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
+from pymongo.uri_parser import parse_uri
 from pymongo.write_concern import WriteConcern
 
 from xhs.store import embedded
@@ -126,6 +127,20 @@ def passwords(uri: str) -> list[str]:
     """The passwords in a connection string, as they stand there and decoded."""
     found = [*_USER_PASSWORD.finditer(uri), *_OPTION_PASSWORD.finditer(uri)]
     return [form for match in found if match[2] for form in (match[2], unquote(match[2]))]
+
+
+def check_uri(uri: str) -> str | None:
+    """What is wrong with a connection string, or None. Looks nothing up."""
+    if uri.startswith("embedded:"):
+        return None
+    try:
+        if uri.startswith("mongodb://"):
+            parse_uri(uri)
+        elif not uri.startswith("mongodb+srv://"):
+            raise ValueError
+    except (PyMongoError, ValueError):
+        return f"MONGODB_URI={redact(uri)} is no valid connection string"
+    return None
 
 
 def has_password(uri: str) -> bool:

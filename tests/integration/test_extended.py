@@ -1,0 +1,114 @@
+"""Users put their own middlewares and pipelines in: no hang, no loss, and the ledger stays true."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from support.crawl import Outcome
+from support.simulator import COMMENTS
+
+from xhs.simulator.notes import sized_note
+from xhs.simulator.truth import truth
+
+if TYPE_CHECKING:
+    from support.crawl import Site
+    from support.simulator import Simulator
+
+NOTE = sized_note(25)
+OTHER = sized_note(15, 1)
+MODULE = """
+from scrapy.exceptions import DropItem
+
+class Filter:
+    async def process_spider_output(self, response, result):
+        async for output in result:
+            if getattr(output, "get", dict().get)("item_type") != "user":
+                yield output
+
+class Break:
+    async def process_spider_output(self, response, result):
+        seen = 0
+        async for output in result:
+            seen += 1
+            if seen == 5 and "lastCursor" not in response.url:
+                raise RuntimeError("broken middleware")
+            yield output
+
+class DropNotes:
+    def process_item(self, item):
+        if item["item_type"] == "note":
+            raise DropItem("no notes here")
+        return item
+
+class RaiseOnNotes:
+    def process_item(self, item):
+        if item["item_type"] == "note":
+            raise RuntimeError("broken pipeline")
+        return item
+"""
+PIPELINES = {
+    "xhs.pipelines.validate.ValidatePipeline": 100,
+    "xhs.pipelines.store.StorePipeline": 300,
+}
+
+
+def crawl(site: Site, setting: str, components: dict[str, int]) -> Outcome:
+    (site.folder / "users_own.py").write_text(MODULE)
+    paths = f"{site.folder}:{site.environment['PYTHONPATH']}"
+    option = f"{setting}={json.dumps(components)}"
+    return site.crawl("-s", option, notes=[NOTE, OTHER], env={"PYTHONPATH": paths})
+
+
+def middleware(name: str) -> dict[str, int]:
+    return {"xhs.spiders.middleware.PageMiddleware": 1, f"users_own.{name}": 543}
+
+
+def test_items_that_a_middleware_filters_are_not_waited_for(site: Site) -> None:
+    done = crawl(site, "SPIDER_MIDDLEWARES", middleware("Filter"))
+    assert done.status == 0, done
+    assert done.items("user") == []
+    for note in (NOTE, OTHER):
+        assert site.comment_ids(note)[0] == set(truth(note).first_level)
+        assert site.note(note)["state"] == "ended"
+
+
+def test_an_exception_in_a_middleware_leaves_the_note_unfinished(site: Site) -> None:
+    done = crawl(site, "SPIDER_MIDDLEWARES", middleware("Break"))
+    assert (done.status, done.reason) == (3, "finished"), done
+    assert done.items("note") == []
+    for note in (NOTE, OTHER):
+        document = site.note(note)
+        assert (document["state"], document["complete"]) == ("unfinished", False)
+        assert document["checkpoint"]["cursor"] is None
+
+
+@pytest.mark.parametrize("priority", [200, 400])
+@pytest.mark.parametrize("name", ["DropNotes", "RaiseOnNotes"])
+def test_the_ledger_does_not_depend_on_what_becomes_of_the_note_item(
+    site: Site, name: str, priority: int
+) -> None:
+    done = crawl(site, "ITEM_PIPELINES", {**PIPELINES, f"users_own.{name}": priority})
+    assert done.status == 0, done
+    assert done.items("note") == []
+    for note in (NOTE, OTHER):
+        assert (site.note(note)["state"], site.note(note)["complete"]) == ("ended", True)
+
+
+def test_an_author_that_cannot_be_stored_is_no_author(api: Simulator, site: Site) -> None:
+    api.script({"rules": [{"patch": [{"path": ["user_id"], "value": "a\ud83d"}]}]})
+    done = site.crawl(notes=[NOTE])
+    assert done.status == 0, done
+    assert site.note(NOTE)["state"] == "ended"
+    assert done.items("note")[0]["user_id"] is None
+
+
+def test_looking_at_a_page_books_its_cost_and_changes_nothing_else(
+    api: Simulator, site: Site
+) -> None:
+    site.crawl(notes=[NOTE])
+    before = site.note(NOTE)
+    url = f"{api.url}{COMMENTS}?noteId={NOTE}"
+    assert site.command("parse", "--spider=comments", "-c", "parse_page", url).status == 0
+    assert site.note(NOTE) == {**before, "billed_calls": before["billed_calls"] + 1}
