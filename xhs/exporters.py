@@ -1,4 +1,4 @@
-"""Feeds in which every value has one meaning: nested values are JSON, null is empty."""
+"""CSV and XML without Python's own spelling: nested values and truth values are JSON."""
 
 from __future__ import annotations
 

@@ -28,6 +28,8 @@ def closing_lines(
         f"{stats.get('xhs/calls/billed', 0)} calls billed, {stats.get('xhs/calls/unknown', 0)} of "
         f"unknown billing, {refusals} refused at no cost",
     )
+    if lost := stats.get("xhs/lost"):
+        yield logging.ERROR, f"{lost} items were paid for and could not be stored"
     if exitcode == ExitStatus.DONE:
         return
     why = ", ".join(f"{count} {reason}" for reason, count in ends.items() if count)

@@ -48,6 +48,14 @@ class RaiseOnNotes:
             raise RuntimeError("broken pipeline")
         return item
 """
+
+RAISE_ON_COMMENTS = """
+class RaiseOnComments:
+    def process_item(self, item):
+        if item["item_type"] == "comment":
+            raise RuntimeError("broken pipeline")
+        return item
+"""
 PIPELINES = {
     "xhs.pipelines.validate.ValidatePipeline": 100,
     "xhs.pipelines.store.StorePipeline": 300,
@@ -55,7 +63,7 @@ PIPELINES = {
 
 
 def crawl(site: Site, setting: str, components: dict[str, int]) -> Outcome:
-    (site.folder / "users_own.py").write_text(MODULE)
+    (site.folder / "users_own.py").write_text(MODULE + RAISE_ON_COMMENTS)
     paths = f"{site.folder}:{site.environment['PYTHONPATH']}"
     option = f"{setting}={json.dumps(components)}"
     return site.crawl("-s", option, notes=[NOTE, OTHER], env={"PYTHONPATH": paths})
@@ -112,3 +120,15 @@ def test_looking_at_a_page_books_its_cost_and_changes_nothing_else(
     url = f"{api.url}{COMMENTS}?noteId={NOTE}"
     assert site.command("parse", "--spider=comments", "-c", "parse_page", url).status == 0
     assert site.note(NOTE) == {**before, "billed_calls": before["billed_calls"] + 1}
+
+
+@pytest.mark.parametrize(("priority", "rejected"), [(200, True), (400, False)])
+def test_what_is_stored_is_not_rejected_as_well(site: Site, priority: int, rejected: bool) -> None:
+    crawl(site, "ITEM_PIPELINES", {**PIPELINES, "users_own.RaiseOnComments": priority})
+    wanted = set(truth(NOTE).first_level)
+    stored = site.comment_ids(NOTE)[0]
+    kept = {
+        json.loads(one["raw"])["id"] for one in site.documents("rejected", note_id=NOTE).values()
+    }
+    assert stored == (set() if rejected else wanted)
+    assert kept & wanted == (wanted if rejected else set())

@@ -83,6 +83,7 @@ def test_a_store_that_dies_stops_the_crawl(api: Simulator, alone: Site) -> None:
     assert crawl.returncode == 3, errors
     assert "Closing spider (store_failed)" in errors
     assert "Traceback" not in errors
+    assert "items were paid for and could not be stored" in errors
     api.reset()
     again = alone.crawl(notes=NOTES, feed=False)
     assert again.status == 0, again

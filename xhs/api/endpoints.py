@@ -65,7 +65,7 @@ def check_base_url(base_url: str, *, allow_http: bool) -> str | None:
         return f"{name}: a user name or password does not belong in it"
     if parts.query or parts.fragment:
         return f"{name}: it must end before '?' or '#'"
-    if parts.scheme == "http" and not allow_http and not _is_loopback(host):
+    if parts.scheme == "http" and not allow_http and not is_loopback(host):
         return (
             f"{name}: http://{host} would carry the token unencrypted; use https, or set "
             "JUSTONEAPI_ALLOW_HTTP=1 to accept that"
@@ -73,7 +73,8 @@ def check_base_url(base_url: str, *, allow_http: bool) -> str | None:
     return None
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine."""
     if host == "localhost":
         return True
     try:

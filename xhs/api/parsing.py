@@ -120,11 +120,6 @@ def user_fields(raw: Fields) -> Fields:
     }
 
 
-def is_pinned(raw: Raw) -> bool:
-    """Whether a comment is pinned to the top, out of its order."""
-    return isinstance(raw, dict) and "user_top" in (_tag_types(raw) or ())
-
-
 def _first(raw: Fields, *names: str) -> str:
     """The first of these names that has a value, else the first that is there at all."""
     present = [name for name in names if name in raw]

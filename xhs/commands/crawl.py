@@ -49,9 +49,11 @@ class Command(CrawlCommand):
 
     def _refuse(self, errors: list[str]) -> None:
         assert self.settings is not None  # noqa: S101 (Scrapy sets it)
+        shown = self.settings.getbool("LOG_ENABLED") and not self.settings["LOG_FILE"]
+        shown = shown and self.settings["LOG_LEVEL"] != "CRITICAL"
         for error in errors:
             logger.error("%s", error)
-            if not self.settings.getbool("LOG_ENABLED"):
+            if not shown:
                 sys.stderr.write(f"error: {error}\n")
         self.exitcode = ExitStatus.WRONG_INPUT
 

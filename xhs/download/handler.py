@@ -27,7 +27,7 @@ from scrapy.exceptions import (
 from scrapy.http import Response
 
 from xhs.api import envelope
-from xhs.api.endpoints import read_call
+from xhs.api.endpoints import is_loopback, read_call
 from xhs.api.values import iso
 from xhs.download.gate import Stopped
 from xhs.download.signing import UnsigningCrawler, sign
@@ -115,6 +115,8 @@ class JustOneApiDownloadHandler(BaseDownloadHandler):
         )
 
     async def _send(self, request: Request, signed: Request) -> Response:
+        if is_loopback(self._api.hostname or ""):
+            signed.meta.pop("proxy", None)  # a proxy would get the token in clear
         try:
             response = await self._inner.download_request(signed)
         finally:

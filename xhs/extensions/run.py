@@ -215,8 +215,11 @@ class Run:
             self.pages.count(response)
 
     def _item_dropped(self, item: Any, response: Response | None, exception: Exception) -> None:
+        lost = isinstance(exception, NotStored)
+        if lost:
+            self.count("xhs/lost")
         if not is_note(item):
-            self.pages.count(response, lost=isinstance(exception, NotStored))
+            self.pages.count(response, lost=lost)
 
     async def _item_error(self, item: Any, response: Response | None, failure: Failure) -> None:
         if is_note(item):

@@ -50,6 +50,7 @@ class StorePipeline:
                 origin = Origin(str(adapter.get("note_id")), 0, adapter.asdict())
             await self._run.reject(kind, origin, [Problem("", str(error))])
             raise DropItem(f"unstorable {kind}", log_level="DEBUG") from None
+        self._run.pages.stored(item)
         return item
 
     async def _write(self, store: Store, kind: str, adapter: ItemAdapter) -> None:

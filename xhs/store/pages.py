@@ -53,6 +53,10 @@ class PageLedger:
         """Where an item of an open page came from."""
         return self._origins.get(id(item))
 
+    def stored(self, item: Any) -> None:
+        """An item is in the store: whatever happens to it later, it is not to be rejected."""
+        self._origins.pop(id(item), None)
+
     def hand_over(self, page: Hashable) -> None:
         """One item of ``page`` has passed every spider middleware, on its way to the pipelines."""
         if entry := self._pages.get(page):
@@ -82,7 +86,7 @@ class PageLedger:
             return
         del self._pages[page]
         for item in entry.items:
-            del self._origins[id(item)]
+            self._origins.pop(id(item), None)
         if entry.whole and entry.then:
             entry.then()
         entry.settled.set_result(entry.whole)

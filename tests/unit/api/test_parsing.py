@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import xhs.simulator
 from xhs.api.page import Page, read_page
-from xhs.api.parsing import Parsed, is_pinned, parse_page
+from xhs.api.parsing import Parsed, parse_page
 
 SAMPLE = json.loads(
     (Path(xhs.simulator.__file__).parent / "note-comments-v4.sample.json").read_bytes()
@@ -438,21 +438,6 @@ def test_whether_the_notes_author_wrote_it(
     raw: dict[str, Any], author: str | None, expected: bool | None
 ) -> None:
     assert comment(raw, author)["is_author"] is expected
-
-
-@pytest.mark.parametrize(
-    ("raw", "expected"),
-    [
-        ({"show_tags_v2": [{"type": "user_top"}]}, True),
-        ({"show_tags": ["user_top"]}, True),
-        ({"show_tags_v2": []}, False),
-        ({}, False),
-        (None, False),
-        ("user_top", False),
-    ],
-)
-def test_pinned_comments_are_told(raw: Any, expected: bool) -> None:
-    assert is_pinned(raw) is expected
 
 
 # Replies.
