@@ -33,7 +33,6 @@ class Chain:
         self.call = first
         self.pages = 0
         self.comment_ids: set[str] = set()
-        self.reply_ids: set[str] = set()
         self.author_id: str | None = None
         self.comment_count: int | None = None
         self.comment_count_l1: int | None = None
@@ -69,14 +68,6 @@ class Chain:
             self.comment_count = page.comment_count
         if page.comment_count_l1 is not None:
             self.comment_count_l1 = page.comment_count_l1
-        for comment in page.comments:
-            replies = comment.get("sub_comments") if isinstance(comment, dict) else None
-            if isinstance(replies, list):
-                self.reply_ids.update(
-                    reply["id"]
-                    for reply in replies
-                    if isinstance(reply, dict) and isinstance(reply.get("id"), str)
-                )
 
     def _reason_to_stop(self, page: Page, ids: list[str]) -> StopReason | None:
         if self.pages > 1 and ids and ids == self._first_ids:

@@ -146,3 +146,11 @@ def test_answers_without_what_they_should_have(api: Simulator, site: Site) -> No
     assert sorted(map(json.dumps, kept)) == sorted(map(json.dumps, strange))
     assert site.comment_ids(mixed)[0] == set(truth(mixed).first_level[:10])
     assert site.comment_ids(good)[0] == set(truth(good).first_level)
+
+
+def test_without_a_store_what_is_rejected_is_not_collected(api: Simulator, storeless: Site) -> None:
+    note = sized_note(15, 60, replies=False)
+    patch = {"path": ["comments", 2, "like_count"], "value": -1}
+    api.script({"rules": [{"page": 1, "patch": [patch]}]})
+    [end] = storeless.crawl(notes=[note]).items("note")
+    assert (end["comments_collected"], end["replies_collected"], end["missing"]) == (14, 0, 1)

@@ -77,12 +77,11 @@ def test_what_was_reported_last_stands() -> None:
     assert (chain.author_id, chain.comment_count, chain.comment_count_l1) == ("u", 10, 5)
 
 
-def test_replies_are_counted_apart() -> None:
+def test_replies_are_not_of_the_first_level() -> None:
     chain = Chain(Call(NOTE))
     raw = {"id": "a", "sub_comments": [{"id": "r1"}, {"id": "r2"}, {"id": 3}, None, {"id": "r1"}]}
     chain.step(Page([raw, {"id": "b", "sub_comments": "none"}, None], has_more=False))
     assert chain.comment_ids == {"a", "b"}
-    assert chain.reply_ids == {"r1", "r2"}
 
 
 # Notes without comments.

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -50,6 +50,9 @@ class OpenNote:
     counted: bool = True
     """False for a page asked for on its own: ``scrapy parse`` keeps its items to itself, and the
     ledger learns of its cost alone."""
+    first_level: set[str] = field(default_factory=set)
+    replies: set[str] = field(default_factory=set)
+    """IDs of the comments that this run has delivered; kept only without a store, which counts."""
     lost: bool = False
     """Whether items of a page are neither stored nor kept, so that nothing may follow it."""
 
@@ -212,7 +215,15 @@ class Run:
 
     def _item_scraped(self, item: Any, response: Response | None) -> None:
         if not is_note(item):
+            if self.store is None:
+                self._count_delivered(ItemAdapter(item))
             self.pages.count(response)
+
+    def _count_delivered(self, item: ItemAdapter) -> None:
+        note = self.open_notes.get(item.get("note_id", ""))
+        if note is not None and item.get("item_type") == "comment":
+            top = item["parent_comment_id"] is None
+            (note.first_level if top else note.replies).add(item["comment_id"])
 
     def _item_dropped(self, item: Any, response: Response | None, exception: Exception) -> None:
         lost = isinstance(exception, NotStored)

@@ -170,8 +170,7 @@ class CommentsSpider(Spider):
                 run.fail_store(error)
                 return
         else:
-            replies = len(chain.reply_ids) if self.arguments.replies == "inline" else 0
-            held = Held(len(chain.comment_ids), replies)
+            held = Held(len(note.first_level), len(note.replies))
         reported = chain.comment_count_l1
         if not stop.satisfied:
             self.logger.warning("Note %s ended: %s", chain.note_id, stop)
