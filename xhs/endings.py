@@ -77,11 +77,9 @@ class ExitStatus:
     """Every note ended, at least one of them otherwise than asked for."""
 
 
-def exit_status(stats: Mapping[str, object], *, begun: bool) -> int:
-    """The exit status of a crawl with these final stats.
-
-    ``begun`` is false where the crawl closed before it asked for its first note.
-    """
+def exit_status(stats: Mapping[str, object]) -> int:
+    """The exit status of a crawl with these final stats."""
+    begun = stats.get("xhs/notes/begun")
     reason = stats.get("finish_reason")
     if reason == CloseReason.WRONG_INPUT:
         return ExitStatus.WRONG_INPUT

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from itemadapter import ItemAdapter
 from scrapy_jsonschema import JsonSchemaItem
 
 from xhs import schemas
@@ -23,3 +26,8 @@ class NoteItem(JsonSchemaItem):
     """How a note ended. One a note, when its chain of pages ends."""
 
     jsonschema = schemas.NOTE
+
+
+def item_type(item: Any) -> str | None:
+    """What an item says of its type; None where it is no item, or none of these."""
+    return ItemAdapter(item).get("item_type") if ItemAdapter.is_item(item) else None

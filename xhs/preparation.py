@@ -16,13 +16,16 @@ from xhs.download.token import TOKEN, TOKEN_FILE, NoToken, Token, read_token
 from xhs.notes.sources import NoteList, WrongNotes, read_notes
 from xhs.store.store import check_uri, has_password
 
-_LATER: tuple[str, ...] = (
+_LATER = (
     "XHS_PRIVACY",
     "XHS_PRIVACY_KEY",
     "XHS_PRIVACY_KEY_FILE",
     "XHS_RETENTION_DAYS",
+    "XHS_PICTURES",
+    "XHS_FEEDS",
+    "XHS_FEEDS_URI",
+    "XHS_ALERTS",
 )
-_LATER += ("XHS_PICTURES", "XHS_FEEDS", "XHS_FEEDS_URI", "XHS_ALERTS")
 """Settings of the contract whose work is not in this version: to ignore one would betray trust."""
 
 _NUMBERS = {
@@ -117,18 +120,25 @@ def check_settings(
         for name in _LATER
         if {settings.get(name), environment.get(name)} - {None, "", "off", "0"}
     ]
-    if settings["MONGODB_URI"]:
-        errors += filter(None, [check_uri(settings["MONGODB_URI"])])
-        if set(settings["MONGODB_DATABASE"]) & set(' ./\\$"\0'):
-            errors.append('MONGODB_DATABASE: a name without spaces and ./\\$" is needed')
+    if uri := settings["MONGODB_URI"]:
+        errors += _check_store(uri, settings["MONGODB_DATABASE"])
     on_command_line = settings.getpriority("MONGODB_URI") == SETTINGS_PRIORITIES["cmdline"]
-    if on_command_line and has_password(settings["MONGODB_URI"]):
+    if on_command_line and has_password(uri):
         errors.append(
             "MONGODB_URI with a password on the command line stands in process lists and job "
             "pages; set it in the environment"
         )
-    if settings["MONGODB_URI"] and not settings["MONGODB_DATABASE"]:
+    return errors
+
+
+def _check_store(uri: str, database: str) -> list[str]:
+    errors = []
+    if error := check_uri(uri):
+        errors.append(error)
+    if not database:
         errors.append("MONGODB_DATABASE is empty: name the database")
+    if set(database) & set(' ./\\$"\0'):
+        errors.append('MONGODB_DATABASE: a name without spaces and ./\\$" is needed')
     return errors
 
 

@@ -24,7 +24,7 @@ from xhs.endings import StopReason, exit_status
     ],
 )
 def test_exit_status(stats: dict[str, object], begun: bool, status: int) -> None:
-    assert exit_status(stats, begun=begun) == status
+    assert exit_status({**stats, "xhs/notes/begun": int(begun)}) == status
 
 
 def test_what_resume_takes_up() -> None:

@@ -60,7 +60,7 @@ class Command(CrawlCommand):
     def _conclude(self, crawler: Crawler, given: dict[str, str]) -> None:
         assert self.crawler_process is not None  # noqa: S101 (Scrapy sets it)
         stats: dict[str, Any] = crawler._stats.get_stats() if crawler._stats else {}
-        self.exitcode = exit_status(stats, begun=bool(stats.get("xhs/notes/begun")))
+        self.exitcode = exit_status(stats)
         if self.crawler_process.bootstrap_failed:
             self.exitcode = ExitStatus.FAILED
         again = " ".join(f"-a {shlex.quote(f'{name}={value}')}" for name, value in given.items())

@@ -25,7 +25,6 @@ from xhs.store.store import Store, StoreUnavailable
 _FOLDER = Path("demo")
 _NOTES = [DOCUMENTED_NOTE, *(usual_note(serial) for serial in range(4)), missing_note()]
 
-
 _OF_THE_USER = re.compile("^(JUSTONEAPI|MONGODB|XHS|REDIS)_|_proxy$", re.IGNORECASE)
 """Variables that are meant for real crawls, not for the demo."""
 

@@ -65,7 +65,10 @@ class JustOneApiDownloadHandler(BaseDownloadHandler):
         self._inner._pool.retryAutomatically = False
         # Its one warning about cut answers quotes the address that was sent.
         self._inner._fail_on_dataloss_warned = True
-        self._api = urlsplit(self._run.base_url)
+        api = urlsplit(self._run.base_url)
+        self._host = api.hostname or ""
+        self._server = _server(api)
+        self._by_proxy = not is_loopback(self._host)
         self._compression: HttpCompressionMiddleware | None
         try:
             self._compression = HttpCompressionMiddleware.from_crawler(crawler)
@@ -96,7 +99,7 @@ class JustOneApiDownloadHandler(BaseDownloadHandler):
             response = await self._send(request, signed)
         except _NOT_SENT as error:
             gate.not_sent()
-            raise type(error)(f"{self._api.hostname}: {type(error).__name__}") from None
+            raise type(error)(f"{self._host}: {type(error).__name__}") from None
         except Exception as error:
             gate.unknown(note_id)
             raise _without_address(error) from None
@@ -115,7 +118,7 @@ class JustOneApiDownloadHandler(BaseDownloadHandler):
         )
 
     async def _send(self, request: Request, signed: Request) -> Response:
-        if is_loopback(self._api.hostname or ""):
+        if not self._by_proxy:
             signed.meta.pop("proxy", None)  # a proxy would get the token in clear
         try:
             response = await self._inner.download_request(signed)
@@ -133,7 +136,7 @@ class JustOneApiDownloadHandler(BaseDownloadHandler):
         return not engine.running or engine._slot is None or engine._slot.closing is not None
 
     def _is_call(self, url: str) -> bool:
-        return _server(urlsplit(url)) == _server(self._api)
+        return _server(urlsplit(url)) == self._server
 
     @staticmethod
     def _note_id(request: Request) -> str:

@@ -24,9 +24,9 @@ class Pace:
 
     One refusal says nothing: some come at random. While nothing is held back, the share in the
     last seconds must be above a tenth beyond doubt; then calls are spread out as they came. From
-    there each refusal makes the delay longer and each other answer a little
-    shorter: in balance one call in nine is refused, and the limit is used. Once many answers in
-    a row were none, it shortens faster.
+    there each refusal makes the delay longer and each other answer a little shorter: in balance
+    one call in nine is refused, and the limit is used. Once many answers in a row were none, it
+    shortens faster.
     """
 
     def __init__(self, least: float, most: float) -> None:
@@ -34,6 +34,7 @@ class Pace:
         self._least = least
         self._most = most
         self._calls: deque[tuple[float, bool]] = deque()
+        self._refused = 0
         self._calm = 0
 
     def answered(self, now: float, *, too_fast: bool) -> float:
@@ -44,12 +45,13 @@ class Pace:
             self._set(self.delay * (_LONGER if too_fast else easing))
             return self.delay
         self._calls.append((now, too_fast))
+        self._refused += too_fast
         while self._calls[0][0] <= now - _WINDOW:
-            self._calls.popleft()
-        refused = sum(was_refused for _, was_refused in self._calls)
-        if refused - 1.64 * math.sqrt(refused) > 0.1 * len(self._calls):
+            self._refused -= self._calls.popleft()[1]
+        if self._refused - 1.64 * math.sqrt(self._refused) > 0.1 * len(self._calls):
             self._set(max(now - self._calls[0][0], 1.0) / len(self._calls))
             self._calls.clear()
+            self._refused = 0
         return self.delay
 
     def _set(self, delay: float) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from typing import Any, cast
 
-from itemadapter import ItemAdapter
 from scrapy import Spider
 from scrapy.http import Response
 from scrapy.logformatter import LogFormatter, LogFormatterResult
 from twisted.python.failure import Failure
+
+from xhs.items import item_type
 
 
 class PrivateLogFormatter(LogFormatter):
@@ -49,5 +50,4 @@ class PrivateLogFormatter(LogFormatter):
 
 
 def _type(item: Any) -> str:
-    name = ItemAdapter(item).get("item_type") if ItemAdapter.is_item(item) else None
-    return name or type(item).__name__
+    return item_type(item) or type(item).__name__

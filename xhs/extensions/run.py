@@ -21,6 +21,7 @@ from xhs.chain import Chain
 from xhs.download.gate import Gate
 from xhs.download.token import Token, read_token
 from xhs.endings import CloseReason, StopReason
+from xhs.items import item_type
 from xhs.privacy import as_sent
 from xhs.redaction import keep_out_of_logs
 from xhs.store.documents import Origin, Problem, Write, rejected_write
@@ -196,6 +197,17 @@ class Run:
             except Unstorable as error:
                 logger.error("A rejected %s of note %s is lost: %s", kind, origin.note_id, error)
 
+    async def reject_item(self, item: Any, problems: Sequence[Problem]) -> None:
+        """Keep the object that an item was read from, as :meth:`reject` does.
+
+        An item that did not come from a page, or is a user's copy of one, stands for itself.
+        """
+        adapter = ItemAdapter(item)
+        origin = self.pages.origin(item)
+        if origin is None:
+            origin = Origin(str(adapter.get("note_id")), 0, adapter.asdict())
+        await self.reject(item_type(item) or "item", origin, problems)
+
     def fail_store(self, error: StoreFailed) -> None:
         """The store has failed for good: stop paying."""
         self.gate.stop(CloseReason.STORE_FAILED, str(error))
@@ -236,10 +248,10 @@ class Run:
         if is_note(item):
             return
         lost = False
-        if origin := self.pages.origin(item):
+        if self.pages.origin(item):
             problem = Problem("", f"an item pipeline raised {type(failure.value).__name__}")
             try:
-                await self.reject(_item_type(item) or "item", origin, [problem])
+                await self.reject_item(item, [problem])
             except NotStored:
                 lost = True
         self.pages.count(response, lost=lost)
@@ -257,8 +269,4 @@ class Run:
 
 def is_note(item: Any) -> bool:
     """Whether an item is a note's end, which no page waits for."""
-    return _item_type(item) == "note"
-
-
-def _item_type(item: Any) -> str | None:
-    return ItemAdapter(item).get("item_type") if ItemAdapter.is_item(item) else None
+    return item_type(item) == "note"

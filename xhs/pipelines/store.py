@@ -9,7 +9,7 @@ from scrapy.crawler import Crawler
 from scrapy.exceptions import DropItem, NotConfigured
 
 from xhs.extensions.run import NotStored, Run
-from xhs.store.documents import Origin, Problem, item_write
+from xhs.store.documents import Problem, item_write
 from xhs.store.store import Store
 from xhs.store.writer import StoreFailed, Unstorable
 
@@ -45,10 +45,7 @@ class StorePipeline:
             self._run.fail_store(error)
             raise NotStored from None
         except Unstorable as error:
-            origin = self._run.pages.origin(item)
-            if origin is None:
-                origin = Origin(str(adapter.get("note_id")), 0, adapter.asdict())
-            await self._run.reject(kind, origin, [Problem("", str(error))])
+            await self._run.reject_item(item, [Problem("", str(error))])
             raise DropItem(f"unstorable {kind}", log_level="DEBUG") from None
         self._run.pages.stored(item)
         return item

@@ -13,7 +13,7 @@ from scrapy.exceptions import DropItem
 from scrapy_jsonschema import JsonSchemaItem
 
 from xhs.extensions.run import Run
-from xhs.store.documents import Origin, Problem
+from xhs.store.documents import Problem
 
 _REQUIRED = re.compile(r"'(.+)' is a required property")
 
@@ -35,12 +35,8 @@ class ValidatePipeline:
         found = problems(item.validator, adapter.asdict())
         if not found:
             return item
-        kind = adapter["item_type"]
-        origin = self._run.pages.origin(item)
-        if origin is None:
-            origin = Origin(str(adapter.get("note_id")), 0, adapter.asdict())
-        await self._run.reject(kind, origin, found)
-        raise DropItem(f"invalid {kind}", log_level="DEBUG")
+        await self._run.reject_item(item, found)
+        raise DropItem(f"invalid {adapter['item_type']}", log_level="DEBUG")
 
 
 def problems(validator: Draft7Validator, fields: dict[str, Any]) -> list[Problem]:

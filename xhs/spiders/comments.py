@@ -120,7 +120,7 @@ class CommentsSpider(Spider):
             yield item
         run.pages.all_yielded(response)
         if step.stop:
-            async for item in self._end(run, note, step.stop):
+            async for item in self._end(run, note):
                 yield item
 
     async def call_failed(self, failure: Failure) -> AsyncIterator[Any]:
@@ -131,7 +131,8 @@ class CommentsSpider(Spider):
         stop = self._stop_reason(failure, request)
         if note is None or stop is None:
             return
-        async for item in self._end(self.run, note, stop):
+        note.chain.end(stop)
+        async for item in self._end(self.run, note):
             yield item
 
     def _prepare(self) -> Prepared:
@@ -158,11 +159,13 @@ class CommentsSpider(Spider):
             dont_filter=True,
         )
 
-    async def _end(self, run: Run, note: OpenNote, stop: StopReason) -> AsyncIterator[NoteItem]:
-        """The end of a note, once its last page is settled; none where that page is lost."""
-        if note.lost or (note.settled is not None and not await note.settled):
+    async def _end(self, run: Run, note: OpenNote) -> AsyncIterator[NoteItem]:
+        """The end of a note whose chain has stopped, once its last page is settled; none where
+        that page is lost.
+        """
+        chain, stop = note.chain, note.chain.stop
+        if stop is None or note.lost or (note.settled is not None and not await note.settled):
             return
-        chain = note.chain
         if run.store is not None:
             try:
                 held = await run.store.ledger.held(chain.note_id)

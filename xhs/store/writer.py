@@ -19,7 +19,6 @@ _BATCH = 1000
 _DUPLICATE_KEY = 11000
 _ENCODING_ERRORS = (BSONError, OverflowError, UnicodeError, DocumentTooLarge)
 
-
 _Entry = tuple[Write, asyncio.Future[bool]]
 
 
