@@ -1,0 +1,71 @@
+"""The store on a real server: its indexes, and how documents merge."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from support.crawl import database
+
+from xhs.store.documents import item_write
+from xhs.store.store import Store
+
+if TYPE_CHECKING:
+    from support.crawl import Document, Site
+
+OLD, NEW = "2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"
+
+
+def user(scraped_at: str, **fields: Any) -> dict[str, Any]:
+    given = {"nickname": None, "avatar_url": None, **fields}
+    return {"item_type": "user", "user_id": "u1", "scraped_at": scraped_at, **given}
+
+
+def written(site: Site, *items: dict[str, Any]) -> tuple[list[bool], Document]:
+    """Write these one after the other: whether each was new, and the document in the end."""
+
+    async def write() -> list[bool]:
+        async with Store(site.uri, site.name) as store:
+            return [await store.writer.put(item_write(item)) for item in items]
+
+    return asyncio.run(write()), site.documents("users")["u1"]
+
+
+def test_a_newer_answer_overwrites_and_its_nulls_do_not(site: Site) -> None:
+    new, document = written(
+        site, user(OLD, nickname="a", avatar_url="x"), user(NEW, nickname="b", avatar_url=None)
+    )
+    assert new == [True, False]
+    assert (document["nickname"], document["avatar_url"]) == ("b", "x")
+    assert document["first_seen_at"] == datetime(2026, 1, 1, tzinfo=UTC)
+    assert document["last_seen_at"] == datetime(2026, 2, 1, tzinfo=UTC)
+
+
+def test_an_older_answer_tells_only_that_it_was_seen_before(site: Site) -> None:
+    new, document = written(site, user(NEW, nickname="b"), user(OLD, nickname="a"))
+    assert new == [True, False]
+    assert document["nickname"] == "b"
+    assert document["scraped_at"] == document["last_seen_at"] == datetime(2026, 2, 1, tzinfo=UTC)
+    assert document["first_seen_at"] == datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def test_a_new_document_has_every_field(site: Site) -> None:
+    _, document = written(site, user(NEW))
+    assert document["nickname"] is None
+    assert not {"item_type", "is_new"} & set(document)
+
+
+def test_indexes_are_there_once_it_is_open(site: Site) -> None:
+    written(site, user(NEW))
+    with database(site.uri, site.name) as found:
+        keys = {
+            name: [list(index["key"]) for index in found[name].index_information().values()]
+            for name in ("comments", "notes", "rejected")
+        }
+    first_fields = {name: {index[0][0] for index in indexes} for name, indexes in keys.items()}
+    assert first_fields == {
+        "comments": {"_id", "note_id", "user_id"},
+        "notes": {"_id", "state"},
+        "rejected": {"_id", "note_id"},
+    }
