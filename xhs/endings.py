@@ -50,6 +50,12 @@ _UNFINISHED = frozenset(
     {StopReason.RETRIES_EXHAUSTED, StopReason.UNKNOWN_CODE, StopReason.INTERRUPTED}
 )
 
+ADVICE = {
+    StopReason.CURSOR_IGNORED: "this endpoint version serves the first page only: try another "
+    "JUSTONEAPI_COMMENTS_VERSION",
+}
+"""What to do about notes that ended so, where there is something."""
+
 
 class CloseReason(StrEnum):
     """Why a crawl closed, beside Scrapy's own reasons."""

@@ -6,7 +6,9 @@ import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from xhs.endings import ExitStatus, StopReason
+from xhs.endings import ADVICE, ExitStatus, StopReason
+
+_REFUSED = "xhs/calls/refused/"
 
 
 def closing_lines(
@@ -15,18 +17,26 @@ def closing_lines(
     """The last lines of a run's log, each with its level. ``command`` is what was run."""
     ends = {reason: stats.get(f"xhs/notes/{reason}", 0) for reason in StopReason}
     ended = sum(count for reason, count in ends.items() if reason.ended)
+    left = stats.get("xhs/notes/left", 0)
+    yield logging.INFO, f"{ended + left} notes asked for: {ended} ended, {left} left"
     new, known = stats.get("xhs/comments/new", 0), stats.get("xhs/comments/known", 0)
     met = f" ({new} comments new, {known} known)" if new or known else ""
     yield (
         logging.INFO,
-        f"{ended} notes ended; {stats.get('item_scraped_count', 0)} items delivered{met}; "
+        f"{stats.get('item_scraped_count', 0)} items delivered{met}; "
         f"{stats.get('xhs/rejected', 0)} objects rejected",
     )
-    refusals = sum(count for stat, count in stats.items() if stat.startswith("xhs/calls/refused/"))
+    refusals = {
+        stat.removeprefix(_REFUSED): count
+        for stat, count in sorted(stats.items())
+        if stat.startswith(_REFUSED)
+    }
+    by_code = ", ".join(f"code {code}: {count}" for code, count in refusals.items())
     yield (
         logging.INFO,
         f"{stats.get('xhs/calls/billed', 0)} calls billed, {stats.get('xhs/calls/unknown', 0)} of "
-        f"unknown billing, {refusals} refused at no cost",
+        f"unknown billing, {sum(refusals.values())} refused at no cost"
+        + (f" ({by_code})" if by_code else ""),
     )
     if lost := stats.get("xhs/lost"):
         yield logging.ERROR, f"{lost} items were paid for and could not be stored"
@@ -35,13 +45,16 @@ def closing_lines(
     why = ", ".join(f"{count} {reason}" for reason, count in ends.items() if count)
     closed = stats.get("finish_reason", "never began")
     if exitcode == ExitStatus.UNFINISHED:
-        left = stats.get("xhs/notes/left", 0)
         yield logging.WARNING, f"{left} notes are left ({closed}; of those begun: {why or 'none'})"
-        yield (
-            logging.WARNING,
-            f"To ask for all of its notes again, ended ones too: {command}",
-        )
     elif exitcode == ExitStatus.FLAWED:
         yield logging.WARNING, f"Not every note came whole: {why}; `scrapy status` names them"
     else:
         yield logging.ERROR, f"Nothing was crawled to its end: {closed}"
+    for reason, advice in ADVICE.items():
+        if ends[reason]:
+            yield logging.WARNING, f"{ends[reason]} {reason}: {advice}"
+    if exitcode == ExitStatus.UNFINISHED:
+        yield (
+            logging.WARNING,
+            f"To ask for all of its notes again, ended ones too: {command}",
+        )

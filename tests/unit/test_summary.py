@@ -21,7 +21,7 @@ def lines(status: int, **stats: Any) -> list[tuple[int, str]]:
 def test_a_run_that_left_nothing_only_informs() -> None:
     said = lines(ExitStatus.DONE, finish_reason="finished", xhs__notes__complete=2)
     assert {level for level, _ in said} == {logging.INFO}
-    assert "2 notes ended" in said[0][1]
+    assert "2 notes asked for: 2 ended, 0 left" in said[0][1]
     assert COMMAND not in "".join(line for _, line in said)
 
 
@@ -38,11 +38,11 @@ def test_what_was_paid_is_said() -> None:
     )
     assert "12 calls billed" in said
     assert "3 of unknown billing" in said
-    assert "9 refused" in said
+    assert "9 refused at no cost (code 301: 4, code 302: 5)" in said
 
 
 def test_what_was_rejected_is_said() -> None:
-    assert "7 objects rejected" in lines(ExitStatus.DONE, xhs__rejected=7)[0][1]
+    assert "7 objects rejected" in lines(ExitStatus.DONE, xhs__rejected=7)[1][1]
 
 
 def test_a_run_that_left_notes_ends_with_what_why_and_the_command() -> None:
@@ -53,7 +53,7 @@ def test_a_run_that_left_notes_ends_with_what_why_and_the_command() -> None:
         xhs__notes__interrupted=3,
         xhs__notes__complete=8,
     )
-    assert "8 notes ended" in said[0][1]
+    assert "49 notes asked for: 8 ended, 41 left" in said[0][1]
     *_, (what_level, what), (level, command) = said
     assert level == what_level == logging.WARNING
     assert "41 notes are left" in what
@@ -63,13 +63,14 @@ def test_a_run_that_left_notes_ends_with_what_why_and_the_command() -> None:
 
 
 def test_notes_that_did_not_come_whole_are_counted_by_their_reason() -> None:
-    level, line = lines(
+    *_, (level, line), (_, advice) = lines(
         ExitStatus.FLAWED,
         xhs__notes__refused=1,
         xhs__notes__cursor_ignored=2,
         xhs__notes__complete=5,
-    )[-1]
+    )
     assert level == logging.WARNING
+    assert "JUSTONEAPI_COMMENTS_VERSION" in advice
     assert "1 refused" in line
     assert "2 cursor_ignored" in line
 

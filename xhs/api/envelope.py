@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta, timezone
 from typing import Any
 
 from xhs.endings import CloseReason
@@ -19,27 +20,23 @@ _STATUS = {0: 200, 100: 401, 301: 503, 302: 429, 303: 509, 400: 400, 500: 500}
 _STATUS |= {600: 403, 601: 402, 602: 402}
 _UNKNOWN_STATUS = 520
 
-FATAL: dict[int, tuple[CloseReason, str]] = {
-    100: (
-        CloseReason.TOKEN_REJECTED,
-        "the API rejects the token: check JUSTONEAPI_TOKEN, or have it activated",
-    ),
-    600: (
-        CloseReason.PERMISSION_DENIED,
-        "the token may not use this endpoint: ask the provider for permission, or try another "
-        "JUSTONEAPI_COMMENTS_VERSION",
-    ),
-    601: (CloseReason.BALANCE_EXHAUSTED, "the account's balance is used up: top it up"),
-    602: (
-        CloseReason.BALANCE_EXHAUSTED,
-        "the token's own spending limit is reached: have it raised",
-    ),
-    303: (
-        CloseReason.QUOTA_EXHAUSTED,
-        "the day's quota is used up: go on after midnight in Shanghai (16:00 UTC)",
-    ),
+FATAL: dict[int, CloseReason] = {
+    100: CloseReason.TOKEN_REJECTED,
+    600: CloseReason.PERMISSION_DENIED,
+    601: CloseReason.BALANCE_EXHAUSTED,
+    602: CloseReason.BALANCE_EXHAUSTED,
+    303: CloseReason.QUOTA_EXHAUSTED,
 }
-"""Codes after which no call can succeed: the crawl's close reason, and what to do."""
+"""Codes after which no call can succeed, and the crawl's close reason."""
+
+_REMEDIES = {
+    100: "the API rejects the token: check JUSTONEAPI_TOKEN, or have it activated",
+    600: "the token may not use this endpoint: ask the provider for permission, or try another "
+    "JUSTONEAPI_COMMENTS_VERSION",
+    601: "the account's balance is used up: top it up (`scrapy balance` shows it)",
+    602: "the token's own spending limit is reached: have it raised",
+}
+_SHANGHAI = timezone(timedelta(hours=8))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +68,18 @@ def read(body: bytes) -> Envelope | None:
         message=str(answer.get("message") or ""),
         data=answer.get("data"),
         request_id=None if request_id is None else str(request_id),
+    )
+
+
+def remedy(code: int, now: datetime) -> str:
+    """What happened at a fatal code, and what to do about it."""
+    if code in _REMEDIES:
+        return _REMEDIES[code]
+    tomorrow = now.astimezone(_SHANGHAI).date() + timedelta(days=1)
+    end = datetime.combine(tomorrow, time(), _SHANGHAI).astimezone(UTC)
+    return (
+        "the day's quota is used up: go on when the day of Asia/Shanghai ends, at "
+        f"{end:%Y-%m-%d %H:%M} UTC"
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from xhs.api import envelope
 from xhs.endings import CloseReason
@@ -65,11 +66,15 @@ class Gate:
         if answer.code == envelope.SUCCESS:
             self._spend("xhs/calls/billed", note_id)
             return
-        self._count(f"xhs/calls/refused/{answer.code}")
-        self._settle()
-        if fatal := envelope.FATAL.get(answer.code):
-            reason, remedy = fatal
+        self.refused(answer.code)
+        if reason := envelope.FATAL.get(answer.code):
+            remedy = envelope.remedy(answer.code, datetime.now(UTC))
             self.stop(reason, f"code {answer.code}: {remedy}")
+
+    def refused(self, code: int) -> None:
+        """A call was refused: it costs nothing."""
+        self._count(f"xhs/calls/refused/{code}")
+        self._settle()
 
     def unknown(self, note_id: str) -> None:
         """A call was sent and no whole answer came: it counts as billed."""

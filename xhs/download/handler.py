@@ -16,19 +16,13 @@ from scrapy.core.downloader.handlers.base import BaseDownloadHandler
 from scrapy.core.downloader.handlers.http11 import HTTP11DownloadHandler
 from scrapy.crawler import Crawler
 from scrapy.downloadermiddlewares.httpcompression import HttpCompressionMiddleware
-from scrapy.exceptions import (
-    CannotResolveHostError,
-    DownloadConnectionRefusedError,
-    DownloadFailedError,
-    DownloadTimeoutError,
-    IgnoreRequest,
-    NotConfigured,
-)
+from scrapy.exceptions import DownloadFailedError, IgnoreRequest, NotConfigured
 from scrapy.http import Response
 
 from xhs.api import envelope
 from xhs.api.endpoints import is_loopback, read_call
 from xhs.api.values import iso
+from xhs.download.failures import was_sent, without_address
 from xhs.download.gate import Stopped
 from xhs.download.signing import UnsigningCrawler, sign
 from xhs.download.token import NoToken
@@ -41,7 +35,7 @@ CODE_HEADER = "Xhs-Code"
 RECEIVED_HEADER = "Xhs-Received"
 """When the answer came. Both headers stay with an answer in the HTTP cache."""
 
-_NOT_SENT = (CannotResolveHostError, DownloadConnectionRefusedError)
+_TOO_FAST = 429
 
 
 class NoEnvelope(DownloadFailedError):
@@ -97,14 +91,17 @@ class JustOneApiDownloadHandler(BaseDownloadHandler):
         note_id = self._note_id(request)
         try:
             response = await self._send(request, signed)
-        except _NOT_SENT as error:
-            gate.not_sent()
-            raise type(error)(f"{self._host}: {type(error).__name__}") from None
         except Exception as error:
-            gate.unknown(note_id)
-            raise _without_address(error) from None
+            if was_sent(error):
+                gate.unknown(note_id)
+            else:
+                gate.not_sent()
+            raise without_address(error, self._host) from None
         answer = envelope.read(response.body)
         if answer is None:
+            if response.status == _TOO_FAST:
+                gate.refused(_TOO_FAST)
+                return response.replace(url=request.url)
             gate.unknown(note_id)
             raise NoEnvelope(
                 f"HTTP {response.status} with {len(response.body)} bytes of no envelope"
@@ -148,16 +145,6 @@ def _server(parts: SplitResult) -> tuple[str, str | None, int | None]:
     """Scheme, host and port, in whatever case and with or without the usual port."""
     usual = {"http": 80, "https": 443}.get(parts.scheme)
     return parts.scheme, parts.hostname, parts.port or usual
-
-
-def _without_address(error: Exception) -> Exception:
-    """The same error in other words: those of Scrapy quote the address that was sent."""
-    if isinstance(error, DownloadTimeoutError):
-        return DownloadTimeoutError("no answer in time (DOWNLOAD_TIMEOUT); it may be billed")
-    try:
-        return type(error)("the connection failed; the call may be billed")
-    except TypeError:
-        return DownloadFailedError(f"{type(error).__name__}; the call may be billed")
 
 
 def received_at(response: Response) -> str:

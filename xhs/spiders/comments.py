@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -23,7 +24,7 @@ from xhs.api.parsing import parse_page
 from xhs.api.values import iso
 from xhs.chain import Chain
 from xhs.download.handler import CallNotSent, received_at
-from xhs.endings import CloseReason, StopReason
+from xhs.endings import ADVICE, CloseReason, StopReason
 from xhs.extensions.run import NotStored, OpenNote, Run
 from xhs.items import CommentItem, NoteItem, UserItem
 from xhs.notes.plan import plan
@@ -128,11 +129,13 @@ class CommentsSpider(Spider):
         request: Request = failure.request  # type: ignore[attr-defined]
         call = read_call(request.url)
         note = self.run.open_notes.get(call.note_id) if call else None
-        stop = self._stop_reason(failure, request)
-        if note is None or stop is None:
+        if note is None or isinstance(failure.value, CallNotSent):
+            return
+        stop, why = _reason_to_give_up(failure.value)
+        if stop is None:
             return
         note.chain.end(stop)
-        async for item in self._end(self.run, note):
+        async for item in self._end(self.run, note, why):
             yield item
 
     def _prepare(self) -> Prepared:
@@ -159,9 +162,9 @@ class CommentsSpider(Spider):
             dont_filter=True,
         )
 
-    async def _end(self, run: Run, note: OpenNote) -> AsyncIterator[NoteItem]:
+    async def _end(self, run: Run, note: OpenNote, why: str = "") -> AsyncIterator[NoteItem]:
         """The end of a note whose chain has stopped, once its last page is settled; none where
-        that page is lost.
+        that page is lost. ``why`` is what a call that failed said.
         """
         chain, stop = note.chain, note.chain.stop
         if stop is None or note.lost or (note.settled is not None and not await note.settled):
@@ -176,7 +179,7 @@ class CommentsSpider(Spider):
             held = Held(len(note.first_level), len(note.replies))
         reported = chain.comment_count_l1
         if not stop.satisfied:
-            self.logger.warning("Note %s ended: %s", chain.note_id, stop)
+            self._log_end(chain, stop, why)
         item = NoteItem(
             item_type="note",
             note_id=chain.note_id,
@@ -195,18 +198,23 @@ class CommentsSpider(Spider):
         if not note.counted or await run.end_note(item):
             yield item
 
-    def _stop_reason(self, failure: Failure, request: Request) -> StopReason | None:
-        """Why a note ends at a failed call; None where the whole crawl stops."""
-        error = failure.value
-        if isinstance(error, CallNotSent):
-            return None
-        answer = envelope.read(error.response.body) if isinstance(error, HttpError) else None
-        if answer is None or answer.code in _RETRIED:
-            self.logger.error("Gave up on %s: %s", request, failure.getErrorMessage())
-            return StopReason.RETRIES_EXHAUSTED
-        if answer.code in envelope.FATAL:
-            return None
-        self.logger.error(
-            "%s: code %d, %r, requestId %s", request, answer.code, answer.message, answer.request_id
-        )
-        return StopReason.REFUSED if answer.code == 400 else StopReason.UNKNOWN_CODE
+    def _log_end(self, chain: Chain, stop: StopReason, failure: str) -> None:
+        page, level = chain.pages, logging.WARNING
+        if failure:
+            page, level = page + 1, logging.ERROR
+        why = failure or ADVICE.get(stop)
+        told = f": {why}" if why else ""
+        self.logger.log(level, "Note %s ended at page %d: %s%s", chain.note_id, page, stop, told)
+
+
+def _reason_to_give_up(error: BaseException | None) -> tuple[StopReason | None, str]:
+    """Why a note ends at a failed call, and what was said; None where the whole crawl stops."""
+    answer = envelope.read(error.response.body) if isinstance(error, HttpError) else None
+    if answer is None:
+        return StopReason.RETRIES_EXHAUSTED, str(error)
+    if answer.code in envelope.FATAL:
+        return None, ""
+    said = f"code {answer.code}, {answer.message!r}, requestId {answer.request_id}"
+    if answer.code in _RETRIED:
+        return StopReason.RETRIES_EXHAUSTED, said
+    return StopReason.REFUSED if answer.code == 400 else StopReason.UNKNOWN_CODE, said

@@ -1,10 +1,11 @@
 import json
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xhs.api.envelope import FATAL, Envelope, read, translate
+from xhs.api.envelope import FATAL, Envelope, read, remedy, translate
 from xhs.endings import CloseReason
 
 _STATUSES = {
@@ -48,8 +49,8 @@ def test_any_other_code_is_an_error_that_is_not_retried(code: int) -> None:
     ],
 )
 def test_a_fatal_code_has_a_close_reason_and_a_remedy(code: int, reason: CloseReason) -> None:
-    assert FATAL[code][0] is reason
-    assert FATAL[code][1]
+    assert FATAL[code] is reason
+    assert remedy(code, datetime(2026, 1, 31, 15, 59, tzinfo=UTC))
 
 
 def test_no_other_code_is_fatal() -> None:
@@ -132,3 +133,15 @@ def test_data_is_kept_as_sent(data: object) -> None:
     answer = read(json.dumps({"code": 0, "data": data}).encode())
     assert answer is not None
     assert json.dumps(answer.data) == json.dumps(data)
+
+
+@pytest.mark.parametrize(
+    ("now", "end"),
+    [
+        ("2026-01-31T15:59:59+00:00", "2026-01-31 16:00 UTC"),
+        ("2026-01-31T16:00:00+00:00", "2026-02-01 16:00 UTC"),
+        ("2026-12-31T20:00:00-05:00", "2027-01-01 16:00 UTC"),
+    ],
+)
+def test_a_quota_is_over_when_the_day_of_shanghai_is(now: str, end: str) -> None:
+    assert end in remedy(303, datetime.fromisoformat(now))

@@ -1,0 +1,62 @@
+"""What the error of a failed call means: whether the call left, told without its address."""
+
+from __future__ import annotations
+
+from OpenSSL.SSL import Error as TlsError
+from scrapy.core.downloader.handlers.http11 import TunnelError
+from scrapy.exceptions import (
+    CannotResolveHostError,
+    DownloadConnectionRefusedError,
+    DownloadFailedError,
+    DownloadTimeoutError,
+)
+from service_identity import VerificationError
+from twisted.internet.error import ConnectError, DNSLookupError
+from twisted.web.client import ResponseFailed
+
+_NO_CONNECTION = (ConnectError, DNSLookupError, TunnelError)
+
+
+def was_sent(error: Exception) -> bool:
+    """Whether the server may have got the call, and billed it."""
+    return not isinstance(_cause(error), _NO_CONNECTION) and not _is_untrusted(error)
+
+
+def without_address(error: Exception, host: str) -> Exception:
+    """The same error in other words: those of Scrapy quote the address, and with it the token."""
+    if not was_sent(error):
+        return _not_sent(error, host)
+    if isinstance(error, DownloadTimeoutError):
+        return DownloadTimeoutError("no answer in time (DOWNLOAD_TIMEOUT); it may be billed")
+    try:
+        return type(error)("the connection failed; the call may be billed")
+    except TypeError:
+        return DownloadFailedError(f"{type(error).__name__}; the call may be billed")
+
+
+def _not_sent(error: Exception, host: str) -> Exception:
+    if _is_untrusted(error):
+        return DownloadFailedError(
+            f"{host} shows a certificate that is not trusted, or is another server's: nothing was "
+            "sent; check JUSTONEAPI_BASE_URL and this machine's certificates"
+        )
+    if isinstance(error, CannotResolveHostError):
+        return CannotResolveHostError(f"{host}: the name cannot be resolved")
+    if isinstance(error, DownloadConnectionRefusedError):
+        return DownloadConnectionRefusedError(f"{host} refuses connections")
+    return DownloadFailedError(f"{host}: no connection ({type(_cause(error)).__name__})")
+
+
+def _cause(error: Exception) -> BaseException:
+    """Twisted's error, where Scrapy has wrapped it."""
+    return error.__cause__ or error
+
+
+def _is_untrusted(error: Exception) -> bool:
+    cause = _cause(error)
+    reasons = cause.reasons if isinstance(cause, ResponseFailed) else []
+    return any(
+        isinstance(reason.value, VerificationError)
+        or (isinstance(reason.value, TlsError) and "certificate verify failed" in str(reason.value))
+        for reason in reasons
+    )
