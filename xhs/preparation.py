@@ -95,23 +95,10 @@ def check_settings(
     settings: BaseSettings, environment: Mapping[str, str] = MappingProxyType({})
 ) -> list[str]:
     """What is wrong with the settings of this project, one sentence each."""
-    errors = [
-        f"{name} is not a setting: a token there stands in process lists and job pages; set it in "
-        "the environment"
-        for name in (TOKEN, TOKEN_FILE)
-        if settings.get(name) is not None
-    ]
+    errors = check_api_settings(settings)
     version = settings["JUSTONEAPI_COMMENTS_VERSION"]
     if version not in VERSIONS:
         errors.append(f"JUSTONEAPI_COMMENTS_VERSION={version} is none of {', '.join(VERSIONS)}")
-    allow_http = _flag(settings, "JUSTONEAPI_ALLOW_HTTP", errors)
-    if error := check_base_url(settings["JUSTONEAPI_BASE_URL"], allow_http=allow_http):
-        errors.append(error)
-    for name, number in _NUMBERS.items():
-        try:
-            number(settings[name])
-        except (ValueError, TypeError):
-            errors.append(f"{name}={settings[name]}: a number is needed")
     calls = str(settings["XHS_MAX_CALLS"])
     if not (calls.isascii() and calls.isdigit()):
         errors.append(f"XHS_MAX_CALLS={calls} is no number of calls: 0 or more is needed")
@@ -128,6 +115,25 @@ def check_settings(
             "MONGODB_URI with a password on the command line stands in process lists and job "
             "pages; set it in the environment"
         )
+    return errors
+
+
+def check_api_settings(settings: BaseSettings) -> list[str]:
+    """What is wrong with the settings that any call of the API goes by, one sentence each."""
+    errors = [
+        f"{name} is not a setting: a token there stands in process lists and job pages; set it in "
+        "the environment"
+        for name in (TOKEN, TOKEN_FILE)
+        if settings.get(name) is not None
+    ]
+    allow_http = _flag(settings, "JUSTONEAPI_ALLOW_HTTP", errors)
+    if error := check_base_url(settings["JUSTONEAPI_BASE_URL"], allow_http=allow_http):
+        errors.append(error)
+    for name, number in _NUMBERS.items():
+        try:
+            number(settings[name])
+        except (ValueError, TypeError):
+            errors.append(f"{name}={settings[name]}: a number is needed")
     return errors
 
 

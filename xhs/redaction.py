@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
 
 MASK = "***"
 _SHORTEST = 4
+
+
+def spellings(secret: str) -> set[str]:
+    """A secret as it is, and as it stands in an address."""
+    return {secret, quote(secret, safe=""), quote_plus(secret)}
+
+
+def masked(text: str, secrets: Iterable[str]) -> str:
+    """A text without these secrets."""
+    for secret in secrets:
+        text = text.replace(secret, MASK)
+    return text
 
 
 class Redaction(logging.Filter):
@@ -19,21 +32,16 @@ class Redaction(logging.Filter):
     def add(self, secret: str) -> None:
         """Mask this from now on, also as it stands in an address."""
         if len(secret) >= _SHORTEST:
-            self._secrets |= {secret, quote(secret, safe=""), quote_plus(secret)}
+            self._secrets |= spellings(secret)
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.exc_info and not record.exc_text:
             record.exc_text = logging.Formatter().formatException(record.exc_info)
         message = record.getMessage()
         if any(secret in f"{message}{record.exc_text}" for secret in self._secrets):
-            record.msg, record.args = self._mask(message), ()
-            record.exc_text = self._mask(record.exc_text) if record.exc_text else None
+            record.msg, record.args = masked(message, self._secrets), ()
+            record.exc_text = masked(record.exc_text, self._secrets) if record.exc_text else None
         return True
-
-    def _mask(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, MASK)
-        return text
 
 
 _redaction = Redaction()

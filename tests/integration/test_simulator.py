@@ -267,11 +267,13 @@ def test_the_books_and_the_process_never_show_the_token(simulator: Simulator) ->
 def test_options_of_the_program(tmp_path: Path) -> None:
     script = tmp_path / "script.json"
     script.write_text(json.dumps({"rules": [{"call": 1, "code": 500}], "quota": 9}))
-    with Simulator("--token", "right", "--quota", "1", "--script", str(script)) as simulator:
+    options = ["--token", "right", "--quota", "1", "--script", str(script)]
+    options += ["--rule", '{"call": 2, "code": 301}', "--rule", '{"call": "1-3", "code": 302}']
+    with Simulator(*options) as simulator:
         codes = [
-            simulator.call(noteId=NOTE, token=token)["code"] for token in ("wrong", *["right"] * 3)
+            simulator.call(noteId=NOTE, token=token)["code"] for token in ("wrong", *["right"] * 5)
         ]
-        assert codes == [100, 500, 0, 303]
+        assert codes == [100, 500, 301, 302, 0, 303]
     assert simulator.status == 0
 
 
@@ -311,6 +313,8 @@ def test_it_prints_one_line_and_ends_cleanly_on_a_signal(
         (["--port", "70000"], "--port"),
         (["--script", "does-not-exist.json"], "does-not-exist.json"),
         (["--token", ""], "--token"),
+        (["--rule", "{"], "--rule: not JSON"),
+        (["--rule", '{"hang": 3}'], "--rule[0].hang"),
     ],
 )
 def test_wrong_usage_is_one_line_and_status_2(

@@ -39,6 +39,11 @@ def comments_url(base_url: str, version: str, call: Call) -> str:
     return f"{base_url.rstrip('/')}{_NOTE_COMMENTS}{version}?{encoded}"
 
 
+def balance_url(base_url: str) -> str:
+    """The address that tells what is left on the account. Source: the provider's MCP server."""
+    return f"{base_url.rstrip('/')}/user/get-balance"
+
+
 def read_call(url: str) -> Call | None:
     """The page that an address asks for, or None where it is no page of comments."""
     parts = urlsplit(url)

@@ -24,11 +24,15 @@ class SignedRequest(Request):
     __repr__ = __str__
 
 
+def signed_url(url: str, token: Token) -> str:
+    """An address of the API with the token."""
+    separator = "&" if urlsplit(url).query else "?"
+    return f"{url}{separator}{urlencode({TOKEN_PARAMETER: token.reveal()})}"
+
+
 def sign(request: Request, token: Token) -> SignedRequest:
     """A copy of ``request`` with the token."""
-    separator = "&" if urlsplit(request.url).query else "?"
-    parameter = urlencode({TOKEN_PARAMETER: token.reveal()})
-    signed = request.replace(cls=SignedRequest, url=f"{request.url}{separator}{parameter}")
+    signed = request.replace(cls=SignedRequest, url=signed_url(request.url, token))
     signed.unsigned = request
     return signed
 

@@ -6,11 +6,13 @@ import asyncio
 import json
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xhs.simulator.checks import ScriptError
 from xhs.simulator.config import Config, read_json
+from xhs.simulator.script import read_rules
 from xhs.simulator.server import HOST, start
 
 if TYPE_CHECKING:
@@ -54,6 +56,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         group.add_argument(f"--{name}", metavar="N", help=meaning)
     group.add_argument("--gzip", action="store_true", help="compress for clients that accept it")
     group.add_argument(
+        "--rule",
+        metavar="JSON",
+        action="append",
+        help="one rule of such a script, may be repeated, after those of the script: "
+        """'{"page": 2, "share": 0.1, "code": 301}'""",
+    )
+    group.add_argument(
         "--script", metavar="FILE", help="JSON file of faults and limits; see xhs.simulator.script"
     )
 
@@ -81,7 +90,9 @@ def read_options(options: argparse.Namespace) -> Config:
         if value is not None:
             given[attribute] = _number(name, value)
     config = Config(port=port, tokens=frozenset(options.token or ()))
-    return config.scripted(document).scripted(given)
+    config = config.scripted(document).scripted(given)
+    rules = read_rules([_json("rule", rule) for rule in options.rule or ()], "--rule")
+    return replace(config, rules=config.rules + rules)
 
 
 def _number(name: str, value: str) -> Any:
@@ -89,6 +100,13 @@ def _number(name: str, value: str) -> Any:
         return json.loads(value)
     except ValueError:
         raise ScriptError(f"--{name}: not a number: {value}") from None
+
+
+def _json(name: str, value: str) -> Any:
+    try:
+        return read_json(value)
+    except ScriptError as error:
+        raise ScriptError(f"--{name}: {error}") from None
 
 
 def run(options: argparse.Namespace) -> int:

@@ -1,0 +1,133 @@
+"""What is left on the account: the independent check of what was billed."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import closing
+from decimal import Decimal
+from threading import Thread
+from typing import TYPE_CHECKING
+
+import pytest
+from support.crawl import TOKEN
+
+from xhs.simulator.notes import sized_note
+
+if TYPE_CHECKING:
+    from support.crawl import Outcome, Site
+    from support.simulator import Simulator
+
+
+def balance(site: Site) -> Decimal:
+    """What the command says, in CNY."""
+    done = site.command("balance")
+    assert (done.status, done.errors) == (0, ""), done
+    amount, currency = done.output.split()
+    assert currency == "CNY"
+    return Decimal(amount)
+
+
+def test_it_falls_by_what_a_crawl_was_billed(api: Simulator, storeless: Site) -> None:
+    script = {"balance": 10, "price": 0.02, "rules": [{"every": 4, "code": 301}]}
+    api.script(script)
+    assert balance(storeless) == 10
+    done = storeless.crawl(notes=[sized_note(95)])
+    assert done.status == 0, done
+    assert done.stats["xhs/calls/billed"] == 10
+    assert balance(storeless) == Decimal(10) - 10 * Decimal("0.02")
+    assert api.books()["billed"] == 10
+
+
+WRONG: list[tuple[dict[str, str | None], int, str]] = [
+    ({"JUSTONEAPI_TOKEN": None}, 2, "JUSTONEAPI_TOKEN"),
+    ({"JUSTONEAPI_TOKEN": "invalid"}, 1, "code 100"),
+    ({"JUSTONEAPI_BASE_URL": "http://example.com"}, 2, "JUSTONEAPI_BASE_URL"),
+    ({"JUSTONEAPI_BASE_URL": "http://127.0.0.1:1"}, 1, "127.0.0.1: Connection refused"),
+]
+
+
+@pytest.mark.parametrize(("env", "status", "said"), WRONG)
+def test_what_is_wrong_is_one_line(
+    storeless: Site, env: dict[str, str | None], status: int, said: str
+) -> None:
+    done = storeless.command("balance", env=env)
+    assert (done.status, done.output) == (status, ""), done
+    assert done.errors.startswith("error: ")
+    assert said in done.errors
+    assert done.errors.count("\n") == 1
+    assert TOKEN not in done.errors
+
+
+def test_the_store_is_of_no_concern(storeless: Site) -> None:
+    done = storeless.command("balance", env={"MONGODB_URI": "nonsense", "XHS_MAX_CALLS": "many"})
+    assert (done.status, done.output) == (0, "123.4500 CNY\n"), done
+
+
+def answer(body: bytes, head: bytes = b"200 OK") -> bytes:
+    return b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (head, len(body), body)
+
+
+ODD: dict[str, tuple[bytes, str]] = {
+    "HTML": (answer(b"<html>"), "HTTP 200 with 6 bytes of no envelope"),
+    "a gateway's failure": (answer(b"", b"502 Bad Gateway"), "HTTP 502"),
+    "an envelope wins": (answer(b'{"code":601}', b"500 Oops"), "code 601"),
+    "an unknown code": (
+        answer(b'{"code":101,"message":"bad token %s","requestId":"r1"}' % TOKEN.encode()),
+        "code 101, 'bad token ***', requestId r1",
+    ),
+    "no balance": (answer(b'{"code":0,"data":{"currency":"CNY"}}'), "no balance"),
+    "no data": (answer(b'{"code":0,"data":null}'), "no balance"),
+    "cut": (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", "1 bytes of no envelope"),
+    "nothing": (b"", "the connection failed"),
+    "no HTTP": (b"220 mail.example.com\r\n", "the connection failed"),
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_an_odd_answer_is_one_line(storeless: Site, case: str) -> None:
+    body, said = ODD[case]
+    done = ask(storeless, body)
+    assert (done.status, done.output) == (1, ""), done
+    assert said in done.errors
+    assert done.errors.count("\n") == 1
+    assert TOKEN not in done.errors
+
+
+def test_redirects_are_not_followed(storeless: Site) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        head = b"302 Found\r\nLocation: http://127.0.0.1:%d/" % port
+        done = ask(storeless, answer(b"", head))
+        other.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            other.accept()
+    assert done.status == 1
+    assert "HTTP 302" in done.errors
+
+
+def test_a_server_that_hangs_is_left(storeless: Site) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        done = storeless.command(
+            "balance", "-s", "DOWNLOAD_TIMEOUT=0.5", env={"JUSTONEAPI_BASE_URL": url}
+        )
+    assert done.status == 1
+    assert "no answer in 0.5 seconds" in done.errors
+    assert TOKEN not in done.errors
+
+
+def ask(site: Site, body: bytes) -> Outcome:
+    """The command against a server that sends this to whoever calls, and hangs up."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with closing(server.accept()[0]) as connection:
+                connection.recv(65536)
+                connection.sendall(body)
+
+        thread = Thread(target=serve)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        done = site.command("balance", env={"JUSTONEAPI_BASE_URL": url})
+        thread.join()
+    return done

@@ -1,0 +1,64 @@
+"""``scrapy balance``: what the provider says is left."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from datetime import UTC, datetime
+
+from xhs.api import envelope
+from xhs.api.endpoints import balance_url
+from xhs.command import ProjectCommand
+from xhs.download.single import NoAnswer, ask
+from xhs.download.token import NoToken, read_token
+from xhs.endings import ExitStatus
+from xhs.preparation import check_api_settings
+from xhs.redaction import masked, spellings
+
+
+class Command(ProjectCommand):
+    """Asks the provider, at no cost: the independent check of what a crawl was billed."""
+
+    def short_desc(self) -> str:
+        """What it does."""
+        return "Show what is left on the account, with its currency"
+
+    def execute(self, args: list[str], opts: argparse.Namespace) -> None:
+        """Ask, and print the amount as the provider writes it."""
+        assert self.settings is not None  # noqa: S101 (Scrapy sets it)
+        errors = check_api_settings(self.settings)
+        try:
+            token = read_token(os.environ)
+        except NoToken as error:
+            errors.append(str(error))
+        if errors:
+            for error_line in errors:
+                self.fail(error_line)
+            return
+        url = balance_url(self.settings["JUSTONEAPI_BASE_URL"])
+        try:
+            answer = ask(url, token, self.settings.getfloat("DOWNLOAD_TIMEOUT"))
+        except NoAnswer as error:
+            self.fail(str(error), ExitStatus.FAILED)
+            return
+        if answer.code != envelope.SUCCESS:
+            self.fail(masked(_refusal(answer), spellings(token.reveal())), ExitStatus.FAILED)
+        elif amount := _amount(answer):
+            self.print(amount)
+        else:
+            self.fail("the provider's answer has no balance in it", ExitStatus.FAILED)
+
+
+def _refusal(answer: envelope.Envelope) -> str:
+    if answer.code in envelope.FATAL:
+        return f"code {answer.code}: {envelope.remedy(answer.code, datetime.now(UTC))}"
+    return f"code {answer.code}, {answer.message!r}, requestId {answer.request_id}"
+
+
+def _amount(answer: envelope.Envelope) -> str | None:
+    """``123.4500 CNY``, or None where the answer has no amount."""
+    data = answer.data if isinstance(answer.data, dict) else {}
+    balance, currency = data.get("balance"), data.get("currency")
+    if not isinstance(balance, str | int | float) or isinstance(balance, bool) or balance == "":
+        return None
+    return f"{balance} {currency}" if currency else str(balance)

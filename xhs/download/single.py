@@ -1,0 +1,59 @@
+"""One call outside of a crawl."""
+
+from __future__ import annotations
+
+import ssl
+from http.client import HTTPException
+from typing import Any
+from urllib.error import URLError
+from urllib.parse import urlsplit
+from urllib.request import HTTPErrorProcessor, ProxyHandler, Request, build_opener
+
+from xhs.api import envelope
+from xhs.api.endpoints import is_loopback
+from xhs.api.envelope import Envelope
+from xhs.download.signing import signed_url
+from xhs.download.token import Token
+
+_LARGEST = 1_000_000
+
+
+class NoAnswer(Exception):
+    """No envelope came; the message says what did, without the address that was sent."""
+
+
+class _AsItCame(HTTPErrorProcessor):
+    """An answer is an answer, whatever its status; and a token is not to follow a redirect."""
+
+    def http_response(self, request: Request, response: Any) -> Any:
+        return response
+
+    https_response = http_response
+
+
+def ask(url: str, token: Token, timeout: float) -> Envelope:
+    """Call an address of the API and give the envelope, whatever its code.
+
+    Raises:
+        NoAnswer: where there is none.
+    """
+    host = urlsplit(url).hostname or ""
+    opener = build_opener(_AsItCame, ProxyHandler({} if is_loopback(host) else None))
+    try:
+        with opener.open(signed_url(url, token), timeout=timeout) as response:
+            status, body = response.status, response.read(_LARGEST)
+    except (OSError, HTTPException) as error:
+        raise NoAnswer(f"{host}: {_reason(error, timeout)}") from None
+    answer = envelope.read(body)
+    if answer is None:
+        raise NoAnswer(f"{host}: HTTP {status} with {len(body)} bytes of no envelope")
+    return answer
+
+
+def _reason(error: Exception, timeout: float) -> str:
+    cause = error.reason if isinstance(error, URLError) else error
+    if isinstance(cause, TimeoutError):
+        return f"no answer in {timeout:g} seconds (DOWNLOAD_TIMEOUT)"
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {cause.verify_message}"
+    return getattr(cause, "strerror", None) or f"the connection failed ({type(cause).__name__})"
