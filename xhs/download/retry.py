@@ -13,7 +13,7 @@ WAIT = "retry_wait"
 _TIMEOUTS = "retry_timeouts"
 """The key that counts how many of a request's failures were time-outs."""
 
-_FIRST_WAIT, _GROWTH, _LONGEST_WAIT = 1.0, 1.5, 60.0
+_FIRST_WAIT, _GROWTH, _LONGEST_WAIT = 1.0, 1.4, 60.0
 _TIMEOUT_CAUTION = 2
 _TIMEOUT_SHARE = 3
 
@@ -40,7 +40,7 @@ class BackoffRetryMiddleware(RetryMiddleware):
 
 
 def wait(times: int) -> float:
-    """Seconds to wait before the retry number ``times`` (from 1): about 1, 1.5, 2.2, … 60."""
+    """Seconds to wait before the retry number ``times`` (from 1): about 1, 1.4, 2, 2.7, … 60."""
     # The power is bounded, since a large RETRY_TIMES would make it more than a float can hold.
     longest: float = min(_LONGEST_WAIT, _FIRST_WAIT * _GROWTH ** min(times - 1, 100))
     return longest * random.uniform(0.75, 1.25)  # noqa: S311 (jitter)

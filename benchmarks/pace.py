@@ -1,0 +1,277 @@
+"""The pace of a crawl, ours beside Scrapy's own throttle and retries on the same work.
+
+    python benchmarks/pace.py
+
+It takes about fifteen minutes; name scenarios to run only those. Each crawl is a process without a
+store against a stand-in of the API; what it did is read from the stand-in's books. Seconds are from
+the first call to the last answer. "off" has no throttle, "Scrapy's" is AutoThrottle as Scrapy ships
+it but for the kindest settings: no start delay, a target of all 16 places, no jitter.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.request import ProxyHandler, Request, build_opener
+
+PROJECT = Path(__file__).parents[1]
+sys.path.insert(0, str(PROJECT))
+
+from xhs.simulator.notes import sized_note  # noqa: E402 (found through the line above)
+
+Books = dict[str, Any]
+Options = dict[str, list[str]]
+
+_OPENER = build_opener(ProxyHandler({}))
+_RUN = '{"xhs.extensions.run.Run": 0}'
+
+THROTTLES: Options = {
+    "ours": [],
+    "off": ["AUTOTHROTTLE_ENABLED=0"],
+    "Scrapy's": [
+        f"EXTENSIONS={_RUN}",
+        "AUTOTHROTTLE_ENABLED=1",
+        "AUTOTHROTTLE_START_DELAY=0",
+        "AUTOTHROTTLE_TARGET_CONCURRENCY=16",
+    ],
+}
+RETRIES: Options = {
+    "ours": [],
+    "Scrapy's": ["DOWNLOADER_MIDDLEWARES={}", "SCHEDULER=scrapy.core.scheduler.Scheduler"],
+}
+
+NOTES = [sized_note(100, serial) for serial in range(160)]
+"""Ten pages each: 1,600 calls."""
+
+
+def heavy_tailed() -> list[str]:
+    """600 notes with 1,515 pages, 40 at most in one."""
+    pages = [40, 38, 30, 25, 20, *[10] * 20, *[3] * 150]
+    rest = 600 - len(pages)
+    twos = 1515 - sum(pages) - rest
+    pages += [2] * twos + [1] * (rest - twos)
+    assert (len(pages), sum(pages)) == (600, 1515)
+    spread = sorted(range(600), key=lambda place: place * 377 % 600)
+    return [sized_note(10 * pages[place] - 5, place) for place in spread]
+
+
+class StandIn:
+    """The stand-in's address, books and script."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def books(self) -> Books:
+        books: Books = self._send("/_books", None)
+        return books
+
+    def script(self, script: dict[str, Any]) -> None:
+        self._send("/_script", script)
+
+    def reset(self) -> None:
+        self._send("/_reset", {})
+
+    def _send(self, path: str, document: dict[str, Any] | None) -> Any:
+        body = None if document is None else json.dumps(document).encode()
+        with _OPENER.open(Request(self.url + path, body), timeout=60) as answer:  # noqa: S310 (ours)
+            return json.load(answer)
+
+
+@contextmanager
+def stand_in() -> Iterator[StandIn]:
+    with subprocess.Popen(
+        [sys.executable, "-m", "xhs.simulator"], stdout=subprocess.PIPE, text=True, cwd=PROJECT
+    ) as process:
+        try:
+            assert process.stdout is not None
+            yield StandIn(process.stdout.readline().strip())
+        finally:
+            process.terminate()
+
+
+@contextmanager
+def crawl(api: StandIn, settings: Sequence[str], notes: Sequence[str]) -> Iterator[Any]:
+    """A crawl under way; it is ended, if it has not, when the block is left."""
+    words = [word for setting in settings for word in ("-s", setting)]
+    environment = {
+        **os.environ,
+        "JUSTONEAPI_TOKEN": "benchmark",
+        "JUSTONEAPI_BASE_URL": api.url,
+        "MONGODB_URI": "",
+    }
+    command = [sys.executable, "-m", "scrapy", "crawl", "comments", "-a", "notes_file=-"]
+    with subprocess.Popen(
+        [*command, "-L", "CRITICAL", *words],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=PROJECT,
+        env=environment,
+    ) as process:
+        assert process.stdin is not None
+        process.stdin.write("\n".join(notes))
+        process.stdin.close()
+        yield process
+        process.kill()
+
+
+def wait_until(moment: float) -> None:
+    time.sleep(max(0.0, moment - time.time()))
+
+
+def first_call(api: StandIn) -> float:
+    """When the first call came, waited for."""
+    while not (log := api.books()["log"]):
+        time.sleep(0.05)
+    return float(log[0]["time"])
+
+
+def whole(api: StandIn, script: Any, settings: Sequence[str], notes: Sequence[str]) -> Books:
+    """The books of a crawl that ran to its end, with its exit status and its seconds."""
+    api.reset()
+    api.script(script)
+    with crawl(api, settings, notes) as process:
+        begun = first_call(api)
+        status = process.wait()
+    books = api.books()
+    last = books["log"][-1]
+    return {**books, "status": status, "took": last["time"] + (last["seconds"] or 0) - begun}
+
+
+def compare_whole(
+    api: StandIn, script: Any, variants: Options, notes: Sequence[str] = NOTES, peer: str = "off"
+) -> None:
+    found = {name: whole(api, script, settings, notes) for name, settings in variants.items()}
+    for name, books in found.items():
+        ratio = books["took"] / found[peer]["took"]
+        print(
+            f"  {name:10}{books['took']:8.1f} s{ratio:8.2f} x {peer}"
+            f"{books['billed']:8} billed{books['calls']:8} calls, exit status {books['status']}"
+        )
+
+
+def limited(api: StandIn, rate: int) -> None:
+    """A limit for a minute: how much of it was used, and how many calls were refused."""
+    for name, settings in THROTTLES.items():
+        api.reset()
+        api.script({"rate": rate, "latency": 0.2})
+        with crawl(api, settings, NOTES):
+            wait_until(first_call(api) + 60)
+            books = api.books()
+        used = books["billed"] / (60 * rate)
+        refused = books["codes"].get("302", 0) / books["calls"]
+        print(f"  {name:10}{used:8.0%} of the limit used{refused:8.1%} of {books['calls']} refused")
+
+
+def comes_and_goes(api: StandIn, rate: int = 5) -> None:
+    """No limit for 10 s, a limit for 30, none again: seconds until the pace fits."""
+    notes = [sized_note(100, serial) for serial in range(600)]
+    for name, settings in THROTTLES.items():
+        api.reset()
+        api.script({"latency": 0.2})
+        with crawl(api, settings, notes):
+            begun = first_call(api)
+            wait_until(begun + 10)
+            api.script({"latency": 0.2, "rate": rate})
+            came = time.time()
+            calls = seconds_of(api, came, 30)
+            slowed = next((s for s, (n, no) in enumerate(calls) if no <= 0.2 * n), None)
+            api.script({"latency": 0.2})
+            gone = time.time()
+            calls = seconds_of(api, gone, 30)
+            full = next((s for s, (n, _) in enumerate(calls) if n >= 72), None)
+        print(f"  {name:10}slowed after {slowed} s, at full pace again after {full} s")
+
+
+def seconds_of(api: StandIn, start: float, seconds: int) -> list[tuple[int, int]]:
+    """Calls, and refused ones, of each second from now on."""
+    found = []
+    for second in range(seconds):
+        wait_until(start + second + 1.25)
+        log = [call for call in api.books()["log"] if second <= call["time"] - start < second + 1]
+        found.append((len(log), sum(call["code"] == 302 for call in log)))
+    return found
+
+
+def outage(api: StandIn) -> None:
+    """The API answers 500 to all for 20 s: how many notes come whole all the same."""
+    for name, settings in RETRIES.items():
+        api.reset()
+        api.script({"latency": 0.2})
+        with crawl(api, settings, NOTES) as process:
+            begun = first_call(api)
+            wait_until(begun + 5)
+            api.script({"latency": 0.2, "rules": [{"code": 500}]})
+            wait_until(begun + 25)
+            api.script({"latency": 0.2})
+            process.wait()
+        books = api.books()
+        paid = sum(note["billed"] == 10 for note in books["notes"].values())
+        print(
+            f"  {name:10}{paid} of {len(NOTES)} notes whole, {books['calls']} calls, "
+            f"exit status {process.returncode}"
+        )
+
+
+MIXED = [
+    {"share": share, **fault}
+    for share, fault in (
+        (0.12, {"code": 301}),
+        (0.06, {"code": 302}),
+        (0.06, {"code": 500}),
+        (0.04, {"status": 502}),
+        (0.04, {"html": True}),
+        (0.03, {"truncate": True}),
+        (0.04, {"reset": "after"}),
+    )
+]
+"""Each is drawn for itself, so that together they come to 34 in a hundred."""
+
+SCENARIOS: dict[str, tuple[str, Callable[[StandIn], None]]] = {
+    "steady": (
+        "No limit, 200 ms a call",
+        lambda api: compare_whole(api, {"latency": 0.2}, THROTTLES),
+    ),
+    "jitter": (
+        "No limit, 0.2 to 0.5 s a call",
+        lambda api: compare_whole(api, {"latency": [0.2, 0.5]}, THROTTLES),
+    ),
+    "chance": (
+        "No limit, 200 ms a call, one call in twenty refused at random",
+        lambda api: compare_whole(api, {"latency": 0.2, "refuse_share": {"302": 0.05}}, THROTTLES),
+    ),
+    "limit5": ("5 calls a second, for a minute", lambda api: limited(api, 5)),
+    "limit20": ("20 calls a second, for a minute", lambda api: limited(api, 20)),
+    "comes": ("A limit of 5 a second that comes and goes", comes_and_goes),
+    "mixed": (
+        "A third of all calls fail, 10 ms a call, 600 notes with 1,515 pages",
+        lambda api: compare_whole(
+            api, {"latency": 0.01, "rules": MIXED}, RETRIES, heavy_tailed(), peer="Scrapy's"
+        ),
+    ),
+    "outage": ("The API fails for 20 s in mid-crawl", outage),
+}
+
+
+def main() -> int:
+    names = sys.argv[1:] or list(SCENARIOS)
+    if unknown := set(names) - set(SCENARIOS):
+        print(f"error: no such scenario: {', '.join(unknown)}; there are {', '.join(SCENARIOS)}")
+        return 2
+    with stand_in() as api:
+        for name in names:
+            title, measure = SCENARIOS[name]
+            print(f"{title} ({name})", flush=True)
+            measure(api)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
