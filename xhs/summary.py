@@ -12,9 +12,11 @@ _REFUSED = "xhs/calls/refused/"
 
 
 def closing_lines(
-    stats: Mapping[str, Any], exitcode: int, command: str
+    stats: Mapping[str, Any], exitcode: int, command: str, stopped: str = ""
 ) -> Iterator[tuple[int, str]]:
-    """The last lines of a run's log, each with its level. ``command`` is what was run."""
+    """The last lines of a run's log, each with its level. ``command`` is what was run, ``stopped``
+    says why it was stopped and what to do.
+    """
     ends = {reason: stats.get(f"xhs/notes/{reason}", 0) for reason in StopReason}
     ended = sum(count for reason, count in ends.items() if reason.ended)
     left = stats.get("xhs/notes/left", 0)
@@ -43,9 +45,9 @@ def closing_lines(
     if exitcode == ExitStatus.DONE:
         return
     why = ", ".join(f"{count} {reason}" for reason, count in ends.items() if count)
-    closed = stats.get("finish_reason", "never began")
+    closed = stats.get("finish_reason", "never began") + (f": {stopped}" if stopped else "")
     if exitcode == ExitStatus.UNFINISHED:
-        yield logging.WARNING, f"{left} notes are left ({closed}; of those begun: {why or 'none'})"
+        yield logging.WARNING, f"{left} notes are left; of those begun {why or 'none'} ({closed})"
     elif exitcode == ExitStatus.FLAWED:
         yield logging.WARNING, f"Not every note came whole: {why}; `scrapy status` names them"
     else:

@@ -17,7 +17,7 @@ from xhs.redaction import masked, spellings
 
 
 class Command(ProjectCommand):
-    """Asks the provider, at no cost: the independent check of what a crawl was billed."""
+    """Asks the provider: the independent check of what a crawl was billed."""
 
     def short_desc(self) -> str:
         """What it does."""

@@ -14,6 +14,7 @@ from scrapy.crawler import Crawler
 
 from xhs.command import unknown_words
 from xhs.endings import ExitStatus, exit_status
+from xhs.extensions.run import Run
 from xhs.preparation import WrongInput, prepare
 from xhs.spiders.comments import CommentsSpider
 from xhs.summary import closing_lines
@@ -64,5 +65,8 @@ class Command(CrawlCommand):
         if self.crawler_process.bootstrap_failed:
             self.exitcode = ExitStatus.FAILED
         again = " ".join(f"-a {shlex.quote(f'{name}={value}')}" for name, value in given.items())
-        for level, line in closing_lines(stats, self.exitcode, f"scrapy crawl comments {again}"):
+        command = f"scrapy crawl comments {again}"
+        run = crawler.get_extension(Run) if crawler.extensions else None
+        stopped = run.gate.message if run else ""
+        for level, line in closing_lines(stats, self.exitcode, command, stopped):
             logger.log(level, "%s", line)

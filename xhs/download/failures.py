@@ -6,6 +6,7 @@ from OpenSSL.SSL import Error as TlsError
 from scrapy.core.downloader.handlers.http11 import TunnelError
 from scrapy.exceptions import (
     CannotResolveHostError,
+    DownloadCancelledError,
     DownloadConnectionRefusedError,
     DownloadFailedError,
     DownloadTimeoutError,
@@ -28,6 +29,8 @@ def without_address(error: Exception, host: str) -> Exception:
         return _not_sent(error, host)
     if isinstance(error, DownloadTimeoutError):
         return DownloadTimeoutError("no answer in time (DOWNLOAD_TIMEOUT); it may be billed")
+    if isinstance(error, DownloadCancelledError):
+        return DownloadCancelledError("an answer larger than DOWNLOAD_MAXSIZE; it may be billed")
     try:
         return type(error)("the connection failed; the call may be billed")
     except TypeError:

@@ -40,6 +40,8 @@ class Gate:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._unbooked: Counter[str] = Counter()
         self.reason: CloseReason | None = None
+        self.message = ""
+        """Why the crawl was stopped, and what to do."""
 
     async def reserve(self) -> None:
         """Ask to send a call; wait while calls that may use the budget up are on their way.
@@ -87,7 +89,7 @@ class Gate:
     def stop(self, reason: CloseReason, message: str) -> None:
         """Let no further call out. The first reason stands."""
         if self.reason is None:
-            self.reason = reason
+            self.reason, self.message = reason, message
             self._wake()
             self._on_stop(reason, message)
 

@@ -84,9 +84,11 @@ class JustOneApiDownloadHandler(BaseDownloadHandler):
         try:
             await gate.reserve()
         except Stopped as stopped:
+            self._hurry(request)
             raise CallNotSent(str(stopped)) from None
         if self._is_closing():
             gate.not_sent()
+            self._hurry(request)
             raise CallNotSent("the crawl is closing")
         note_id = self._note_id(request)
         try:
@@ -131,6 +133,12 @@ class JustOneApiDownloadHandler(BaseDownloadHandler):
         """Scrapy still sends what waits in the downloader when it closes; here that would cost."""
         engine = self.crawler.engine
         return not engine.running or engine._slot is None or engine._slot.closing is not None
+
+    def _hurry(self, request: Request) -> None:
+        """Calls that will not be sent need not wait for one another."""
+        slot = self.crawler.engine.downloader.slots.get(request.meta.get("download_slot", ""))
+        if slot is not None:
+            slot.delay = 0
 
     def _is_call(self, url: str) -> bool:
         return _server(urlsplit(url)) == self._server
