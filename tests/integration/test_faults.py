@@ -42,19 +42,26 @@ REFUSED: list[dict[str, Any]] = [
     {"status": 429, "envelope": True},
     {"status": 200, "envelope": True, "code": 301},
 ]
-NO_ENVELOPE: list[dict[str, Any]] = [
-    {"status": 502},
-    {"status": 401},
-    {"status": 402},
-    {"status": 403},
-    {"html": True},
-    {"body": '{"code": null}'},
+NO_ENVELOPE: dict[str, dict[str, Any]] = {
+    "http_502": {"status": 502},
+    "http_401": {"status": 401},
+    "http_402": {"status": 402},
+    "http_403": {"status": 403},
+    "http_429": {"status": 429},
+    "http_200": {"html": True},
+}
+CUT: list[dict[str, Any]] = [
+    {"truncate": True},
+    {"reset": "before"},
+    {"reset": "after"},
+    {"status": 504, "billed": True},
+    {"body": '{"code": 0, "data": {', "billed": True},
+    {"body": "", "billed": True},
 ]
-CUT: list[dict[str, Any]] = [{"truncate": True}, {"reset": "before"}, {"reset": "after"}]
 
 
 def test_what_passes_is_retried_and_everything_arrives(api: Simulator, site: Site) -> None:
-    faults = [*REFUSED, *NO_ENVELOPE, *CUT]
+    faults = [*REFUSED, *NO_ENVELOPE.values(), *CUT]
     notes = [sized_note(25, serial) for serial in range(len(faults))]
     # The second page of each note is refused once, and answered when it is asked again.
     rules = [
@@ -74,15 +81,16 @@ def test_what_passes_is_retried_and_everything_arrives(api: Simulator, site: Sit
     assert books["billed"] == pages + len(CUT)
     stats = done.stats
     assert stats["xhs/calls/billed"] == pages
-    assert stats["xhs/calls/unknown"] == len(NO_ENVELOPE) + len(CUT)
+    assert stats["xhs/calls/unknown"] == len(CUT)
     refusals = {name: n for name, n in stats.items() if name.startswith("xhs/calls/refused/")}
     assert refusals == {
         "xhs/calls/refused/301": 2,
         "xhs/calls/refused/302": 2,
         "xhs/calls/refused/500": 1,
+        **{f"xhs/calls/refused/{name}": 1 for name in NO_ENVELOPE},
     }
     billed = [site.note(note)["billed_calls"] for note in notes]
-    assert billed == [3] * len(REFUSED) + [4] * (len(NO_ENVELOPE) + len(CUT))
+    assert billed == [3] * (len(REFUSED) + len(NO_ENVELOPE)) + [4] * len(CUT)
 
 
 def test_refused_parameters_end_their_note_alone(api: Simulator, site: Site) -> None:

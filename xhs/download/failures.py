@@ -1,6 +1,8 @@
-"""What the error of a failed call means: whether the call left, told without its address."""
+"""What a failed call means: whether it left, whether it may be billed; told without its address."""
 
 from __future__ import annotations
+
+import json
 
 from OpenSSL.SSL import Error as TlsError
 from scrapy.core.downloader.handlers.http11 import TunnelError
@@ -15,12 +17,33 @@ from service_identity import VerificationError
 from twisted.internet.error import ConnectError, DNSLookupError
 from twisted.web.client import ResponseFailed
 
+_OK = 200
+_GATEWAY_TIMEOUTS = frozenset({504, 524})
 _NO_CONNECTION = (ConnectError, DNSLookupError, TunnelError)
 
 
 def was_sent(error: Exception) -> bool:
     """Whether the server may have got the call, and billed it."""
     return not isinstance(_cause(error), _NO_CONNECTION) and not _is_untrusted(error)
+
+
+def may_be_billed(status: int, body: bytes) -> bool:
+    """Whether an answer without an envelope may stand for one that was billed.
+
+    So may what is left of an answer, and a gateway's word that it did not wait for one. Any other
+    page of a gateway is no answer with code 0, and nothing else is billed.
+    """
+    text = body.strip()
+    cut = text.startswith(b"{") and not _is_json(text)
+    return cut or (not text and status == _OK) or status in _GATEWAY_TIMEOUTS
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def without_address(error: Exception, host: str) -> Exception:

@@ -68,13 +68,13 @@ class Gate:
         if answer.code == envelope.SUCCESS:
             self._spend("xhs/calls/billed", note_id)
             return
-        self.refused(answer.code)
+        self.refused(str(answer.code))
         if reason := envelope.FATAL.get(answer.code):
             remedy = envelope.remedy(answer.code, datetime.now(UTC))
             self.stop(reason, f"code {answer.code}: {remedy}")
 
-    def refused(self, code: int) -> None:
-        """A call was refused: it costs nothing."""
+    def refused(self, code: str) -> None:
+        """A call was refused, with a business code or otherwise: it costs nothing."""
         self._count(f"xhs/calls/refused/{code}")
         self._settle()
 

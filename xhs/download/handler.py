@@ -22,7 +22,7 @@ from scrapy.http import Response
 from xhs.api import envelope
 from xhs.api.endpoints import is_loopback, read_call
 from xhs.api.values import iso
-from xhs.download.failures import was_sent, without_address
+from xhs.download.failures import may_be_billed, was_sent, without_address
 from xhs.download.gate import Stopped
 from xhs.download.signing import UnsigningCrawler, sign
 from xhs.download.token import NoToken
@@ -39,7 +39,7 @@ _TOO_FAST = 429
 
 
 class NoEnvelope(DownloadFailedError):
-    """An answer that is no whole envelope: the call failed, and may have been billed."""
+    """An answer that is no whole envelope: the call failed."""
 
 
 class CallNotSent(IgnoreRequest):
@@ -101,10 +101,12 @@ class JustOneApiDownloadHandler(BaseDownloadHandler):
             raise without_address(error, self._host) from None
         answer = envelope.read(response.body)
         if answer is None:
+            if may_be_billed(response.status, response.body):
+                gate.unknown(note_id)
+            else:
+                gate.refused(f"http_{response.status}")
             if response.status == _TOO_FAST:
-                gate.refused(_TOO_FAST)
-                return response.replace(url=request.url)
-            gate.unknown(note_id)
+                return response.replace(url=request.url)  # for the throttle, which counts answers
             raise NoEnvelope(
                 f"HTTP {response.status} with {len(response.body)} bytes of no envelope"
             )
