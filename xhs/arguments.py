@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 _LATER: dict[str, frozenset[Any]] = {
     "source": frozenset({"redis"}),
-    "mode": frozenset({"resume", "update"}),
+    "mode": frozenset({"update"}),
     "replies": frozenset({"all"}),
 }
 """Values of the contract whose work is not in this version yet."""
@@ -119,7 +119,7 @@ def parse(given: Mapping[str, str]) -> Arguments:
 
 def missing_notes(arguments: Arguments) -> str | None:
     """What to tell a user who started a crawl without saying of which notes, or None."""
-    if arguments.names_notes:
+    if arguments.names_notes or arguments.mode == "resume":
         return None
     return (
         "no notes: name them with -a notes=ID,… or -a notes_file=FILE "

@@ -94,9 +94,11 @@ def exit_status(stats: Mapping[str, object]) -> int:
         return ExitStatus.FAILED
     if stats.get("xhs/notes/left"):
         return ExitStatus.UNFINISHED
-    if not begun:
+    if not begun and reason != "finished":
         return ExitStatus.FAILED
     flawed = any(
-        stats.get(f"xhs/notes/{stop}") for stop in StopReason if stop.ended and not stop.satisfied
+        stats.get(f"xhs/notes/{stop}") or stats.get(f"xhs/notes/skipped/{stop}")
+        for stop in StopReason
+        if stop.ended and not stop.satisfied
     )
     return ExitStatus.FLAWED if flawed else ExitStatus.DONE

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -28,6 +29,9 @@ _LATER = (
 )
 """Settings of the contract whose work is not in this version: to ignore one would betray trust."""
 
+_BEGUN = "xhs.begun"
+"""The file in ``JOBDIR`` that says that a crawl has begun."""
+
 _NUMBERS = {
     "CONCURRENT_REQUESTS": int,
     "CONCURRENT_ITEMS": int,
@@ -48,10 +52,10 @@ class WrongInput(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What a crawl begins with, read once."""
+    """What a crawl begins with, read once. ``notes`` is None where the ledger names them."""
 
     arguments: Arguments
-    notes: NoteList
+    notes: NoteList | None
     token: Token
 
 
@@ -69,7 +73,11 @@ def prepare(
     except WrongArguments as error:
         errors += error.errors
         arguments = error.valid
+    if has_begun(settings):
+        arguments = replace(arguments, mode="resume")
     errors += check_settings(settings, environment)
+    if arguments.mode != "full" and not settings["MONGODB_URI"]:
+        errors.append(f"mode={arguments.mode} needs a store: MONGODB_URI is empty")
     token, notes = None, None
     try:
         token = read_token(environment)
@@ -77,7 +85,7 @@ def prepare(
         errors.append(str(error))
     if missing := missing_notes(arguments):
         errors.append(missing)
-    else:
+    elif arguments.names_notes:
         try:
             notes = read_notes(arguments)
         except WrongNotes as error:
@@ -86,9 +94,24 @@ def prepare(
                 errors.append(
                     f"{error.total} errors in the notes, {len(error.errors)} of them shown"
                 )
-    if errors or token is None or notes is None:
+    if errors or token is None:
         raise WrongInput(errors)
     return Prepared(arguments, notes, token)
+
+
+def has_begun(settings: BaseSettings) -> bool:
+    """Whether a crawl with this ``JOBDIR`` has begun before, however it ended."""
+    folder = settings["JOBDIR"]
+    return bool(folder) and Path(folder, _BEGUN).exists()
+
+
+def remember_begun(settings: BaseSettings) -> None:
+    """Leave a mark in ``JOBDIR``, where there is one. Scrapy's own files miss a crawl that is
+    killed.
+    """
+    if folder := settings["JOBDIR"]:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        Path(folder, _BEGUN).touch()
 
 
 def check_settings(

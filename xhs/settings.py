@@ -56,6 +56,7 @@ EXTENSIONS = {
     "xhs.download.throttle.RefusalThrottle": 0,
 }
 SCHEDULER = "xhs.download.scheduler.WaitingScheduler"
+SCHEDULER_MEMORY_QUEUE = "scrapy.squeues.FifoMemoryQueue"  # Scrapy: last in, first out.
 
 # Pace.
 CONCURRENT_REQUESTS = 16  # Scrapy: 16. The one concurrency knob.

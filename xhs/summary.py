@@ -9,18 +9,21 @@ from typing import Any
 from xhs.endings import ADVICE, ExitStatus, StopReason
 
 _REFUSED = "xhs/calls/refused/"
+_SKIPPED = "xhs/notes/skipped/"
 
 
 def closing_lines(
     stats: Mapping[str, Any], exitcode: int, command: str, stopped: str = ""
 ) -> Iterator[tuple[int, str]]:
-    """The last lines of a run's log, each with its level. ``command`` is what was run, ``stopped``
-    says why it was stopped and what to do.
+    """The last lines of a run's log, each with its level. ``command`` goes on, ``stopped`` says
+    why it was stopped and what to do.
     """
     ends = {reason: stats.get(f"xhs/notes/{reason}", 0) for reason in StopReason}
     ended = sum(count for reason, count in ends.items() if reason.ended)
     left = stats.get("xhs/notes/left", 0)
-    yield logging.INFO, f"{ended + left} notes asked for: {ended} ended, {left} left"
+    skipped = sum(count for stat, count in stats.items() if stat.startswith(_SKIPPED))
+    before = f"; {skipped} more had ended before" if skipped else ""
+    yield logging.INFO, f"{ended + left} notes asked for: {ended} ended, {left} left{before}"
     new, known = stats.get("xhs/comments/new", 0), stats.get("xhs/comments/known", 0)
     met = f" ({new} comments new, {known} known)" if new or known else ""
     yield (
@@ -56,7 +59,4 @@ def closing_lines(
         if ends[reason]:
             yield logging.WARNING, f"{ends[reason]} {reason}: {advice}"
     if exitcode == ExitStatus.UNFINISHED:
-        yield (
-            logging.WARNING,
-            f"To ask for all of its notes again, ended ones too: {command}",
-        )
+        yield logging.WARNING, f"To go on where it stopped: {command}"

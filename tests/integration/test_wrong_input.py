@@ -123,8 +123,8 @@ def test_what_is_not_built_yet_is_refused_by_name_and_value(
         notes=[NOTE], mode="update", replies="all", since="2024-01-01", max_comments="5"
     )
     refused(api, done, "mode='update'", "replies='all'", "since='2024-01-01'", "max_comments='5'")
-    done = storeless.crawl(mode="resume", source="redis", dry_run="1", notes=[NOTE])
-    refused(api, done, "mode='resume'", "source='redis'", "dry_run='1'")
+    done = storeless.crawl(mode="update", source="redis", dry_run="1", notes=[NOTE])
+    refused(api, done, "mode='update'", "source='redis'", "dry_run='1'")
 
 
 def test_arguments_of_scrapyd_are_ignored(api: Simulator, storeless: Site) -> None:

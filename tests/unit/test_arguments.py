@@ -71,7 +71,6 @@ def test_an_unknown_value_is_named_with_those_there_are(
     ("name", "value"),
     [
         ("source", "redis"),
-        ("mode", "resume"),
         ("mode", "update"),
         ("replies", "all"),
         ("max_comments", "10"),

@@ -90,6 +90,7 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
 
 def test_what_is_right_is_read_once() -> None:
     prepared = prepare({"notes": f"{NOTE} {NOTE}"}, settings(), {"JUSTONEAPI_TOKEN": "word"})
+    assert prepared.notes is not None
     assert list(prepared.notes) == [NOTE]
     assert prepared.token.reveal() == "word"
     assert prepared.arguments.sort == "latest"

@@ -64,7 +64,8 @@ class Command(CrawlCommand):
         self.exitcode = exit_status(stats)
         if self.crawler_process.bootstrap_failed:
             self.exitcode = ExitStatus.FAILED
-        again = " ".join(f"-a {shlex.quote(f'{name}={value}')}" for name, value in given.items())
+        resumed = {**given, "mode": "resume"} if crawler.settings["MONGODB_URI"] else given
+        again = " ".join(f"-a {shlex.quote(f'{name}={value}')}" for name, value in resumed.items())
         command = f"scrapy crawl comments {again}"
         run = crawler.get_extension(Run) if crawler.extensions else None
         stopped = run.gate.message if run else ""

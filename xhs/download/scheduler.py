@@ -22,9 +22,19 @@ class WaitingScheduler(Scheduler):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{**kwargs, "jobdir": None})
         self._waiting: set[asyncio.TimerHandle] = set()
+        assert self.crawler is not None  # noqa: S101 (Scrapy passes it)
+        self._most_unstored = 2 * self.crawler.settings.getint("CONCURRENT_REQUESTS")
 
     def __len__(self) -> int:
         return super().__len__() + len(self._waiting)
+
+    def next_request(self) -> Request | None:
+        """None while enough pages that were paid for wait for the store: it sets the pace."""
+        assert self.crawler is not None  # noqa: S101 (Scrapy passes it)
+        slot = self.crawler.engine.scraper.slot
+        if slot is not None and len(slot.active) + len(slot.queue) >= self._most_unstored:
+            return None
+        return super().next_request()
 
     def enqueue_request(self, request: Request) -> bool:
         seconds = request.meta.pop(WAIT, None)

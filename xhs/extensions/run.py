@@ -11,26 +11,33 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from itemadapter import ItemAdapter
-from scrapy import signals
+from scrapy import Request, signals
 from scrapy.crawler import Crawler
 from scrapy.exceptions import CloseSpider, DropItem
 from scrapy.http import Response
 from twisted.python.failure import Failure
 
+from xhs.api.endpoints import read_call
 from xhs.chain import Chain
 from xhs.download.gate import Gate
 from xhs.download.token import Token, read_token
 from xhs.endings import CloseReason, StopReason
 from xhs.items import item_type
+from xhs.notes.order import Order
+from xhs.notes.plan import First
 from xhs.privacy import as_sent
 from xhs.redaction import keep_out_of_logs
 from xhs.store.documents import Origin, Problem, Write, rejected_write
-from xhs.store.ledger import book_calls, end_note, leave_note
+from xhs.store.ledger import begin_note, book_calls, end_note, leave_note
 from xhs.store.pages import PageLedger
+from xhs.store.patience import StoreFailed
 from xhs.store.store import Store, StoreUnavailable, passwords
-from xhs.store.writer import StoreFailed, Unstorable
+from xhs.store.writer import Unstorable
 
 logger = logging.getLogger(__name__)
+
+_MOST_OPEN = 1000
+"""Notes that are open at once: memory is bounded by them, not by the list."""
 
 
 class NotStored(DropItem):
@@ -77,6 +84,11 @@ class Run:
         self.protect = as_sent
         self.open_notes: dict[str, OpenNote] = {}
         self.notes_waiting = 0
+        """Notes that were not begun yet."""
+        self._places = settings.getint("CONCURRENT_REQUESTS")
+        self.order = Order(self._places)
+        self._unsent: set[str] = set()
+        self._room = asyncio.Event()
         self.store: Store | None = None
         if uri := settings["MONGODB_URI"]:
             self.store = Store(uri, settings["MONGODB_DATABASE"])
@@ -87,6 +99,7 @@ class Run:
         crawler.signals.connect(run._item_scraped, signals.item_scraped)
         crawler.signals.connect(run._item_dropped, signals.item_dropped)
         crawler.signals.connect(run._item_error, signals.item_error)
+        crawler.signals.connect(run._sent, signals.request_reached_downloader)
         crawler.signals.connect(run._count_notes_left, signals.spider_closed)
         return run
 
@@ -122,6 +135,36 @@ class Run:
     def count(self, stat: str) -> None:
         """Add one to a stat."""
         self._crawler.stats.inc_value(stat)
+
+    async def room(self) -> None:
+        """Wait until another note may be opened: enough are, or their first calls still wait."""
+        while len(self.open_notes) >= _MOST_OPEN or len(self._unsent) >= self._places:
+            self._room.clear()
+            await self._room.wait()
+
+    def begin(self, first: First) -> OpenNote:
+        """Open a note, and write to the ledger from where it is asked for."""
+        call = first.call
+        note = self.open_notes[call.note_id] = OpenNote(Chain(*first))
+        self._unsent.add(call.note_id)
+        self.write(begin_note(call, self.version, datetime.now(UTC)))
+        return note
+
+    def priority(self, chain: Chain) -> int:
+        """The priority of a note's next call."""
+        self.order.seen(chain.note_id, chain.pages_left)
+        return self.order.priority(chain.pages_left, self.notes_waiting + len(self._unsent))
+
+    def close_note(self, note_id: str) -> None:
+        """A note is no longer open."""
+        self.open_notes.pop(note_id, None)
+        self.order.forget(note_id)
+        self._room.set()
+
+    def _sent(self, request: Request) -> None:
+        if self._unsent and (call := read_call(request.url)):
+            self._unsent.discard(call.note_id)
+            self._room.set()
 
     async def open_store(self) -> None:
         """Open the store, where there is one.
@@ -161,7 +204,7 @@ class Run:
             except StoreFailed as error:
                 self.fail_store(error)
                 return False
-        self.open_notes.pop(adapter["note_id"], None)
+        self.close_note(adapter["note_id"])
         self.count(f"xhs/notes/{adapter['stop_reason']}")
         return True
 

@@ -1,4 +1,4 @@
-"""Where notes come from: arguments, files, standard input. Each is read once.
+"""Where notes come from: arguments, files, standard input, the ledger. Each is read once.
 
 One streaming pass checks every line and keeps the IDs, each once, in a :class:`NoteList`: nothing
 is paid for before the last line is known to be right, and memory does not grow with the list.
@@ -11,12 +11,15 @@ import csv
 import json
 import sqlite3
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from xhs.arguments import Arguments
 from xhs.notes.ids import find_notes, shown
+from xhs.store.documents import Document
+from xhs.store.ledger import LOOKUP, Ledger
 
 SHOWN_ERRORS = 100
 _BATCH = 1000
@@ -99,6 +102,42 @@ def read_notes(arguments: Arguments) -> NoteList:
         notes.close()
         raise WrongNotes(errors, total)
     return notes
+
+
+async def count(notes: NoteList | None, ledger: Ledger | None) -> int:
+    """How many notes :func:`wanted` gives, the skipped ones included.
+
+    Raises:
+        StoreFailed: where the database does not answer.
+    """
+    if notes is not None:
+        return len(notes)
+    return await ledger.count_not_ended() if ledger else 0
+
+
+async def wanted(
+    notes: NoteList | None, mode: str, ledger: Ledger | None
+) -> AsyncIterator[tuple[str, Document | None]]:
+    """The notes of a crawl, each with what the ledger has of it where the mode asks for that.
+
+    Without a list, those that have not ended.
+
+    Raises:
+        StoreFailed: where the database does not answer.
+    """
+    if notes is None:
+        if ledger is not None:
+            async for note in ledger.not_ended():
+                yield note["_id"], note
+    elif mode == "full" or ledger is None:
+        for note_id in notes:
+            yield note_id, None
+    else:
+        remaining = iter(notes)
+        while batch := list(islice(remaining, LOOKUP)):
+            known = await ledger.known(batch)
+            for note_id in batch:
+                yield note_id, known.get(note_id)
 
 
 class _Unreadable(Exception):

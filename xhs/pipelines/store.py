@@ -10,8 +10,9 @@ from scrapy.exceptions import DropItem, NotConfigured
 
 from xhs.extensions.run import NotStored, Run
 from xhs.store.documents import Problem, item_write
+from xhs.store.patience import StoreFailed
 from xhs.store.store import Store
-from xhs.store.writer import StoreFailed, Unstorable
+from xhs.store.writer import Unstorable
 
 
 class StorePipeline:

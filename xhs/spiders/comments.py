@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from scrapy import Request, Spider, signals
+from scrapy import Request, Spider
 from scrapy.exceptions import CloseSpider
 from scrapy.http import Response
 from scrapy.spidermiddlewares.httperror import HttpError
@@ -27,11 +27,13 @@ from xhs.download.handler import CallNotSent, received_at
 from xhs.endings import ADVICE, CloseReason, StopReason
 from xhs.extensions.run import NotStored, OpenNote, Run
 from xhs.items import CommentItem, NoteItem, UserItem
-from xhs.notes.plan import plan
-from xhs.preparation import Prepared, WrongInput, prepare
+from xhs.notes.order import UNSEEN
+from xhs.notes.plan import Skip, plan
+from xhs.notes.sources import NoteList, count, wanted
+from xhs.preparation import Prepared, WrongInput, prepare, remember_begun
 from xhs.store.documents import Origin, Problem
-from xhs.store.ledger import Held, begin_note, settle_page
-from xhs.store.writer import StoreFailed
+from xhs.store.ledger import Held, settle_page
+from xhs.store.patience import StoreFailed
 
 _ITEMS = {"comment": CommentItem, "user": UserItem}
 _PATIENCE = 60
@@ -61,8 +63,8 @@ class CommentsSpider(Spider):
         """Begin the notes, each when there is room for it."""
         run = self.run
         prepared = self._prepare()
+        self.arguments = prepared.arguments
         run.token = prepared.token
-        run.notes_waiting = len(prepared.notes)
         if (timeout := self.settings.getfloat("DOWNLOAD_TIMEOUT")) < _PATIENCE:
             self.logger.warning(
                 "DOWNLOAD_TIMEOUT=%g: answers that take longer are billed all the same; the "
@@ -70,14 +72,28 @@ class CommentsSpider(Spider):
                 timeout,
                 _PATIENCE,
             )
-        for note_id in prepared.notes:
-            while self.crawler.engine.needs_backout():
-                await self.crawler.signals.wait_for(signals.scheduler_empty)
-            first = plan(note_id, self.arguments)
+        remember_begun(self.settings)
+        try:
+            async for request in self._first_requests(run, prepared.notes):
+                yield request
+        except StoreFailed as error:
+            run.fail_store(error)
+
+    async def _first_requests(self, run: Run, notes: NoteList | None) -> AsyncIterator[Request]:
+        """The first request of each note, when there is room for it."""
+        ledger = run.store.ledger if run.store else None
+        run.notes_waiting = await count(notes, ledger)
+        async for note_id, known in wanted(notes, self.arguments.mode, ledger):
+            first = plan(note_id, known, self.arguments, run.version)
+            if isinstance(first, Skip):
+                run.notes_waiting -= 1
+                run.count(f"xhs/notes/skipped/{first.reason}")
+                continue
+            await run.room()
             run.notes_waiting -= 1
             run.count("xhs/notes/begun")
-            self._begin(run, first)
-            yield self._request(run, first)
+            run.begin(first)
+            yield self._request(run, first.call, UNSEEN)
 
     async def parse_page(self, response: Response) -> AsyncIterator[Any]:
         """Take a page: ask for the next one, yield its items, and the note's end at the last."""
@@ -92,6 +108,8 @@ class CommentsSpider(Spider):
         if note is None:  # the page was asked for on its own, as by ``scrapy parse``
             note = run.open_notes[call.note_id] = OpenNote(Chain(call), counted=False)
         step = note.chain.step(page)
+        if step.next and step.next.cursor is None:
+            self._log_restart(call.note_id, "leads to an empty page")
         note.answered_at = received_at(response)
         origin = partial(Origin, call.note_id, note.chain.pages)
         items = [
@@ -116,7 +134,7 @@ class CommentsSpider(Spider):
             with suppress(NotStored):
                 await run.reject("page", origin(data), [Problem("", page.flaw)])
         if step.next and not note.lost:
-            yield self._request(run, step.next)
+            yield self._request(run, step.next, run.priority(note.chain))
         for item, _ in items:
             yield item
         run.pages.all_yielded(response)
@@ -134,6 +152,10 @@ class CommentsSpider(Spider):
         stop, why = _reason_to_give_up(failure.value)
         if stop is None:
             return
+        if stop is StopReason.REFUSED and (again := note.chain.restart()):
+            self._log_restart(again.note_id, "is refused")
+            yield self._request(self.run, again, UNSEEN)
+            return
         note.chain.end(stop)
         async for item in self._end(self.run, note, why):
             yield item
@@ -148,18 +170,14 @@ class CommentsSpider(Spider):
                 self.logger.error("%s", error)
             raise CloseSpider(CloseReason.WRONG_INPUT) from None
 
-    def _begin(self, run: Run, first: Call) -> OpenNote:
-        note = run.open_notes[first.note_id] = OpenNote(Chain(first))
-        run.write(begin_note(first, run.version, datetime.now(UTC)))
-        return note
-
-    def _request(self, run: Run, call: Call) -> Request:
+    def _request(self, run: Run, call: Call, priority: int) -> Request:
         # A repeated cursor is the chain's business, and the filter's memory grows with the work.
         return Request(
             comments_url(run.base_url, run.version, call),
             callback=self.parse_page,
             errback=self.call_failed,
             dont_filter=True,
+            priority=priority,
         )
 
     async def _end(self, run: Run, note: OpenNote, why: str = "") -> AsyncIterator[NoteItem]:
@@ -197,6 +215,9 @@ class CommentsSpider(Spider):
         )
         if not note.counted or await run.end_note(item):
             yield item
+
+    def _log_restart(self, note_id: str, why: str) -> None:
+        self.logger.warning("Note %s begins anew: its checkpoint %s", note_id, why)
 
     def _log_end(self, chain: Chain, stop: StopReason, failure: str) -> None:
         page, level = chain.pages, logging.WARNING

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import PyMongoError
 
 from xhs.api.endpoints import Call
 from xhs.chain import Chain
 from xhs.endings import StopReason
 from xhs.store.documents import COMMENTS, NOTES, Document, Write, document_fields
-from xhs.store.writer import StoreFailed, describe
+from xhs.store.patience import patiently
+
+LOOKUP = 200
+"""Notes that are asked for at once."""
+_NOT_ENDED = {"state": {"$in": ["queued", "running", "unfinished"]}}
 
 
 class Held(NamedTuple):
@@ -24,7 +27,7 @@ class Held(NamedTuple):
 
 
 def begin_note(call: Call, version: str, now: datetime) -> Write:
-    """The note's first call is about to be sent: it is running, from its first page."""
+    """The note's first call is about to be sent: it is running, from there."""
     return Write(
         NOTES,
         call.note_id,
@@ -109,10 +112,7 @@ class Ledger:
         Raises:
             StoreFailed: where the database does not answer.
         """
-        try:
-            return await self._held(note_id)
-        except PyMongoError as error:
-            raise StoreFailed(f"the database does not answer: {describe(error)}") from None
+        return await patiently(lambda: self._held(note_id))
 
     async def _held(self, note_id: str) -> Held:
         counts = {True: 0, False: 0}
@@ -130,6 +130,43 @@ class Ledger:
         async for group in cursor:
             counts[group["_id"]] = group["count"]
         return Held(comments=counts[True], replies=counts[False])
+
+    async def known(self, note_ids: Sequence[str]) -> dict[str, Document]:
+        """What the ledger has of these notes, :data:`LOOKUP` at most, by their IDs.
+
+        Raises:
+            StoreFailed: where the database does not answer.
+        """
+        found = await patiently(lambda: self._find({"_id": {"$in": list(note_ids)}}))
+        return {note["_id"]: note for note in found}
+
+    async def not_ended(self) -> AsyncIterator[Document]:
+        """Every note that ``mode=resume`` takes up, in the order of their IDs.
+
+        Raises:
+            StoreFailed: where the database does not answer.
+        """
+        after = ""
+        while True:
+            query = {**_NOT_ENDED, "_id": {"$gt": after}}
+            found = await patiently(lambda: self._find(query))  # noqa: B023 (awaited here)
+            for note in found:
+                yield note
+            if len(found) < LOOKUP:
+                return
+            after = found[-1]["_id"]
+
+    async def count_not_ended(self) -> int:
+        """How many notes :meth:`not_ended` gives.
+
+        Raises:
+            StoreFailed: where the database does not answer.
+        """
+        return await patiently(lambda: self._database[NOTES].count_documents(_NOT_ENDED))
+
+    async def _find(self, query: Document) -> list[Document]:
+        found = self._database[NOTES].find(query).sort("_id").limit(LOOKUP)
+        return await found.to_list()
 
     async def notes(self, query: Document) -> AsyncIterator[Document]:
         """The notes that match ``query``, in the order of their IDs."""

@@ -18,7 +18,8 @@ from pymongo.write_concern import WriteConcern
 from xhs.store import embedded
 from xhs.store.documents import COMMENTS, NOTES, REJECTED, Document
 from xhs.store.ledger import Ledger
-from xhs.store.writer import Writer, describe
+from xhs.store.patience import describe
+from xhs.store.writer import Writer
 
 _PATIENCE_MS = 5000
 

@@ -14,16 +14,13 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import BulkWriteError, DocumentTooLarge, PyMongoError
 
 from xhs.store.documents import Document, Write
+from xhs.store.patience import StoreFailed, describe
 
 _BATCH = 1000
 _DUPLICATE_KEY = 11000
 _ENCODING_ERRORS = (BSONError, OverflowError, UnicodeError, DocumentTooLarge)
 
 _Entry = tuple[Write, asyncio.Future[bool]]
-
-
-class StoreFailed(Exception):
-    """The store takes no more writes. What was handed to it and not acknowledged is not stored."""
 
 
 class Unstorable(Exception):
@@ -157,12 +154,6 @@ class Writer:
         for _, future in [*batch, *self._waiting]:
             _refuse(future, failure)
         self._waiting.clear()
-
-
-def describe(error: Exception) -> str:
-    """A database error on one line, without the documents and addresses that it may quote."""
-    code = getattr(error, "code", None)
-    return type(error).__name__ + (f" (code {code})" if code is not None else "")
 
 
 def _operation(write: Write, *, upsert: bool) -> UpdateOne:

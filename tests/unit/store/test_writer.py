@@ -10,7 +10,8 @@ import pytest
 from pymongo.errors import AutoReconnect, BulkWriteError
 
 from xhs.store.documents import COMMENTS, USERS, Write
-from xhs.store.writer import StoreFailed, Unstorable, Writer
+from xhs.store.patience import StoreFailed
+from xhs.store.writer import Unstorable, Writer
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
