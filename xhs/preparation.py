@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -132,6 +133,8 @@ def check_settings(
     ]
     if uri := settings["MONGODB_URI"]:
         errors += _check_store(uri, settings["MONGODB_DATABASE"])
+        if error := _check_spill(settings["XHS_SPILL_DIR"]):
+            errors.append(error)
     on_command_line = settings.getpriority("MONGODB_URI") == SETTINGS_PRIORITIES["cmdline"]
     if on_command_line and has_password(uri):
         errors.append(
@@ -169,6 +172,20 @@ def _check_store(uri: str, database: str) -> list[str]:
     if set(database) & set(' ./\\$"\0'):
         errors.append('MONGODB_DATABASE: a name without spaces and ./\\$" is needed')
     return errors
+
+
+def _check_spill(folder: str) -> str | None:
+    """Why what is paid for could not be kept there, or None where it could."""
+    if not folder:
+        return "XHS_SPILL_DIR is empty: name a folder for what the store would not take"
+    there = Path(folder).absolute()
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if not there.is_dir():
+        return f"XHS_SPILL_DIR={folder}: {there} is no folder"
+    if not os.access(there, os.W_OK | os.X_OK):
+        return f"XHS_SPILL_DIR={folder}: {there} cannot be written"
+    return None
 
 
 def _flag(settings: BaseSettings, name: str, errors: list[str]) -> bool:

@@ -28,6 +28,7 @@ XHS_MAX_CALLS = _environment("XHS_MAX_CALLS", "0")
 # The store.
 MONGODB_URI = _environment("MONGODB_URI", "embedded:")
 MONGODB_DATABASE = _environment("MONGODB_DATABASE", "xhs")
+XHS_SPILL_DIR = _environment("XHS_SPILL_DIR", ".xhs/spill")
 
 # The flow: what a request, an answer and an item pass, in order.
 DOWNLOAD_HANDLERS = {

@@ -43,6 +43,11 @@ def closing_lines(
         f"unknown billing, {sum(refusals.values())} refused at no cost"
         + (f" ({by_code})" if by_code else ""),
     )
+    if spilled := stats.get("xhs/spilled"):
+        yield (
+            logging.ERROR,
+            f"{spilled} writes wait in XHS_SPILL_DIR: `scrapy recover` or the next run stores them",
+        )
     if lost := stats.get("xhs/lost"):
         yield logging.ERROR, f"{lost} items were paid for and could not be stored"
     if exitcode == ExitStatus.DONE:

@@ -23,6 +23,7 @@ from pymongo.write_concern import WriteConcern
 
 from xhs.store import _supervisor
 from xhs.store.embedded import EmbeddedStoreError, Lease, resolve
+from xhs.store.lock import take_lock
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("secantus") is None, reason="SecantusDB is not installed"
@@ -81,7 +82,7 @@ def supervisors(folder: Path) -> list[int]:
 
 def await_end(folder: Path) -> None:
     """Wait until neither supervisor nor server is left."""
-    lock = _supervisor.take_lock(folder / _supervisor.LOCK, time.monotonic() + PATIENCE)
+    lock = take_lock(folder / _supervisor.LOCK, time.monotonic() + PATIENCE)
     assert lock is not None, "the supervisor did not end"
     os.close(lock)
     ports = [int(port) for port in re.findall(r":(\d+)\n", (folder / "server.log").read_text())]
@@ -157,7 +158,7 @@ def test_processes_share_one_server_that_ends_after_the_last(folder: Path, start
     write(uri, 0, 10)
     one.communicate(timeout=PATIENCE)
     assert count(uri) == 10
-    assert _supervisor.take_lock(folder / _supervisor.LOCK, time.monotonic()) is None
+    assert take_lock(folder / _supervisor.LOCK, time.monotonic()) is None
     other.communicate(timeout=PATIENCE)
     await_end(folder)
     assert not (folder / _supervisor.STATE).exists()

@@ -17,6 +17,7 @@ from support.simulator import PROJECT
 from xhs.simulator.notes import sized_note
 from xhs.simulator.truth import truth
 from xhs.store import _supervisor
+from xhs.store.lock import take_lock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +43,7 @@ def start(site: Site, *words: str) -> subprocess.Popen[bytes]:
 
 def server_ends(folder: Path) -> bool:
     """Wait until no supervisor holds the folder."""
-    lock = _supervisor.take_lock(folder / _supervisor.LOCK, time.monotonic() + PATIENCE)
+    lock = take_lock(folder / _supervisor.LOCK, time.monotonic() + PATIENCE)
     if lock is None:
         return False
     os.close(lock)

@@ -22,10 +22,10 @@ def user(scraped_at: str, **fields: Any) -> dict[str, Any]:
     return {"item_type": "user", "user_id": "u1", "scraped_at": scraped_at, **given}
 
 
-def written(site: Site, *items: dict[str, Any]) -> tuple[list[bool], Document]:
+def written(site: Site, *items: dict[str, Any]) -> tuple[list[bool | None], Document]:
     """Write these one after the other: whether each was new, and the document in the end."""
 
-    async def write() -> list[bool]:
+    async def write() -> list[bool | None]:
         async with Store(site.uri, site.name) as store:
             return [await store.writer.put(item_write(item)) for item in items]
 

@@ -16,6 +16,7 @@ GOOD: dict[str, Any] = {
     "JUSTONEAPI_COMMENTS_VERSION": "v4",
     "MONGODB_URI": "embedded:",
     "MONGODB_DATABASE": "xhs",
+    "XHS_SPILL_DIR": "spill",
     "XHS_MAX_CALLS": "0",
 }
 
@@ -38,6 +39,8 @@ def test_good_settings_pass() -> None:
         ("JUSTONEAPI_TOKEN", "hidden-word"),
         ("JUSTONEAPI_TOKEN_FILE", "hidden-word"),
         ("MONGODB_DATABASE", ""),
+        ("XHS_SPILL_DIR", ""),
+        ("XHS_SPILL_DIR", "/dev/null/spill"),
         ("MONGODB_DATABASE", "a b"),
         ("MONGODB_URI", "mongo://host"),
         ("MONGODB_URI", "mongodb://host:port"),

@@ -44,6 +44,27 @@ def parse_page(page: Page, *, note_id: str, replies: bool, scraped_at: str) -> I
         yield from _thread(raw, page.author_id, note_id, users, scraped_at, replies=replies)
 
 
+def parse_again(
+    kind: str,
+    raw: Raw,
+    *,
+    note_id: str,
+    author_id: str | None,
+    parent_comment_id: str | None,
+    scraped_at: str,
+) -> Parsed | None:
+    """One comment or user that was kept as the provider's object; None for anything else."""
+    if kind == "comment":
+        fields = comment_fields(
+            raw, note_id=note_id, author_id=author_id, parent_id=parent_comment_id
+        )
+    elif kind == "user" and isinstance(raw, dict):
+        fields = user_fields(raw)
+    else:
+        return None
+    return Parsed(kind, _dated(fields, scraped_at), raw)
+
+
 def _thread(
     raw: Raw, author: str | None, note_id: str, users: set[str], scraped_at: str, *, replies: bool
 ) -> Iterator[Parsed]:

@@ -8,6 +8,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Self
 
 from itemadapter import ItemAdapter
@@ -28,9 +29,10 @@ from xhs.notes.plan import First
 from xhs.privacy import as_sent
 from xhs.redaction import keep_out_of_logs
 from xhs.store.documents import Origin, Problem, Write, rejected_write
-from xhs.store.ledger import begin_note, book_calls, end_note, leave_note
+from xhs.store.ledger import Held, begin_note, book_calls, end_note, leave_note
 from xhs.store.pages import PageLedger
 from xhs.store.patience import StoreFailed
+from xhs.store.spill import Spill, SpillFailed
 from xhs.store.store import Store, StoreUnavailable, passwords
 from xhs.store.writer import Unstorable
 
@@ -90,8 +92,10 @@ class Run:
         self._unsent: set[str] = set()
         self._room = asyncio.Event()
         self.store: Store | None = None
+        self.spill: Spill | None = None
         if uri := settings["MONGODB_URI"]:
-            self.store = Store(uri, settings["MONGODB_DATABASE"])
+            self.spill = Spill(Path(settings["XHS_SPILL_DIR"]), settings["MONGODB_DATABASE"])
+            self.store = Store(uri, settings["MONGODB_DATABASE"], self.spill, self.fail_store)
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
@@ -182,6 +186,16 @@ class Run:
             logger.error("%s", error)
             self.store = None
             raise CloseSpider(CloseReason.STORE_FAILED) from None
+        assert self.spill is not None  # noqa: S101 (made with the store)
+        try:
+            restored = await self.store.restore(self.spill.folder)
+        except StoreFailed as error:
+            self.fail_store(error)
+            return
+        if restored.stored:
+            logger.info("Stored %d writes that an earlier run had to spill", restored.stored)
+        for sentence in restored.left:
+            logger.warning("Left in the spill: %s", sentence)
 
     async def close_store(self) -> None:
         """Leave the notes that are open at their checkpoints, and close the store."""
@@ -190,6 +204,20 @@ class Run:
             self.write(leave_note(note_id, calls) if note.counted else book_calls(note_id, calls))
         if self.store is not None:
             await self.store.close()
+        if self.spill is not None and self.spill.kept:
+            self._crawler.stats.set_value("xhs/spilled", self.spill.kept)
+
+    async def held(self, note: OpenNote) -> Held | None:
+        """What is held of a note; None where the store has failed."""
+        if self.store is None:
+            return Held(len(note.first_level), len(note.replies))
+        if self.store.failed:
+            return None
+        try:
+            return await self.store.ledger.held(note.chain.note_id)
+        except StoreFailed as error:
+            self.fail_store(error)
+            return None
 
     async def end_note(self, item: Any) -> bool:
         """Write a note's end to the ledger, and count it; false where that fails.
@@ -238,7 +266,17 @@ class Run:
                 self.fail_store(error)
                 raise NotStored from None
             except Unstorable as error:
-                logger.error("A rejected %s of note %s is lost: %s", kind, origin.note_id, error)
+                self._keep(write, str(error))
+
+    def _keep(self, write: Write, reason: str) -> None:
+        """Keep in the spill what not even ``rejected`` can hold."""
+        assert self.store is not None  # noqa: S101 (it was asked first)
+        try:
+            self.store.keep(write, reason)
+        except SpillFailed as error:
+            self.fail_store(StoreFailed(f"the spill cannot be written: {error}"))
+            raise NotStored from None
+        logger.warning("Kept in the spill: one of %s: %s", write.collection, reason)
 
     async def reject_item(self, item: Any, problems: Sequence[Problem]) -> None:
         """Keep the object that an item was read from, as :meth:`reject` does.
@@ -255,7 +293,7 @@ class Run:
         """The store has failed for good: stop paying."""
         self.gate.stop(CloseReason.STORE_FAILED, str(error))
 
-    def _written(self, future: asyncio.Future[bool]) -> None:
+    def _written(self, future: asyncio.Future[bool | None]) -> None:
         error = None if future.cancelled() else future.exception()
         if isinstance(error, StoreFailed):
             self.fail_store(error)

@@ -1,4 +1,4 @@
-"""An item goes on to the feeds only when the write it is in is acknowledged and journaled."""
+"""An item goes on to the feeds only when its write is acknowledged and journaled, or kept."""
 
 from __future__ import annotations
 
@@ -53,6 +53,6 @@ class StorePipeline:
 
     async def _write(self, store: Store, kind: str, adapter: ItemAdapter) -> None:
         is_new = await store.writer.put(item_write(adapter.asdict()))
-        if kind == "comment":
+        if kind == "comment" and is_new is not None:
             adapter["is_new"] = is_new
             self._run.count("xhs/comments/new" if is_new else "xhs/comments/known")

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -20,7 +21,7 @@ from xhs import arguments as spider_arguments
 from xhs.api import envelope
 from xhs.api.endpoints import Call, comments_url, read_call
 from xhs.api.page import read_page
-from xhs.api.parsing import parse_page
+from xhs.api.parsing import Parsed, parse_page
 from xhs.api.values import iso
 from xhs.chain import Chain
 from xhs.download.handler import CallNotSent, received_at
@@ -32,7 +33,7 @@ from xhs.notes.plan import Skip, plan
 from xhs.notes.sources import NoteList, count, wanted
 from xhs.preparation import Prepared, WrongInput, prepare, remember_begun
 from xhs.store.documents import Origin, Problem
-from xhs.store.ledger import Held, settle_page
+from xhs.store.ledger import held_fields, settle_page
 from xhs.store.patience import StoreFailed
 
 _ITEMS = {"comment": CommentItem, "user": UserItem}
@@ -111,9 +112,11 @@ class CommentsSpider(Spider):
         if step.next and step.next.cursor is None:
             self._log_restart(call.note_id, "leads to an empty page")
         note.answered_at = received_at(response)
-        origin = partial(Origin, call.note_id, note.chain.pages)
+        origin = Origin(
+            call.note_id, note.chain.pages, data, page.author_id, scraped_at=note.answered_at
+        )
         items = [
-            (_ITEMS[parsed.item_type](item_type=parsed.item_type, **parsed.fields), parsed.raw)
+            (_ITEMS[parsed.item_type](item_type=parsed.item_type, **parsed.fields), parsed)
             for parsed in parse_page(
                 page,
                 note_id=call.note_id,
@@ -128,11 +131,13 @@ class CommentsSpider(Spider):
             calls = run.gate.take_billed(call.note_id)
             write = settle_page(note.chain, step.next, run.version, calls)
             checkpoint = partial(run.write, write)
-        settled = run.pages.open(response, [(item, origin(raw)) for item, raw in items], checkpoint)
+        settled = run.pages.open(
+            response, [(item, _origin(origin, parsed)) for item, parsed in items], checkpoint
+        )
         note.settled = settled if note.counted else None
         if page.flaw:
             with suppress(NotStored):
-                await run.reject("page", origin(data), [Problem("", page.flaw)])
+                await run.reject("page", origin, [Problem("", page.flaw)])
         if step.next and not note.lost:
             yield self._request(run, step.next, run.priority(note.chain))
         for item, _ in items:
@@ -182,19 +187,13 @@ class CommentsSpider(Spider):
 
     async def _end(self, run: Run, note: OpenNote, why: str = "") -> AsyncIterator[NoteItem]:
         """The end of a note whose chain has stopped, once its last page is settled; none where
-        that page is lost. ``why`` is what a call that failed said.
+        that page is lost, or what is held of the note cannot be known. ``why`` is what a call that
+        failed said.
         """
         chain, stop = note.chain, note.chain.stop
         if stop is None or note.lost or (note.settled is not None and not await note.settled):
             return
-        if run.store is not None:
-            try:
-                held = await run.store.ledger.held(chain.note_id)
-            except StoreFailed as error:
-                run.fail_store(error)
-                return
-        else:
-            held = Held(len(note.first_level), len(note.replies))
+        held = await run.held(note)
         reported = chain.comment_count_l1
         if not stop.satisfied:
             self._log_end(chain, stop, why)
@@ -204,16 +203,14 @@ class CommentsSpider(Spider):
             user_id=chain.author_id,
             comment_count=chain.comment_count,
             comment_count_l1=reported,
-            comments_collected=held.comments,
-            replies_collected=held.replies,
-            missing=None if reported is None else max(0, reported - held.comments),
+            **(held_fields(held, reported) if held else {}),
             sort=chain.sort,
             pages=chain.pages,
             complete=stop is StopReason.COMPLETE,
             stop_reason=stop.value,
             scraped_at=note.answered_at or iso(datetime.now(UTC)),
         )
-        if not note.counted or await run.end_note(item):
+        if (not note.counted or await run.end_note(item)) and held:
             yield item
 
     def _log_restart(self, note_id: str, why: str) -> None:
@@ -226,6 +223,12 @@ class CommentsSpider(Spider):
         why = failure or ADVICE.get(stop)
         told = f": {why}" if why else ""
         self.logger.log(level, "Note %s ended at page %d: %s%s", chain.note_id, page, stop, told)
+
+
+def _origin(page: Origin, parsed: Parsed) -> Origin:
+    """Where an item of a page came from."""
+    parent = parsed.fields.get("parent_comment_id")
+    return replace(page, raw=parsed.raw, parent_comment_id=parent)
 
 
 def _reason_to_give_up(error: BaseException | None) -> tuple[StopReason | None, str]:

@@ -27,6 +27,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from xhs.store.lock import take_lock
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -63,40 +65,9 @@ cache_size = "256M"
 sync_on_commit = false
 """
 
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(descriptor: int) -> None:
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-
-else:
-    import fcntl
-
-    def _lock(descriptor: int) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
 
 class StartError(Exception):
     """The server did not come up; the message is one line."""
-
-
-def take_lock(path: Path, deadline: float) -> int | None:
-    """Wait for the lock on ``path`` until ``deadline``; its descriptor, or None.
-
-    The lock belongs to the open file and goes with the process that opened it, so a file that a
-    killed process left behind is no lock.
-    """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    while True:
-        try:
-            _lock(descriptor)
-        except OSError:
-            if time.monotonic() > deadline:
-                os.close(descriptor)
-                return None
-            time.sleep(0.02)
-        else:
-            return descriptor
 
 
 def write_private(path: Path, text: str) -> None:

@@ -22,32 +22,44 @@ _DATES = frozenset({"created_at", "scraped_at"})
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One update of one document.
+    """One update of one document, which may be repeated: it changes nothing the second time.
 
     ``as_of``: where the stored document's ``scraped_at`` is later, it stays as it is, but for
-    ``first_seen_at``.
+    ``first_seen_at``. ``once``: a name for this update, where only that tells a repetition; the
+    document keeps the last one in ``last_write``.
     """
 
     collection: str
     key: str
     update: Document
     as_of: datetime | None = None
+    once: str | None = None
 
     @property
     def filter(self) -> Document:
         """What the stored document must look like for the update to apply."""
-        if self.as_of is None:
-            return {"_id": self.key}
-        return {"_id": self.key, "scraped_at": {"$not": {"$gt": self.as_of}}}
+        wanted: Document = {"_id": self.key}
+        if self.as_of is not None:
+            wanted["scraped_at"] = {"$not": {"$gt": self.as_of}}
+        if self.once is not None:
+            wanted["last_write"] = {"$ne": self.once}
+        return wanted
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where an item came from: the note and page (from 1), and the provider's object."""
+    """Where an item came from: the note and page (from 1), and the provider's object.
+
+    The rest is what else it takes to read the object again: the note's author, the comment that it
+    replies to, and when the answer came.
+    """
 
     note_id: str
     page: int
     raw: Raw
+    author_id: str | None = None
+    parent_comment_id: str | None = None
+    scraped_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +110,9 @@ def rejected_write(
         "note_id": origin.note_id,
         "page": origin.page,
         "raw": raw,
+        "author_id": origin.author_id,
+        "parent_comment_id": origin.parent_comment_id,
+        "scraped_at": _date(origin.scraped_at),
         "errors": [{"path": problem.path, "message": problem.message} for problem in problems],
     }
     return Write(

@@ -24,6 +24,7 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from xhs.store import _supervisor
+from xhs.store.lock import take_lock
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -127,7 +128,7 @@ def _unusable(folder: Path, error: OSError) -> str:
 def _join_or_start(folder: Path, deadline: float) -> Lease:
     # Starters go one by one; whoever comes second finds what the first has started. Held by a
     # process that is killed, the lock goes with it.
-    lock = _supervisor.take_lock(folder / "start.lock", deadline)
+    lock = take_lock(folder / "start.lock", deadline)
     if lock is None:
         raise EmbeddedStoreError(
             f"another process has been starting the embedded store on {folder} for too long: "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 from pymongo.asynchronous.database import AsyncDatabase
 
@@ -24,6 +25,15 @@ class Held(NamedTuple):
 
     comments: int
     replies: int
+
+
+def held_fields(held: Held, reported: int | None) -> Document:
+    """What a note's item and document say of what is stored for it."""
+    return {
+        "comments_collected": held.comments,
+        "replies_collected": held.replies,
+        "missing": None if reported is None else max(0, reported - held.comments),
+    }
 
 
 def begin_note(call: Call, version: str, now: datetime) -> Write:
@@ -58,7 +68,7 @@ def settle_page(chain: Chain, call: Call | None, version: str, calls: int) -> Wr
     update: Document = {name: value for name, value in fields.items() if value is not None}
     if call is not None:
         update["checkpoint"] = _checkpoint(call, version)
-    return Write(NOTES, chain.note_id, {"$set": update, "$inc": {"billed_calls": calls}})
+    return _booking(chain.note_id, calls, {"$set": update})
 
 
 def end_note(item: Mapping[str, Any], calls: int) -> Write:
@@ -70,30 +80,32 @@ def end_note(item: Mapping[str, Any], calls: int) -> Write:
     update["last_seen_at"] = fields["scraped_at"]
     if reason.ended:
         update["checkpoint"] = None
-    return Write(NOTES, item["note_id"], {"$set": update, "$inc": {"billed_calls": calls}})
+    return _booking(item["note_id"], calls, {"$set": update})
 
 
 def leave_note(note_id: str, calls: int) -> Write:
     """The crawl stops before the note's end: it is left at its checkpoint."""
     update = {"state": "unfinished", "stop_reason": StopReason.INTERRUPTED.value, "complete": False}
-    return Write(NOTES, note_id, {"$set": update, "$inc": {"billed_calls": calls}})
+    return _booking(note_id, calls, {"$set": update})
 
 
 def book_calls(note_id: str, calls: int) -> Write:
     """Calls outside a crawl of the note: what they cost, and nothing of how far it is."""
-    return Write(
-        NOTES,
-        note_id,
-        {
-            "$setOnInsert": {
-                "note_id": note_id,
-                "state": "unfinished",
-                "stop_reason": StopReason.INTERRUPTED.value,
-                "complete": False,
-            },
-            "$inc": {"billed_calls": calls},
-        },
-    )
+    fresh = {
+        "note_id": note_id,
+        "state": "unfinished",
+        "stop_reason": StopReason.INTERRUPTED.value,
+        "complete": False,
+    }
+    return _booking(note_id, calls, {"$setOnInsert": fresh})
+
+
+def _booking(note_id: str, calls: int, update: Document) -> Write:
+    """A write that books calls, and does so once, however often it is repeated."""
+    once = uuid4().hex
+    booked = {**update, "$inc": {"billed_calls": calls}}
+    booked["$set"] = {**update.get("$set", {}), "last_write": once}
+    return Write(NOTES, note_id, booked, once=once)
 
 
 def _checkpoint(call: Call, version: str) -> Document:

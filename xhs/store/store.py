@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 from urllib.parse import unquote
@@ -16,9 +19,12 @@ from pymongo.uri_parser import parse_uri
 from pymongo.write_concern import WriteConcern
 
 from xhs.store import embedded
-from xhs.store.documents import COMMENTS, NOTES, REJECTED, Document
+from xhs.store.documents import COMMENTS, NOTES, REJECTED, Document, Write
 from xhs.store.ledger import Ledger
-from xhs.store.patience import describe
+from xhs.store.patience import StoreFailed, describe
+from xhs.store.rejected import Rejected
+from xhs.store.restore import Restored, restore
+from xhs.store.spill import Spill, SpillFailed
 from xhs.store.writer import Writer
 
 _PATIENCE_MS = 5000
@@ -41,15 +47,28 @@ class StoreUnavailable(Exception):
 
 
 class Store:
-    """A MongoDB database: :attr:`writer` and :attr:`ledger`, from :meth:`open` to :meth:`close`."""
+    """A MongoDB database: its writer, ledger and rejected objects, from :meth:`open` to
+    :meth:`close`.
+
+    Where it fails for good, ``on_failure`` is called, and what it would not take goes to ``spill``.
+    """
 
     writer: Writer
     ledger: Ledger
+    rejected: Rejected
     _database: AsyncDatabase[Document]
 
-    def __init__(self, uri: str, database: str) -> None:
+    def __init__(
+        self,
+        uri: str,
+        database: str,
+        spill: Spill | None = None,
+        on_failure: Callable[[StoreFailed], None] | None = None,
+    ) -> None:
         self._uri = uri
         self._name = database
+        self._spill = spill
+        self._on_failure = on_failure
         self._client: AsyncMongoClient[Document] | None = None
         self._lease: embedded.Lease | None = None
 
@@ -73,7 +92,32 @@ class Store:
         try:
             await self.writer.close()
         finally:
+            if self._spill is not None:
+                self._spill.close()
             await self._disconnect()
+
+    async def restore(self, folder: Path) -> Restored:
+        """Store what waits in the spill files of a folder.
+
+        Raises:
+            StoreFailed: where the database does not answer.
+        """
+        return await restore(folder, self._name, self.writer, self.ledger)
+
+    def keep(self, write: Write, reason: str) -> None:
+        """Keep in the spill what no database would take.
+
+        Raises:
+            SpillFailed: where that cannot be done.
+        """
+        if self._spill is None:
+            raise SpillFailed("there is none")
+        self._spill.keep([write], reason)
+
+    @property
+    def failed(self) -> bool:
+        """Whether it takes no more writes."""
+        return self.writer.failure is not None
 
     async def count(self, collection: str) -> int:
         """How many documents a collection has."""
@@ -101,12 +145,15 @@ class Store:
         for collection, indexes in _INDEXES.items():
             await database[collection].create_indexes(indexes)
         self._database = database
-        self.writer = Writer(database)
+        self.writer = Writer(database, self._spill, self._on_failure)
         self.ledger = Ledger(database)
+        self.rejected = Rejected(database)
 
     async def _disconnect(self) -> None:
         if self._client is not None:
-            await self._client.close()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_PATIENCE_MS / 1000):  # it says good-bye to the server
+                    await self._client.close()
         if self._lease is not None:
             await asyncio.to_thread(self._lease.close)
 

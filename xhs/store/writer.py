@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 
 import bson
 from bson.errors import BSONError
 from pymongo import UpdateOne
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import BulkWriteError, DocumentTooLarge, PyMongoError
+from pymongo.errors import BulkWriteError, DocumentTooLarge
 
 from xhs.store.documents import Document, Write
-from xhs.store.patience import StoreFailed, describe
+from xhs.store.patience import PATIENCE, StoreFailed, patiently
+from xhs.store.spill import Spill, SpillFailed
 
 _BATCH = 1000
 _DUPLICATE_KEY = 11000
 _ENCODING_ERRORS = (BSONError, OverflowError, UnicodeError, DocumentTooLarge)
 
-_Entry = tuple[Write, asyncio.Future[bool]]
+_Entry = tuple[Write, asyncio.Future[bool | None]]
 
 
 class Unstorable(Exception):
@@ -32,26 +33,41 @@ class Writer:
 
     There is no timer: while a bulk is on its way the next one gathers. :meth:`put` may be called
     without waiting, so a caller who wants order between two writes waits for the first.
+
+    While the database is away the writes wait for ``patience`` seconds. Then it is taken to have
+    failed: ``on_failure`` is called once, and they go to the ``spill``, as do all that follow.
     """
 
-    def __init__(self, database: AsyncDatabase[Document]) -> None:
+    def __init__(
+        self,
+        database: AsyncDatabase[Document],
+        spill: Spill | None = None,
+        on_failure: Callable[[StoreFailed], None] | None = None,
+        patience: float = PATIENCE,
+    ) -> None:
         self._database = database
+        self._spill = spill
+        self._on_failure = on_failure
+        self._patience = patience
         self._waiting: deque[_Entry] = deque()
         self._wake = asyncio.Event()
         self._closing = False
         self.failure: StoreFailed | None = None
         self._task = asyncio.create_task(self._run())
 
-    def put(self, write: Write) -> asyncio.Future[bool]:
+    def put(self, write: Write) -> asyncio.Future[bool | None]:
         """Ask for a write.
 
         The future tells, once the write is acknowledged and journaled, whether the document is
-        new. It fails with :class:`Unstorable` or :class:`StoreFailed`.
+        new; None where it waits in the spill. It fails with :class:`Unstorable` or, where it is
+        neither stored nor kept, with :class:`StoreFailed`.
         """
-        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[bool | None] = asyncio.get_running_loop().create_future()
         future.add_done_callback(_retrieve)
-        if self.failure or self._closing:
-            future.set_exception(self.failure or StoreFailed("the store is closed"))
+        if self._closing:
+            future.set_exception(StoreFailed("the store is closed"))
+        elif self.failure:
+            self._keep([(write, future)], self.failure)
         else:
             self._waiting.append((write, future))
             self._wake.set()
@@ -72,14 +88,14 @@ class Writer:
                 await self._wake.wait()
                 continue
             batch = self._take()
-            bulks = (self._bulk(name, part) for name, part in _split(batch))
+            bulks = (self._patient_bulk(name, part) for name, part in _split(batch))
             outcomes = await asyncio.gather(*bulks, return_exceptions=True)
             try:
                 for outcome in outcomes:
                     if outcome is not None:
                         raise outcome
-            except PyMongoError as error:
-                self._fail(StoreFailed(f"the database takes no writes: {describe(error)}"), batch)
+            except StoreFailed as failure:
+                self._fail(failure, batch)
             except Exception as error:
                 self._fail(StoreFailed(f"{type(error).__name__} while writing"), batch)
                 raise
@@ -96,6 +112,9 @@ class Writer:
             taken.add(identity)
         self._waiting.extendleft(reversed(again))
         return batch
+
+    async def _patient_bulk(self, collection: str, batch: Sequence[_Entry]) -> None:
+        await patiently(lambda: self._bulk(collection, batch), self._patience)
 
     async def _bulk(self, collection: str, batch: Sequence[_Entry]) -> None:
         operations = [_operation(write, upsert=True) for write, _ in batch]
@@ -151,9 +170,23 @@ class Writer:
 
     def _fail(self, failure: StoreFailed, batch: Iterable[_Entry]) -> None:
         self.failure = failure
-        for _, future in [*batch, *self._waiting]:
-            _refuse(future, failure)
+        if self._on_failure:
+            self._on_failure(failure)
+        self._keep([*batch, *self._waiting], failure)
         self._waiting.clear()
+
+    def _keep(self, entries: Iterable[_Entry], failure: StoreFailed) -> None:
+        left = [(write, future) for write, future in entries if not future.done()]
+        try:
+            if self._spill is None:
+                raise SpillFailed("there is none")
+            self._spill.keep([write for write, _ in left], str(failure))
+        except SpillFailed as error:
+            for _, future in left:
+                _refuse(future, StoreFailed(f"{failure}; the spill cannot be written: {error}"))
+        else:
+            for _, future in left:
+                _accept(future, new=None)
 
 
 def _operation(write: Write, *, upsert: bool) -> UpdateOne:
@@ -170,17 +203,17 @@ def _split(
         yield name, list(part)
 
 
-def _accept(future: asyncio.Future[bool], *, new: bool) -> None:
+def _accept(future: asyncio.Future[bool | None], *, new: bool | None) -> None:
     if not future.done():  # a caller who was cancelled takes the future with them
         future.set_result(new)
 
 
-def _refuse(future: asyncio.Future[bool], error: Exception) -> None:
+def _refuse(future: asyncio.Future[bool | None], error: Exception) -> None:
     if not future.done():
         future.set_exception(error)
 
 
-def _retrieve(future: asyncio.Future[bool]) -> None:
+def _retrieve(future: asyncio.Future[bool | None]) -> None:
     """Mark a failure as seen: not every caller waits, and the writer itself reports failures."""
     if not future.cancelled():
         future.exception()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from pymongo.errors import AutoReconnect, BulkWriteError
 
 from xhs.store.documents import COMMENTS, USERS, Write
 from xhs.store.patience import StoreFailed
+from xhs.store.spill import Spill, decode, read
 from xhs.store.writer import Unstorable, Writer
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -61,7 +63,7 @@ def refused(*entries: tuple[int, int]) -> BulkWriteError:
     return BulkWriteError({"writeErrors": errors, "upserted": [], "writeConcernErrors": []})
 
 
-async def put(database: Database, *writes: Write) -> list[bool | BaseException]:
+async def put(database: Database, *writes: Write) -> list[bool | BaseException | None]:
     writer = Writer(database)  # type: ignore[arg-type]
     futures = [writer.put(one) for one in writes]
     results = await asyncio.gather(*futures, return_exceptions=True)
@@ -110,22 +112,59 @@ def test_what_bson_cannot_hold_is_found_out(value: object) -> None:
     assert database.bulks[-1] == (COMMENTS, ["a"])
 
 
-def test_a_failure_is_everybodys_and_stays() -> None:
-    async def run() -> list[bool | BaseException]:
-        writer = Writer(Database(AutoReconnect("gone")))  # type: ignore[arg-type]
-        before = [writer.put(write("a")), writer.put(write("u", collection=USERS))]
-        results = await asyncio.gather(*before, return_exceptions=True)
-        results += await asyncio.gather(writer.put(write("b")), return_exceptions=True)
-        await writer.close()
-        return results
+AWAY = AutoReconnect("gone")
 
-    first, _, late = asyncio.run(run())
-    assert isinstance(first, StoreFailed)
-    assert isinstance(late, StoreFailed)
+
+def test_a_database_that_is_away_for_a_while_is_waited_for() -> None:
+    database = Database(AWAY, AWAY)
+    assert asyncio.run(put(database, write("a"))) == [True]
+    assert database.bulks == [(COMMENTS, ["a"])] * 3
+
+
+async def abandon(spill: Spill | None) -> tuple[list[object], list[str], int]:
+    """Writes before and after a failure; what became of them, what was reported, the bulks."""
+    told: list[str] = []
+    database = Database(*[AWAY] * 99)
+    writer = Writer(database, spill, lambda error: told.append(str(error)), 0.2)  # type: ignore[arg-type]
+    before = [writer.put(write("a")), writer.put(write("u", collection=USERS))]
+    results: list[object] = list(await asyncio.gather(*before, return_exceptions=True))
+    bulks = len(database.bulks)
+    results += await asyncio.gather(writer.put(write("b")), return_exceptions=True)
+    await writer.close()
+    assert len(database.bulks) == bulks
+    return results, told, bulks
+
+
+def test_one_that_is_gone_for_good_is_told_once_and_asked_no_more() -> None:
+    results, told, _ = asyncio.run(abandon(None))
+    assert all(isinstance(result, StoreFailed) for result in results)
+    assert len(told) == 1
+    assert "gone" not in told[0]
+
+
+def test_what_it_would_not_take_is_kept_in_the_spill(tmp_path: Path) -> None:
+    spill = Spill(tmp_path / "spill", "xhs")
+    results, told, _ = asyncio.run(abandon(spill))
+    spill.close()
+    assert results == [None] * 3
+    assert len(told) == 1
+    (path,) = spill.folder.iterdir()
+    assert path.stat().st_mode & 0o777 == 0o600
+    name, lines = read(path)
+    assert name == "xhs"
+    kept = [decode(line).write for line in lines]
+    assert kept == [write("a"), write("u", collection=USERS), write("b")]
+
+
+def test_a_spill_that_cannot_be_written_is_a_failure(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    results, _, _ = asyncio.run(abandon(Spill(tmp_path / "file" / "spill", "xhs")))
+    assert all("spill" in str(result) for result in results)
+    assert all(isinstance(result, StoreFailed) for result in results)
 
 
 def test_closing_writes_what_waits() -> None:
-    async def run() -> tuple[bool, Database]:
+    async def run() -> tuple[bool | None, Database]:
         database = Database()
         writer = Writer(database)  # type: ignore[arg-type]
         future = writer.put(write("a"))
@@ -154,16 +193,8 @@ def test_an_overtaken_write_without_a_minimum_is_applied_once() -> None:
     assert database.bulks == [(COMMENTS, ["a"]), (COMMENTS, ["a"])]
 
 
-def test_a_failure_waits_for_the_other_bulks_and_leaves_what_they_wrote() -> None:
-    database = Database(AutoReconnect("gone"))
-    database.turns[USERS] = 10
-    failed, written = asyncio.run(put(database, write("a"), write("u", collection=USERS)))
-    assert isinstance(failed, StoreFailed)
-    assert written is True
-
-
 def test_a_failure_without_a_name_is_everybodys_too() -> None:
-    async def run() -> list[bool | BaseException]:
+    async def run() -> list[bool | BaseException | None]:
         writer = Writer(Database(RuntimeError("content")))  # type: ignore[arg-type]
         first = await asyncio.gather(writer.put(write("a")), return_exceptions=True)
         second = await asyncio.gather(writer.put(write("b")), return_exceptions=True)
@@ -178,7 +209,7 @@ def test_a_failure_without_a_name_is_everybodys_too() -> None:
 
 @pytest.mark.parametrize("answer", [None, refused((0, 17420)), refused((0, 11000))])
 def test_a_caller_who_is_cancelled_does_no_harm_to_others(answer: Exception | None) -> None:
-    async def run() -> list[bool]:
+    async def run() -> list[bool | None]:
         writer = Writer(Database(answer))  # type: ignore[arg-type]
         gone, stays = writer.put(write("a")), writer.put(write("b"))
         gone.cancel()

@@ -1,0 +1,52 @@
+"""``scrapy recover``: stores what lies in spill files, and tries ``rejected`` again."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from pathlib import Path
+
+from xhs.command import ProjectCommand
+from xhs.endings import ExitStatus
+from xhs.recovery import Retried, retry_rejected
+from xhs.store.patience import StoreFailed
+from xhs.store.restore import Restored
+from xhs.store.store import Store, StoreUnavailable
+
+
+class Command(ProjectCommand):
+    """Moves what it can, and says what stays and why."""
+
+    def short_desc(self) -> str:
+        """What it does."""
+        return "Store what waits in spill files, and try rejected objects again"
+
+    def execute(self, args: list[str], opts: argparse.Namespace) -> None:
+        """Recover, and print what came of it."""
+        assert self.settings is not None  # noqa: S101 (Scrapy sets it)
+        uri = self.settings["MONGODB_URI"]
+        if not uri:
+            self.fail("MONGODB_URI is empty: there is no store to recover into")
+            return
+        store = Store(uri, self.settings["MONGODB_DATABASE"])
+        try:
+            asyncio.run(self._recover(store, Path(self.settings["XHS_SPILL_DIR"])))
+        except (StoreUnavailable, StoreFailed) as error:
+            self.fail(str(error), ExitStatus.FAILED)
+
+    async def _recover(self, store: Store, folder: Path) -> None:
+        async with store:
+            self._tell_restored(await store.restore(folder))
+            self._tell_retried(await retry_rejected(store))
+
+    def _tell_restored(self, restored: Restored) -> None:
+        self.print(f"{restored.stored} writes stored from spill files")
+        for sentence in restored.left:
+            self.print(f"  stays: {sentence}")
+
+    def _tell_retried(self, retried: Retried) -> None:
+        stored = sum(retried.stored.values())
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(retried.stored.items()))
+        self.print(f"{stored} rejected objects stored" + (f": {kinds}" if kinds else ""))
+        for (kind, reason), count in sorted(retried.left.items()):
+            self.print(f"  stays: {count} {kind}: {reason}")

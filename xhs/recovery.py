@@ -1,0 +1,95 @@
+"""Rejected objects tried again with today's parsing and schemas."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from itemadapter import ItemAdapter
+
+from xhs.api.parsing import parse_again
+from xhs.api.values import iso
+from xhs.items import CommentItem, UserItem
+from xhs.pipelines.validate import problems
+from xhs.store.documents import NOTES, Document, Problem, Write, item_write
+from xhs.store.ledger import held_fields
+from xhs.store.store import Store
+from xhs.store.writer import Unstorable
+
+_ITEMS = {"comment": CommentItem, "user": UserItem}
+
+
+@dataclass(slots=True)
+class Retried:
+    """How many objects of each kind are stored now; and of those that stay, why, and how many."""
+
+    stored: Counter[str] = field(default_factory=Counter)
+    left: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+
+async def retry_rejected(store: Store) -> Retried:
+    """Store what is valid by now, take it out of ``rejected``, and say what stays and why.
+
+    Raises:
+        StoreFailed: where the database does not answer.
+    """
+    done = Retried()
+    async for batch in store.rejected.batches():
+        stored: list[str] = []
+        notes: set[str] = set()
+        for document in batch:
+            kind = document["kind"]
+            found = read_again(document)
+            why = found if isinstance(found, list) else await _store(store, found)
+            if why:
+                reason = "; ".join(f"{one.path or 'item'} {one.message}" for one in why)
+                done.left[kind, reason] += 1
+                continue
+            stored.append(document["_id"])
+            done.stored[kind] += 1
+            if kind == "comment":
+                notes.add(document["note_id"])
+        if stored:
+            await store.rejected.remove(stored)
+            await _count_again(store, sorted(notes))
+    return done
+
+
+def read_again(document: Document) -> Write | list[Problem]:
+    """The write that a rejected object asks for today, or what is still wrong with it."""
+    raw, kind = json.loads(document["raw"]), document["kind"]
+    when: datetime = document.get("scraped_at") or document["last_seen_at"]
+    parsed = parse_again(
+        kind,
+        raw,
+        note_id=document["note_id"],
+        author_id=document.get("author_id"),
+        parent_comment_id=document.get("parent_comment_id"),
+        scraped_at=iso(when),
+    )
+    if parsed is None:
+        return [Problem(**error) for error in document["errors"]]
+    item: Any = _ITEMS[kind](item_type=kind, **parsed.fields)
+    fields = ItemAdapter(item).asdict()
+    return problems(item.validator, fields) or item_write(fields)
+
+
+async def _store(store: Store, write: Write) -> list[Problem]:
+    try:
+        await store.writer.put(write)
+    except Unstorable as error:
+        return [Problem("", str(error))]
+    return []
+
+
+async def _count_again(store: Store, note_ids: Sequence[str]) -> None:
+    """The ledger says how much is held of a note that has ended."""
+    for note_id, note in (await store.ledger.known(note_ids)).items():
+        if note.get("state") == "ended":
+            held = await store.ledger.held(note_id)
+            fields = held_fields(held, note.get("comment_count_l1"))
+            await store.writer.put(Write(NOTES, note_id, {"$set": fields}))

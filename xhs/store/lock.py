@@ -1,0 +1,39 @@
+"""A lock that goes with the process that holds it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(descriptor: int) -> None:
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+
+else:
+    import fcntl
+
+    def _lock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def take_lock(path: Path, deadline: float = 0.0) -> int | None:
+    """Wait for the lock on ``path`` until ``deadline`` (monotonic); its descriptor, or None.
+
+    The lock belongs to the open file and goes with the process that opened it, so a file that a
+    killed process left behind is no lock.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    while True:
+        try:
+            _lock(descriptor)
+        except OSError:
+            if time.monotonic() > deadline:
+                os.close(descriptor)
+                return None
+            time.sleep(0.02)
+        else:
+            return descriptor

@@ -1,0 +1,140 @@
+"""Storing what waits in spill files, and what stays there and why."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from xhs.store.documents import NOTES, Document, Write
+from xhs.store.ledger import LOOKUP, Ledger, held_fields
+from xhs.store.lock import take_lock
+from xhs.store.spill import Entry, decode, encode, head, lock_of, read
+from xhs.store.writer import Unstorable, Writer
+
+_BATCH = 500
+
+
+@dataclass(slots=True)
+class Restored:
+    """How many writes of spill files are stored now, and one sentence for each that stays."""
+
+    stored: int = 0
+    left: list[str] = field(default_factory=list)
+
+
+async def restore(folder: Path, database: str, writer: Writer, ledger: Ledger) -> Restored:
+    """Store what waits in the folder for this database, and remove the files that are done.
+
+    Files that a running crawl still writes are left alone.
+
+    Raises:
+        StoreFailed: where the database does not answer; the files stay as they are.
+    """
+    found = Restored()
+    for path in _files(folder):
+        lock = take_lock(lock_of(path))
+        if lock is None:
+            continue
+        try:
+            await _restore_file(path, database, writer, ledger, found)
+        except FileNotFoundError:
+            pass  # another process was faster
+        except (OSError, ValueError) as error:
+            found.left.append(f"{path}: {getattr(error, 'strerror', None) or error}")
+        finally:
+            os.close(lock)
+            lock_of(path).unlink(missing_ok=True)
+    return found
+
+
+async def _restore_file(
+    path: Path, database: str, writer: Writer, ledger: Ledger, found: Restored
+) -> None:
+    meant_for, lines = read(path)
+    if meant_for != database:
+        found.left.append(f"{path}: is for the database {meant_for}: set MONGODB_DATABASE to it")
+        return
+    left: list[str] = []
+    later: list[Entry] = []
+    batch: list[Entry] = []
+    for number, line in enumerate(lines, 2):
+        try:
+            entry = decode(line)
+        except ValueError as error:
+            left.append(line.rstrip("\n"))
+            found.left.append(f"{path}, line {number}: {error}")
+            continue
+        # What the ledger says is stored in a later stage than the data that it speaks of.
+        (later if entry.write.collection == NOTES else batch).append(entry)
+        if len(batch) == _BATCH:
+            left += await _store(path, batch, writer, found)
+            batch = []
+    left += await _store(path, batch, writer, found)
+    for start in range(0, len(later), LOOKUP):
+        part = later[start : start + LOOKUP]
+        left += await _store(path, await _still_true(part, ledger), writer, found)
+    _keep(path, [head(database), *left] if left else [])
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.jsonl"))
+
+
+async def _store(
+    path: Path, entries: Sequence[Entry], writer: Writer, found: Restored
+) -> list[str]:
+    """Store entries; the lines of those that no database would take."""
+    results = await asyncio.gather(
+        *(writer.put(entry.write) for entry in entries), return_exceptions=True
+    )
+    left = []
+    for entry, result in zip(entries, results, strict=True):
+        if isinstance(result, Unstorable):
+            left.append(encode(replace(entry, reason=str(result))))
+            found.left.append(f"{path}: one of {entry.write.collection}: {result}")
+        elif isinstance(result, BaseException):
+            raise result
+        else:
+            found.stored += 1
+    return left
+
+
+async def _still_true(entries: Sequence[Entry], ledger: Ledger) -> list[Entry]:
+    """What the ledger was to be told, without what a later crawl of the note has overtaken."""
+    known = await ledger.known(sorted({entry.write.key for entry in entries}))
+    told = []
+    for entry in entries:
+        note = known.get(entry.write.key, {})
+        begun = note.get("last_crawled_at")
+        if begun is not None and begun > entry.spilled_at:
+            told.append(replace(entry, write=_cost_alone(entry.write)))
+            continue
+        fields = entry.write.update.get("$set", {})
+        if fields.get("state") == "ended":
+            held = await ledger.held(entry.write.key)
+            fields |= held_fields(held, fields.get("comment_count_l1"))
+        told.append(entry)
+    return told
+
+
+def _cost_alone(write: Write) -> Write:
+    update: Document = {name: what for name, what in write.update.items() if name == "$inc"}
+    if write.once is not None:
+        update["$set"] = {"last_write": write.once}
+    return replace(write, update=update or {"$setOnInsert": {"note_id": write.key}})
+
+
+def _keep(path: Path, lines: Sequence[str]) -> None:
+    """Leave these lines in a file, as a whole, or remove it where there are none."""
+    if not lines:
+        path.unlink()
+        return
+    fresh = path.with_suffix(".new")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.writelines(f"{line}\n" for line in lines)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
