@@ -45,6 +45,14 @@ class Write:
             wanted["last_write"] = {"$ne": self.once}
         return wanted
 
+    @property
+    def document(self) -> Document:
+        """The document that the update makes where there is none."""
+        made: Document = {"_id": self.key}
+        for fields in self.update.values():
+            made |= fields
+        return made
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:

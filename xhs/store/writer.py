@@ -6,10 +6,11 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
+from typing import NamedTuple
 
 import bson
 from bson.errors import BSONError
-from pymongo import UpdateOne
+from pymongo import InsertOne, UpdateOne
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import BulkWriteError, DocumentTooLarge
 
@@ -21,7 +22,15 @@ _BATCH = 1000
 _DUPLICATE_KEY = 11000
 _ENCODING_ERRORS = (BSONError, OverflowError, UnicodeError, DocumentTooLarge)
 
+_Operation = InsertOne[Document] | UpdateOne
 _Entry = tuple[Write, asyncio.Future[bool | None]]
+
+
+class _Result(NamedTuple):
+    """The places in a bulk whose document is new, and how many documents an update matched."""
+
+    upserted: set[int]
+    matched: int
 
 
 class Unstorable(Exception):
@@ -52,6 +61,7 @@ class Writer:
         self._waiting: deque[_Entry] = deque()
         self._wake = asyncio.Event()
         self._closing = False
+        self._mostly_known: set[str] = set()
         self.failure: StoreFailed | None = None
         self._task = asyncio.create_task(self._run())
 
@@ -117,42 +127,67 @@ class Writer:
         await patiently(lambda: self._bulk(collection, batch), self._patience)
 
     async def _bulk(self, collection: str, batch: Sequence[_Entry]) -> None:
-        operations = [_operation(write, upsert=True) for write, _ in batch]
+        # An insert costs a server less than an upsert; where it fails the document is merged.
+        insert = collection not in self._mostly_known
+        operations = [
+            InsertOne(write.document)
+            if insert and write.as_of is not None
+            else _operation(write, upsert=True)
+            for write, _ in batch
+        ]
         try:
-            result = await self._database[collection].bulk_write(operations, ordered=False)
-            inserted, errors = result.upserted_ids or {}, {}
+            result, refusals = await self._send(collection, operations)
+        except _ENCODING_ERRORS:
+            await self._without_unencodable(collection, batch)
+            return
+        overtaken, new = [], 0
+        for index, (write, future) in enumerate(batch):
+            code = refusals.get(index)
+            if code == _DUPLICATE_KEY:
+                overtaken.append((write, future))
+            elif code is not None:
+                _refuse(future, _unstorable(code))
+            else:
+                is_new = isinstance(operations[index], InsertOne) or index in result.upserted
+                new += is_new
+                _accept(future, new=is_new)
+        if overtaken:
+            await self._merge_overtaken(collection, overtaken)
+        change = self._mostly_known.discard if 2 * new > len(batch) else self._mostly_known.add
+        change(collection)
+
+    async def _merge_overtaken(self, collection: str, batch: Sequence[_Entry]) -> None:
+        """Writes whose document is there already; perhaps it holds a newer answer."""
+        operations = [_operation(write, upsert=False) for write, _ in batch]
+        result, refusals = await self._send(collection, operations)
+        if result.matched < len(batch):
+            earlier = [
+                UpdateOne({"_id": write.key}, {"$min": write.update["$min"]})
+                for write, _ in batch
+                if "$min" in write.update
+            ]
+            if earlier:
+                await self._send(collection, earlier)
+        for index, (_, future) in enumerate(batch):
+            if (code := refusals.get(index)) is not None:
+                _refuse(future, _unstorable(code))
+            else:
+                _accept(future, new=False)
+
+    async def _send(
+        self, collection: str, operations: Sequence[_Operation]
+    ) -> tuple[_Result, dict[int, int]]:
+        """One bulk write: what it did, and the code of each operation that was refused."""
+        try:
+            done = await self._database[collection].bulk_write(operations, ordered=False)
         except BulkWriteError as error:
             details = dict(error.details or {})
             if details.get("writeConcernErrors"):
                 raise
-            inserted = {entry["index"]: entry["_id"] for entry in details["upserted"]}
-            errors = {entry["index"]: entry["code"] for entry in details["writeErrors"]}
-        except _ENCODING_ERRORS:
-            await self._without_unencodable(collection, batch)
-            return
-        overtaken = []
-        for index, (write, future) in enumerate(batch):
-            code = errors.get(index)
-            if code == _DUPLICATE_KEY:
-                overtaken.append((write, future))
-            elif code is not None:
-                _refuse(future, Unstorable(f"the database refuses it (code {code})"))
-            else:
-                _accept(future, new=index in inserted)
-        if overtaken:
-            await self._merge_overtaken(collection, overtaken)
-
-    async def _merge_overtaken(self, collection: str, batch: Sequence[_Entry]) -> None:
-        """Writes whose document another writer made meanwhile, or holds a newer answer of."""
-        operations = []
-        for write, _ in batch:
-            operations.append(_operation(write, upsert=False))
-            if "$min" in write.update:
-                earlier = {"$min": write.update["$min"]}
-                operations.append(UpdateOne({"_id": write.key}, earlier))
-        await self._database[collection].bulk_write(operations, ordered=True)
-        for _, future in batch:
-            _accept(future, new=False)
+            upserted = {entry["index"] for entry in details.get("upserted", ())}
+            refusals = {entry["index"]: entry["code"] for entry in details["writeErrors"]}
+            return _Result(upserted, details.get("nMatched", 0)), refusals
+        return _Result(set(done.upserted_ids or ()), done.matched_count), {}
 
     async def _without_unencodable(self, collection: str, batch: Sequence[_Entry]) -> None:
         good = []
@@ -187,6 +222,10 @@ class Writer:
         else:
             for _, future in left:
                 _accept(future, new=None)
+
+
+def _unstorable(code: int) -> Unstorable:
+    return Unstorable(f"the database refuses it (code {code})")
 
 
 def _operation(write: Write, *, upsert: bool) -> UpdateOne:

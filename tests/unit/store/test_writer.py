@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pymongo import InsertOne, UpdateOne
 from pymongo.errors import AutoReconnect, BulkWriteError
 
 from xhs.store.documents import COMMENTS, USERS, Write
@@ -19,8 +20,14 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Result:
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, matched: int) -> None:
         self.upserted_ids = {index: index for index in range(count)}
+        self.matched_count = matched
+
+
+def key(operation: InsertOne[Any] | UpdateOne) -> str:
+    document = operation._doc if isinstance(operation, InsertOne) else operation._filter
+    return str(document["_id"])
 
 
 class Collection:
@@ -30,12 +37,15 @@ class Collection:
     async def bulk_write(self, operations: list[Any], ordered: bool) -> Result:
         for _ in range(self._database.turns.get(self._name, 1)):
             await asyncio.sleep(0)
-        self._database.bulks.append((self._name, [op._filter["_id"] for op in operations]))
+        self._database.bulks.append((self._name, [key(op) for op in operations]))
         if self._database.answers:
             answer = self._database.answers.pop(0)
             if isinstance(answer, Exception):
+                self._database.operations += operations
                 raise answer
-        return Result(len(operations))
+        self._database.operations += operations
+        matched = self._database.matched
+        return Result(len(operations), len(operations) if matched is None else matched)
 
 
 class Database:
@@ -48,6 +58,8 @@ class Database:
         self.answers = list(answers)
         self.turns: dict[str, int] = {}
         self.bulks: list[tuple[str, list[str]]] = []
+        self.operations: list[Any] = []
+        self.matched: int | None = None
 
     def __getitem__(self, name: str) -> Collection:
         return Collection(self, name)
@@ -91,15 +103,47 @@ def test_a_document_is_written_once_a_bulk_and_in_order() -> None:
 def test_an_overtaken_document_is_merged_and_not_new() -> None:
     database = Database(refused((1, 11000)))
     results = asyncio.run(put(database, write("a"), write("b")))
-    assert results == [False, False]
-    assert database.bulks[1] == (COMMENTS, ["b", "b"])
+    assert results == [True, False]
+    assert database.bulks == [(COMMENTS, ["a", "b"]), (COMMENTS, ["b"])]
+
+
+def test_where_a_newer_answer_is_stored_only_the_earliest_moment_is_merged() -> None:
+    database = Database(refused((0, 11000)))
+    database.matched = 0
+    assert asyncio.run(put(database, write("a"))) == [False]
+    assert database.operations[-1] == UpdateOne({"_id": "a"}, {"$min": {"first_seen_at": NOW}})
+
+
+def test_what_cannot_be_merged_is_refused_and_no_failure() -> None:
+    database = Database(refused((0, 11000), (1, 11000)), refused((1, 17419)))
+    merged, too_large = asyncio.run(put(database, write("a"), write("b")))
+    assert merged is False
+    assert isinstance(too_large, Unstorable)
+
+
+def test_known_documents_are_updated_at_once_while_most_are() -> None:
+    database = Database(refused((0, 11000)), None, None)
+    known, again = asyncio.run(one_by_one(database, write("a"), write("b")))
+    assert (known, again) == (False, True)
+    assert [type(operation) for operation in database.operations] == [
+        InsertOne,
+        UpdateOne,
+        UpdateOne,
+    ]
+
+
+async def one_by_one(database: Database, *writes: Write) -> list[bool | None]:
+    writer = Writer(database)  # type: ignore[arg-type]
+    results = [await writer.put(one) for one in writes]
+    await writer.close()
+    return results
 
 
 def test_a_refused_document_does_not_take_its_batch_mates_along() -> None:
     first, second = asyncio.run(put(Database(refused((0, 17420))), write("a"), write("b")))
     assert isinstance(first, Unstorable)
     assert "17420" in str(first)
-    assert second is False
+    assert second is True
 
 
 @pytest.mark.parametrize("value", [2**70, "\ud83d", {"a\x00b": 1}])
