@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
@@ -9,50 +10,50 @@ from urllib.parse import quote, quote_plus
 MASK = "***"
 _SHORTEST = 4
 
+_secrets: set[str] = set()
+
+
+def keep_out_of_logs(secret: str) -> None:
+    """Mask ``secret`` in every record that is logged from now on, tracebacks included.
+
+    The records do it, not the handlers: Scrapy installs its handler anew as a crawl starts, and a
+    user may have others.
+    """
+    if len(secret) >= _SHORTEST:
+        _secrets.update(spellings(secret))
+        logging.setLogRecordFactory(_MaskedRecord)
+
 
 def spellings(secret: str) -> set[str]:
-    """A secret as it is, and as it stands in an address."""
-    return {secret, quote(secret, safe=""), quote_plus(secret)}
+    """A secret as it is, as it stands in an address, in Python and in JSON."""
+    written = {repr(secret)[1:-1], json.dumps(secret)[1:-1]}
+    return {secret, quote(secret, safe=""), quote_plus(secret), *written}
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:
     """A text without these secrets."""
-    for secret in secrets:
+    for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, MASK)
     return text
 
 
-class Redaction(logging.Filter):
-    """Masks secrets in what a handler is about to write, tracebacks included."""
+class _MaskedRecord(logging.LogRecord):
+    """A log record whose texts come without the secrets."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._secrets: set[str] = set()
+    _exc_text: str | None = None
 
-    def add(self, secret: str) -> None:
-        """Mask this from now on, also as it stands in an address."""
-        if len(secret) >= _SHORTEST:
-            self._secrets |= spellings(secret)
+    def getMessage(self) -> str:  # noqa: N802 (its name in logging)
+        return _without_secrets(super().getMessage())
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        if record.exc_info and not record.exc_text:
-            record.exc_text = logging.Formatter().formatException(record.exc_info)
-        message = record.getMessage()
-        if any(secret in f"{message}{record.exc_text}" for secret in self._secrets):
-            record.msg, record.args = masked(message, self._secrets), ()
-            record.exc_text = masked(record.exc_text, self._secrets) if record.exc_text else None
-        return True
+    @property
+    def exc_text(self) -> str | None:
+        """The traceback, which the first handler writes down here."""
+        return self._exc_text
+
+    @exc_text.setter
+    def exc_text(self, text: str | None) -> None:
+        self._exc_text = _without_secrets(text) if text else text
 
 
-_redaction = Redaction()
-
-
-def keep_out_of_logs(secret: str) -> None:
-    """Mask ``secret`` in all that the handlers of the root logger write.
-
-    Scrapy installs its handler anew as a crawl starts, so call this from within the crawl.
-    """
-    _redaction.add(secret)
-    for handler in logging.getLogger().handlers:
-        if _redaction not in handler.filters:
-            handler.addFilter(_redaction)
+def _without_secrets(text: str) -> str:
+    return masked(text, _secrets) if any(secret in text for secret in _secrets) else text

@@ -3,105 +3,31 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import gzip
 import importlib.util
+import json
 import socket
-import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.crawl import TOKEN, Outcome, Site, database
-from support.simulator import PROJECT, Simulator
+from support.canary import NOTE, Watched, files_with, found_in
+from support.crawl import TOKEN, Outcome, Site
+from support.simulator import COMMENTS
 
-from xhs.simulator.notes import sized_note
+from xhs.settings import EXTENSIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
+
+    from support.simulator import Simulator
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("secantus") is None, reason="SecantusDB is not installed"
 )
 
-NOTE = sized_note(25)
 LARGE = "600"  # bytes; an answer has more
-COMMAND_LINES = Path("/proc")
-
-
-def forms(secret: str) -> list[bytes]:
-    """How a secret may be written down."""
-    plain = secret.encode()
-    coded = {base64.b64encode(b"x" * skip + plain)[4:-4] for skip in range(3)}
-    return [plain, plain.hex().encode(), plain.decode().encode("utf-16-le"), *coded]
-
-
-def found_in(data: bytes, secret: str = TOKEN) -> bool:
-    """Whether data holds the secret, also where it is compressed."""
-    with contextlib.suppress(OSError, EOFError):
-        data += gzip.decompress(data)
-    return any(form in data for form in forms(secret))
-
-
-def files_with(folder: Path, secret: str = TOKEN) -> list[Path]:
-    """The files below a folder that hold the secret, in name or content."""
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    return [path for path in files if secret in str(path) or found_in(path.read_bytes(), secret)]
-
-
-def command_lines() -> Iterator[bytes]:
-    """The command line of every process there is."""
-    for entry in COMMAND_LINES.glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            yield entry.read_bytes()
-
-
-class Watched:
-    """A place to crawl from in which everything that is written stays below one folder."""
-
-    def __init__(self, site: Site) -> None:
-        self.folder = site.folder
-        self.site = site
-        self.logs = site.folder / "logs"
-        self.logs.mkdir()
-
-    def crawl(self, *words: str, env: dict[str, str | None] | None = None) -> Outcome:
-        """Crawl with everything on that Scrapy can write, watching the process list."""
-        options = ["-s", "HTTPCACHE_ENABLED=1", "-s", f"HTTPCACHE_DIR={self.folder / 'cache'}"]
-        options += ["-s", f"JOBDIR={self.folder / 'job'}", "-L", "DEBUG", *words]
-        command = [sys.executable, "-m", "scrapy", "crawl", "comments", "-a", f"notes={NOTE}"]
-        command += ["-O", str(self.folder / "feed.json"), *options]
-        changed = {**self.site.environment, **(env or {})}
-        there = {name: value for name, value in changed.items() if value is not None}
-        with (self.logs / "out").open("wb") as out, (self.logs / "err").open("wb") as err:
-            process = subprocess.Popen(command, stdout=out, stderr=err, env=there, cwd=PROJECT)
-            seen = 0
-            while True:
-                lines = list(command_lines())
-                seen += any(NOTE.encode() in line for line in lines)
-                assert not any(found_in(line) for line in lines)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(0.05)
-                    break
-        assert seen or sys.platform != "linux"
-        return Outcome(
-            process.returncode,
-            (self.logs / "out").read_text(),
-            (self.logs / "err").read_text(),
-        )
-
-    def check(self) -> None:
-        """The token is in no file below the folder, and in no document of the database."""
-        assert files_with(self.folder) == []
-        # What masks secrets in the log is the second line of defence: it had nothing to do.
-        for log in (*self.logs.iterdir(), *self.folder.glob("*.log")):
-            assert "***" not in log.read_text()
-        with database(self.site.uri, self.site.name) as there:
-            for name in there.list_collection_names():
-                for document in there[name].find():
-                    assert not found_in(repr(document).encode())
-        assert files_with(self.folder) == []
+ODD_TOKEN = "canary/7f3a+9b52=c1d8&4e60"
+"""One that looks different in an address."""
 
 
 @pytest.fixture
@@ -144,9 +70,11 @@ def test_in_a_log_file(watched: Watched) -> None:
     watched.check()
 
 
+HANGS: dict[str, Any] = {"rules": [{"hang": True}]}
+BRIEFLY = ["-s", "DOWNLOAD_TIMEOUT=1"]
 TRUNCATED = {"rules": [{"truncate": True}]}
 FAILURES: dict[str, tuple[dict[str, Any], list[str]]] = {
-    "time-out": ({"rules": [{"hang": True}]}, ["-s", "DOWNLOAD_TIMEOUT=1"]),
+    "time-out": (HANGS, BRIEFLY),
     "too large": ({}, ["-s", f"DOWNLOAD_MAXSIZE={LARGE}"]),
     "too large, compressed": ({"rules": [{"gzip": True}]}, ["-s", f"DOWNLOAD_MAXSIZE={LARGE}"]),
     "large": ({}, ["-s", "DOWNLOAD_WARNSIZE=100"]),
@@ -195,16 +123,212 @@ def test_in_rejected_objects(api: Simulator, watched: Watched) -> None:
     watched.check()
 
 
-def test_other_servers_never_get_it(api: Simulator, watched: Watched) -> None:
-    """A redirect to another server is not followed, so nothing is sent there."""
+REDIRECTS = {
+    **{
+        str(status): {"status": status, "headers": {"Location": "{}"}}
+        for status in (301, 302, 303, 307, 308)
+    },
+    "a page that refreshes": {
+        "body": '<html><head><meta http-equiv="refresh" content="0; url={}"></head></html>',
+        "content_type": "text/html",
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("redirect", "allowed"),
+    [*((redirect, "0") for redirect in REDIRECTS), ("302", "1"), ("a page that refreshes", "1")],
+)
+def test_other_servers_never_get_it(
+    api: Simulator, watched: Watched, redirect: str, allowed: str
+) -> None:
+    """A redirect to another server is not followed, so nothing is sent there.
+
+    Not even where redirects are switched on: a call's answer is an envelope or a failure.
+    """
     with socket.create_server(("127.0.0.1", 0)) as other:
         location = f"http://127.0.0.1:{other.getsockname()[1]}/"
-        api.script({"rules": [{"status": 302, "headers": {"Location": location}}]})
-        done = watched.crawl("-s", "RETRY_TIMES=0")
+        rule = json.dumps(REDIRECTS[redirect]).replace("{}", location)
+        api.script({"rules": [json.loads(rule)]})
+        on = ["-s", f"REDIRECT_ENABLED={allowed}", "-s", f"METAREFRESH_ENABLED={allowed}"]
+        done = watched.crawl("-s", "RETRY_TIMES=0", *on)
         other.setblocking(False)
         with pytest.raises(BlockingIOError):
             other.accept()
     assert done.status == 3, done
+    assert "Traceback" not in done.errors
+    watched.check()
+
+
+FAILING = """
+import traceback
+from pathlib import Path
+
+from xhs.spiders.comments import CommentsSpider
+
+
+class Failing(CommentsSpider):
+    def tell(self, response):
+        request = response.request
+        told = [response, response.headers, response.meta, request, request.headers]
+        return RuntimeError(" ".join(map(repr, [*told, request.to_dict(spider=self)])))
+
+
+class Before(Failing):
+    name = "before"
+
+    async def parse_page(self, response):
+        raise self.tell(response)
+        yield
+
+
+class After(Failing):
+    name = "after"
+
+    async def parse_page(self, response):
+        async for output in super().parse_page(response):
+            yield output
+        raise self.tell(response)
+
+
+class Errback(Failing):
+    name = "errback"
+
+    async def call_failed(self, failure):
+        error = traceback.TracebackException.from_exception(failure.value, capture_locals=True)
+        Path(REPORT).write_text("".join(error.format()) + failure.getTraceback())
+        raise RuntimeError(repr(failure.request.to_dict(spider=self))) from failure.value
+        yield
+
+
+class Pipeline:
+    def process_item(self, item):
+        raise RuntimeError(repr(item))
+"""
+
+
+@pytest.mark.parametrize(("spider", "status"), [("before", 3), ("after", 0), ("errback", 3)])
+def test_after_an_exception_in_a_callback(
+    api: Simulator, watched: Watched, spider: str, status: int
+) -> None:
+    """Also where a user's code tells all that it was given, with the variables of each frame."""
+    hangs = spider == "errback"
+    api.script(HANGS if hangs else {})
+    report = watched.folder / "report"
+    watched.add_module(FAILING.replace("REPORT", repr(str(report))))
+    words = ["-s", "SPIDER_MODULES=users_own", "-s", "RETRY_TIMES=0", *(BRIEFLY if hangs else [])]
+    done = watched.crawl(*words, spider=spider)
+    assert done.status == status, done
+    assert NOTE in done.errors.partition("RuntimeError: ")[2].partition("\n")[0]
+    assert report.exists() == hangs
+    watched.check()
+
+
+@pytest.mark.parametrize("priority", [50, 200, 400])
+def test_after_an_exception_in_a_pipeline(watched: Watched, priority: int) -> None:
+    watched.add_module(FAILING)
+    own = {
+        "xhs.pipelines.validate.ValidatePipeline": 100,
+        "xhs.pipelines.store.StorePipeline": 300,
+        "users_own.Pipeline": priority,
+    }
+    done = watched.crawl("-s", f"ITEM_PIPELINES={json.dumps(own)}")
+    assert done.status == 0, done
+    assert "RuntimeError: " in done.errors
+    watched.check()
+
+
+TALKING = """
+import logging
+import os
+import warnings
+from urllib.parse import urlencode
+
+from scrapy import signals
+
+
+class Talking:
+    @classmethod
+    def from_crawler(cls, crawler):
+        self = cls()
+        if "MOMENT" == "from_crawler":
+            self.say()
+        else:
+            crawler.signals.connect(self.say, signals.MOMENT)
+        return self
+
+    def say(self):
+        token = os.environ["JUSTONEAPI_TOKEN"]
+        url = "http://127.0.0.1/?" + urlencode({"noteId": 1, "token": token})
+        logging.getLogger("users_own").debug("sent %s", url)
+        warnings.warn("sent " + url)
+        try:
+            raise ValueError(token)
+        except ValueError:
+            logging.exception("failed at %(url)s", {"url": url})
+"""
+
+
+def talk(watched: Watched, moment: str, *words: str) -> Outcome:
+    """Crawl with an extension of a user's own that logs a signed address at a moment."""
+    watched.add_module(TALKING.replace("MOMENT", moment))
+    own = {**EXTENSIONS, "users_own.Talking": 500}
+    env: dict[str, str | None] = {"JUSTONEAPI_TOKEN": ODD_TOKEN}
+    done = watched.crawl("-s", f"EXTENSIONS={json.dumps(own)}", *words, env=env)
+    assert done.status == 0, done
+    return done
+
+
+def check_masked(watched: Watched, said: str) -> None:
+    assert "[users_own] DEBUG: sent http://127.0.0.1/?noteId=1&token=***\n" in said
+    assert "UserWarning: sent http://127.0.0.1/?noteId=1&token=***\n" in said
+    assert "ERROR: failed at http://127.0.0.1/?noteId=1&token=***\nTraceback" in said
+    assert "\nValueError: ***\n" in said
+    watched.check(masked=True)
+
+
+@pytest.mark.parametrize(
+    "moment", ["from_crawler", "spider_opened", "response_received", "engine_stopped"]
+)
+def test_what_a_users_code_logs_is_masked(site: Site, moment: str) -> None:
+    watched = Watched(site, ODD_TOKEN)
+    check_masked(watched, talk(watched, moment).errors)
+
+
+def test_what_a_users_code_logs_is_masked_in_a_log_file(site: Site) -> None:
+    watched = Watched(site, ODD_TOKEN)
+    log = watched.folder / "crawl.log"
+    talk(watched, "response_received", "--logfile", str(log))
+    check_masked(watched, log.read_text())
+
+
+def test_an_answer_that_quotes_it_is_masked(api: Simulator, watched: Watched) -> None:
+    api.script({"rules": [{"code": 999, "message": f"no such token: {TOKEN}"}]})
+    done = watched.crawl()
+    assert done.status == 3, done
+    assert "no such token: ***" in done.errors
+    watched.check(masked=True)
+
+
+COMMANDS = {
+    "parse": ["--spider=comments", "-c", "parse_page"],
+    "fetch": ["--headers"],
+    "shell": [
+        "-c",
+        "print(request, request.to_dict(), response, response.headers, settings.attributes)",
+    ],
+}
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_in_other_commands(api: Simulator, watched: Watched, command: str, hangs: bool) -> None:
+    api.script(HANGS if hangs else {})
+    words = [*COMMANDS[command], f"{api.url}{COMMENTS}?noteId={NOTE}", "-s", "RETRY_TIMES=0"]
+    done = watched.run(command, *words, *(BRIEFLY if hangs else []))
+    assert hangs or (done.status == 0 and NOTE in done.output + done.errors), done
+    assert [call["params"] for call in api.books()["log"]] == [["noteId", "token"]]
+    watched.check()
 
 
 def test_scrapy_settings_does_not_show_it(storeless: Site) -> None:

@@ -3,24 +3,45 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
+from typing import TYPE_CHECKING
 
 import pytest
 
-from xhs.redaction import MASK, Redaction
+from xhs import redaction
+from xhs.redaction import MASK, keep_out_of_logs
 
-SECRET = "hidden/word 1"
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SECRET = "hidden/word \\1 'ü\""
 
 
-@pytest.mark.parametrize("form", [SECRET, "hidden%2Fword%201", "hidden%2Fword+1"])
+@pytest.fixture(autouse=True)
+def _as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(redaction, "_secrets", set())
+    factory = logging.getLogRecordFactory()
+    yield
+    logging.setLogRecordFactory(factory)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        SECRET,
+        "hidden%2Fword%20%5C1%20%27%C3%BC%22",
+        "hidden%2Fword+%5C1+%27%C3%BC%22",
+        repr(SECRET)[1:-1],
+        json.dumps(SECRET)[1:-1],
+    ],
+)
 def test_in_messages_arguments_and_tracebacks(form: str) -> None:
     stream = io.StringIO()
-    handler = logging.StreamHandler(stream)
-    redaction = Redaction()
-    redaction.add(SECRET)
-    handler.addFilter(redaction)
     logger = logging.getLogger("test of redaction")
-    logger.addHandler(handler)
+    logger.addHandler(logging.StreamHandler(stream))
+    logger.propagate = False
+    keep_out_of_logs(SECRET)
     logger.warning("at %s", f"https://host/?token={form}&x=1")
     try:
         raise ValueError(form)
@@ -32,3 +53,9 @@ def test_in_messages_arguments_and_tracebacks(form: str) -> None:
     assert text.count(MASK) == 2
     assert "ValueError" in text
     assert "nothing to hide" in text
+    logger.handlers.clear()
+
+
+def test_what_is_hardly_a_secret_does_not_mask_half_the_log() -> None:
+    keep_out_of_logs("a")
+    assert redaction._secrets == set()

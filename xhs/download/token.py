@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from xhs.redaction import keep_out_of_logs
+
 TOKEN, TOKEN_FILE = "JUSTONEAPI_TOKEN", "JUSTONEAPI_TOKEN_FILE"
 
 
@@ -13,12 +15,13 @@ class NoToken(Exception):
 
 
 class Token:
-    """A secret that never shows itself: :meth:`reveal` is for the wire alone."""
+    """A secret that never shows itself, nor in a log: :meth:`reveal` is for the wire alone."""
 
     __slots__ = ("_secret",)
 
     def __init__(self, secret: str) -> None:
         self._secret = secret
+        keep_out_of_logs(secret)
 
     def reveal(self) -> str:
         return self._secret

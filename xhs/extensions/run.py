@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,19 +22,18 @@ from twisted.python.failure import Failure
 from xhs.api.endpoints import read_call
 from xhs.chain import Chain
 from xhs.download.gate import Gate
-from xhs.download.token import Token, read_token
+from xhs.download.token import NoToken, Token, read_token
 from xhs.endings import CloseReason, StopReason
 from xhs.items import item_type
 from xhs.notes.order import Order
 from xhs.notes.plan import First
 from xhs.privacy import as_sent
-from xhs.redaction import keep_out_of_logs
 from xhs.store.documents import Origin, Problem, Write, rejected_write
 from xhs.store.ledger import Held, begin_note, book_calls, end_note, leave_note
 from xhs.store.pages import PageLedger
 from xhs.store.patience import StoreFailed
 from xhs.store.spill import Spill, SpillFailed
-from xhs.store.store import Store, StoreUnavailable, passwords
+from xhs.store.store import Store, StoreUnavailable
 from xhs.store.writer import Unstorable
 
 logger = logging.getLogger(__name__)
@@ -79,6 +79,8 @@ class Run:
         self._crawler = crawler
         self._closing: asyncio.Task[None] | None = None
         self._token: Token | None = None
+        with suppress(NoToken):  # whoever needs it is told; from now on no log shows it
+            self._token = read_token(os.environ)
         self.base_url: str = settings["JUSTONEAPI_BASE_URL"]
         self.version: str = settings["JUSTONEAPI_COMMENTS_VERSION"]
         self.gate = Gate(self.count, self._close, settings.getint("XHS_MAX_CALLS"))
@@ -121,20 +123,18 @@ class Run:
 
     @property
     def token(self) -> Token:
-        """The access token, read when it is first needed.
+        """The access token.
 
         Raises:
             NoToken: where there is none.
         """
         if self._token is None:
-            self.token = read_token(os.environ)
-        assert self._token is not None  # noqa: S101 (just set)
+            self._token = read_token(os.environ)
         return self._token
 
     @token.setter
     def token(self, token: Token) -> None:
         self._token = token
-        keep_out_of_logs(token.reveal())
 
     def count(self, stat: str) -> None:
         """Add one to a stat."""
@@ -178,8 +178,6 @@ class Run:
         """
         if self.store is None:
             return
-        for password in passwords(self._crawler.settings["MONGODB_URI"]):
-            keep_out_of_logs(password)
         try:
             await self.store.open()
         except StoreUnavailable as error:

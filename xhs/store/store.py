@@ -18,6 +18,7 @@ from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
 from pymongo.uri_parser import parse_uri
 from pymongo.write_concern import WriteConcern
 
+from xhs.redaction import keep_out_of_logs
 from xhs.store import embedded
 from xhs.store.documents import COMMENTS, NOTES, REJECTED, Document, Write
 from xhs.store.ledger import Ledger
@@ -28,6 +29,10 @@ from xhs.store.spill import Spill, SpillFailed
 from xhs.store.writer import Writer
 
 _PATIENCE_MS = 5000
+_NOT_VALID = (
+    "MONGODB_URI is no valid connection string: it begins with mongodb:// or mongodb+srv://, and "
+    "what is special in a password is written with %"
+)
 
 _INDEXES = {
     COMMENTS: [
@@ -69,6 +74,8 @@ class Store:
         self._name = database
         self._spill = spill
         self._on_failure = on_failure
+        for password in passwords(uri):
+            keep_out_of_logs(password)
         self._client: AsyncMongoClient[Document] | None = None
         self._lease: embedded.Lease | None = None
 
@@ -83,7 +90,7 @@ class Store:
             await self._connect(self._lease.uri)
         except embedded.EmbeddedStoreError as error:
             raise StoreUnavailable(str(error)) from error
-        except (PyMongoError, ValueError) as error:
+        except (PyMongoError, ValueError, OSError) as error:
             await self._disconnect()
             raise StoreUnavailable(_explain(error, redact(self._uri))) from error
 
@@ -178,7 +185,10 @@ def passwords(uri: str) -> list[str]:
 
 
 def check_uri(uri: str) -> str | None:
-    """What is wrong with a connection string, or None. Looks nothing up."""
+    """What is wrong with a connection string, or None. Looks no server up.
+
+    A wrong one is not quoted: what stands where in it, and what is a password, nobody knows.
+    """
     if uri.startswith("embedded:"):
         return None
     try:
@@ -186,8 +196,10 @@ def check_uri(uri: str) -> str | None:
             parse_uri(uri)
         elif not uri.startswith("mongodb+srv://"):
             raise ValueError
+    except OSError as error:
+        return f"MONGODB_URI: a file that it names cannot be read: {error.strerror}"
     except (PyMongoError, ValueError):
-        return f"MONGODB_URI={redact(uri)} is no valid connection string"
+        return _NOT_VALID
     return None
 
 
@@ -198,7 +210,7 @@ def has_password(uri: str) -> bool:
 
 def _explain(error: Exception, uri: str) -> str:
     if isinstance(error, ConfigurationError | ValueError):
-        return f"MONGODB_URI={uri} is no valid connection string ({type(error).__name__})"
+        return f"{_NOT_VALID} ({type(error).__name__})"
     if isinstance(error, OperationFailure):
         return f"MongoDB at {uri} refuses to be used ({describe(error)}): check user and password"
     return (

@@ -1,0 +1,187 @@
+"""Crawls with everything on that writes, and the search for secrets in all that they leave."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import gzip
+import ipaddress
+import json
+import os
+import struct
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote, quote_plus
+
+from support.crawl import TOKEN, Outcome, Site, database
+from support.simulator import PROJECT
+
+from xhs.simulator.notes import sized_note
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NOTE = sized_note(25)
+PROCESSES = Path("/proc")
+
+_WAITING = {"tcp": "0A", "tcp6": "0A", "udp": "07", "udp6": "07"}
+"""The state of a socket without a peer, by protocol: Linux's TCP_LISTEN and TCP_CLOSE."""
+
+
+def forms(secret: str) -> set[bytes]:
+    """How a secret may be written down."""
+    spelled = {secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1]}
+    found = {spelling.encode("utf-16-le") for spelling in spelled}
+    for plain in {spelling.encode() for spelling in spelled}:
+        coded = {base64.b64encode(b"x" * skip + plain)[4:-4] for skip in range(3)}
+        found |= {plain, plain.hex().encode(), *coded}
+    return found
+
+
+def found_in(data: bytes, *secrets: str) -> bool:
+    """Whether data holds a secret (the token, unless others are named), also compressed."""
+    with contextlib.suppress(OSError, EOFError):
+        data += gzip.decompress(data)
+    return any(form in data for secret in secrets or (TOKEN,) for form in forms(secret))
+
+
+def files_with(folder: Path, *secrets: str) -> list[Path]:
+    """What below a folder holds a secret (the token, unless others are named), in name or content.
+
+    A file that goes while it is looked for is none: a database's own may.
+    """
+    found = []
+    for path in folder.rglob("*"):
+        data = os.fsencode(path)
+        with contextlib.suppress(FileNotFoundError):
+            data += path.read_bytes() if path.is_file() else b""
+        if found_in(data, *secrets):
+            found.append(path)
+    return found
+
+
+def command_lines() -> Iterator[bytes]:
+    """The command line of every process there is."""
+    for entry in PROCESSES.glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            yield entry.read_bytes()
+
+
+def children(process: int) -> list[int]:
+    """The processes that a process has started, and those that they have (Linux)."""
+    found = []
+    for entry in PROCESSES.glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parent = int(entry.read_text().rpartition(")")[2].split()[1])
+            if parent == process:
+                child = int(entry.parent.name)
+                found += [child, *children(child)]
+    return found
+
+
+def open_ports(process: int) -> set[tuple[str, int]]:
+    """The hosts and ports at which a process waits for whoever comes (Linux)."""
+    there, sockets, found = PROCESSES / str(process), set(), set()
+    for entry in (there / "fd").iterdir():
+        with contextlib.suppress(OSError):
+            sockets.add(str(entry.readlink()))
+    for protocol, state in _WAITING.items():
+        for line in (there / "net" / protocol).read_text().splitlines()[1:]:
+            _, address, _, of, *_, inode = line.split()[:10]
+            if of == state and f"socket:[{inode}]" in sockets:
+                host, port = address.split(":")
+                found.add((_read_host(host), int(port, 16)))
+    return found
+
+
+def _read_host(words: str) -> str:
+    """An address as Linux writes it: 32 bits at a time, in the machine's own order."""
+    numbers = [int(words[at : at + 8], 16) for at in range(0, len(words), 8)]
+    packed = struct.pack(f"={len(numbers)}I", *numbers)
+    return str(ipaddress.ip_address(packed))
+
+
+class Watched:
+    """A place to crawl from in which everything that is written stays below one folder.
+
+    ``secrets`` are what must not be found: the token, unless others are named.
+    """
+
+    def __init__(self, site: Site, *secrets: str) -> None:
+        self.folder = site.folder
+        self.site = site
+        self.logs = site.folder / "logs"
+        self._secrets = secrets or (TOKEN,)
+        self._temporary = site.folder / "tmp"
+        self.logs.mkdir()
+        self._temporary.mkdir()
+
+    def add_module(self, code: str) -> None:
+        """Let commands import code of a user's own, as ``users_own``."""
+        (self.folder / "users_own.py").write_text(code)
+        self.site.environment["PYTHONPATH"] = f"{self.folder}{os.pathsep}{PROJECT}"
+
+    def crawl(
+        self, *words: str, spider: str = "comments", env: dict[str, str | None] | None = None
+    ) -> Outcome:
+        """Crawl with everything on that Scrapy can write, watching the process list."""
+        given = ["-a", f"notes={NOTE}", "-O", str(self.folder / "feed.json")]
+        given += ["-s", f"JOBDIR={self.folder / 'job'}"]
+        return self.run("crawl", spider, *given, *words, env=env)
+
+    def run(self, *words: str, env: dict[str, str | None] | None = None) -> Outcome:
+        """Run a command of Scrapy to its end, watching the process list."""
+        with self.start(*words, env=env) as process:
+            seen = 0
+            while True:
+                lines = list(command_lines())
+                seen += any(os.fsencode(self.folder) in line for line in lines)
+                assert not any(found_in(line, *self._secrets) for line in lines)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(0.05)
+                    break
+        assert seen or sys.platform != "linux"
+        return Outcome(
+            process.returncode,
+            (self.logs / "out").read_text(),
+            (self.logs / "err").read_text(),
+        )
+
+    @contextlib.contextmanager
+    def start(
+        self, *words: str, env: dict[str, str | None] | None = None
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """A command of Scrapy at DEBUG, killed where it outlasts the block."""
+        options = ["-s", "HTTPCACHE_ENABLED=1", "-s", f"HTTPCACHE_DIR={self.folder / 'cache'}"]
+        command = [sys.executable, "-m", "scrapy", *words, *options, "-L", "DEBUG"]
+        changed = {**self.site.environment, "TMPDIR": str(self._temporary), **(env or {})}
+        there = {name: value for name, value in changed.items() if value is not None}
+        with (
+            (self.logs / "out").open("wb") as out,
+            (self.logs / "err").open("wb") as err,
+            subprocess.Popen(command, stdout=out, stderr=err, env=there, cwd=PROJECT) as process,
+        ):
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    def check(self, *, masked: bool | None = False) -> None:
+        """The secrets are in no file below the folder, and in no document of the database.
+
+        ``masked`` says whether one was to be written and was masked: seldom, since what masks is
+        the second line of defence. None: either will do.
+        """
+        found = files_with(self.folder, *self._secrets)
+        assert not found, found
+        if masked is not None:
+            logs = (*self.logs.iterdir(), *self.folder.glob("*.log"))
+            assert any("***" in log.read_text() for log in logs) == masked, logs
+        with database(self.site.uri, self.site.name) as there:
+            for name in there.list_collection_names():
+                for document in there[name].find():
+                    assert not found_in(repr(document).encode(), *self._secrets), document
+        found = files_with(self.folder, *self._secrets)
+        assert not found, found
