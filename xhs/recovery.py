@@ -75,7 +75,7 @@ def read_again(document: Document) -> Write | list[Problem]:
         return [Problem(**error) for error in document["errors"]]
     item: Any = _ITEMS[kind](item_type=kind, **parsed.fields)
     fields = ItemAdapter(item).asdict()
-    return problems(item.validator, fields) or item_write(fields)
+    return problems(type(item), fields) or item_write(fields)
 
 
 async def _store(store: Store, write: Write) -> list[Problem]:

@@ -52,7 +52,7 @@ class StorePipeline:
         return item
 
     async def _write(self, store: Store, kind: str, adapter: ItemAdapter) -> None:
-        is_new = await store.writer.put(item_write(adapter.asdict()))
+        is_new = await store.writer.put(item_write(dict(adapter)))
         if kind == "comment" and is_new is not None:
             adapter["is_new"] = is_new
             self._run.count("xhs/comments/new" if is_new else "xhs/comments/known")

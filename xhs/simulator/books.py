@@ -39,7 +39,7 @@ class Call:
 
 @dataclass
 class Books:
-    """Counts and the log of the last calls."""
+    """Counts and the log of the last calls. ``first_call`` and ``last_answer`` are times."""
 
     calls: int = 0
     billed: int = 0
@@ -51,6 +51,8 @@ class Books:
     paths: Counter[str] = field(default_factory=Counter)
     note_calls: Counter[str] = field(default_factory=Counter)
     note_billed: Counter[str] = field(default_factory=Counter)
+    first_call: float | None = None
+    last_answer: float | None = None
     log: deque[Call] = field(default_factory=lambda: deque(maxlen=LOG_LENGTH))
     _paid: set[tuple[str | None, ...]] = field(default_factory=set)
 
@@ -60,7 +62,9 @@ class Books:
         self.in_flight += 1
         self.max_concurrent = max(self.max_concurrent, self.in_flight)
         self.paths[path] += 1
-        call = Call(self.calls, time.time(), path, params, in_flight=self.in_flight)
+        now = time.time()
+        self.first_call = self.first_call or now
+        call = Call(self.calls, now, path, params, in_flight=self.in_flight)
         self.log.append(call)
         return call
 
@@ -84,7 +88,8 @@ class Books:
         """Enter how a call ended."""
         self.in_flight -= 1
         call.delivered = delivered
-        call.seconds = round(time.time() - call.time, 6)
+        self.last_answer = time.time()
+        call.seconds = round(self.last_answer - call.time, 6)
         if call.billed and not delivered:
             self.undelivered += 1
 
@@ -98,6 +103,8 @@ class Books:
             "repeated": self.repeated,
             "in_flight": self.in_flight,
             "max_concurrent": self.max_concurrent,
+            "first_call": self.first_call,
+            "last_answer": self.last_answer,
             "codes": dict(self.codes),
             "paths": dict(self.paths),
             "notes": {
