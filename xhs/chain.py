@@ -78,7 +78,9 @@ class Chain:
         if page.cursor is None:
             return StopReason.CURSOR_MISSING
         if page.cursor in self._cursors:
-            return StopReason.CURSOR_REPEATED
+            again = 2 * len(set(ids) & set(self._first_ids)) > len(ids)
+            first_again = self.pages > 1 and again  # with a comment more, or one less
+            return StopReason.CURSOR_IGNORED if first_again else StopReason.CURSOR_REPEATED
         if self._pages_without_news == 2:
             return StopReason.NO_PROGRESS
         return None

@@ -33,7 +33,7 @@ def closing_lines(
         for stat, count in sorted(stats.items())
         if stat.startswith(_REFUSED)
     }
-    by_code = ", ".join(f"code {code}: {count}" for code, count in refusals.items())
+    by_code = ", ".join(f"{_named(code)}: {count}" for code, count in refusals.items())
     yield (
         logging.INFO,
         f"{stats.get('xhs/calls/billed', 0)} calls billed, {stats.get('xhs/calls/unknown', 0)} of "
@@ -60,3 +60,8 @@ def closing_lines(
             logging.WARNING,
             f"To ask for all of its notes again, ended ones too: {command}",
         )
+
+
+def _named(code: str) -> str:
+    status = code.removeprefix("http_")
+    return f"code {code}" if status == code else f"HTTP {status}"

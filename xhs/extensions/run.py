@@ -19,6 +19,7 @@ from scrapy.http import Response
 from twisted.python.failure import Failure
 
 from xhs.chain import Chain
+from xhs.download.closing import hurry
 from xhs.download.gate import Gate
 from xhs.download.token import NoToken, Token, read_token
 from xhs.endings import CloseReason, StopReason
@@ -78,7 +79,7 @@ class Run:
         self.pages = PageLedger()
         self.protect = as_sent
         self.open_notes: dict[str, OpenNote] = {}
-        self.notes_waiting = 0
+        self.notes_waiting: int | None = None
         self.store: Store | None = None
         if uri := settings["MONGODB_URI"]:
             self.store = Store(uri, settings["MONGODB_DATABASE"])
@@ -218,7 +219,9 @@ class Run:
             logger.error("The ledger could not be written: %s", error)
 
     def _close(self, reason: CloseReason, message: str) -> None:
-        logger.error("Stopping (%s): %s", reason, message)
+        level = logging.WARNING if reason is CloseReason.BUDGET_SPENT else logging.ERROR
+        logger.log(level, "Stopping (%s): %s", reason, message)
+        hurry(self._crawler)
         self._closing = asyncio.create_task(
             self._crawler.engine.close_spider_async(reason=reason.value)
         )
@@ -262,7 +265,14 @@ class Run:
         unfinished = sum(
             stats.get_value(f"xhs/notes/{reason}", 0) for reason in StopReason if not reason.ended
         )
-        stats.set_value("xhs/notes/left", unfinished + self.notes_waiting)
+        stats.set_value("xhs/notes/left", unfinished + self._not_begun())
+
+    def _not_begun(self) -> int:
+        """Notes that were not begun, also where the crawl stopped before it looked at any."""
+        if self.notes_waiting is not None:
+            return self.notes_waiting
+        prepared = getattr(self._crawler.spider, "prepared", None)
+        return len(prepared.notes) if prepared else 0
 
 
 def is_note(item: Any) -> bool:
