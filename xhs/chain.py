@@ -105,7 +105,9 @@ class Chain:
         if page.cursor is None:
             return StopReason.CURSOR_MISSING
         if page.cursor in self._cursors:
-            return StopReason.CURSOR_REPEATED
+            # The first page again, with a comment more or one less?
+            known = len(set(ids) & set(self._first_ids or ()))
+            return StopReason.CURSOR_IGNORED if 2 * known > len(ids) else StopReason.CURSOR_REPEATED
         if self._pages_without_news == 2:
             return StopReason.NO_PROGRESS
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -33,14 +34,15 @@ _LATER = (
 _BEGUN = "xhs.begun"
 """The file in ``JOBDIR`` that says that a crawl has begun."""
 
-_NUMBERS = {
-    "CONCURRENT_REQUESTS": int,
-    "CONCURRENT_ITEMS": int,
-    "RETRY_TIMES": int,
-    "DOWNLOAD_DELAY": float,
-    "DOWNLOAD_TIMEOUT": float,
+_NUMBERS: dict[str, tuple[type[int] | type[float], float]] = {
+    "CONCURRENT_REQUESTS": (int, 1),
+    "CONCURRENT_ITEMS": (int, 1),
+    "RETRY_TIMES": (int, 0),
+    "DOWNLOAD_DELAY": (float, 0),
+    "DOWNLOAD_TIMEOUT": (float, 0.001),
+    "AUTOTHROTTLE_MAX_DELAY": (float, 0),
 }
-"""Scrapy's settings that a user of this project is likely to change."""
+"""Scrapy's settings that a user of this project is likely to change: type, and least value."""
 
 
 class WrongInput(Exception):
@@ -155,11 +157,14 @@ def check_api_settings(settings: BaseSettings) -> list[str]:
     allow_http = _flag(settings, "JUSTONEAPI_ALLOW_HTTP", errors)
     if error := check_base_url(settings["JUSTONEAPI_BASE_URL"], allow_http=allow_http):
         errors.append(error)
-    for name, number in _NUMBERS.items():
+    for name, (number, least) in _NUMBERS.items():
         try:
-            number(settings[name])
-        except (ValueError, TypeError):
+            in_bounds = least <= number(settings[name]) < math.inf
+        except (ValueError, TypeError, OverflowError):
             errors.append(f"{name}={settings[name]}: a number is needed")
+        else:
+            if not in_bounds:
+                errors.append(f"{name}={settings[name]}: {least:g} or more is needed")
     return errors
 
 

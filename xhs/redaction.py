@@ -43,7 +43,11 @@ class _MaskedRecord(logging.LogRecord):
     _exc_text: str | None = None
 
     def getMessage(self) -> str:  # noqa: N802 (its name in logging)
-        return _without_secrets(super().getMessage())
+        try:
+            message = super().getMessage()
+        except Exception:  # told as well as it can be: logging would print the arguments unmasked
+            message = f"{self.msg!r} {self.args!r} (which do not fit)"
+        return _without_secrets(message)
 
     @property
     def exc_text(self) -> str | None:

@@ -36,7 +36,7 @@ def closing_lines(
         for stat, count in sorted(stats.items())
         if stat.startswith(_REFUSED)
     }
-    by_code = ", ".join(f"code {code}: {count}" for code, count in refusals.items())
+    by_code = ", ".join(f"{_named(code)}: {count}" for code, count in refusals.items())
     yield (
         logging.INFO,
         f"{stats.get('xhs/calls/billed', 0)} calls billed, {stats.get('xhs/calls/unknown', 0)} of "
@@ -65,3 +65,8 @@ def closing_lines(
             yield logging.WARNING, f"{ends[reason]} {reason}: {advice}"
     if exitcode == ExitStatus.UNFINISHED:
         yield logging.WARNING, f"To go on where it stopped: {command}"
+
+
+def _named(code: str) -> str:
+    status = code.removeprefix("http_")
+    return f"code {code}" if status == code else f"HTTP {status}"

@@ -2,28 +2,78 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import shlex
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from xhs.simulator.notes import sized_note
+from xhs.simulator.notes import DOCUMENTED_NOTE, sized_note
+from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
-    from support.crawl import Site
+    from support.crawl import Document, Site
     from support.simulator import Simulator
 
 NOTE = sized_note(25)
 PAGES = 3
 
 
-@pytest.mark.parametrize("limit", [1, 7, 30])
-def test_a_budget_is_exact(api: Simulator, site: Site, limit: int) -> None:
+def check_paid_pages(site: Site, books: Document) -> None:
+    """What was paid for and came is stored, and nothing else."""
+    came = Counter(
+        call["note"] for call in books["log"] if call["billed"] and call["fault"] is None
+    )
+    shown = {one for note, pages in came.items() for one in truth(note).first_level[: 10 * pages]}
+    assert site.documents("comments", parent_comment_id=None).keys() == shown
+
+
+@pytest.mark.parametrize(("limit", "concurrency"), [(1, 16), (7, 1), (30, 16), (30, 64)])
+def test_a_budget_is_exact(api: Simulator, site: Site, limit: int, concurrency: int) -> None:
     api.script({"refuse_share": {"301": 0.2}})
-    notes = [sized_note(50, serial) for serial in range(20)]
-    done = site.crawl(notes=notes, env={"XHS_MAX_CALLS": str(limit)})
+    notes = [DOCUMENTED_NOTE, *(sized_note(50, serial) for serial in range(20))]
+    words = ["-s", f"CONCURRENT_REQUESTS={concurrency}"]
+    done = site.crawl(*words, notes=notes, env={"XHS_MAX_CALLS": str(limit)})
     assert (done.status, done.reason) == (3, "budget_spent"), done
-    assert api.books()["billed"] == limit
-    assert done.stats["xhs/calls/billed"] == limit
+    books = api.books()
+    assert books["billed"] == done.stats["xhs/calls/billed"] == limit
+    assert sum(note.get("billed_calls", 0) for note in site.documents("notes").values()) == limit
+    check_paid_pages(site, books)
+
+
+@pytest.mark.parametrize(("limit", "concurrency"), [(10, 1), (40, 16), (40, 64)])
+def test_a_budget_holds_whatever_fails(
+    api: Simulator, site: Site, limit: int, concurrency: int
+) -> None:
+    """A call that may have been billed uses the budget up, also where it was not in truth."""
+    rules = [
+        {"call": 2, "truncate": True},
+        {"call": 4, "status": 504},
+        {"share": 0.1, "code": 301},
+        {"share": 0.05, "code": 302},
+        {"share": 0.05, "html": True},
+        {"share": 0.05, "status": 502},
+        {"share": 0.03, "status": 504},
+        {"share": 0.05, "truncate": True},
+        {"share": 0.05, "reset": "after"},
+        {"share": 0.03, "hang": True},
+    ]
+    api.script({"rules": rules})
+    notes = [DOCUMENTED_NOTE, *(sized_note(50, serial) for serial in range(20))]
+    words = ["-s", "DOWNLOAD_TIMEOUT=1", "-s", f"CONCURRENT_REQUESTS={concurrency}"]
+    done = site.crawl(*words, notes=notes, env={"XHS_MAX_CALLS": str(limit)})
+    assert (done.status, done.reason) == (3, "budget_spent"), done
+    books, stats = api.books(), done.stats
+    not_billed = sum(call["status"] == 504 for call in books["log"])
+    assert not_billed >= 1
+    assert books["billed"] == limit - not_billed
+    lost = sum(call["billed"] and call["fault"] is not None for call in books["log"])
+    assert lost >= 1
+    assert stats["xhs/calls/unknown"] == lost + not_billed
+    assert stats["xhs/calls/billed"] == books["billed"] - lost
+    assert sum(note.get("billed_calls", 0) for note in site.documents("notes").values()) == limit
+    check_paid_pages(site, books)
 
 
 def test_a_call_of_unknown_billing_counts(api: Simulator, site: Site) -> None:
@@ -33,9 +83,72 @@ def test_a_call_of_unknown_billing_counts(api: Simulator, site: Site) -> None:
     assert api.books()["billed"] == 3
 
 
-def test_a_budget_that_just_suffices_is_not_spent(api: Simulator, site: Site) -> None:
-    done = site.crawl(notes=[NOTE], env={"XHS_MAX_CALLS": str(PAGES)})
+@pytest.mark.parametrize("concurrency", [1, 64])
+def test_a_budget_that_just_suffices_is_not_spent(
+    api: Simulator, site: Site, concurrency: int
+) -> None:
+    """Also where calls were refused in between, and the last one that may be billed."""
+    *others, last = notes = [sized_note(5 * serial, serial) for serial in range(14)]
+    pages = sum(truth(note).pages for note in notes)
+    rules = [
+        {"note": last, "page": 7, "page_call": "1-2", "code": 302},
+        {"note": others, "share": 0.2, "code": 301},
+        {"note": others, "share": 0.1, "code": 500},
+    ]
+    api.script({"seed": 32, "rules": rules})
+    words = ["-s", f"CONCURRENT_REQUESTS={concurrency}"]
+    done = site.crawl(*words, notes=notes, env={"XHS_MAX_CALLS": str(pages)})
     assert (done.status, done.reason) == (0, "finished"), done
+    books = api.books()
+    assert books["billed"] == pages < books["calls"]
+    check_paid_pages(site, books)
+    assert {note["stop_reason"] for note in site.documents("notes").values()} == {"complete"}
+
+
+def end_of_day() -> str:
+    """When the day of Asia/Shanghai ends, which is always eight hours ahead."""
+    there = datetime.now(UTC) + timedelta(hours=8)
+    return f"{there:%Y-%m-%d} 16:00 UTC"
+
+
+@pytest.mark.parametrize(
+    ("limit", "reason", "why"),
+    [
+        ({"quota": 30}, "quota_exhausted", "code 303: the day's quota is used up"),
+        ({"balance": 0.61, "price": 0.02}, "balance_exhausted", "code 601: the account's balance"),
+        ({"spending_limit": 0.3}, "balance_exhausted", "code 602: the token's own spending limit"),
+        ({"revoke_after": 30}, "token_rejected", "code 100: the API rejects the token"),
+    ],
+    ids=["quota", "balance", "spending_limit", "revoke_after"],
+)
+def test_a_limit_of_the_account_is_used_to_its_end(
+    api: Simulator, site: Site, limit: dict[str, Any], reason: str, why: str
+) -> None:
+    """With 16 calls at once; the last lines say why it stopped, and what does the rest."""
+    api.script(limit)
+    notes = [sized_note(25, serial) for serial in range(20)]
+    days = {end_of_day()}
+    done = site.crawl(notes=notes)
+    days.add(end_of_day())
+    assert (done.status, done.reason) == (3, reason), done
+    books = api.books()
+    assert books["billed"] == done.stats["xhs/calls/billed"] == 30
+    assert 30 < books["calls"] <= 30 + 16
+    assert sum(note.get("billed_calls", 0) for note in site.documents("notes").values()) == 30
+    check_paid_pages(site, books)
+
+    *_, cause, advice = done.errors.splitlines()
+    assert f"WARNING: {done.stats['xhs/notes/left']:.0f} notes are left" in cause
+    assert reason in cause
+    assert why in cause
+    assert any(day in cause for day in days) is (reason == "quota_exhausted")
+    program, *words = shlex.split(advice.partition("ended ones too: ")[2])
+    assert program == "scrapy"
+    api.reset()
+    again = site.command(*words)
+    assert again.status == 0, again
+    check_paid_pages(site, api.books())
+    assert {note["stop_reason"] for note in site.documents("notes").values()} == {"complete"}
 
 
 @pytest.mark.parametrize("value", ["-1", "many", "1.5"])

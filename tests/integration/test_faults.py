@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from xhs.simulator.notes import sized_note
+from xhs.simulator.notes import DOCUMENTED_NOTE, sized_note, threaded_note
 from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
@@ -91,6 +92,65 @@ def test_what_passes_is_retried_and_everything_arrives(api: Simulator, site: Sit
     }
     billed = [site.note(note)["billed_calls"] for note in notes]
     assert billed == [3] * (len(REFUSED) + len(NO_ENVELOPE)) + [4] * len(CUT)
+
+
+SHARES: list[tuple[float, dict[str, Any]]] = [
+    (0.10, {"code": 301}),
+    (0.05, {"code": 302}),
+    (0.05, {"code": 500}),
+    (0.05, {"status": 502}),
+    (0.05, {"html": True}),
+    (0.05, {"truncate": True}),
+    (0.02, {"reset": "before"}),
+    (0.02, {"reset": "after"}),
+    (0.01, {"hang": True}),
+]
+
+
+def test_a_third_of_all_calls_may_fail(api: Simulator, site: Site) -> None:
+    """In every way at once, and still all comes, and each call is counted as it was billed."""
+    sizes = (0, 1, 7, 10, 11, 25, 38, 60)
+    small = [sized_note(sizes[serial % 8], serial) for serial in range(56)]
+    small += [threaded_note(12, 8, serial) for serial in range(4)]
+    rules = [{"note": small, "share": share, **fault} for share, fault in SHARES]
+    # The documented note has too many pages for so much chance: it meets some of the faults once.
+    once = [fault for _, fault in SHARES[1::2]]
+    rules += [
+        {"note": DOCUMENTED_NOTE, "page": 20 * place + 1, "page_call": 1, **fault}
+        for place, fault in enumerate(once)
+    ]
+    api.script({"seed": 280, "rules": rules})
+    notes = [*small, DOCUMENTED_NOTE]
+    done = site.crawl("-s", "DOWNLOAD_TIMEOUT=2", notes=notes)
+    assert (done.status, done.reason) == (0, "finished"), done
+    assert "Traceback" not in done.errors
+    assert ends(done) == dict.fromkeys(notes, "complete")
+    comments = [
+        comment
+        for note in notes
+        for comment in (*truth(note).first_level, *truth(note).inline_replies)
+    ]
+    assert site.documents("comments").keys() == set(comments)
+    assert sorted(done.ids("comment")) == sorted(comments)
+
+    books = api.books()
+    pages = sum(truth(note).pages for note in notes)
+    failed = Counter(
+        call["fault"] or call["code"] for call in books["log"] if call["fault"] or call["code"]
+    )
+    assert failed.keys() == {"code", "status", "html", "truncate", "reset", "hang"}
+    assert failed.total() == books["calls"] - pages
+    assert 0.3 < (failed.total() - len(once)) / (books["calls"] - len(once) - 81) < 0.4
+    undelivered = failed["truncate"] + failed["reset"] + failed["hang"]
+    assert books["billed"] - pages == undelivered == books["undelivered"] == books["repeated"]
+    stats = done.stats
+    assert (stats["xhs/calls/billed"], stats["xhs/calls/unknown"]) == (pages, undelivered)
+    refused = sum(n for name, n in stats.items() if name.startswith("xhs/calls/refused/"))
+    assert refused == failed["code"] + failed["status"] + failed["html"]
+    ledger = site.documents("notes")
+    assert sum(document["billed_calls"] for document in ledger.values()) == books["billed"]
+    for note in notes:
+        assert ledger[note]["billed_calls"] == books["notes"][note]["billed"]
 
 
 def test_refused_parameters_end_their_note_alone(api: Simulator, site: Site) -> None:
@@ -261,3 +321,68 @@ def test_cursors_that_lie(api: Simulator, site: Site) -> None:
         assert document["missing"] == 45 - min(45, 10 * pages), name
         assert done.stats[f"xhs/notes/{reason}"] >= 1
     assert done.stats["xhs/notes/left"] == 0
+
+
+def test_an_endpoint_that_ignores_cursors_costs_two_calls_a_note(
+    api: Simulator, site: Site
+) -> None:
+    """And says which setting may help, for each note and at the end."""
+    long = [sized_note(45, serial) for serial in range(3)] + [sized_note(11), DOCUMENTED_NOTE]
+    short = [sized_note(10), sized_note(0)]
+    api.script({"rules": [{"page": "2-", "cursor": "ignored"}]})
+    done = site.crawl(notes=[*long, *short])
+    assert (done.status, done.reason) == (4, "finished"), done
+    assert ends(done) == dict.fromkeys(long, "cursor_ignored") | dict.fromkeys(short, "complete")
+    books = api.books()
+    for notes, calls in ((long, 2), (short, 1)):
+        for note in notes:
+            assert books["notes"][note] == {"calls": calls, "billed": calls}
+            assert site.note(note)["billed_calls"] == calls
+            assert is_stored(site, note, pages=1)
+    said = done.lines("WARNING")
+    advice = "serves the first page only: try another JUSTONEAPI_COMMENTS_VERSION"
+    for note in long:
+        [line] = [line for line in said if note in line and "-a notes=" not in line]
+        assert "cursor_ignored" in line
+        assert advice in line
+    [closing] = [line for line in said if line.startswith(f"{len(long)} cursor_ignored")]
+    assert advice in closing
+    assert not any(advice in line and note in line for line in said for note in short)
+
+
+def test_a_note_that_changes_in_mid_crawl(api: Simulator, site: Site) -> None:
+    """New comments come on top, others are deleted, also the one that a cursor speaks of."""
+    grows, shrinks, both, empties = [sized_note(45, serial) for serial in range(4)]
+    gone = {
+        note: [truth(note).first_level[place] for place in places]
+        for note, places in (
+            (shrinks, (3, 9, 14, 22, 44)),
+            (both, (9, 19, 20)),
+            (empties, range(10, 45)),
+        )
+    }
+    changes: list[dict[str, Any]] = [
+        {"note": [grows, both, DOCUMENTED_NOTE], "page": 2, "grow": 15},
+        *({"note": note, "page": 2, "vanish": there} for note, there in gone.items()),
+        # The change has come over the note when the page is asked for once more.
+        {"note": [grows, shrinks], "page": 2, "page_call": 1, "code": 301},
+        {"note": both, "page": 3, "page_call": 1, "status": 502},
+    ]
+    api.script({"rules": changes})
+    notes = [grows, shrinks, both, empties, DOCUMENTED_NOTE]
+    done = site.crawl(notes=notes)
+    assert (done.status, done.reason) == (0, "finished"), done
+    assert ends(done) == dict.fromkeys(notes, "complete")
+    books = api.books()
+    assert (books["repeated"], books["undelivered"]) == (0, 0)
+    for note in notes:
+        first_page, rest = truth(note).first_level[:10], truth(note).first_level[10:]
+        shown = [comment for comment in rest if comment not in gone.get(note, ())]
+        assert site.comment_ids(note)[0] == {*first_page, *shown}
+        pages = 1 + max(1, -(-len(shown) // 10))
+        assert books["notes"][note]["billed"] == pages
+        assert site.note(note)["billed_calls"] == pages
+        assert (site.note(note)["pages"], site.note(note)["complete"]) == (pages, True)
+    assert site.note(grows)["missing"] == site.note(DOCUMENTED_NOTE)["missing"] == 15
+    assert site.note(shrinks)["missing"] == site.note(empties)["missing"] == 0
+    assert len(done.ids("comment")) == len(set(done.ids("comment")))

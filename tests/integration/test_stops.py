@@ -1,4 +1,4 @@
-"""A crawl stopped by its user or its store: what was paid for is kept, the rest is named."""
+"""A crawl stopped by its user, its store or the API: what was paid for is kept, the rest named."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.crawl import Site
 from support.simulator import PROJECT
 
-from xhs.simulator.notes import sized_note
+from xhs.simulator.notes import DOCUMENTED_NOTE, sized_note
 from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
+    from support.crawl import Outcome
     from support.simulator import Simulator
 
 pytestmark = pytest.mark.skipif(
@@ -34,8 +35,8 @@ def alone(api: Simulator, tmp_path: Path) -> Site:
     return Site(api.url, tmp_path, f"embedded:{tmp_path / 'db'}", "xhs")
 
 
-def start(site: Site) -> subprocess.Popen[bytes]:
-    words = ["crawl", "comments", "-a", f"notes={','.join(NOTES)}"]
+def start(site: Site, *options: str) -> subprocess.Popen[bytes]:
+    words = ["crawl", "comments", "-a", f"notes={','.join(NOTES)}", *options]
     return subprocess.Popen(
         [sys.executable, "-m", "scrapy", *words],
         env=site.environment,
@@ -44,33 +45,154 @@ def start(site: Site) -> subprocess.Popen[bytes]:
     )
 
 
-def wait_for_calls(api: Simulator, calls: int) -> None:
+def wait_for_calls(api: Simulator, crawl: subprocess.Popen[bytes], calls: int) -> None:
     while api.books()["calls"] < calls:
+        assert crawl.poll() is None
         time.sleep(0.02)
 
 
-def test_one_sigterm_lands_what_is_in_flight(api: Simulator, alone: Site) -> None:
-    api.script({"latency": 0.2})
-    crawl = start(alone)
-    wait_for_calls(api, 20)
-    crawl.send_signal(signal.SIGTERM)
-    errors = crawl.communicate()[1].decode()
-    assert crawl.returncode == 3, errors
-    books = api.books()
-    ledger = alone.documents("notes")
+def check_landed(site: Site, books: dict[str, Any], status: int, errors: str) -> None:
+    """The user stopped the crawl: each call is in the ledger, and each page is stored."""
+    assert status == 3, errors
+    assert "Closing spider (shutdown)" in errors
+    assert "Traceback" not in errors
+    ledger = site.documents("notes")
     assert sum(note["billed_calls"] for note in ledger.values()) == books["billed"]
     assert {note["state"] for note in ledger.values()} <= {"unfinished", "ended"}
+    assert books["notes"].keys() <= ledger.keys()
     for note_id in ledger:
-        pages = books["notes"][note_id]["billed"]
-        newest = truth(note_id).sorted_by("latest")[: pages * 10]
-        assert alone.comment_ids(note_id)[0] == set(newest)
+        pages = books["notes"].get(note_id, {"billed": 0})["billed"]
+        assert site.comment_ids(note_id)[0] == set(truth(note_id).first_level[: pages * 10])
+
+
+@pytest.mark.parametrize(
+    ("number", "script"),
+    [
+        (signal.SIGTERM, {"latency": 0.2}),
+        (signal.SIGINT, {"latency": 0.2}),
+        (signal.SIGINT, {"latency": 0.05, "refuse_share": {"301": 0.5}}),
+    ],
+    ids=["SIGTERM", "SIGINT", "SIGINT while retries wait"],
+)
+def test_one_signal_lands_what_is_in_flight(
+    api: Simulator, alone: Site, number: signal.Signals, script: dict[str, Any]
+) -> None:
+    api.script(script)
+    crawl = start(alone)
+    wait_for_calls(api, crawl, 20)
+    crawl.send_signal(number)
+    errors = crawl.communicate()[1].decode()
+    check_landed(alone, api.books(), crawl.returncode, errors)
+
+
+def test_no_call_leaves_the_queue_of_a_delay_after_a_signal(api: Simulator, site: Site) -> None:
+    """Twelve wait there; one more may have left before the signal came."""
+    crawl = start(site, "-s", "DOWNLOAD_DELAY=1")
+    wait_for_calls(api, crawl, 2)
+    crawl.send_signal(signal.SIGTERM)
+    errors = crawl.communicate()[1].decode()
+    assert 2 <= api.books()["calls"] <= 3
+    check_landed(site, api.books(), crawl.returncode, errors)
+
+
+def check_stopped(site: Site, done: Outcome, pages: dict[str, int]) -> None:
+    """The crawl stopped for want of money, with so many pages of each note stored."""
+    assert (done.status, done.reason) == (3, "balance_exhausted"), done
+    assert "Traceback" not in done.errors
+    for note, count in pages.items():
+        assert site.comment_ids(note)[0] == set(truth(note).first_level[: 10 * count]), note
+
+
+def test_what_is_in_flight_at_a_fatal_code_lands(api: Simulator, site: Site) -> None:
+    """Pages are stored and each call is in the ledger; what fails is not asked again."""
+    fatal, refused, cut, *whole = [sized_note(25, serial) for serial in range(25)]
+    short = sized_note(5)
+    begun = [fatal, refused, cut, short, DOCUMENTED_NOTE, *whole[:11]]
+    api.script(
+        {
+            "rules": [
+                {"note": fatal, "code": 601, "delay": 2},
+                {"note": begun[1:], "delay": 4},
+                {"note": refused, "code": 301},
+                {"note": cut, "truncate": True},
+            ]
+        }
+    )
+    done = site.crawl(notes=[*begun, *whole[11:]])
+    landed = dict.fromkeys(begun[3:], 1)
+    check_stopped(site, done, dict.fromkeys((fatal, refused, cut, *whole[11:]), 0) | landed)
+    books, stats = api.books(), done.stats
+    assert [call["note"] for call in books["log"]] == begun
+    assert books["billed"] == len(landed) + 1
+    assert (stats["xhs/calls/billed"], stats["xhs/calls/unknown"]) == (len(landed), 1)
+    assert done.ids("note") == [short]
+    ledger = site.documents("notes")
+    for note in begun:
+        ended = ("ended", "complete") if note == short else ("unfinished", "interrupted")
+        assert (ledger[note]["state"], ledger[note]["stop_reason"]) == ended
+        assert ledger[note]["billed_calls"] == books["notes"][note]["billed"]
+    assert stats["xhs/notes/left"] == len(begun) + len(whole[11:]) - 1
+
+
+def test_no_retry_leaves_after_a_fatal_code(api: Simulator, site: Site) -> None:
+    """It comes while the retries of other notes wait."""
+    fatal, *others = [sized_note(25, serial) for serial in range(8)]
+    asleep = [*others, DOCUMENTED_NOTE]
+    rules = [{"note": fatal, "code": 601, "delay": 0.4}, {"note": asleep, "page": 2, "code": 301}]
+    api.script({"rules": rules})
+    done = site.crawl(notes=[fatal, *asleep])
+    check_stopped(site, done, {fatal: 0} | dict.fromkeys(asleep, 1))
+    books = api.books()
+    assert books["codes"] == {"0": len(asleep), "301": len(asleep), "601": 1}
+    assert done.stats["retry/count"] == len(asleep)
+    for note in asleep:
+        assert site.note(note)["billed_calls"] == books["notes"][note]["billed"] == 1
+
+
+def test_no_call_leaves_the_queue_of_a_delay_after_a_fatal_code(api: Simulator, site: Site) -> None:
+    """Nor do they wait for one another until they are dropped: it would be for minutes."""
+    notes = [DOCUMENTED_NOTE, *(sized_note(25, serial) for serial in range(127))]
+    api.script({"rules": [{"call": 2, "code": 601}]})
+    words = ["-s", "DOWNLOAD_DELAY=1.2", "-s", f"CONCURRENT_REQUESTS={len(notes)}"]
+    done = site.crawl(*words, notes=notes)
+    check_stopped(site, done, {DOCUMENTED_NOTE: 1, notes[1]: 0, notes[-1]: 0})
+    assert api.books()["codes"] == {"0": 1, "601": 1}
+    assert done.stats["xhs/notes/begun"] == done.stats["xhs/notes/left"] == len(notes)
+    ledger = site.documents("notes")
+    assert {note["state"] for note in ledger.values()} == {"unfinished"}
+    assert sum(note["billed_calls"] for note in ledger.values()) == 1
+
+
+def test_no_call_that_waits_for_the_budget_leaves_after_a_fatal_code(
+    api: Simulator, site: Site
+) -> None:
+    """A refusal gives its part of the budget back, and others wait for it."""
+    notes = [DOCUMENTED_NOTE, *(sized_note(25, serial) for serial in range(19))]
+    api.script(
+        {
+            "rules": [
+                {"call": 1, "code": 601, "delay": 0.5},
+                {"call": 2, "hang": True},
+                {"call": "3-", "delay": 1},
+            ]
+        }
+    )
+    done = site.crawl("-s", "DOWNLOAD_TIMEOUT=2", notes=notes, env={"XHS_MAX_CALLS": "4"})
+    books = api.books()
+    assert len(books["log"]) == books["calls"] == 4
+    landed = [call["note"] for call in books["log"] if call["code"] == 0 and call["delivered"]]
+    check_stopped(site, done, dict.fromkeys(notes, 0) | dict.fromkeys(landed, 1))
+    assert (books["billed"], len(landed)) == (3, 2)
+    assert (done.stats["xhs/calls/billed"], done.stats["xhs/calls/unknown"]) == (2, 1)
+    assert sum(note["billed_calls"] for note in site.documents("notes").values()) == 3
+    assert done.stats["xhs/notes/left"] == len(notes)
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="the server is found through /proc")
 def test_a_store_that_dies_stops_the_crawl(api: Simulator, alone: Site) -> None:
     api.script({"latency": 0.1})
     crawl = start(alone)
-    wait_for_calls(api, 20)
+    wait_for_calls(api, crawl, 20)
     folder = str(alone.folder / "db").encode()
     for process in Path("/proc").glob("[0-9]*"):
         try:

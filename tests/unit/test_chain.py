@@ -258,3 +258,10 @@ def test_a_chain_can_be_ended_from_outside() -> None:
     chain = Chain(Call(NOTE))
     chain.end(StopReason.RETRIES_EXHAUSTED)
     assert chain.stop is StopReason.RETRIES_EXHAUSTED
+
+
+def test_a_first_page_with_a_comment_more_is_the_first_page_again() -> None:
+    """Its cursor gives it away, and the server that ignores ours is named."""
+    first = page("a", "b", "c", cursor="c1")
+    grown = page("new", "a", "b", "c", cursor="c1")
+    assert crawl(lambda _, asked: grown if asked else first).stop is StopReason.CURSOR_IGNORED

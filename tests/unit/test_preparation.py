@@ -49,6 +49,10 @@ def test_good_settings_pass() -> None:
         ("CONCURRENT_REQUESTS", "abc"),
         ("RETRY_TIMES", None),
         ("DOWNLOAD_TIMEOUT", "soon"),
+        ("DOWNLOAD_TIMEOUT", "nan"),
+        ("DOWNLOAD_TIMEOUT", "-5"),
+        ("CONCURRENT_ITEMS", "0"),
+        ("AUTOTHROTTLE_MAX_DELAY", "x"),
     ],
 )
 def test_a_wrong_setting_is_named(name: str, value: object) -> None:

@@ -56,6 +56,17 @@ def test_in_messages_arguments_and_tracebacks(form: str) -> None:
     logger.handlers.clear()
 
 
+def test_a_call_whose_arguments_do_not_fit_does_no_harm(capfd: pytest.CaptureFixture[str]) -> None:
+    stream = io.StringIO()
+    logger = logging.getLogger("test of redaction")
+    logger.addHandler(logging.StreamHandler(stream))
+    keep_out_of_logs(SECRET)
+    logger.warning("bad %s %s", f"at {SECRET}")
+    assert "bad" in stream.getvalue()
+    assert "hidden" not in stream.getvalue() + capfd.readouterr().err
+    logger.handlers.clear()
+
+
 def test_what_is_hardly_a_secret_does_not_mask_half_the_log() -> None:
     keep_out_of_logs("a")
     assert redaction._secrets == set()

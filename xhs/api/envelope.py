@@ -19,6 +19,7 @@ SUCCESS = 0
 _STATUS = {0: 200, 100: 401, 301: 503, 302: 429, 303: 509, 400: 400, 500: 500}
 _STATUS |= {600: 403, 601: 402, 602: 402}
 _UNKNOWN_STATUS = 520
+_LONGEST_TOLD = 300
 
 FATAL: dict[int, CloseReason] = {
     100: CloseReason.TOKEN_REJECTED,
@@ -47,6 +48,13 @@ class Envelope:
     message: str
     data: Any
     request_id: str | None
+
+    @property
+    def told(self) -> str:
+        """What the provider says of a refusal, on one line of bounded length."""
+        message = self.message[:_LONGEST_TOLD]
+        request_id = "".join(filter(str.isprintable, (self.request_id or "none")[:_LONGEST_TOLD]))
+        return f"code {self.code}, {message!r}, requestId {request_id}"
 
 
 def read(body: bytes) -> Envelope | None:

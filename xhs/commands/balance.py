@@ -52,7 +52,7 @@ class Command(ProjectCommand):
 def _refusal(answer: envelope.Envelope) -> str:
     if answer.code in envelope.FATAL:
         return f"code {answer.code}: {envelope.remedy(answer.code, datetime.now(UTC))}"
-    return f"code {answer.code}, {answer.message!r}, requestId {answer.request_id}"
+    return answer.told
 
 
 def _amount(answer: envelope.Envelope) -> str | None:

@@ -65,8 +65,11 @@ class Command(CrawlCommand):
         if self.crawler_process.bootstrap_failed:
             self.exitcode = ExitStatus.FAILED
         resumed = {**given, "mode": "resume"} if crawler.settings["MONGODB_URI"] else given
-        again = " ".join(f"-a {shlex.quote(f'{name}={value}')}" for name, value in resumed.items())
+        words = [f"{name}={value}" for name, value in resumed.items() if not name.startswith("_")]
+        again = " ".join(f"-a {shlex.quote(word)}" for word in words)
         command = f"scrapy crawl comments {again}"
+        if given.get("notes_file") == "-":
+            command += " (with the same list on standard input)"
         run = crawler.get_extension(Run) if crawler.extensions else None
         stopped = run.gate.message if run else ""
         for level, line in closing_lines(stats, self.exitcode, command, stopped):

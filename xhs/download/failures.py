@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 from OpenSSL.SSL import Error as TlsError
 from scrapy.core.downloader.handlers.http11 import TunnelError
@@ -18,13 +19,21 @@ from twisted.internet.error import ConnectError, DNSLookupError
 from twisted.web.client import ResponseFailed
 
 _OK = 200
-_GATEWAY_TIMEOUTS = frozenset({504, 524})
+_HANDSHAKE = (
+    "certificate",
+    "wrong version",
+    "unsupported protocol",
+    "handshake",
+    "protocol version",
+)
+"""What the errors of a TLS handshake say; the call leaves after it."""
+GATEWAY_TIMEOUTS = frozenset({504, 524})
 _NO_CONNECTION = (ConnectError, DNSLookupError, TunnelError)
 
 
 def was_sent(error: Exception) -> bool:
     """Whether the server may have got the call, and billed it."""
-    return not isinstance(_cause(error), _NO_CONNECTION) and not _is_untrusted(error)
+    return not isinstance(_cause(error), _NO_CONNECTION) and not _has_no_tls(error)
 
 
 def may_be_billed(status: int, body: bytes) -> bool:
@@ -35,7 +44,7 @@ def may_be_billed(status: int, body: bytes) -> bool:
     """
     text = body.strip()
     cut = text.startswith(b"{") and not _is_json(text)
-    return cut or (not text and status == _OK) or status in _GATEWAY_TIMEOUTS
+    return cut or (not text and status == _OK) or status in GATEWAY_TIMEOUTS
 
 
 def _is_json(text: bytes) -> bool:
@@ -66,6 +75,11 @@ def _not_sent(error: Exception, host: str) -> Exception:
             f"{host} shows a certificate that is not trusted, or is another server's: nothing was "
             "sent; check JUSTONEAPI_BASE_URL and this machine's certificates"
         )
+    if _has_no_tls(error):
+        return DownloadFailedError(
+            f"{host}: no encrypted connection; check JUSTONEAPI_BASE_URL: does it mean https, and "
+            "this port?"
+        )
     if isinstance(error, CannotResolveHostError):
         return CannotResolveHostError(f"{host}: the name cannot be resolved")
     if isinstance(error, DownloadConnectionRefusedError):
@@ -78,11 +92,23 @@ def _cause(error: Exception) -> BaseException:
     return error.__cause__ or error
 
 
-def _is_untrusted(error: Exception) -> bool:
+def _tls_errors(error: Exception) -> Iterator[BaseException]:
     cause = _cause(error)
     reasons = cause.reasons if isinstance(cause, ResponseFailed) else []
+    for reason in reasons:
+        if isinstance(reason.value, VerificationError | TlsError):
+            yield reason.value
+
+
+def _is_untrusted(error: Exception) -> bool:
     return any(
-        isinstance(reason.value, VerificationError)
-        or (isinstance(reason.value, TlsError) and "certificate verify failed" in str(reason.value))
-        for reason in reasons
+        isinstance(tls, VerificationError) or "certificate" in str(tls)
+        for tls in _tls_errors(error)
+    )
+
+
+def _has_no_tls(error: Exception) -> bool:
+    """Whether it did not come to an encrypted connection."""
+    return _is_untrusted(error) or any(
+        sign in str(tls) for tls in _tls_errors(error) for sign in _HANDSHAKE
     )

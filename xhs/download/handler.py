@@ -16,13 +16,19 @@ from scrapy.core.downloader.handlers.base import BaseDownloadHandler
 from scrapy.core.downloader.handlers.http11 import HTTP11DownloadHandler
 from scrapy.crawler import Crawler
 from scrapy.downloadermiddlewares.httpcompression import HttpCompressionMiddleware
-from scrapy.exceptions import DownloadFailedError, IgnoreRequest, NotConfigured
+from scrapy.exceptions import (
+    DownloadFailedError,
+    DownloadTimeoutError,
+    IgnoreRequest,
+    NotConfigured,
+)
 from scrapy.http import Response
 
 from xhs.api import envelope
 from xhs.api.endpoints import is_loopback, read_call
 from xhs.api.values import iso
-from xhs.download.failures import may_be_billed, was_sent, without_address
+from xhs.download.closing import hurry, is_closing
+from xhs.download.failures import GATEWAY_TIMEOUTS, may_be_billed, was_sent, without_address
 from xhs.download.gate import Stopped
 from xhs.download.signing import UnsigningCrawler, sign
 from xhs.download.token import NoToken
@@ -84,11 +90,11 @@ class JustOneApiDownloadHandler(BaseDownloadHandler):
         try:
             await gate.reserve()
         except Stopped as stopped:
-            self._hurry(request)
+            hurry(self.crawler)
             raise CallNotSent(str(stopped)) from None
-        if self._is_closing():
+        if is_closing(self.crawler):
             gate.not_sent()
-            self._hurry(request)
+            hurry(self.crawler)
             raise CallNotSent("the crawl is closing")
         note_id = self._note_id(request)
         try:
@@ -107,9 +113,10 @@ class JustOneApiDownloadHandler(BaseDownloadHandler):
                 gate.refused(f"http_{response.status}")
             if response.status == _TOO_FAST:
                 return response.replace(url=request.url)  # for the throttle, which counts answers
-            raise NoEnvelope(
-                f"HTTP {response.status} with {len(response.body)} bytes of no envelope"
-            )
+            told = f"HTTP {response.status} with {len(response.body)} bytes of no envelope"
+            if response.status in GATEWAY_TIMEOUTS:
+                raise DownloadTimeoutError(told)
+            raise NoEnvelope(told)
         gate.answered(note_id, answer)
         headers = response.headers.copy()
         headers[CODE_HEADER] = str(answer.code)
@@ -130,17 +137,6 @@ class JustOneApiDownloadHandler(BaseDownloadHandler):
         if self._compression is not None:
             return cast("Response", self._compression.process_response(request, response))
         return response
-
-    def _is_closing(self) -> bool:
-        """Scrapy still sends what waits in the downloader when it closes; here that would cost."""
-        engine = self.crawler.engine
-        return not engine.running or engine._slot is None or engine._slot.closing is not None
-
-    def _hurry(self, request: Request) -> None:
-        """Calls that will not be sent need not wait for one another."""
-        slot = self.crawler.engine.downloader.slots.get(request.meta.get("download_slot", ""))
-        if slot is not None:
-            slot.delay = 0
 
     def _is_call(self, url: str) -> bool:
         return _server(urlsplit(url)) == self._server

@@ -42,7 +42,7 @@ def ask(url: str, token: Token, timeout: float) -> Envelope:
     try:
         with opener.open(signed_url(url, token), timeout=timeout) as response:
             status, body = response.status, response.read(_LARGEST)
-    except (OSError, HTTPException) as error:
+    except (OSError, HTTPException, ValueError) as error:
         raise NoAnswer(f"{host}: {_reason(error, timeout)}") from None
     answer = envelope.read(body)
     if answer is None:

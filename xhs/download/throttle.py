@@ -11,14 +11,19 @@ from scrapy.core.downloader import Slot
 from scrapy.extensions.throttle import AutoThrottle
 from scrapy.http import Response
 
+from xhs.download.closing import is_closing
+
 _TOO_FAST = 429
 
-_WINDOW = 4.0
+_WINDOW, _FEWEST_ANSWERS = 4.0, 20
 _TOO_MANY = 0.1
 _DEVIATIONS = 1.64
 _NO_DELAY = 0.005
+_AT_LEAST_LONGER = 1.2
 _LONGER, _SHORTER = 1.05, 0.994
 _LONGER_IN_A_ROW, _LONGEST_ROW = 0.3, 9
+_PAUSE_BETWEEN = 0.5
+"""Of the delay: refusals that come closer together were on their way, and tell the same once."""
 _CALM_ANSWERS = 30
 _CALM_SECONDS, _FEWEST_CALM_ANSWERS = 8.0, 6
 _SHORTER_WHEN_CALM = 0.97
@@ -46,7 +51,8 @@ class Pace:
     last seconds must be above a tenth beyond doubt; then calls are spread out as they came. From
     there each refusal makes the delay longer (more so, the more come in a row) and each other
     answer a little shorter: in balance one call in nine is refused, and the limit is used. Where
-    none is refused for a while, the limit may be gone, and the delay shortens faster.
+    none is refused for a while, the limit may be gone, and the delay shortens faster. Answers to
+    calls that were sent before the first delay say nothing of it.
 
     A limit shows itself: at twice the delay far fewer calls are refused. Where as many are, slowing
     down is of no use; it is left for a while, and for longer each time.
@@ -61,16 +67,18 @@ class Pace:
         self._stretch = _Stretch(least, 1.0)
         self._calm = 0
         self._in_a_row = 0
-        self._answered_at = self._refused_at = 0.0
+        self._answered_at = self._refused_at = self._longer_at = 0.0
+        self._held_since = 0.0
         self._rest = _FIRST_REST
         self._resting_until = 0.0
 
-    def answered(self, now: float, *, too_fast: bool, in_flight: int) -> float:
-        """Take an answer that came at ``now`` (seconds) while ``in_flight`` calls had none yet, and
-        give the delay from now on.
+    def answered(self, now: float, *, sent: float, too_fast: bool, in_flight: int) -> float:
+        """Take an answer that came at ``now`` (seconds) to a call that was ``sent`` before, while
+        ``in_flight`` calls had none yet, and give the delay from now on.
         """
         if self.delay > self._least:
-            self._steer(now, too_fast)
+            if sent >= self._held_since:
+                self._steer(now, too_fast)
         elif now >= self._resting_until:
             self._watch(now, too_fast, in_flight)
         return self.delay
@@ -79,13 +87,15 @@ class Pace:
         recent = self._recent
         recent.append((now, too_fast))
         self._recently_refused += too_fast
-        while recent[0][0] <= now - _WINDOW:
+        while recent[0][0] <= now - _WINDOW and len(recent) > _FEWEST_ANSWERS:
             self._recently_refused -= recent.popleft()[1]
         # A refusal comes sooner than a page: without the calls in flight it would weigh too much.
         calls = len(recent) + in_flight
         certain = self._recently_refused - _DEVIATIONS * math.sqrt(self._recently_refused)
         if certain > _TOO_MANY * calls:
-            self._set(max(now - recent[0][0], 1.0) / calls)
+            spacing = max(now - recent[0][0], 1.0) / calls
+            self._set(max(spacing, _AT_LEAST_LONGER * self._least))
+            self._held_since = now
             self._stretch = _Stretch(self.delay, share_before=1.0)
             self._calm = self._in_a_row = 0
             self._answered_at = self._refused_at = now
@@ -97,9 +107,11 @@ class Pace:
         self._stretch.refused += too_fast
         if too_fast:
             self._calm = 0
-            self._in_a_row = min(self._in_a_row + 1, _LONGEST_ROW)
             self._refused_at = now
-            self._set(self.delay * _LONGER ** (1 + _LONGER_IN_A_ROW * (self._in_a_row - 1)))
+            if now - self._longer_at >= _PAUSE_BETWEEN * self.delay:
+                self._longer_at = now
+                self._in_a_row = min(self._in_a_row + 1, _LONGEST_ROW)
+                self._set(self.delay * _LONGER ** (1 + _LONGER_IN_A_ROW * (self._in_a_row - 1)))
         else:
             self._calm += 1
             self._in_a_row = 0
@@ -143,10 +155,14 @@ class RefusalThrottle(AutoThrottle):
         return self._min_delay()
 
     def _adjust_delay(self, slot: Slot, latency: float, response: Response) -> None:
+        if is_closing(self.crawler):
+            return
         if self._pace is None:
             self._pace = Pace(self.mindelay, self.maxdelay)
+        now = time.monotonic()
         slot.delay = self._pace.answered(
-            time.monotonic(),
+            now,
+            sent=now - latency,
             too_fast=response.status == _TOO_FAST,
             in_flight=len(slot.transferring) - 1,
         )

@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 
 from xhs.api.endpoints import read_call
 from xhs.chain import Chain
+from xhs.download.closing import hurry
 from xhs.download.gate import Gate
 from xhs.download.token import NoToken, Token, read_token
 from xhs.endings import CloseReason, StopReason
@@ -87,7 +88,7 @@ class Run:
         self.pages = PageLedger()
         self.protect = as_sent
         self.open_notes: dict[str, OpenNote] = {}
-        self.notes_waiting = 0
+        self.notes_waiting: int | None = None
         """Notes that were not begun yet."""
         self._places = settings.getint("CONCURRENT_REQUESTS")
         self.order = Order(self._places)
@@ -157,7 +158,8 @@ class Run:
     def priority(self, chain: Chain) -> int:
         """The priority of a note's next call."""
         self.order.seen(chain.note_id, chain.pages_left)
-        return self.order.priority(chain.pages_left, self.notes_waiting + len(self._unsent))
+        unseen = (self.notes_waiting or 0) + len(self._unsent)
+        return self.order.priority(chain.pages_left, unseen)
 
     def close_note(self, note_id: str) -> None:
         """A note is no longer open."""
@@ -299,7 +301,9 @@ class Run:
             logger.error("The ledger could not be written: %s", error)
 
     def _close(self, reason: CloseReason, message: str) -> None:
-        logger.error("Stopping (%s): %s", reason, message)
+        level = logging.WARNING if reason is CloseReason.BUDGET_SPENT else logging.ERROR
+        logger.log(level, "Stopping (%s): %s", reason, message)
+        hurry(self._crawler)
         self._closing = asyncio.create_task(
             self._crawler.engine.close_spider_async(reason=reason.value)
         )
@@ -343,7 +347,14 @@ class Run:
         unfinished = sum(
             stats.get_value(f"xhs/notes/{reason}", 0) for reason in StopReason if not reason.ended
         )
-        stats.set_value("xhs/notes/left", unfinished + self.notes_waiting)
+        stats.set_value("xhs/notes/left", unfinished + self._not_begun())
+
+    def _not_begun(self) -> int:
+        """Notes that were not begun, also where the crawl stopped before it looked at any."""
+        if self.notes_waiting is not None:
+            return self.notes_waiting
+        prepared = getattr(self._crawler.spider, "prepared", None)
+        return len(prepared.notes) if prepared and prepared.notes is not None else 0
 
 
 def is_note(item: Any) -> bool:

@@ -52,7 +52,7 @@ class CommentsSpider(Spider):
 
     def __init__(self, prepared: Prepared | None = None, **given: str) -> None:
         super().__init__()
-        self._prepared = prepared
+        self.prepared = prepared
         self.arguments = prepared.arguments if prepared else spider_arguments.parse(given)
 
     @property
@@ -166,8 +166,8 @@ class CommentsSpider(Spider):
             yield item
 
     def _prepare(self) -> Prepared:
-        if self._prepared:
-            return self._prepared
+        if self.prepared:
+            return self.prepared
         try:
             return prepare(self.arguments, self.settings, os.environ)
         except WrongInput as wrong:
@@ -235,10 +235,11 @@ def _reason_to_give_up(error: BaseException | None) -> tuple[StopReason | None, 
     """Why a note ends at a failed call, and what was said; None where the whole crawl stops."""
     answer = envelope.read(error.response.body) if isinstance(error, HttpError) else None
     if answer is None:
+        if isinstance(error, HttpError):
+            return StopReason.RETRIES_EXHAUSTED, f"HTTP {error.response.status} with no envelope"
         return StopReason.RETRIES_EXHAUSTED, str(error)
     if answer.code in envelope.FATAL:
         return None, ""
-    said = f"code {answer.code}, {answer.message!r}, requestId {answer.request_id}"
     if answer.code in _RETRIED:
-        return StopReason.RETRIES_EXHAUSTED, said
-    return StopReason.REFUSED if answer.code == 400 else StopReason.UNKNOWN_CODE, said
+        return StopReason.RETRIES_EXHAUSTED, answer.told
+    return StopReason.REFUSED if answer.code == 400 else StopReason.UNKNOWN_CODE, answer.told

@@ -170,7 +170,7 @@ class Store:
 _USER_PASSWORD = re.compile(
     r"(://[^:]*:|^(?!embedded:|[a-z+]+://)[^:]*:)(.*)@", re.DOTALL | re.IGNORECASE
 )
-_OPTION_PASSWORD = re.compile(r"(password=)([^&]*)", re.IGNORECASE)
+_OPTION_PASSWORD = re.compile(r"(password=|aws_session_token:)([^&,]*)", re.IGNORECASE)
 
 
 def redact(uri: str) -> str:

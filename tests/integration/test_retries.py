@@ -1,0 +1,209 @@
+"""Retries: how many each failure gets, what they cost, and that they hold nobody up."""
+
+from __future__ import annotations
+
+import json
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from xhs.simulator.notes import DOCUMENTED_NOTE, sized_note
+from xhs.simulator.truth import truth
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from support.crawl import Site
+    from support.simulator import Simulator
+
+
+def check_note(site: Site, note: str, reason: str, pages: int, billed: int) -> None:
+    """The note ended so, with its first ``pages`` stored and the rest at its checkpoint."""
+    document = site.note(note)
+    assert (document["stop_reason"], document["billed_calls"]) == (reason, billed)
+    assert site.comment_ids(note)[0] == set(truth(note).first_level[: 10 * pages])
+    if document["state"] == "unfinished":
+        assert json.loads(document["checkpoint"]["cursor"])["index"] == pages + 1
+
+
+def refusals(stats: dict[str, Any]) -> dict[str, int]:
+    """How often each code was refused, as the stats have it."""
+    prefix = "xhs/calls/refused/"
+    return {name.removeprefix(prefix): n for name, n in stats.items() if name.startswith(prefix)}
+
+
+@pytest.mark.parametrize("jobdir", [False, True])
+def test_time_outs_may_use_a_third_of_the_retries(
+    api: Simulator, site: Site, *, jobdir: bool
+) -> None:
+    """A time-out may be paid twice, so fewer are asked again, however they mix with refusals."""
+    wrong: dict[str, tuple[dict[Any, str], str, int, int, int]] = {
+        # what each attempt at page 2 meets: reason, pages, calls, billed by the API and by us
+        "hangs": ({"1-": "hang"}, "retries_exhausted", 1, 3, 3),
+        "is refused": ({"1-": "301"}, "retries_exhausted", 1, 5, 1),
+        "hangs twice": ({1: "hang", 2: "301", 3: "hang"}, "retries_exhausted", 1, 4, 3),
+        "hangs first": ({1: "hang", "2-": "301"}, "retries_exhausted", 1, 5, 2),
+        "hangs between": ({1: "301", 2: "hang", 3: "301"}, "complete", 3, 6, 4),
+        "hangs once": ({1: "hang"}, "complete", 3, 4, 4),
+    }
+    fault: dict[str, dict[str, Any]] = {"hang": {"hang": True}, "301": {"code": 301}}
+    note = {name: sized_note(25, serial) for serial, name in enumerate(wrong)}
+    rules = [
+        {"note": note[name], "page": 2, "page_call": attempt, **fault[what]}
+        for name, (attempts, *_) in wrong.items()
+        for attempt, what in attempts.items()
+    ]
+    rules.append({"note": DOCUMENTED_NOTE, "page": 40, "page_call": 1, "hang": True})
+    api.script({"rules": rules})
+    words = ["-s", "RETRY_TIMES=3", "-s", "DOWNLOAD_TIMEOUT=1"]
+    words += ["-s", f"JOBDIR={site.folder / 'job'}"] if jobdir else []
+    done = site.crawl(*words, notes=[*note.values(), DOCUMENTED_NOTE])
+    assert (done.status, done.reason) == (3, "finished"), done
+    assert "Traceback" not in done.errors
+    assert (site.folder / "job").exists() is jobdir
+    books = api.books()
+    for name, (_, reason, pages, calls, billed) in wrong.items():
+        assert books["notes"][note[name]] == {"calls": calls, "billed": billed}, name
+        check_note(site, note[name], reason, pages, billed)
+    assert books["notes"][DOCUMENTED_NOTE] == {"calls": 82, "billed": 82}
+    check_note(site, DOCUMENTED_NOTE, "complete", 81, 82)
+    stats = done.stats
+    hung = sum(call["fault"] == "hang" for call in books["log"])
+    assert stats["xhs/calls/unknown"] == hung == 2 + 2 + 1 + 1 + 1 + 1
+    assert stats["xhs/calls/billed"] == books["billed"] - hung
+    assert refusals(stats) == {"301": 4 + 1 + 3 + 2}
+    assert stats["xhs/notes/left"] == stats["xhs/notes/retries_exhausted"] == 4
+    assert any(
+        note["hangs"] in line and "no answer in time" in line for line in done.lines("ERROR")
+    )
+
+
+@pytest.mark.parametrize("setting", ["RETRY_TIMES=0", "RETRY_ENABLED=0"])
+def test_without_retries_each_failure_is_final(api: Simulator, site: Site, setting: str) -> None:
+    faults: list[dict[str, Any]] = [{"code": 301}, {"hang": True}, {"status": 429}, {"html": True}]
+    notes = [sized_note(25, serial) for serial in range(len(faults))]
+    rules = [
+        {**fault, "note": note, "page": 2, "page_call": 1}
+        for note, fault in zip(notes, faults, strict=True)
+    ]
+    api.script({"rules": rules})
+    done = site.crawl("-s", setting, "-s", "DOWNLOAD_TIMEOUT=1", notes=notes)
+    assert (done.status, done.reason) == (3, "finished"), done
+    for note, billed in zip(notes, (1, 2, 1, 1), strict=True):
+        assert api.books()["notes"][note] == {"calls": 2, "billed": billed}
+        check_note(site, note, "retries_exhausted", 1, billed)
+    assert done.stats["xhs/calls/unknown"] == 1
+
+
+def test_the_code_decides_whatever_the_http_status(api: Simulator, site: Site) -> None:
+    """With ``RETRY_TIMES=1``, each page 2 is asked twice at most, and once where that is final."""
+    expected: list[tuple[dict[str, Any], str, int]] = [
+        ({"status": 500, "envelope": True, "page_call": 1}, "complete", 4),
+        ({"status": 404, "envelope": True, "code": 301, "page_call": 1}, "complete", 4),
+        ({"status": 429, "page_call": 1}, "complete", 4),
+        ({"status": 429}, "retries_exhausted", 3),
+        ({"status": 500, "envelope": True, "code": 999}, "unknown_code", 2),
+        ({"status": 503, "envelope": True, "code": 304}, "unknown_code", 2),
+        ({"status": 429, "envelope": True, "code": 400}, "refused", 2),
+        ({"code": 429}, "unknown_code", 2),
+        ({"code": 503}, "unknown_code", 2),
+    ]
+    notes = [sized_note(25, serial) for serial in range(len(expected))]
+    rules = [
+        {**rule, "note": note, "page": 2}
+        for note, (rule, _, _) in zip(notes, expected, strict=True)
+    ]
+    api.script({"rules": rules})
+    done = site.crawl("-s", "RETRY_TIMES=1", notes=notes)
+    assert (done.status, done.reason) == (3, "finished"), done
+    books = api.books()
+    for note, (_, reason, calls) in zip(notes, expected, strict=True):
+        pages = 3 if reason == "complete" else 1
+        assert books["notes"][note] == {"calls": calls, "billed": pages}, reason
+        check_note(site, note, reason, pages, pages)
+    assert done.stats["xhs/calls/billed"] == books["billed"]
+    assert "xhs/calls/unknown" not in done.stats
+    assert refusals(done.stats) == {
+        "500": 1,
+        "301": 1,
+        "http_429": 1 + 2,
+        "999": 1,
+        "304": 1,
+        "400": 1,
+        "429": 1,
+        "503": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "reason"),
+    [
+        (500, 601, "balance_exhausted"),
+        (429, 303, "quota_exhausted"),
+    ],
+)
+def test_a_fatal_code_is_fatal_under_any_http_status(
+    api: Simulator, site: Site, status: int, code: int, reason: str
+) -> None:
+    note = sized_note(25)
+    api.script({"rules": [{"page": 2, "status": status, "envelope": True, "code": code}]})
+    done = site.crawl(notes=[note])
+    assert (done.status, done.reason) == (3, reason), done
+    assert api.books()["notes"][note] == {"calls": 2, "billed": 1}
+    check_note(site, note, "interrupted", 1, 1)
+    assert refusals(done.stats) == {str(code): 1}
+    assert "retry/count" not in done.stats
+
+
+@pytest.fixture
+def under_500(api: Simulator) -> Iterator[str]:
+    """The address of the stand-in where every answer comes whole, under HTTP 500."""
+
+    class Relay(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            address = urlsplit(self.path)
+            _, body = api.fetch(address.path, **dict(parse_qsl(address.query)))
+            self.send_response(500)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base's name)
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Relay) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_code_0_under_http_500_is_a_page(api: Simulator, site: Site, under_500: str) -> None:
+    notes = [sized_note(25), DOCUMENTED_NOTE]
+    done = site.crawl(notes=notes, env={"JUSTONEAPI_BASE_URL": under_500})
+    assert (done.status, done.reason) == (0, "finished"), done
+    assert api.books()["calls"] == api.books()["billed"] == 3 + 81
+    assert done.stats["xhs/calls/billed"] == 3 + 81
+    check_note(site, notes[0], "complete", 3, 3)
+    check_note(site, DOCUMENTED_NOTE, "complete", 81, 81)
+
+
+def test_a_retry_holds_no_place(api: Simulator, site: Site) -> None:
+    """With one place, others go on between the attempts of a note that waits."""
+    slow, *others = [sized_note(10, serial) for serial in range(3)]
+    api.script({"rules": [{"note": slow, "page_call": "1-2", "code": 301}]})
+    done = site.crawl("-s", "CONCURRENT_REQUESTS=1", notes=[slow, *others])
+    assert (done.status, done.reason) == (0, "finished"), done
+    books = api.books()
+    asked = [call["note"] for call in books["log"]]
+    attempts = [place for place, note in enumerate(asked) if note == slow]
+    assert len(attempts) == 3
+    assert set(others) <= set(asked[attempts[0] : attempts[-1]])
+    assert books["max_concurrent"] == 1
+    assert books["billed"] == 3
+    for note in (slow, *others):
+        check_note(site, note, "complete", 1, 1)
