@@ -76,11 +76,13 @@ def prepare(
     except WrongArguments as error:
         errors += error.errors
         arguments = error.valid
-    if has_begun(settings):
+    resumes = has_begun(settings)
+    if resumes:
         arguments = replace(arguments, mode="resume")
     errors += check_settings(settings, environment)
     if arguments.mode != "full" and not settings["MONGODB_URI"]:
-        errors.append(f"mode={arguments.mode} needs a store: MONGODB_URI is empty")
+        why = " (JOBDIR was used before, so the crawl goes on)" if resumes else ""
+        errors.append(f"mode={arguments.mode} needs a store{why}: MONGODB_URI is empty")
     token, notes = None, None
     try:
         token = read_token(environment)

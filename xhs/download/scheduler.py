@@ -23,7 +23,7 @@ class WaitingScheduler(Scheduler):
         super().__init__(*args, **{**kwargs, "jobdir": None})
         self._waiting: set[asyncio.TimerHandle] = set()
         assert self.crawler is not None  # noqa: S101 (Scrapy passes it)
-        self._most_unstored = 2 * self.crawler.settings.getint("CONCURRENT_REQUESTS")
+        self._most_unstored = self.crawler.settings.getint("CONCURRENT_REQUESTS")
 
     def __len__(self) -> int:
         return super().__len__() + len(self._waiting)

@@ -35,11 +35,18 @@ def plan(note_id: str, known: Document | None, arguments: Arguments, version: st
     anew = First(Call(note_id, sort=arguments.sort))
     if arguments.mode == "full" or known is None:
         return anew
-    if known.get("state") == "ended":
+    if known.get("state") == "ended" and known.get("stop_reason") in set(StopReason):
         return Skip(StopReason(known["stop_reason"]))
-    checkpoint = known.get("checkpoint") or {}
-    here = (checkpoint.get("sort"), checkpoint.get("version")) == (arguments.sort, version)
-    if not here or checkpoint.get("cursor") is None:
+    checkpoint = known.get("checkpoint")
+    if not isinstance(checkpoint, dict):
         return anew
-    call = Call(note_id, checkpoint["cursor"], arguments.sort)
-    return First(call, known.get("pages") or 0, known.get("comment_count_l1"))
+    cursor = checkpoint.get("cursor")
+    here = (checkpoint.get("sort"), checkpoint.get("version")) == (arguments.sort, version)
+    if not here or not isinstance(cursor, str):
+        return anew
+    pages, reported = known.get("pages"), known.get("comment_count_l1")
+    return First(
+        Call(note_id, cursor, arguments.sort),
+        pages if isinstance(pages, int) else 0,
+        reported if isinstance(reported, int) else None,
+    )

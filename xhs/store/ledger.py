@@ -66,7 +66,7 @@ def settle_page(chain: Chain, call: Call | None, version: str, calls: int) -> Wr
         "comment_count_l1": chain.comment_count_l1,
     }
     update: Document = {name: value for name, value in fields.items() if value is not None}
-    if call is not None:
+    if call is not None and _is_storable(call.cursor):
         update["checkpoint"] = _checkpoint(call, version)
     return _booking(chain.note_id, calls, {"$set": update})
 
@@ -98,6 +98,15 @@ def book_calls(note_id: str, calls: int) -> Write:
         "complete": False,
     }
     return _booking(note_id, calls, {"$setOnInsert": fresh})
+
+
+def _is_storable(cursor: str | None) -> bool:
+    """A cursor with a lone surrogate can be sent back, and not be stored."""
+    try:
+        (cursor or "").encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _booking(note_id: str, calls: int, update: Document) -> Write:

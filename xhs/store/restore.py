@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from xhs.store.documents import NOTES, Document, Write
 from xhs.store.ledger import LOOKUP, Ledger, held_fields
@@ -60,6 +62,7 @@ async def _restore_file(
     left: list[str] = []
     later: list[Entry] = []
     batch: list[Entry] = []
+    number = 1
     for number, line in enumerate(lines, 2):
         try:
             entry = decode(line)
@@ -73,9 +76,11 @@ async def _restore_file(
             left += await _store(path, batch, writer, found)
             batch = []
     left += await _store(path, batch, writer, found)
-    for start in range(0, len(later), LOOKUP):
-        part = later[start : start + LOOKUP]
+    told = list(_one_a_note(later))
+    for start in range(0, len(told), LOOKUP):
+        part = told[start : start + LOOKUP]
         left += await _store(path, await _still_true(part, ledger), writer, found)
+    found.stored += number - 1 - len(left)
     _keep(path, [head(database), *left] if left else [])
 
 
@@ -97,9 +102,36 @@ async def _store(
             found.left.append(f"{path}: one of {entry.write.collection}: {result}")
         elif isinstance(result, BaseException):
             raise result
-        else:
-            found.stored += 1
     return left
+
+
+def _one_a_note(entries: Sequence[Entry]) -> Iterator[Entry]:
+    """All that the ledger was to be told of a note, as one write with a name of its own.
+
+    Of several a note would know the last alone, and could book the others twice.
+    """
+    by_note: dict[str, list[Entry]] = {}
+    for entry in entries:
+        by_note.setdefault(entry.write.key, []).append(entry)
+    for key, of_note in by_note.items():
+        update: Document = {}
+        for entry in of_note:
+            for operator, fields in entry.write.update.items():
+                there = update.setdefault(operator, {})
+                for name, value in fields.items():
+                    there[name] = _merged(operator, there.get(name), value)
+        names = "".join(entry.write.once or "" for entry in of_note)
+        once = hashlib.sha256(names.encode()).hexdigest()[:32]
+        update["$set"] = {**update.get("$set", {}), "last_write": once}
+        yield replace(of_note[-1], write=Write(NOTES, key, update, once=once))
+
+
+def _merged(operator: str, before: Any, value: Any) -> Any:
+    if before is None:
+        return value
+    if operator == "$inc":
+        return before + value
+    return min(before, value) if operator == "$min" else value
 
 
 async def _still_true(entries: Sequence[Entry], ledger: Ledger) -> list[Entry]:

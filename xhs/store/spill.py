@@ -1,24 +1,30 @@
 """The spill: files of JSON Lines in which paid answers wait that the store would not take.
 
-The first line names the database; each other line is one write (:class:`Entry`). A file is made
-when it is needed, is readable by its owner alone, and goes when everything in it is stored.
+The first line names the database; each other line is one write (:class:`Entry`), the update in
+BSON, so that it comes back to the bit. A file is made when it is needed, is readable by its owner
+alone, and goes when everything in it is stored.
 """
 
 from __future__ import annotations
 
+import json
 import os
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bson import json_util
+import bson
+from bson.codec_options import CodecOptions
+from bson.errors import BSONError
 
 from xhs.store.documents import Document, Write
 from xhs.store.lock import take_lock
 
-_JSON = json_util.JSONOptions(json_mode=json_util.JSONMode.CANONICAL, tz_aware=True, tzinfo=UTC)
+_AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True, tzinfo=UTC)
 _DATABASE = "database"
 
 
@@ -89,23 +95,22 @@ def lock_of(path: Path) -> Path:
 
 def head(database: str) -> str:
     """The first line of a file."""
-    return json_util.dumps({_DATABASE: database})
+    return json.dumps({_DATABASE: database})
 
 
 def encode(entry: Entry) -> str:
     """One line of a file."""
     write = entry.write
-    return json_util.dumps(
+    return json.dumps(
         {
             "collection": write.collection,
             "key": write.key,
-            "update": write.update,
-            "as_of": write.as_of,
+            "update": b64encode(bson.encode(write.update)).decode(),
+            "as_of": write.as_of and write.as_of.isoformat(),
             "once": write.once,
             "reason": entry.reason,
-            "spilled_at": entry.spilled_at,
-        },
-        json_options=_JSON,
+            "spilled_at": entry.spilled_at.isoformat(),
+        }
     )
 
 
@@ -117,11 +122,11 @@ def decode(line: str) -> Entry:
     """
     found = _object(line)
     try:
-        write = Write(
-            found["collection"], found["key"], found["update"], found["as_of"], found["once"]
-        )
-        return Entry(write, found["reason"], found["spilled_at"])
-    except (KeyError, TypeError):
+        update = bson.decode(b64decode(found["update"], validate=True), _AWARE)
+        as_of = found["as_of"] and datetime.fromisoformat(found["as_of"])
+        write = Write(found["collection"], found["key"], update, as_of, found["once"])
+        return Entry(write, found["reason"], datetime.fromisoformat(found["spilled_at"]))
+    except (KeyError, TypeError, ValueError, BSONError):
         raise ValueError("no entry of a spill file") from None
 
 
@@ -147,7 +152,7 @@ def _entries(path: Path) -> Iterator[str]:
 
 def _object(line: str) -> Document:
     try:
-        found: Any = json_util.loads(line, json_options=_JSON)
+        found: Any = json.loads(line)
     except (ValueError, TypeError, RecursionError):
         raise ValueError("not JSON") from None
     if not isinstance(found, dict):
@@ -157,6 +162,12 @@ def _object(line: str) -> Document:
 
 def _append(descriptor: int, lines: Iterable[str]) -> None:
     data = memoryview("".join(f"{line}\n" for line in lines).encode())
-    while data:
-        data = data[os.write(descriptor, data) :]
-    os.fsync(descriptor)
+    before = os.fstat(descriptor).st_size
+    try:
+        while data:
+            data = data[os.write(descriptor, data) :]
+        os.fsync(descriptor)
+    except OSError:
+        with suppress(OSError):
+            os.ftruncate(descriptor, before)  # part of a line would spoil the next one
+        raise

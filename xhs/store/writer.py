@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
@@ -18,7 +19,10 @@ from xhs.store.documents import Document, Write
 from xhs.store.patience import PATIENCE, StoreFailed, patiently
 from xhs.store.spill import Spill, SpillFailed
 
+logger = logging.getLogger(__name__)
+
 _BATCH = 1000
+_LARGEST = 16 * 1024 * 1024
 _DUPLICATE_KEY = 11000
 _ENCODING_ERRORS = (BSONError, OverflowError, UnicodeError, DocumentTooLarge)
 
@@ -35,6 +39,8 @@ class _Result(NamedTuple):
 
 class Unstorable(Exception):
     """One document that no database would take; the message says why, without its content."""
+
+    only_too_large = False
 
 
 class Writer:
@@ -62,6 +68,7 @@ class Writer:
         self._wake = asyncio.Event()
         self._closing = False
         self._mostly_known: set[str] = set()
+        self._told = spill is None
         self.failure: StoreFailed | None = None
         self._task = asyncio.create_task(self._run())
 
@@ -192,10 +199,8 @@ class Writer:
     async def _without_unencodable(self, collection: str, batch: Sequence[_Entry]) -> None:
         good = []
         for write, future in batch:
-            try:
-                bson.encode(write.update)
-            except _ENCODING_ERRORS as error:
-                _refuse(future, Unstorable(f"BSON cannot hold it ({type(error).__name__})"))
+            if error := _encoding_error(write):
+                _refuse(future, error)
             else:
                 good.append((write, future))
         if len(good) == len(batch):
@@ -211,17 +216,41 @@ class Writer:
         self._waiting.clear()
 
     def _keep(self, entries: Iterable[_Entry], failure: StoreFailed) -> None:
-        left = [(write, future) for write, future in entries if not future.done()]
+        left = []
+        for write, future in entries:
+            if future.done():
+                continue
+            if (error := _encoding_error(write)) and not error.only_too_large:
+                _refuse(future, error)
+            else:
+                left.append((write, future))
         try:
             if self._spill is None:
                 raise SpillFailed("there is none")
             self._spill.keep([write for write, _ in left], str(failure))
         except SpillFailed as error:
+            if not self._told:
+                logger.error(
+                    "What was paid for is lost, since the spill cannot be written: %s", error
+                )
+                self._told = True
             for _, future in left:
                 _refuse(future, StoreFailed(f"{failure}; the spill cannot be written: {error}"))
         else:
             for _, future in left:
                 _accept(future, new=None)
+
+
+def _encoding_error(write: Write) -> Unstorable | None:
+    try:
+        size = len(bson.encode(write.document))
+    except _ENCODING_ERRORS as error:
+        return Unstorable(f"BSON cannot hold it ({type(error).__name__})")
+    if size <= _LARGEST:
+        return None
+    refused = Unstorable("BSON cannot hold it (it is above 16 MB)")
+    refused.only_too_large = True
+    return refused
 
 
 def _unstorable(code: int) -> Unstorable:

@@ -1,0 +1,220 @@
+"""Killed at any moment, any number of times: nothing is lost, and little is paid twice."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from support.crawl import Site, database
+from support.simulator import PROJECT
+
+from xhs.settings import EXTENSIONS
+from xhs.simulator.books import LOG_LENGTH
+from xhs.simulator.notes import sized_note, threaded_note
+from xhs.simulator.truth import truth
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from support.simulator import Simulator
+
+SEED = 20260529
+KILLS = 14
+MOST_TWICE = 48
+"""Pages asked for and not yet settled: 16 calls, as many pages before the store, and as many whose
+checkpoints are on their way."""
+MOST_UNSETTLED = 64
+"""The same at the worst of moments."""
+
+SIZES = (7, 15, 240, 30, 1, 95, 55, 130, 12, 20, 400, 45, 9, 70, 25, 160, 38, 10, 85, 60)
+NOTES = [sized_note(size, serial) for serial, size in enumerate(SIZES * 2)]
+NOTES[5], NOTES[25] = threaded_note(90, 2, 5), threaded_note(30, 7, 25)
+
+KILLER = """
+import os
+import signal
+
+from xhs.store.writer import Writer
+
+put, bulk = Writer.put, Writer._bulk
+
+
+def kind(write):
+    if write.collection != "notes":
+        return write.collection
+    fields = write.update.get("$set", {})
+    state = fields.get("state")
+    return {"running": "begin", None: "checkpoint"}.get(state, "end")
+
+
+class Killer:
+    # Kills its own process when the n-th moment of a kind has come.
+
+    def __init__(self, moment, number):
+        self.moment, self.left = moment, number
+        killer = self
+
+        def counted_put(writer, write):
+            name = kind(write)
+            killer.come(f"before {name}")
+            future = put(writer, write)
+            future.add_done_callback(lambda _: killer.come(f"after {name}"))
+            return future
+
+        async def counted_bulk(writer, collection, batch):
+            killer.come(f"sending {collection}")
+            await bulk(writer, collection, batch)
+            killer.come(f"sent {collection}")
+
+        Writer.put, Writer._bulk = counted_put, counted_bulk
+
+    def come(self, moment):
+        self.left -= moment == self.moment
+        if not self.left:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    @classmethod
+    def from_crawler(cls, crawler):
+        return cls(crawler.settings["KILL_AT"], crawler.settings.getint("KILL_NUMBER"))
+"""
+
+
+def start(site: Site, notes: Iterable[str], *words: str) -> subprocess.Popen[bytes]:
+    """Go on with these notes, or with what the ledger knows."""
+    given = ["-a", "mode=resume"]
+    if listed := ",".join(notes):
+        given += ["-a", f"notes={listed}"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "scrapy", "crawl", "comments", *given, *words],
+        env=site.environment,
+        cwd=PROJECT,
+        stderr=subprocess.PIPE,
+    )
+
+
+def calls(api: Simulator) -> int:
+    return int(api.books()["calls"])
+
+
+def stored(site: Site) -> dict[str, dict[str, str | None]]:
+    """Of each note, the stored comments, and the parent of each."""
+    found: dict[str, dict[str, str | None]] = {}
+    with database(site.uri, site.name) as there:
+        for one in there["comments"].find({}, {"note_id": 1, "parent_comment_id": 1}):
+            found.setdefault(one["note_id"], {})[one["_id"]] = one["parent_comment_id"]
+    return found
+
+
+def of_pages(note: str, pages: int | None) -> dict[str, str | None]:
+    """The comments of a note's first pages, or of all, and the parent of each."""
+    there = truth(note)
+    first_level = there.first_level if pages is None else there.first_level[: 10 * pages]
+    shown: dict[str, str | None] = dict.fromkeys(first_level)
+    return shown | {reply: root for root in first_level for reply in there.inline.get(root, ())}
+
+
+def assert_no_checkpoint_is_ahead(site: Site) -> None:
+    """What lies before each checkpoint is stored, and all of a note that has ended."""
+    ledger, found = site.documents("notes"), stored(site)
+    for note, document in ledger.items():
+        settled: int | None = None
+        if document["state"] != "ended":
+            cursor = document["checkpoint"]["cursor"]
+            settled = json.loads(cursor)["index"] - 1 if cursor else 0
+        wanted = of_pages(note, settled)
+        assert wanted.items() <= found.get(note, {}).items(), (note, document)
+
+
+def assert_all_there(site: Site) -> None:
+    assert stored(site) == {note: of_pages(note, None) for note in NOTES}
+    ledger = site.documents("notes")
+    assert ledger.keys() == set(NOTES)
+    for document in ledger.values():
+        assert (document["state"], document["stop_reason"]) == ("ended", "complete"), document
+        assert (document["complete"], document["missing"]) == (True, 0), document
+        assert document["pages"] == truth(document["note_id"]).pages
+    authors = {one["user_id"] for one in site.documents("comments").values()}
+    assert authors <= site.documents("users").keys()
+
+
+def paid_twice(log: list[dict[str, Any]], ends: list[int]) -> Counter[int]:
+    """For each run, how many pages that it had paid for were paid for again by a later one.
+
+    ``ends``: the number of the last call of each run.
+    """
+    payments: dict[tuple[str, str | None], list[int]] = {}
+    for call in log:
+        if call["billed"]:
+            run = next(place for place, end in enumerate(ends) if call["number"] <= end)
+            payments.setdefault((call["note"], call["cursor"]), []).append(run)
+    again = [earlier for runs in payments.values() for earlier, _ in pairwise(runs)]
+    assert all(earlier < later for runs in payments.values() for earlier, later in pairwise(runs))
+    return Counter(again)
+
+
+def test_kills_at_random_moments_lose_nothing(api: Simulator, site: Site) -> None:
+    chance = random.Random(SEED)  # noqa: S311 (moments, no secret)
+    api.script({"latency": 0.05})
+    ends: list[int] = []
+    for kill in range(KILLS):
+        crawl = start(site, NOTES if kill % 2 == 0 else ())
+        last = calls(api) + chance.randint(1, 60)
+        while calls(api) < last and crawl.poll() is None:
+            time.sleep(0.002)
+        crawl.kill()
+        errors = crawl.communicate()[1].decode()
+        assert crawl.returncode in (-signal.SIGKILL, 0), errors
+        assert "Traceback" not in errors
+        assert_no_checkpoint_is_ahead(site)
+        ends.append(calls(api))
+    done = site.crawl(notes=NOTES, mode="resume", feed=False)
+    assert done.status == 0, done
+    assert_all_there(site)
+    books = api.books()
+    assert books["calls"] <= LOG_LENGTH
+    twice = paid_twice(books["log"], [*ends, books["calls"]])
+    assert twice.total() == books["repeated"]
+    assert books["billed"] == sum(truth(note).pages for note in NOTES) + books["repeated"]
+    assert max(twice.values()) <= MOST_TWICE, twice
+
+
+MOMENTS = [
+    ("before checkpoint", 7),
+    ("after checkpoint", 5),
+    ("sending comments", 4),
+    ("sent comments", 3),
+    ("before end", 2),
+    ("after end", 3),
+    ("sent notes", 6),
+    ("after begin", 1),
+    ("before checkpoint", 30),
+    ("after checkpoint", 40),
+]
+
+
+def test_kills_between_the_stores_writes_lose_nothing(api: Simulator, site: Site) -> None:
+    (site.folder / "users_own.py").write_text(KILLER)
+    site.environment["PYTHONPATH"] += f":{site.folder}"
+    extensions = json.dumps({**EXTENSIONS, "users_own.Killer": 1})
+    api.script({"latency": 0.05})
+    ends: list[int] = []
+    for moment, number in MOMENTS:
+        at = ["-s", f"KILL_AT={moment}", "-s", f"KILL_NUMBER={number}"]
+        crawl = start(site, NOTES, "-s", f"EXTENSIONS={extensions}", *at)
+        errors = crawl.communicate()[1].decode()
+        assert crawl.returncode == -signal.SIGKILL, (moment, errors)
+        assert_no_checkpoint_is_ahead(site)
+        ends.append(calls(api))
+    done = site.crawl(notes=NOTES, mode="resume", feed=False)
+    assert done.status == 0, done
+    assert_all_there(site)
+    books = api.books()
+    twice = paid_twice(books["log"], [*ends, books["calls"]])
+    assert max(twice.values()) <= MOST_UNSETTLED, twice

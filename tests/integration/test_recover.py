@@ -1,0 +1,480 @@
+"""``scrapy recover``: what it stores from spill files and from ``rejected``, what stays and why."""
+
+from __future__ import annotations
+
+import copy
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from bson import DBRef
+from support.crawl import Site, database
+
+from xhs.api.endpoints import Call
+from xhs.chain import Chain
+from xhs.simulator.notes import sized_note, threaded_note
+from xhs.store.documents import Origin, Problem, Write, item_write, rejected_write
+from xhs.store.ledger import begin_note, end_note, leave_note, settle_page
+from xhs.store.spill import Entry, Spill, encode, head, lock_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from support.crawl import Document, Outcome
+    from support.simulator import Simulator
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+EARLIER, LATER = NOW - timedelta(days=1), NOW + timedelta(days=1)
+NOTE = sized_note(25, 1)
+
+
+@pytest.fixture
+def spill(site: Site) -> Path:
+    """Where the site's spill files are."""
+    folder = site.folder / "spill"
+    folder.mkdir()
+    site.environment["XHS_SPILL_DIR"] = str(folder)
+    return folder
+
+
+def user(serial: int, when: datetime = NOW, **fields: Any) -> Write:
+    """The write of a user."""
+    item = {"item_type": "user", "user_id": f"u{serial}", "nickname": "n", "extra": {}, **fields}
+    return item_write({**item, "scraped_at": when.isoformat()})
+
+
+def put(
+    folder: Path, name: str, writes: Iterable[Write], database: str, when: datetime = NOW
+) -> Path:
+    """A spill file with these writes."""
+    path = folder / f"{name}.jsonl"
+    lines = [head(database), *(encode(Entry(write, "it was away", when)) for write in writes)]
+    path.write_text("".join(f"{line}\n" for line in lines))
+    return path
+
+
+def stays(recovered: Outcome) -> list[str]:
+    """What stays, and why."""
+    lines = recovered.output.splitlines()
+    return [line.partition("stays: ")[2] for line in lines if "stays: " in line]
+
+
+def recover(site: Site) -> Outcome:
+    done = site.command("recover")
+    assert (done.status, done.errors) == (0, ""), done
+    return done
+
+
+def test_where_nothing_waits_nothing_is_done(site: Site) -> None:
+    site.environment["XHS_SPILL_DIR"] = str(site.folder / "none")
+    done = recover(site)
+    assert done.output.splitlines() == [
+        "0 writes stored from spill files",
+        "0 rejected objects stored",
+    ]
+    assert not (site.folder / "none").exists()
+
+
+def test_what_was_spilled_is_stored_and_its_file_goes(site: Site, spill: Path) -> None:
+    put(spill, "one", map(user, range(3)), site.name)
+    put(spill, "two", map(user, range(1200, 2500)), site.name)
+    lock_of(spill / "one.jsonl").touch()  # of a run that was killed
+    assert recover(site).output.startswith("1303 writes stored from spill files\n")
+    assert list(spill.iterdir()) == []
+    users = site.documents("users")
+    assert users.keys() == {f"u{serial}" for serial in [*range(3), *range(1200, 2500)]}
+    assert users["u0"]["last_seen_at"] == NOW
+    assert recover(site).output.startswith("0 writes stored from spill files\n")
+    assert site.documents("users") == users
+
+
+def test_the_file_of_another_database_stays(site: Site, spill: Path) -> None:
+    other = f"{site.name}other"
+    path = put(spill, site.name, [user(1)], other)
+    text = path.read_text()
+    (why,) = stays(recover(site))
+    assert str(path) in why
+    assert other in why
+    assert "MONGODB_DATABASE" in why
+    assert path.read_text() == text
+    assert site.documents("users") == {}
+    site.environment["MONGODB_DATABASE"] = site.name = other
+    assert stays(recover(site)) == []
+    assert site.documents("users").keys() == {"u1"}
+    assert list(spill.iterdir()) == []
+
+
+def test_a_line_that_was_never_finished_stays(site: Site, spill: Path) -> None:
+    path = put(spill, "torn", map(user, range(3)), site.name)
+    torn = encode(Entry(user(4), "it was away", NOW))[:60]
+    with path.open("a") as file:
+        file.write(torn)
+    for stored in (3, 0):
+        done = recover(site)
+        assert done.output.startswith(f"{stored} writes stored")
+        (why,) = stays(done)
+        assert f"{path}, line" in why
+        assert path.read_text().splitlines() == [head(site.name), torn]
+        assert (path.stat().st_mode & 0o077) == 0 or stored == 0
+    assert site.documents("users").keys() == {"u0", "u1", "u2"}
+
+
+FOREIGN = {
+    "empty": b"",
+    "torn head": b'{"data',
+    "no spill": b'{"note_id": 1}\n{"a": 2}\n',
+    "a list": b"[]\n",
+    "bytes": b"\xff\xfe\x00\n",
+    "notes": b"65bf5360000000002c03f684\n",
+}
+
+
+def test_files_that_are_none_stay_and_keep_no_other_waiting(site: Site, spill: Path) -> None:
+    for name, content in FOREIGN.items():
+        (spill / f"{name}.jsonl").write_bytes(content)
+    (spill / "folder.jsonl").mkdir()
+    put(spill, "whole", [user(1)], site.name)
+    odd = put(spill, "with odd lines", [user(2)], site.name)
+    with odd.open("a") as file:
+        file.write('[]\n{"collection": "users"}\n\0\0\0\0\n')
+    done = recover(site)
+    assert done.output.startswith("2 writes stored")
+    assert site.documents("users").keys() == {"u1", "u2"}
+    reported = stays(done)
+    for name, content in FOREIGN.items():
+        assert (spill / f"{name}.jsonl").read_bytes() == content
+        assert any(f"{name}.jsonl" in why for why in reported), name
+    assert sum("with odd lines" in why for why in reported) == 3
+    assert not (spill / "whole.jsonl").exists()
+
+
+def test_the_file_of_a_running_crawl_is_left_alone(site: Site, spill: Path) -> None:
+    running = Spill(spill, site.name)
+    running.keep([user(1)], "it is away")
+    before = {path: path.read_text() for path in spill.iterdir()}
+    done = recover(site)
+    assert (done.output.splitlines()[0], stays(done)) == ("0 writes stored from spill files", [])
+    assert {path: path.read_text() for path in spill.iterdir()} == before
+    running.keep([user(2)], "it is away")
+    running.close()
+    assert recover(site).output.startswith("2 writes stored")
+    assert list(spill.iterdir()) == []
+
+
+def test_an_older_answer_overwrites_no_newer_one(site: Site, spill: Path) -> None:
+    put(spill, "new", [user(1, NOW, nickname="new")], site.name)
+    recover(site)
+    put(spill, "old", [user(1, EARLIER, nickname="old")], site.name)
+    assert recover(site).output.startswith("1 writes stored")
+    document = site.documents("users")["u1"]
+    assert (document["nickname"], document["scraped_at"]) == ("new", NOW)
+    assert document["first_seen_at"] == EARLIER
+
+
+def ledger_writes(note: str) -> list[Write]:
+    """What a crawl asks the ledger for, that settles two pages of a note and is stopped then."""
+    chain = Chain(Call(note))
+    chain.pages = 2
+    return [
+        begin_note(Call(note), "v4", NOW),
+        settle_page(chain, Call(note, "to page 2"), "v4", 1),
+        settle_page(chain, Call(note, "to page 3"), "v4", 2),
+        leave_note(note, 3),
+    ]
+
+
+def test_what_a_later_crawl_has_overtaken_changes_the_cost_alone(
+    api: Simulator, site: Site, spill: Path
+) -> None:
+    assert site.crawl(notes=[NOTE], feed=False).status == 0
+    before = site.note(NOTE)
+    put(spill, "overtaken", ledger_writes(NOTE), site.name, when=EARLIER)
+    assert recover(site).output.startswith("4 writes stored")
+    after = site.note(NOTE)
+    del before["last_write"], after["last_write"]
+    assert after == {**before, "billed_calls": before["billed_calls"] + 1 + 2 + 3}
+    calls = api.books()["calls"]
+    assert site.crawl(notes=[NOTE], mode="resume", feed=False).status == 0
+    assert api.books()["calls"] == calls
+
+
+def test_what_nothing_has_overtaken_goes_on_as_it_was_left(site: Site, spill: Path) -> None:
+    first, *rest = ledger_writes(NOTE)
+    put(spill, "b", rest, site.name, when=LATER)
+    put(spill, "a", [first], site.name, when=LATER)
+    recover(site)
+    document = site.note(NOTE)
+    assert (document["state"], document["stop_reason"]) == ("unfinished", "interrupted")
+    assert (document["checkpoint"]["cursor"], document["pages"]) == ("to page 3", 2)
+    assert document["billed_calls"] == 1 + 2 + 3
+
+
+def test_a_recovery_that_was_killed_books_nothing_twice(site: Site, spill: Path) -> None:
+    """It was killed between the last write and the removal of the file."""
+    path = put(spill, "file", ledger_writes(NOTE), site.name, when=LATER)
+    text = path.read_text()
+    recover(site)
+    before = site.note(NOTE)
+    path.write_text(text)
+    recover(site)
+    after = site.note(NOTE)
+    del before["last_write"], after["last_write"]
+    assert after == before
+
+
+def test_an_end_that_was_spilled_counts_what_is_held_by_now(site: Site, spill: Path) -> None:
+    end = {
+        "item_type": "note",
+        "note_id": NOTE,
+        "comment_count_l1": 25,
+        "comments_collected": 3,
+        "replies_collected": 0,
+        "missing": 22,
+        "stop_reason": "complete",
+        "complete": True,
+        "scraped_at": NOW.isoformat(),
+    }
+    assert site.crawl(notes=[NOTE], feed=False).status == 0
+    held = site.note(NOTE)
+    with database(site.uri, site.name) as found:
+        found["notes"].delete_one({"_id": NOTE})
+    put(spill, "end", [end_note(end, 3)], site.name)
+    recover(site)
+    document = site.note(NOTE)
+    counts = ("comments_collected", "replies_collected", "missing", "state")
+    assert {name: document[name] for name in counts} == {name: held[name] for name in counts}
+
+
+EXTENDED: dict[str, Any] = {
+    "no object ID": {"$oid": "zz"},
+    "an object ID": {"$oid": "5f5f5f5f5f5f5f5f5f5f5f5f"},
+    "no date": {"$date": "never"},
+    "a date": {"$date": "2026-01-01T00:00:00Z"},
+    "a number": {"$numberLong": "5"},
+    "no number": {"$numberInt": "x"},
+    "no binary": {"$binary": 5},
+    "a pattern": {"$regex": "(", "$options": "i"},
+    "a reference": {"$ref": "a", "$id": 1},
+    "a key": {"$minKey": 1},
+    "nothing": {"$undefined": True},
+    "a UUID": {"$uuid": "x"},
+}
+
+
+def test_what_looks_like_a_type_of_the_spill_is_unchanged(site: Site, spill: Path) -> None:
+    """The provider's own keys may begin with a dollar sign."""
+    odd = [user(n, extra={"of_tomorrow": value}) for n, value in enumerate(EXTENDED.values())]
+    put(spill, "file", odd, site.name)
+    assert stays(recover(site)) == []
+    users = site.documents("users")
+    found = {name: users[f"u{n}"]["extra"]["of_tomorrow"] for n, name in enumerate(EXTENDED)}
+    # pymongo reads what looks like a reference as one, wherever it stands.
+    plain = {
+        name: dict(one.as_doc()) if isinstance(one, DBRef) else one for name, one in found.items()
+    }
+    assert plain == EXTENDED
+    assert list(spill.iterdir()) == []
+
+
+def test_what_no_database_takes_stays_with_its_reason(site: Site, spill: Path) -> None:
+    path = put(
+        spill, "file", [user(1), user(2, extra={"huge": "x" * 17_000_000}), user(3)], site.name
+    )
+    for stored in (2, 0):
+        done = recover(site)
+        assert done.output.startswith(f"{stored} writes stored")
+        (why,) = stays(done)
+        assert str(path) in why
+        assert "users" in why
+        assert "BSON cannot hold it" in why or "the database refuses it" in why
+    assert site.documents("users").keys() == {"u1", "u3"}
+    (line,) = path.read_text().splitlines()[1:]
+    assert json.loads(line)["key"] == "u2"
+
+
+def raw_comments(api: Simulator, note: str) -> list[dict[str, Any]]:
+    """A note's first comments as the API has them."""
+    comments: list[dict[str, Any]] = api.call(noteId=note)["data"]["comments"]
+    return comments
+
+
+def reject(
+    site: Site, kind: str, raw: Any, note: str = NOTE, when: datetime = NOW, **more: Any
+) -> str:
+    """Keep an object as a version would have that did not understand it; its ID."""
+    given = {"author_id": None, "parent_comment_id": None, "scraped_at": when.isoformat(), **more}
+    origin = Origin(note, 1, raw, **given)
+    write = rejected_write(kind, origin, [Problem("like_count", "was not understood")], when)
+    with database(site.uri, site.name) as found:
+        found["rejected"].insert_one(write.document)
+    return write.key
+
+
+def test_what_is_valid_by_now_moves_to_where_it_belongs(api: Simulator, site: Site) -> None:
+    """A comment, a reply and a user that the crawl lacked."""
+    note = threaded_note(15, 2, 7)
+    comments = raw_comments(api, note)
+    comment, reply = comments[3], comments[5]["sub_comments"][0]
+    reference = Site(api.url, site.folder, site.uri, f"{site.name}b")
+    assert reference.crawl(notes=[note], feed=False).status == 0
+    whole = reference.documents("comments")
+
+    lacking = [
+        {"path": ["comments", 5, "sub_comments", 0], "remove": True},
+        {"path": ["comments", 3], "remove": True},
+    ]
+    api.script({"rules": [{"page": 1, "patch": lacking}]})
+    assert site.crawl(notes=[note], feed=False).status == 0
+    ended = site.note(note)
+    replies = len(whole) - 15
+    lost = 1 + len(comment["sub_comments"])
+    assert (ended["comments_collected"], ended["missing"]) == (14, 1)
+    assert ended["replies_collected"] == replies - lost
+
+    author = api.call(noteId=note)["data"]["user_id"]
+    reject(site, "comment", comment, note, author_id=author)
+    reject(site, "comment", reply, note, author_id=author, parent_comment_id=comments[5]["id"])
+    newcomer = {**comment["user"], "userid": "newcomer"}
+    reject(site, "user", newcomer, note)
+    done = recover(site)
+    assert done.output.splitlines() == [
+        "0 writes stored from spill files",
+        "3 rejected objects stored: 2 comment, 1 user",
+    ]
+    assert site.documents("rejected") == {}
+
+    found = site.documents("comments")
+    for raw, parent in ((comment, None), (reply, comments[5]["id"])):
+        document, wanted = found[raw["id"]], whole[raw["id"]]
+        moments = {"scraped_at": NOW, "first_seen_at": NOW, "last_seen_at": NOW}
+        assert document == {**wanted, **moments}
+        assert document["parent_comment_id"] == parent
+    stored = site.documents("users")["newcomer"]
+    assert (stored["nickname"], stored["scraped_at"]) == (comment["user"]["nickname"], NOW)
+    counted = {"comments_collected": 15, "replies_collected": replies - lost + 1, "missing": 0}
+    assert site.note(note) == {**ended, **counted}
+    assert recover(site).output.splitlines()[1] == "0 rejected objects stored"
+
+
+def test_the_author_is_who_the_page_said(api: Simulator, site: Site) -> None:
+    first, second, third, *_ = copy.deepcopy(raw_comments(api, NOTE))
+    for raw in (first, second, third):
+        raw["show_tags"], raw["show_tags_v2"] = [], []
+        raw["user"]["userid"] = "writer"
+    reject(site, "comment", first, author_id="writer")
+    reject(site, "comment", second, author_id="somebody")
+    reject(site, "comment", third)
+    assert stays(recover(site)) == []
+    found = site.documents("comments")
+    by_author = [found[raw["id"]]["is_author"] for raw in (first, second, third)]
+    assert by_author == [True, False, None]
+
+
+def test_an_object_of_an_older_version_has_less_to_go_by(api: Simulator, site: Site) -> None:
+    """It was kept without author, parent and the moment of its answer."""
+    raw = raw_comments(api, NOTE)[0]
+    key = reject(site, "comment", raw, when=EARLIER)
+    missing = dict.fromkeys(("author_id", "parent_comment_id", "scraped_at"), "")
+    with database(site.uri, site.name) as found:
+        found["rejected"].update_one({"_id": key}, {"$unset": missing})
+    assert stays(recover(site)) == []
+    document = site.documents("comments")[raw["id"]]
+    assert (document["parent_comment_id"], document["scraped_at"]) == (None, EARLIER)
+
+
+def test_what_is_stored_already_is_not_made_older(api: Simulator, site: Site) -> None:
+    assert site.crawl(notes=[NOTE], feed=False).status == 0
+    before = site.documents("comments")
+    raw = {**raw_comments(api, NOTE)[0], "content": "as it was once"}
+    reject(site, "comment", raw, when=EARLIER)
+    recover(site)
+    assert site.documents("rejected") == {}
+    after = site.documents("comments")
+    assert after[raw["id"]] == {**before[raw["id"]], "first_seen_at": EARLIER}
+
+
+def test_what_is_still_wrong_stays_with_its_reason(api: Simulator, site: Site) -> None:
+    good, bad, worse, *_ = raw_comments(api, NOTE)
+    reject(site, "comment", good)
+    kept: Document = {
+        reject(site, "comment", {**bad, "like_count": -5}): "like_count",
+        reject(site, "comment", {**worse, "of_tomorrow": 2**70}): "BSON cannot hold it",
+        reject(site, "comment", None): "comment_id",
+        reject(site, "comment", {**worse, "id": "other"}, parent_comment_id=""): "parent_comment",
+        reject(site, "user", {"nickname": "nobody"}): "user_id",
+        reject(site, "user", "a text"): "was not understood",
+        reject(site, "page", {"comments": None}): "was not understood",
+        reject(site, "picture", {"id": "p"}): "was not understood",
+    }
+    before = site.documents("rejected")
+    done = recover(site)
+    assert done.output.splitlines()[1] == "1 rejected objects stored: 1 comment"
+    assert site.documents("rejected") == {key: before[key] for key in kept}
+    assert site.documents("comments").keys() == {good["id"]}
+    reported = stays(done)
+    for why in kept.values():
+        assert any(why in line for line in reported), (why, reported)
+    assert sum(int(line.split()[0]) for line in reported) == len(kept)
+    assert recover(site).output == done.output.replace(
+        "1 rejected objects stored: 1 comment", "0 rejected objects stored"
+    )
+
+
+def test_many_rejected_objects_all_get_their_turn(site: Site) -> None:
+    write = rejected_write("user", Origin(NOTE, 1, None), [], NOW).document
+    many = []
+    for serial in range(250):
+        raw = {"userid": f"u{serial}", "nickname": 5 if serial % 2 else "n"}
+        many.append({**write, "_id": f"{serial:064x}", "raw": json.dumps(raw)})
+    with database(site.uri, site.name) as found:
+        found["rejected"].insert_many(many)
+    done = recover(site)
+    assert done.output.splitlines()[1] == "125 rejected objects stored: 125 user"
+    (why,) = stays(done)
+    assert why.startswith("125 user: nickname")
+    assert len(site.documents("users")) == len(site.documents("rejected")) == 125
+
+
+@pytest.mark.parametrize(
+    ("words", "env", "said"),
+    [
+        ((), {"MONGODB_URI": ""}, "MONGODB_URI"),
+        (("--force",), {}, "--force"),
+        (("everything",), {}, "everything"),
+    ],
+    ids=["no store", "option", "word"],
+)
+def test_wrong_use_is_refused(
+    site: Site, spill: Path, words: tuple[str, ...], env: dict[str, str | None], said: str
+) -> None:
+    path = put(spill, "file", [user(1)], site.name)
+    done = site.command("recover", *words, env=env)
+    assert (done.status, done.output) == (2, "")
+    assert done.errors.startswith("error: ")
+    assert said in done.errors
+    assert len(done.errors.splitlines()) == 1
+    assert path.exists()
+
+
+def test_where_the_database_is_away_everything_stays(site: Site, spill: Path) -> None:
+    path = put(spill, "file", [user(1)], site.name)
+    text = path.read_text()
+    nobody = {"MONGODB_URI": "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=200"}
+    done = site.command("recover", env=nobody)
+    assert done.status == 1
+    assert done.errors.startswith("error: ")
+    assert "Traceback" not in done.errors
+    assert (path.read_text(), list(spill.iterdir())) == (text, [path])
+
+
+def test_a_crawl_stores_what_waits_and_tells_what_stays(site: Site, spill: Path) -> None:
+    put(spill, "whole", [user(1)], site.name)
+    path = put(spill, "other", [user(2)], f"{site.name}other")
+    done = site.crawl(notes=[NOTE], feed=False)
+    assert done.status == 0, done
+    assert any("Stored 1 writes" in line for line in done.lines("INFO"))
+    assert [line for line in done.lines("WARNING") if str(path) in line]
+    assert "u1" in site.documents("users")
+    assert list(spill.iterdir()) == [path]

@@ -1,0 +1,510 @@
+"""mode=resume and JOBDIR: what has ended is left alone, the rest goes on, nothing is paid twice."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.crawl import Outcome, Site, database
+from support.simulator import PROJECT
+
+from xhs.simulator.notes import missing_note, sized_note, threaded_note
+from xhs.simulator.truth import truth
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from support.crawl import Document
+    from support.simulator import Simulator
+
+SIZES = (45, 5, 120, 35, 75, 10, 60, 95, 25, 150, 40, 65)
+NOTES = [sized_note(size, serial) for serial, size in enumerate(SIZES)]
+NOTE = sized_note(45, 100)
+PAGES = 5
+
+
+def pages(notes: Iterable[str]) -> int:
+    """What it costs to crawl these notes once."""
+    return sum(truth(note).pages for note in notes)
+
+
+def start(site: Site, notes: Iterable[str], *words: str) -> subprocess.Popen[bytes]:
+    given = ["-a", f"notes={','.join(notes)}", *words]
+    return subprocess.Popen(
+        [sys.executable, "-m", "scrapy", "crawl", "comments", *given],
+        env=site.environment,
+        cwd=PROJECT,
+        stderr=subprocess.PIPE,
+    )
+
+
+def stop(api: Simulator, crawl: subprocess.Popen[bytes], how: signal.Signals, calls: int) -> str:
+    """Stop a crawl after so many calls; its log."""
+    while api.books()["calls"] < calls:
+        assert crawl.poll() is None
+        time.sleep(0.02)
+    crawl.send_signal(how)
+    return crawl.communicate()[1].decode()
+
+
+def stored(site: Site) -> dict[str, tuple[set[str], set[str]]]:
+    """The IDs of each note's stored comments: first level, and replies."""
+    found: dict[str, tuple[set[str], set[str]]] = {}
+    for key, one in site.documents("comments").items():
+        first, replies = found.setdefault(one["note_id"], (set(), set()))
+        (first if one["parent_comment_id"] is None else replies).add(key)
+    return found
+
+
+def assert_all_there(site: Site, notes: Iterable[str]) -> None:
+    """Every comment of these notes is stored, and no other."""
+    there = {note: truth(note) for note in notes}
+    assert stored(site) == {
+        note: (set(one.first_level), one.inline_replies) for note, one in there.items()
+    }
+
+
+def assert_whole(api: Simulator, site: Site, notes: Iterable[str]) -> None:
+    """Everything of these notes is there, and the ledger knows what each cost."""
+    assert_all_there(site, notes)
+    books = api.books()["notes"]
+    ledger = site.documents("notes")
+    for note in notes:
+        document = ledger[note]
+        assert (document["state"], document["complete"]) == ("ended", True), document
+        assert (document["stop_reason"], document["checkpoint"]) == ("complete", None)
+        assert (document["missing"], document["pages"]) == (0, truth(note).pages), document
+        assert document["billed_calls"] == books[note]["billed"], document
+
+
+def end_state(site: Site) -> dict[str, dict[str, Document]]:
+    """All that a crawl leaves, but for when it was and what it cost."""
+    passing = {"scraped_at", "first_seen_at", "last_seen_at", "last_crawled_at"}
+    passing |= {"billed_calls", "last_write"}
+    return {
+        collection: {
+            key: {name: value for name, value in document.items() if name not in passing}
+            for key, document in site.documents(collection).items()
+        }
+        for collection in ("comments", "users", "notes", "rejected")
+    }
+
+
+@pytest.fixture(scope="module")
+def of_one_run(
+    _api: Simulator, _server: str, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, dict[str, Document]]:
+    """What one undisturbed crawl of NOTES leaves."""
+    _api.reset()
+    site = Site(_api.url, tmp_path_factory.mktemp("one"), _server, "resume_one")
+    assert site.crawl(notes=NOTES, feed=False).status == 0
+    return end_state(site)
+
+
+def skipped(done: Outcome) -> dict[str, float]:
+    prefix = "xhs/notes/skipped/"
+    found = {name: count for name, count in done.stats.items() if name.startswith(prefix)}
+    return {name.removeprefix(prefix): count for name, count in found.items()}
+
+
+SATISFIED = {"complete": sized_note(25, 200), "not_found": missing_note(201)}
+FLAWED = {
+    "refused": sized_note(25, 202),
+    "cursor_ignored": sized_note(25, 203),
+    "cursor_repeated": sized_note(25, 204),
+    "cursor_missing": sized_note(25, 205),
+    "no_progress": sized_note(45, 206),
+}
+
+
+def lies() -> list[dict[str, Any]]:
+    """Rules by which each note of FLAWED ends so."""
+    known = truth(FLAWED["no_progress"]).first_level[0]
+
+    def nothing_new(page: int) -> dict[str, Any]:
+        last = truth(FLAWED["no_progress"]).first_level[10 * page - 1]
+        cursor = json.dumps({"cursor": last, "index": page + 1, "pageArea": "UNFOLDED"})
+        changes = [
+            {"path": ["comments"], "value": [{"id": known}]},
+            {"path": ["cursor"], "value": cursor},
+        ]
+        return {"note": FLAWED["no_progress"], "page": page, "patch": changes}
+
+    return [
+        {"note": FLAWED["refused"], "page": 2, "code": 400},
+        {"note": FLAWED["cursor_ignored"], "page": "2-", "cursor": "ignored"},
+        {"note": FLAWED["cursor_repeated"], "page": 2, "cursor": "repeated"},
+        {"note": FLAWED["cursor_missing"], "page": 2, "cursor": "missing"},
+        nothing_new(3),
+        nothing_new(4),
+    ]
+
+
+def test_what_has_ended_is_left_alone(api: Simulator, site: Site) -> None:
+    api.script({"rules": lies()})
+    notes = {**SATISFIED, **FLAWED}
+    first = site.crawl(notes=list(notes.values()))
+    assert first.status == 4, first
+    assert {item["stop_reason"]: item["note_id"] for item in first.items("note")} == notes
+    before = site.documents("notes")
+
+    api.reset()
+    again = site.crawl(notes=list(notes.values()), mode="resume")
+    assert (again.status, again.reason) == (4, "finished"), again
+    assert skipped(again) == dict.fromkeys(notes, 1)
+    assert again.feed == []
+    good = site.crawl(notes=list(SATISFIED.values()), mode="resume")
+    assert (good.status, good.reason) == (0, "finished"), good
+    none = site.crawl(mode="resume")
+    assert (none.status, none.reason, skipped(none)) == (0, "finished", {}), none
+    assert api.books()["calls"] == 0
+    assert site.documents("notes") == before
+
+
+def test_where_there_is_nothing_to_do_nothing_is_done(api: Simulator, site: Site) -> None:
+    done = site.crawl(mode="resume")
+    assert (done.status, done.reason, done.feed) == (0, "finished", []), done
+    assert done.stats["xhs/notes/left"] == 0
+    assert api.books()["calls"] == 0
+
+
+def test_without_a_store_there_is_nothing_to_go_on_from(api: Simulator, storeless: Site) -> None:
+    done = storeless.crawl(notes=[NOTE], mode="resume")
+    assert done.status == 2, done
+    (line,) = done.lines("ERROR")
+    assert "MONGODB_URI" in line
+    assert api.books()["calls"] == 0
+
+
+def stop_at_a_code(code: int) -> Callable[[Simulator, Site], Outcome]:
+    def crawl(api: Simulator, site: Site) -> Outcome:
+        api.script({"rules": [{"after": 40, "code": code}]})
+        return site.crawl(notes=NOTES)
+
+    return crawl
+
+
+def stop_at_the_budget(api: Simulator, site: Site) -> Outcome:
+    api.script({"refuse_share": {"301": 0.1}})
+    return site.crawl(notes=NOTES, env={"XHS_MAX_CALLS": "40"})
+
+
+def stop_at_a_signal(api: Simulator, site: Site) -> Outcome:
+    api.script({"latency": 0.1})
+    crawl = start(site, NOTES)
+    errors = stop(api, crawl, signal.SIGTERM, 40)
+    return Outcome(crawl.returncode, "", errors)
+
+
+def stop_at_calls_that_fail(api: Simulator, site: Site) -> Outcome:
+    faults: list[dict[str, Any]] = [{"code": 301}, {"status": 502}, {"code": 999}]
+    rules = [
+        {"note": NOTES[place :: len(faults)], "page": place + 1, **fault}
+        for place, fault in enumerate(faults)
+    ]
+    api.script({"rules": rules})
+    return site.crawl("-s", "RETRY_TIMES=1", notes=NOTES)
+
+
+STOPS: dict[str, tuple[Callable[[Simulator, Site], Outcome], str]] = {
+    "quota": (stop_at_a_code(303), "quota_exhausted"),
+    "budget": (stop_at_the_budget, "budget_spent"),
+    "signal": (stop_at_a_signal, "shutdown"),
+    "failed calls": (stop_at_calls_that_fail, "finished"),
+}
+
+
+@pytest.mark.parametrize("name", STOPS)
+def test_it_goes_on_from_each_cursor(api: Simulator, site: Site, name: str) -> None:
+    stopped, reason = STOPS[name]
+    first = stopped(api, site)
+    assert (first.status, first.reason) == (3, reason), first
+    paid = api.books()["billed"]
+    assert 0 < paid < pages(NOTES)
+    ended = {note for note, one in site.documents("notes").items() if one["state"] == "ended"}
+
+    api.script({})
+    done = site.crawl(notes=NOTES, mode="resume")
+    assert done.status == 0, done
+    books = api.books()
+    assert (books["repeated"], books["billed"]) == (0, pages(NOTES))
+    assert done.stats["xhs/calls/billed"] == pages(NOTES) - paid
+    assert_whole(api, site, NOTES)
+    ends = {item["note_id"]: item for item in done.items("note")}
+    assert ends.keys() == set(NOTES) - ended
+    for note, item in ends.items():
+        there = truth(note)
+        assert (item["pages"], item["complete"]) == (there.pages, True), item
+        assert item["comments_collected"] == len(there.first_level)
+        assert (item["replies_collected"], item["missing"]) == (len(there.inline_replies), 0)
+
+
+def test_without_a_list_it_goes_on_with_what_the_ledger_knows(api: Simulator, site: Site) -> None:
+    api.script({"rules": [{"after": 8, "code": 601}]})
+    site.crawl(notes=[sized_note(45, serial) for serial in range(300, 340)])
+    begun = site.documents("notes").keys()
+    api.script({})
+    done = site.crawl(mode="resume")
+    assert done.status == 0, done
+    assert site.documents("notes").keys() == begun
+    assert_whole(api, site, begun)
+    books = api.books()
+    assert (books["repeated"], books["billed"]) == (0, pages(begun))
+    assert set(done.ids("note")) == begun
+
+
+def leave_at_page_three(api: Simulator, site: Site, *notes: str) -> None:
+    """Crawl these up to their third page, which is not paid for."""
+    api.script({"rules": [{"page": 3, "code": 999}]})
+    assert site.crawl(notes=notes, feed=False).status == 3
+    for note in notes:
+        assert json.loads(site.note(note)["checkpoint"]["cursor"])["index"] == 3
+    api.reset_books()
+    api.script({})
+
+
+def calls_of(api: Simulator, note: str) -> list[int]:
+    """The page of each call for a note, in turn."""
+    return [call["page"] for call in api.books()["log"] if call["note"] == note]
+
+
+def test_with_another_list_only_that_is_asked_for(api: Simulator, site: Site) -> None:
+    old = [sized_note(45, serial) for serial in range(400, 404)]
+    leave_at_page_three(api, site, *old)
+    before = site.documents("notes")
+    new = [sized_note(15, 410), threaded_note(12, 3, 411)]
+    asked = [old[1], *new, old[3]]
+    done = site.crawl(notes=asked, mode="resume")
+    assert done.status == 0, done
+    assert set(done.ids("note")) == set(asked)
+    found = stored(site)
+    for note in asked:
+        there = truth(note)
+        assert found[note] == (set(there.first_level), there.inline_replies)
+        assert calls_of(api, note) == list(range(3 if note in old else 1, there.pages + 1))
+    after = site.documents("notes")
+    assert after.keys() == {*old, *new}
+    for note in (old[0], old[2]):
+        assert after[note] == before[note]
+    assert api.books()["billed"] == 2 * (PAGES - 2) + pages(new)
+
+
+def test_a_checkpoint_of_another_order_or_version_begins_anew(api: Simulator, site: Site) -> None:
+    other = sized_note(45, 420)
+    leave_at_page_three(api, site, NOTE, other)
+    done = site.crawl(notes=[NOTE], mode="resume", sort="like_count")
+    assert done.status == 0, done
+    assert calls_of(api, NOTE) == list(range(1, PAGES + 1))
+    assert {call["sort"] for call in api.books()["log"]} == {"like_count"}
+    (end,) = done.items("note")
+    assert (end["pages"], end["sort"], end["missing"]) == (PAGES, "like_count", 0)
+    assert site.note(NOTE)["billed_calls"] == 2 + PAGES
+
+    done = site.crawl(mode="resume", env={"JUSTONEAPI_COMMENTS_VERSION": "v3"})
+    assert done.status == 0, done
+    assert calls_of(api, other) == list(range(1, PAGES + 1))
+    assert api.books()["paths"]["/api/xiaohongshu/get-note-comment/v3"] == PAGES
+    (end,) = done.items("note")
+    assert (end["note_id"], end["pages"], end["missing"]) == (other, PAGES, 0)
+
+
+EMPTY: dict[str, Any] = {
+    "patch": [{"path": ["comments"], "value": []}, {"path": ["has_more"], "value": False}]
+}
+DEAD_ENDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "refused": (sized_note(45, 430), {"page_call": 1, "code": 400}),
+    "empty": (sized_note(45, 431), {"page_call": 1, **EMPTY}),
+    "no data": (sized_note(45, 432), {"page_call": 1, "data": None}),
+    "always refused": (sized_note(45, 433), {"code": 400}),
+    "always empty": (sized_note(45, 434), EMPTY),
+}
+
+
+def test_a_cursor_that_leads_nowhere_is_given_up_once(api: Simulator, site: Site) -> None:
+    notes = {name: note for name, (note, _) in DEAD_ENDS.items()}
+    leave_at_page_three(api, site, *notes.values())
+    rules = [{"note": note, "page": 3, **fault} for note, fault in DEAD_ENDS.values()]
+    api.script({"rules": rules})
+    done = site.crawl(mode="resume")
+    assert done.status == 4, done
+    ends = {item["note_id"]: item for item in done.items("note")}
+    told = [line for line in done.lines("WARNING") if "begins anew" in line]
+    assert len(told) == len(notes)
+    for name, note in notes.items():
+        end, always = ends[note], name.startswith("always")
+        assert calls_of(api, note) == ([3, 1, 2, 3] if always else [3, 1, 2, 3, 4, 5]), name
+        assert end["stop_reason"] == ("refused" if name == "always refused" else "complete")
+        assert (end["missing"], site.note(note)["state"]) == (25 if always else 0, "ended"), name
+        if not always:
+            assert end["pages"] == PAGES, name
+        assert site.note(note)["billed_calls"] == 2 + api.books()["notes"][note]["billed"]
+
+
+def test_a_first_page_that_is_empty_is_asked_once(api: Simulator, site: Site) -> None:
+    api.script({"rules": [{"page": 1, "code": 601}]})
+    site.crawl(notes=[NOTE], feed=False)
+    api.reset_books()
+    api.script({"rules": [EMPTY]})
+    done = site.crawl(mode="resume")
+    assert done.status == 0, done
+    assert api.books()["calls"] == 1
+    assert done.items("note")[0]["pages"] == 1
+
+
+ODD: list[Document] = [
+    {},
+    {"state": "queued"},
+    {"state": "asleep"},
+    {"state": "unfinished"},
+    {"state": "running", "checkpoint": None},
+    {"state": "running", "checkpoint": {}},
+    {"state": "running", "checkpoint": {"cursor": ""}},
+    {"state": "running", "checkpoint": {"cursor": "nonsense"}, "pages": 7},
+    {"state": "running", "checkpoint": {"cursor": 17}, "pages": None},
+    {"state": "running", "checkpoint": {"cursor": "x" * 3000}, "comment_count_l1": 2**62},
+]
+"""What the ledger has of a note; `tell_ledger` adds what each has."""
+ODD_TYPES: list[Document] = [
+    {"state": "running", "checkpoint": "a text"},
+    {"state": "running", "checkpoint": ["a", "list"]},
+    {"state": "running", "checkpoint": {"cursor": {"index": 3}}},
+    {"state": "running", "checkpoint": {"cursor": "page 2"}, "pages": "many"},
+    {"state": "running", "checkpoint": {"cursor": "page 2"}, "comment_count_l1": "1.2万"},
+    {"state": 5},
+]
+ODD_ENDS: list[Document] = [
+    {"state": "ended"},
+    {"state": "ended", "stop_reason": None},
+    {"state": "ended", "stop_reason": "of a later version"},
+]
+
+
+def tell_ledger(site: Site, odd: Iterable[Document]) -> list[str]:
+    """Put these into the ledger; their notes."""
+    notes = {}
+    for serial, fields in enumerate(odd, 500):
+        note = sized_note(25, serial)
+        document: Document = {"_id": note, "note_id": note, **fields}
+        if isinstance(document.get("checkpoint"), dict):
+            checkpoint = {**document["checkpoint"], "sort": "latest", "version": "v4"}
+            if checkpoint.get("cursor") == "page 2":
+                last = truth(note).first_level[9]
+                cursor = {"cursor": last, "index": 2, "pageArea": "UNFOLDED"}
+                checkpoint["cursor"] = json.dumps(cursor)
+            document["checkpoint"] = checkpoint
+        notes[note] = document
+    with database(site.uri, site.name) as found:
+        found["notes"].insert_many(notes.values())
+    return list(notes)
+
+
+@pytest.mark.parametrize("odd", [ODD, ODD_TYPES], ids=["values", "types"])
+def test_an_odd_document_in_the_ledger_keeps_no_note_from_its_end(
+    api: Simulator, site: Site, odd: list[Document]
+) -> None:
+    notes = [*tell_ledger(site, odd), NOTE]
+    done = site.crawl(notes=notes, mode="resume")
+    assert "Traceback" not in done.errors, done
+    assert done.status == 0, done
+    there = stored(site)
+    for note in notes:
+        assert there[note][0] >= set(truth(note).first_level[10:]), note
+        assert site.note(note)["state"] == "ended"
+
+
+def test_an_end_that_nobody_knows_keeps_no_other_note_waiting(api: Simulator, site: Site) -> None:
+    done = site.crawl(notes=[*tell_ledger(site, ODD_ENDS), NOTE], mode="resume")
+    assert "Traceback" not in done.errors, done
+    assert site.comment_ids(NOTE)[0] == set(truth(NOTE).first_level)
+    assert site.note(NOTE)["state"] == "ended"
+
+
+def job(site: Site) -> tuple[str, str]:
+    return "-s", f"JOBDIR={site.folder / 'job'}"
+
+
+def test_the_first_start_with_a_job_directory_goes_by_its_mode(api: Simulator, site: Site) -> None:
+    assert site.crawl(notes=[NOTE], feed=False).status == 0
+    first = site.crawl(*job(site), notes=[NOTE])
+    assert first.status == 0, first
+    assert api.books()["billed"] == 2 * PAGES
+    again = site.crawl(*job(site), notes=[NOTE], mode="full")
+    assert (again.status, skipped(again)) == (0, {"complete": 1}), again
+    more = site.crawl(*job(site), notes=[NOTE, NOTES[0]])
+    assert more.status == 0, more
+    assert more.ids("note") == [NOTES[0]]
+    assert api.books()["billed"] == 2 * PAGES + pages(NOTES[:1])
+
+
+def test_a_start_that_began_nothing_is_no_first_start(api: Simulator, site: Site) -> None:
+    assert site.crawl(notes=[NOTE], feed=False).status == 0
+    assert site.crawl(*job(site), notes=[NOTE, "nonsense"], feed=False).status == 2
+    nobody = {"MONGODB_URI": "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=200"}
+    assert site.crawl(*job(site), notes=[NOTE], feed=False, env=nobody).status == 1
+    done = site.crawl(*job(site), notes=[NOTE], feed=False)
+    assert done.status == 0, done
+    assert api.books()["billed"] == 2 * PAGES
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_job_directory_goes_on_after_a_stop(
+    api: Simulator, site: Site, how: signal.Signals
+) -> None:
+    api.script({"latency": 0.1})
+    crawl = start(site, NOTES, *job(site))
+    errors = stop(api, crawl, how, 40)
+    assert crawl.returncode == (3 if how is signal.SIGTERM else -how), errors
+    api.script({})
+    done = site.crawl(*job(site), notes=NOTES)
+    assert done.status == 0, done
+    books = api.books()
+    assert books["repeated"] <= (0 if how is signal.SIGTERM else 24)
+    assert books["billed"] == pages(NOTES) + books["repeated"]
+    assert_all_there(site, NOTES)
+    assert {document["state"] for document in site.documents("notes").values()} == {"ended"}
+
+
+def test_a_job_directory_without_a_store_is_good_for_one_start(
+    api: Simulator, storeless: Site
+) -> None:
+    first = storeless.crawl(*job(storeless), notes=[NOTE])
+    assert first.status == 0, first
+    assert len(first.items("comment")) >= 45
+    calls = api.books()["calls"]
+    again = storeless.crawl(*job(storeless), notes=[NOTE])
+    assert again.status == 2, again
+    (line,) = again.lines("ERROR")
+    assert "MONGODB_URI" in line
+    assert "JOBDIR" in line
+    assert api.books()["calls"] == calls
+
+
+@pytest.mark.parametrize("mode", ["full", "resume"])
+def test_two_crawls_at_once_end_as_one_does(
+    of_one_run: dict[str, dict[str, Document]], api: Simulator, site: Site, mode: str
+) -> None:
+    api.script({"latency": 0.02})
+    crawls = [start(site, NOTES, "-a", f"mode={mode}") for _ in range(2)]
+    for crawl, errors in [(crawl, crawl.communicate()[1].decode()) for crawl in crawls]:
+        assert crawl.returncode == 0, errors
+        assert "Traceback" not in errors
+    assert end_state(site) == of_one_run
+    booked = {note: one["billed_calls"] for note, one in site.documents("notes").items()}
+    assert booked == {note: one["billed"] for note, one in api.books()["notes"].items()}
+
+
+def test_ten_restarts_end_as_one_run_does(
+    of_one_run: dict[str, dict[str, Document]], api: Simulator, site: Site
+) -> None:
+    share = {"XHS_MAX_CALLS": str(-(-pages(NOTES) // 10))}
+    crawls = [site.crawl(notes=NOTES, mode="resume", feed=False, env=share) for _ in range(10)]
+    assert [done.status for done in crawls] == [3] * 9 + [0]
+    books = api.books()
+    assert (books["repeated"], books["billed"]) == (0, pages(NOTES))
+    assert_whole(api, site, NOTES)
+    assert end_state(site) == of_one_run

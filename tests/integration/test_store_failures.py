@@ -1,0 +1,707 @@
+"""A store that is slow, frozen, away or gone for good: nothing that was paid for is lost."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from base64 import b64decode
+from itertools import count
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import bson
+import pytest
+from support.crawl import Outcome, Site
+from support.simulator import PROJECT, Simulator
+
+from xhs.settings import EXTENSIONS
+from xhs.simulator.notes import sized_note
+from xhs.simulator.truth import truth
+from xhs.store import _supervisor
+from xhs.store.embedded import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from support.crawl import Document
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("secantus") is None, reason="SecantusDB is not installed"
+)
+
+NOTES = [sized_note(30, serial) for serial in range(40)]
+PAGES = 3 * len(NOTES)
+MOST_PAID = 64
+"""Calls that may be paid for while the store stands still."""
+BEFORE = 20
+"""Calls before something happens to the store."""
+
+HURRY = """
+from xhs.store import patience, writer
+
+patience.patiently.__defaults__ = (2.0,)
+writer.Writer.__init__.__defaults__ = (None, None, 2.0)
+
+
+class Hurry:
+    # Two seconds of patience, not two minutes.
+    pass
+"""
+BLOCK = """
+from pathlib import Path
+
+
+class Block:
+    # A file is in the way of the spill, since the checks at the start.
+    @classmethod
+    def from_crawler(cls, crawler):
+        Path(crawler.settings["XHS_SPILL_DIR"]).write_text("in the way")
+        return cls()
+"""
+FULL_DISK = """
+import resource
+
+from xhs.store import spill
+
+unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+keep = spill.Spill.keep
+
+
+class Full:
+    # The spill cannot grow beyond 20 kB.
+    until_it_has_failed = False
+
+    @classmethod
+    def from_crawler(cls, crawler):
+        disk = cls()
+        disk.full = True
+
+        def keep_where_there_is_room(self, writes, reason):
+            if disk.full:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, unlimited[1]))
+            try:
+                keep(self, writes, reason)
+            except spill.SpillFailed:
+                disk.full = not cls.until_it_has_failed
+                raise
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+
+        spill.Spill.keep = keep_where_there_is_room
+        return disk
+
+
+class FullOnce(Full):
+    until_it_has_failed = True
+"""
+
+
+class Proxy:
+    """Stands between a crawl and its database, and does to the connections what it is told."""
+
+    def __init__(self, port: int) -> None:
+        self._target = ("127.0.0.1", port)
+        self._flows = threading.Event()
+        self._flows.set()
+        self._sockets: set[socket.socket] = set()
+        self._threads: list[threading.Thread] = []
+        self._lock = threading.Lock()
+        self._listener: socket.socket | None = None
+        self.port = 0
+        self.delay = 0.0
+        """Seconds by which each answer is late."""
+        self.lose = 0
+        """So many acknowledgements of writes are cut off yet."""
+
+    def __enter__(self) -> Self:
+        self.mend()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cut()
+        self.thaw()
+        for thread in self._threads:
+            thread.join()
+
+    def freeze(self) -> None:
+        """Pass nothing on any more, and keep the connections."""
+        self._flows.clear()
+
+    def thaw(self) -> None:
+        """Pass on again, what has waited first."""
+        self._flows.set()
+
+    def cut(self) -> None:
+        """Cut all connections, and refuse new ones."""
+        with self._lock:
+            if self._listener is not None:
+                _close(self._listener)
+                self._listener = None
+            for one in self._sockets:
+                _close(one)
+
+    def mend(self) -> None:
+        """Take connections, on the same port as before."""
+        with self._lock:
+            self._listener = socket.create_server(("127.0.0.1", self.port))
+            self.port = self._listener.getsockname()[1]
+            self._run(self._accept, self._listener)
+
+    def _run(self, work: Callable[..., None], *arguments: Any) -> None:
+        thread = threading.Thread(target=work, args=arguments)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self, listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                with self._lock:
+                    if self._listener is not listener:
+                        client.close()
+                        return
+                    server = socket.create_connection(self._target)
+                    self._sockets |= {client, server}
+                    writes: list[bool] = []
+                    self._run(self._ask, client, server, writes)
+                    self._run(self._answer, server, client, writes)
+
+    def _ask(self, client: socket.socket, server: socket.socket, writes: list[bool]) -> None:
+        with contextlib.suppress(OSError):
+            while data := client.recv(1 << 16):
+                self._flows.wait()
+                if b"\x02insert\0" in data or b"\x02update\0" in data:
+                    writes.append(True)
+                server.sendall(data)
+        self._end(client, server)
+
+    def _answer(self, server: socket.socket, client: socket.socket, writes: list[bool]) -> None:
+        with contextlib.suppress(OSError):
+            while data := server.recv(1 << 16):
+                self._flows.wait()
+                if writes and self.lose:
+                    self.lose -= 1
+                    break
+                writes.clear()
+                time.sleep(self.delay)
+                client.sendall(data)
+        self._end(client, server)
+
+    def _end(self, *sockets: socket.socket) -> None:
+        with self._lock:
+            for one in sockets:
+                _close(one)
+                self._sockets.discard(one)
+
+
+def _close(one: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        one.shutdown(socket.SHUT_RDWR)
+    one.close()
+
+
+class Store(NamedTuple):
+    """A store that can be disturbed, and where to crawl into it from."""
+
+    site: Site
+    proxy: Proxy
+    spill: Path
+
+    def crawl(self, *words: str, **arguments: Any) -> Outcome:
+        return self.site.crawl(*words, **arguments)
+
+    def start(self, *words: str, notes: list[str] = NOTES) -> subprocess.Popen[bytes]:
+        command = ["crawl", "comments", "-a", f"notes={','.join(notes)}", *words]
+        feed = ["-O", str(self.site.folder / "feed.jsonl")]
+        return subprocess.Popen(
+            [sys.executable, "-m", "scrapy", *command, *feed],
+            env=self.site.environment,
+            cwd=PROJECT,
+            stderr=subprocess.PIPE,
+        )
+
+    def end(self, crawl: subprocess.Popen[bytes]) -> Outcome:
+        """Wait for a crawl to end."""
+        errors = crawl.communicate()[1].decode()
+        lines = (self.site.folder / "feed.jsonl").read_text().splitlines()
+        return Outcome(crawl.returncode, "", errors, [json.loads(line) for line in lines])
+
+    def extended(self, **extensions: str) -> list[str]:
+        """Options of a crawl with such extensions of a user's own, each with its module's text."""
+        for name, text in extensions.items():
+            (self.site.folder / f"{name.lower()}_module.py").write_text(text)
+        added = {f"{name.lower()}_module.{name}": 1 for name in extensions}
+        return ["-s", f"EXTENSIONS={json.dumps({**EXTENSIONS, **added})}"]
+
+    def spilled(self) -> list[Path]:
+        return sorted(self.spill.iterdir()) if self.spill.exists() else []
+
+
+def open_store(url: str, folder: Path, server: str, name: str, proxy: Proxy) -> Store:
+    """A store behind a proxy; what is read back takes the direct way."""
+    site = Site(url, folder, server, name)
+    with resolve(server) as lease:
+        uri = re.sub(r":\d+/", f":{proxy.port}/", lease.uri)
+    spill = folder / "spill"
+    site.environment |= {"MONGODB_URI": uri, "XHS_SPILL_DIR": str(spill)}
+    site.environment["PYTHONPATH"] += f":{folder}"
+    return Store(site, proxy, spill)
+
+
+def port_of(server: str) -> int:
+    with resolve(server) as lease:
+        found = re.search(r":(\d+)/", lease.uri)
+        assert found
+        return int(found[1])
+
+
+_NUMBERS = count(1)
+
+
+@pytest.fixture
+def store(api: Simulator, _server: str, tmp_path: Path) -> Iterator[Store]:
+    """A store behind a proxy, with a database of its own."""
+    with Proxy(port_of(_server)) as proxy:
+        yield open_store(api.url, tmp_path, _server, f"failing{next(_NUMBERS)}", proxy)
+
+
+def await_calls(api: Simulator, crawl: subprocess.Popen[bytes], calls: int) -> None:
+    while api.books()["calls"] < calls:
+        assert crawl.poll() is None
+        time.sleep(0.02)
+
+
+def await_silence(api: Simulator) -> int:
+    """Wait until no more calls come; how many are paid for by then."""
+    calls = -1
+    while (books := api.books())["calls"] > calls:
+        calls = books["calls"]
+        time.sleep(1)
+    return int(books["billed"])
+
+
+def stored(site: Site) -> dict[str, set[str]]:
+    """The IDs of each note's stored comments."""
+    found: dict[str, set[str]] = {}
+    for key, one in site.documents("comments").items():
+        found.setdefault(one["note_id"], set()).add(key)
+    return found
+
+
+def of_pages(note: str, pages: int) -> set[str]:
+    """The IDs of the comments of a note's first pages, replies included."""
+    there = truth(note)
+    first_level = there.first_level[: 10 * pages]
+    return {*first_level, *(one for root in first_level for one in there.inline.get(root, ()))}
+
+
+def assert_whole(api: Simulator, site: Site, repeated: int | None = 0) -> None:
+    """Everything is there, each page was paid for once, and the ledger knows it."""
+    books = api.books()
+    assert stored(site) == {note: of_pages(note, 3) for note in NOTES}
+    ledger = site.documents("notes")
+    assert {(one["state"], one["complete"], one["missing"]) for one in ledger.values()} == {
+        ("ended", True, 0)
+    }
+    if repeated is not None:
+        assert (books["repeated"], books["billed"]) == (repeated, PAGES + repeated)
+        booked = {note: one["billed_calls"] for note, one in ledger.items()}
+        assert booked == {note: books["notes"][note]["billed"] for note in NOTES}
+
+
+def assert_no_checkpoint_is_ahead(site: Site) -> None:
+    there = stored(site)
+    for note, document in site.documents("notes").items():
+        cursor = (document.get("checkpoint") or {}).get("cursor")
+        pages = json.loads(cursor)["index"] - 1 if cursor else 0
+        settled = 3 if document["state"] == "ended" else pages
+        assert there.get(note, set()) >= of_pages(note, settled), document
+
+
+def entries(path: Path) -> list[Document]:
+    """The writes in a spill file, whose database is checked by the caller."""
+    return [json.loads(line) for line in path.read_text().splitlines()[1:]]
+
+
+def test_a_slow_store_sets_the_pace(api: Simulator, store: Store) -> None:
+    api.script({"latency": 0.05})
+    crawl = store.start()
+    await_calls(api, crawl, PAGES // 2)
+    store.proxy.delay = 0.5
+    most = 0
+    while crawl.poll() is None:
+        billed = api.books()["billed"]
+        booked = sum(one.get("billed_calls", 0) for one in store.site.documents("notes").values())
+        most = max(most, billed - booked)
+        time.sleep(0.05)
+    done = store.end(crawl)
+    assert done.status == 0, done
+    assert most <= MOST_PAID
+    assert_whole(api, store.site)
+
+
+@pytest.mark.parametrize("how", ["frozen", "away"])
+def test_a_store_that_comes_back_is_waited_for(api: Simulator, store: Store, how: str) -> None:
+    api.script({"latency": 0.05})
+    crawl = store.start()
+    await_calls(api, crawl, BEFORE)
+    proxy = store.proxy
+    (proxy.freeze if how == "frozen" else proxy.cut)()
+    before = api.books()["billed"]
+    paid = await_silence(api) - before
+    if how == "away":
+        time.sleep(6)
+    assert api.books()["billed"] == before + paid
+    (proxy.thaw if how == "frozen" else proxy.mend)()
+    done = store.end(crawl)
+    assert done.status == 0, done
+    assert "Traceback" not in done.errors
+    assert paid <= MOST_PAID
+    assert_whole(api, store.site)
+    assert store.spilled() == []
+    assert (
+        len(done.ids("comment"))
+        == len(set(done.ids("comment")))
+        == sum(len(of_pages(note, 3)) for note in NOTES)
+    )
+
+
+@pytest.fixture
+def alone(api: Simulator, tmp_path: Path) -> Store:
+    """A store with a server of its own, reached directly."""
+    site = Site(api.url, tmp_path, f"embedded:{tmp_path / 'db'}", "xhs")
+    site.environment["XHS_SPILL_DIR"] = str(tmp_path / "spill")
+    site.environment["PYTHONPATH"] += f":{tmp_path}"
+    return Store(site, Proxy(0), tmp_path / "spill")
+
+
+def server_of(store: Store) -> int:
+    """The process of a store's own server."""
+    state = store.site.folder / "db" / _supervisor.STATE
+    return int(json.loads(state.read_text())["server_pid"])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+def test_a_stopped_server_is_waited_for(api: Simulator, alone: Store) -> None:
+    api.script({"latency": 0.05})
+    crawl = alone.start()
+    await_calls(api, crawl, BEFORE)
+    server, before = server_of(alone), api.books()["billed"]
+    os.kill(server, signal.SIGSTOP)
+    try:
+        paid = await_silence(api) - before
+    finally:
+        os.kill(server, signal.SIGCONT)
+    done = alone.end(crawl)
+    assert done.status == 0, done
+    assert paid <= MOST_PAID
+    assert_whole(api, alone.site)
+
+
+def test_writes_whose_acknowledgement_is_lost_are_done_once(api: Simulator, store: Store) -> None:
+    api.script({"latency": 0.05})
+    crawl = store.start()
+    await_calls(api, crawl, BEFORE)
+    store.proxy.lose = 8
+    done = store.end(crawl)
+    assert done.status == 0, done
+    assert store.proxy.lose == 0
+    assert_whole(api, store.site)
+
+
+def assert_kept(api: Simulator, store: Store, done: Outcome, name: str) -> int:
+    """What was paid for is stored or in one private spill file; how many writes are there."""
+    (path,) = store.spilled()
+    assert path.suffix == ".jsonl"
+    if os.name == "posix":
+        assert (path.stat().st_mode & 0o777, store.spill.stat().st_mode & 0o777) == (0o600, 0o700)
+    assert json.loads(path.read_text().splitlines()[0]) == {"database": name}
+    kept = entries(path)
+    for entry in kept:
+        assert entry.keys() >= {"collection", "key", "update", "reason", "spilled_at"}
+        assert "has not answered for" in entry["reason"]
+    assert {entry["collection"] for entry in kept} == {"comments", "users", "notes"}
+    assert done.stats["xhs/spilled"] == len(kept)
+    assert "xhs/lost" not in done.stats
+    told = [line for line in done.lines("ERROR") if "XHS_SPILL_DIR" in line]
+    assert len(told) == 1
+    assert f"{len(kept)} writes" in told[0]
+    assert "scrapy recover" in told[0]
+    # The kept comments are in the feed as well: they are delivered, and nothing is lost.
+    books = api.books()["notes"]
+    paid = {one for note, cost in books.items() for one in of_pages(note, cost["billed"])}
+    assert set(done.ids("comment")) == paid
+    assert {entry["key"] for entry in kept if entry["collection"] == "comments"} <= paid
+    return len(kept)
+
+
+def gone(api: Simulator, store: Store, how: str) -> Outcome:
+    """A crawl whose store is gone for good; by its end the store is there again."""
+    api.script({"latency": 0.05})
+    crawl = store.start(*store.extended(Hurry=HURRY))
+    await_calls(api, crawl, BEFORE)
+    before = api.books()["billed"]
+    if how == "killed":
+        os.kill(server_of(store), signal.SIGKILL)
+    else:
+        (store.proxy.freeze if how == "frozen" else store.proxy.cut)()
+    done = store.end(crawl)
+    assert (done.status, done.reason) == (3, "store_failed"), done
+    assert "Traceback" not in done.errors
+    assert api.books()["billed"] - before <= MOST_PAID
+    assert api.books()["undelivered"] == 0
+    if how == "frozen":
+        store.proxy.thaw()
+    elif how == "away":
+        store.proxy.mend()
+    return done
+
+
+def go_on(api: Simulator, store: Store) -> Outcome:
+    """Complete it, and pay for nothing twice."""
+    api.script({})
+    done = store.crawl(notes=NOTES, mode="resume", feed=False)
+    assert done.status == 0, done
+    assert_whole(api, store.site)
+    assert store.spilled() == []
+    return done
+
+
+@pytest.mark.parametrize("how", ["frozen", "away"])
+def test_what_a_store_did_not_take_is_recovered(api: Simulator, store: Store, how: str) -> None:
+    done = gone(api, store, how)
+    kept = assert_kept(api, store, done, store.site.name)
+    before = stored(store.site)
+    recovered = store.site.command("recover")
+    assert recovered.status == 0, recovered
+    assert recovered.output.splitlines()[0] == f"{kept} writes stored from spill files"
+    assert "stays" not in recovered.output
+    assert store.spilled() == []
+    books = api.books()
+    paid = {note: of_pages(note, cost["billed"]) for note, cost in books["notes"].items()}
+    assert stored(store.site) == {note: ids for note, ids in paid.items() if ids} != before
+    ledger = store.site.documents("notes")
+    assert {note: one["billed_calls"] for note, one in ledger.items() if one["billed_calls"]} == {
+        note: cost["billed"] for note, cost in books["notes"].items()
+    }
+    assert_no_checkpoint_is_ahead(store.site)
+    go_on(api, store)
+
+
+def test_what_a_killed_server_did_not_take_the_next_run_stores(
+    api: Simulator, alone: Store
+) -> None:
+    done = gone(api, alone, "killed")
+    kept = assert_kept(api, alone, done, "xhs")
+    again = go_on(api, alone)
+    told = [line for line in again.lines("INFO") if "an earlier run had to spill" in line]
+    assert len(told) == 1
+    assert str(kept) in told[0]
+
+
+def test_a_crawl_that_is_stopped_while_its_store_is_away_keeps_what_it_has(
+    api: Simulator, store: Store
+) -> None:
+    api.script({"latency": 0.05})
+    crawl = store.start(*store.extended(Hurry=HURRY))
+    await_calls(api, crawl, BEFORE)
+    store.proxy.cut()
+    crawl.send_signal(signal.SIGTERM)
+    done = store.end(crawl)
+    assert done.status == 3, done
+    assert "Traceback" not in done.errors
+    assert "xhs/lost" not in done.stats
+    store.proxy.mend()
+    go_on(api, store)
+
+
+@pytest.mark.parametrize("folder", ["", "a file", "a file/below"])
+def test_a_spill_that_cannot_be_kept_is_refused_before_the_first_call(
+    api: Simulator, store: Store, folder: str
+) -> None:
+    (store.site.folder / "a file").write_text("")
+    place = str(store.site.folder / folder) if folder else ""
+    done = store.crawl(notes=NOTES, env={"XHS_SPILL_DIR": place})
+    assert done.status == 2, done
+    (line,) = done.lines("ERROR")
+    assert "XHS_SPILL_DIR" in line
+    assert api.books()["calls"] == 0
+
+
+def is_json(line: str) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
+
+
+def assert_told_of_loss(done: Outcome) -> None:
+    lost = done.stats["xhs/lost"]
+    assert lost > 0
+    last = [line for line in done.lines("ERROR") if "could not be stored" in line]
+    assert last == [f"{lost:.0f} items were paid for and could not be stored"]
+
+
+def test_where_store_and_spill_fail_the_loss_is_told(api: Simulator, store: Store) -> None:
+    api.script({"latency": 0.05})
+    crawl = store.start(*store.extended(Hurry=HURRY, Block=BLOCK))
+    await_calls(api, crawl, BEFORE)
+    before = api.books()["billed"]
+    store.proxy.cut()
+    done = store.end(crawl)
+    assert (done.status, done.reason) == (3, "store_failed"), done
+    assert "Traceback" not in done.errors
+    assert api.books()["billed"] - before <= MOST_PAID
+    assert_told_of_loss(done)
+    assert_no_checkpoint_is_ahead(store.site)
+    store.spill.unlink()
+    store.proxy.mend()
+    api.script({})
+    again = store.crawl(notes=NOTES, mode="resume", feed=False)
+    assert again.status == 0, again
+    assert_whole(api, store.site, repeated=None)
+    assert api.books()["repeated"] <= MOST_PAID
+    told = [line for line in done.lines("ERROR") if str(store.spill) in line]
+    assert told, "nobody is told why the spill could not be written"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits as POSIX has them")
+@pytest.mark.parametrize("disk", ["Full", "FullOnce"])
+def test_a_disk_that_is_full_loses_no_more_than_is_told(
+    api: Simulator, store: Store, disk: str
+) -> None:
+    """Also where there is room again later: what was kept then is whole."""
+    api.script({"latency": 0.05})
+    options = store.extended(Hurry=HURRY, **{disk: FULL_DISK})
+    crawl = store.start(*options)
+    await_calls(api, crawl, BEFORE)
+    store.proxy.cut()
+    done = store.end(crawl)
+    assert (done.status, done.reason) == (3, "store_failed"), done
+    assert_told_of_loss(done)
+    (path,) = store.spilled()
+    broken = [line for line in path.read_text().splitlines() if not is_json(line)]
+    assert len(broken) <= 1
+    assert not any(line.endswith("}") for line in broken), "a whole entry follows a torn one"
+    store.proxy.mend()
+    recovered = store.site.command("recover")
+    assert recovered.status == 0, recovered
+    there = {one for ids in stored(store.site).values() for one in ids}
+    assert there >= set(done.ids("comment"))
+    assert_no_checkpoint_is_ahead(store.site)
+    api.script({})
+    again = store.crawl(notes=NOTES, mode="resume", feed=False)
+    assert again.status == 0, again
+    assert_whole(api, store.site, repeated=None)
+
+
+@pytest.fixture(params=[17_000_000, 50_000_000], ids=["document", "message"])
+def huge(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Simulator, str, str]]:
+    """A stand-in, a note with a comment beyond what a document, or a message to the server, may
+    have, and that comment's ID.
+
+    It is the fourth on page two, and ``rejected`` cannot hold it either.
+    """
+    note = sized_note(60, 900)
+    patch = {"path": ["comments", 3, "content"], "value": "x" * request.param}
+    script = {"rules": [{"note": note, "page": 2, "patch": [patch]}]}
+    (tmp_path / "script.json").write_text(json.dumps(script))
+    with Simulator("--script", str(tmp_path / "script.json")) as running:
+        yield running, note, truth(note).first_level[13]
+
+
+def update_of(entry: Document) -> Document:
+    """The update that a line of a spill file holds."""
+    update: Document = bson.decode(b64decode(entry["update"]))
+    return update
+
+
+def test_a_document_that_no_database_takes_stays_in_the_spill(
+    store: Store, huge: tuple[Simulator, str, str]
+) -> None:
+    api, note, lost = huge
+    other = sized_note(30, 901)
+    store.site.environment["JUSTONEAPI_BASE_URL"] = api.url
+    done = store.crawl(notes=[note, other])
+    assert done.status == 0, done
+    assert "Traceback" not in done.errors
+    assert api.books()["billed"] == 6 + 3
+    assert stored(store.site) == {note: of_pages(note, 6) - {lost}, other: of_pages(other, 3)}
+    assert store.site.documents("rejected") == {}
+    (end,) = (item for item in done.items("note") if item["note_id"] == note)
+    assert (end["stop_reason"], end["missing"]) == ("complete", 1)
+    (path,) = store.spilled()
+    for _ in range(2):
+        (entry,) = entries(path)
+        assert entry["collection"] == "rejected"
+        assert re.search("refuses|cannot hold", entry["reason"])
+        assert json.loads(update_of(entry)["$set"]["raw"])["id"] == lost
+        recovered = store.site.command("recover")
+        assert recovered.status == 0, recovered
+        (stays,) = (line for line in recovered.output.splitlines() if "stays" in line)
+        assert str(path) in stays
+        assert "rejected" in stays
+        assert store.spilled() == [path]
+
+
+@pytest.mark.parametrize("huge", [17_000_000], indirect=True, ids=["document"])
+def test_where_the_spill_cannot_take_it_no_further_call_is_paid(
+    store: Store, huge: tuple[Simulator, str, str]
+) -> None:
+    """Page three is on its way by then."""
+    api, note, lost = huge
+    store.site.environment["JUSTONEAPI_BASE_URL"] = api.url
+    done = store.crawl(*store.extended(Block=BLOCK), notes=[note])
+    assert (done.status, done.reason) == (3, "store_failed"), done
+    assert "Traceback" not in done.errors
+    assert api.books()["calls"] <= 3
+    assert_told_of_loss(done)
+    assert json.loads(store.site.note(note)["checkpoint"]["cursor"])["index"] == 2
+    store.spill.unlink()
+    again = store.crawl(notes=[note], mode="resume", feed=False)
+    assert again.status == 0, again
+    assert stored(store.site) == {note: of_pages(note, 6) - {lost}}
+    assert len(store.spilled()) == 1
+
+
+class Patient(NamedTuple):
+    """A crawl with the patience that is shipped, whose store is gone."""
+
+    api: Simulator
+    store: Store
+    crawl: subprocess.Popen[bytes]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def patient(_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Patient]:
+    """It begins with the first test and waits beside the others: two minutes are long."""
+    folder = tmp_path_factory.mktemp("patient")
+    with Simulator("--latency", "0.05") as api, Proxy(port_of(_server)) as proxy:
+        store = open_store(api.url, folder, _server, "patient", proxy)
+        with store.start() as crawl:
+            try:
+                await_calls(api, crawl, BEFORE)
+                proxy.cut()
+                yield Patient(api, store, crawl)
+            finally:
+                crawl.kill()
+
+
+def test_two_minutes_are_waited_for_a_store(patient: Patient) -> None:
+    api, store = patient.api, patient.store
+    done = store.end(patient.crawl)
+    assert (done.status, done.reason) == (3, "store_failed"), done
+    assert "has not answered for 120 seconds" in done.errors
+    assert_kept(api, store, done, "patient")
+    store.proxy.mend()
+    go_on(api, store)
