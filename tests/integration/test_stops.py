@@ -122,7 +122,7 @@ def test_what_is_in_flight_at_a_fatal_code_lands(api: Simulator, site: Site) -> 
     landed = dict.fromkeys(begun[3:], 1)
     check_stopped(site, done, dict.fromkeys((fatal, refused, cut, *whole[11:]), 0) | landed)
     books, stats = api.books(), done.stats
-    assert [call["note"] for call in books["log"]] == begun
+    assert sorted(call["note"] for call in books["log"]) == sorted(begun)
     assert books["billed"] == len(landed) + 1
     assert (stats["xhs/calls/billed"], stats["xhs/calls/unknown"]) == (len(landed), 1)
     assert done.ids("note") == [short]
@@ -205,7 +205,7 @@ def test_a_store_that_dies_stops_the_crawl(api: Simulator, alone: Site) -> None:
     assert crawl.returncode == 3, errors
     assert "Closing spider (store_failed)" in errors
     assert "Traceback" not in errors
-    assert "items were paid for and could not be stored" in errors
+    assert "writes wait in XHS_SPILL_DIR" in errors
     api.reset()
     again = alone.crawl(notes=NOTES, feed=False)
     assert again.status == 0, again

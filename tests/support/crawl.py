@@ -122,6 +122,7 @@ class Site:
             JUSTONEAPI_BASE_URL=url,
             MONGODB_URI=uri,
             MONGODB_DATABASE=database,
+            XHS_SPILL_DIR=str(folder / "spill"),
         )
         self._feeds = 0
 

@@ -1,4 +1,4 @@
-"""Group commit: everything that waits goes out in one bulk write for each collection."""
+"""Group commit: everything that waits for a collection goes out in one bulk write."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby
 from typing import NamedTuple
 
 import bson
@@ -30,6 +29,14 @@ _Operation = InsertOne[Document] | UpdateOne
 _Entry = tuple[Write, asyncio.Future[bool | None]]
 
 
+class _Lane(NamedTuple):
+    """The writes of one collection that wait, and the task that writes them."""
+
+    waiting: deque[_Entry]
+    wake: asyncio.Event
+    task: asyncio.Task[None]
+
+
 class _Result(NamedTuple):
     """The places in a bulk whose document is new, and how many documents an update matched."""
 
@@ -44,10 +51,11 @@ class Unstorable(Exception):
 
 
 class Writer:
-    """Writes in the order in which they are put, as fast as the server acknowledges them.
+    """Writes as fast as the server acknowledges them: in the order in which they are put, of each
+    collection for itself.
 
     There is no timer: while a bulk is on its way the next one gathers. :meth:`put` may be called
-    without waiting, so a caller who wants order between two writes waits for the first.
+    without waiting, so a caller who wants order between two collections waits for the first write.
 
     While the database is away the writes wait for ``patience`` seconds. Then it is taken to have
     failed: ``on_failure`` is called once, and they go to the ``spill``, as do all that follow.
@@ -64,13 +72,11 @@ class Writer:
         self._spill = spill
         self._on_failure = on_failure
         self._patience = patience
-        self._waiting: deque[_Entry] = deque()
-        self._wake = asyncio.Event()
+        self._lanes: dict[str, _Lane] = {}
         self._closing = False
         self._mostly_known: set[str] = set()
         self._told = spill is None
         self.failure: StoreFailed | None = None
-        self._task = asyncio.create_task(self._run())
 
     def put(self, write: Write) -> asyncio.Future[bool | None]:
         """Ask for a write.
@@ -86,52 +92,42 @@ class Writer:
         elif self.failure:
             self._keep([(write, future)], self.failure)
         else:
-            self._waiting.append((write, future))
-            self._wake.set()
+            lane = self._lane(write.collection)
+            lane.waiting.append((write, future))
+            lane.wake.set()
         return future
 
     async def close(self) -> None:
         """Write all that waits, then stop."""
         self._closing = True
-        self._wake.set()
-        await self._task
+        for lane in self._lanes.values():
+            lane.wake.set()
+        await asyncio.gather(*(lane.task for lane in self._lanes.values()))
 
-    async def _run(self) -> None:
+    def _lane(self, collection: str) -> _Lane:
+        if collection not in self._lanes:
+            waiting: deque[_Entry] = deque()
+            wake = asyncio.Event()
+            task = asyncio.create_task(self._run(collection, waiting, wake))
+            self._lanes[collection] = _Lane(waiting, wake, task)
+        return self._lanes[collection]
+
+    async def _run(self, collection: str, waiting: deque[_Entry], wake: asyncio.Event) -> None:
         while True:
-            if not self._waiting:
+            if not waiting:
                 if self._closing:
                     return
-                self._wake.clear()
-                await self._wake.wait()
+                wake.clear()
+                await wake.wait()
                 continue
-            batch = self._take()
-            bulks = (self._patient_bulk(name, part) for name, part in _split(batch))
-            outcomes = await asyncio.gather(*bulks, return_exceptions=True)
+            batch = _take(waiting)
             try:
-                for outcome in outcomes:
-                    if outcome is not None:
-                        raise outcome
+                await patiently(lambda: self._bulk(collection, batch), self._patience)  # noqa: B023 (awaited here)
             except StoreFailed as failure:
                 self._fail(failure, batch)
             except Exception as error:
                 self._fail(StoreFailed(f"{type(error).__name__} while writing"), batch)
                 raise
-
-    def _take(self) -> list[_Entry]:
-        """The next batch: no document twice, since a bulk's writes have no order."""
-        batch: list[_Entry] = []
-        again: list[_Entry] = []
-        taken: set[tuple[str, str]] = set()
-        while self._waiting and len(batch) < _BATCH:
-            entry = self._waiting.popleft()
-            identity = (entry[0].collection, entry[0].key)
-            (again if identity in taken else batch).append(entry)
-            taken.add(identity)
-        self._waiting.extendleft(reversed(again))
-        return batch
-
-    async def _patient_bulk(self, collection: str, batch: Sequence[_Entry]) -> None:
-        await patiently(lambda: self._bulk(collection, batch), self._patience)
 
     async def _bulk(self, collection: str, batch: Sequence[_Entry]) -> None:
         # An insert costs a server less than an upsert; where it fails the document is merged.
@@ -209,11 +205,14 @@ class Writer:
             await self._bulk(collection, good)
 
     def _fail(self, failure: StoreFailed, batch: Iterable[_Entry]) -> None:
-        self.failure = failure
-        if self._on_failure:
-            self._on_failure(failure)
-        self._keep([*batch, *self._waiting], failure)
-        self._waiting.clear()
+        if self.failure is None:
+            self.failure = failure
+            if self._on_failure:
+                self._on_failure(failure)
+        self._keep(batch, failure)
+        for lane in self._lanes.values():
+            self._keep(lane.waiting, failure)
+            lane.waiting.clear()
 
     def _keep(self, entries: Iterable[_Entry], failure: StoreFailed) -> None:
         left = []
@@ -224,6 +223,8 @@ class Writer:
                 _refuse(future, error)
             else:
                 left.append((write, future))
+        if not left:
+            return
         try:
             if self._spill is None:
                 raise SpillFailed("there is none")
@@ -261,14 +262,17 @@ def _operation(write: Write, *, upsert: bool) -> UpdateOne:
     return UpdateOne(write.filter, write.update, upsert=upsert)
 
 
-def _split(
-    batch: list[_Entry],
-) -> Iterable[tuple[str, list[_Entry]]]:
-    def collection(entry: _Entry) -> str:
-        return entry[0].collection
-
-    for name, part in groupby(sorted(batch, key=collection), key=collection):
-        yield name, list(part)
+def _take(waiting: deque[_Entry]) -> list[_Entry]:
+    """The next batch: no document twice, since a bulk's writes have no order."""
+    batch: list[_Entry] = []
+    again: list[_Entry] = []
+    taken: set[str] = set()
+    while waiting and len(batch) < _BATCH:
+        entry = waiting.popleft()
+        (again if entry[0].key in taken else batch).append(entry)
+        taken.add(entry[0].key)
+    waiting.extendleft(reversed(again))
+    return batch
 
 
 def _accept(future: asyncio.Future[bool | None], *, new: bool | None) -> None:
