@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -76,10 +76,13 @@ async def _restore_file(
             left += await _store(path, batch, writer, found)
             batch = []
     left += await _store(path, batch, writer, found)
-    told = list(_one_a_note(later))
-    for start in range(0, len(told), LOOKUP):
-        part = told[start : start + LOOKUP]
-        left += await _store(path, await _still_true(part, ledger), writer, found)
+    notes: dict[str, list[Entry]] = {}
+    for entry in later:
+        notes.setdefault(entry.write.key, []).append(entry)
+    for keys in _parts(sorted(notes)):
+        known = await ledger.known(keys)
+        part = [_as_one(notes[key], known.get(key, {})) for key in keys]
+        left += await _store(path, await _still_true(part, known, ledger), writer, found)
     found.stored += number - 1 - len(left)
     _keep(path, [head(database), *left] if left else [])
 
@@ -105,25 +108,31 @@ async def _store(
     return left
 
 
-def _one_a_note(entries: Sequence[Entry]) -> Iterator[Entry]:
+def _parts(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(keys), LOOKUP):
+        yield keys[start : start + LOOKUP]
+
+
+def _as_one(entries: Sequence[Entry], note: Document) -> Entry:
     """All that the ledger was to be told of a note, as one write with a name of its own.
 
-    Of several a note would know the last alone, and could book the others twice.
+    Of several a note would know the last alone, and could book the others twice. What it has been
+    told already, though the answer was lost, is not booked again: that up to its last write.
     """
-    by_note: dict[str, list[Entry]] = {}
-    for entry in entries:
-        by_note.setdefault(entry.write.key, []).append(entry)
-    for key, of_note in by_note.items():
-        update: Document = {}
-        for entry in of_note:
-            for operator, fields in entry.write.update.items():
-                there = update.setdefault(operator, {})
-                for name, value in fields.items():
-                    there[name] = _merged(operator, there.get(name), value)
-        names = "".join(entry.write.once or "" for entry in of_note)
-        once = hashlib.sha256(names.encode()).hexdigest()[:32]
-        update["$set"] = {**update.get("$set", {}), "last_write": once}
-        yield replace(of_note[-1], write=Write(NOTES, key, update, once=once))
+    names = [entry.write.once for entry in entries]
+    last = note.get("last_write")
+    booked = names.index(last) + 1 if last is not None and last in names else 0
+    update: Document = {}
+    for number, entry in enumerate(entries):
+        for operator, fields in entry.write.update.items():
+            if operator == "$inc" and number < booked:
+                continue
+            there = update.setdefault(operator, {})
+            for name, value in fields.items():
+                there[name] = _merged(operator, there.get(name), value)
+    once = hashlib.sha256("".join(name or "" for name in names).encode()).hexdigest()[:32]
+    update["$set"] = {**update.get("$set", {}), "last_write": once}
+    return replace(entries[-1], write=Write(NOTES, entries[-1].write.key, update, once=once))
 
 
 def _merged(operator: str, before: Any, value: Any) -> Any:
@@ -134,9 +143,10 @@ def _merged(operator: str, before: Any, value: Any) -> Any:
     return min(before, value) if operator == "$min" else value
 
 
-async def _still_true(entries: Sequence[Entry], ledger: Ledger) -> list[Entry]:
+async def _still_true(
+    entries: Sequence[Entry], known: Mapping[str, Document], ledger: Ledger
+) -> list[Entry]:
     """What the ledger was to be told, without what a later crawl of the note has overtaken."""
-    known = await ledger.known(sorted({entry.write.key for entry in entries}))
     told = []
     for entry in entries:
         note = known.get(entry.write.key, {})
