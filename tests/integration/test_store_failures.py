@@ -304,6 +304,10 @@ def of_pages(note: str, pages: int) -> set[str]:
     return {*first_level, *(one for root in first_level for one in there.inline.get(root, ()))}
 
 
+FEW = 8
+"""Pages that a failure of the store may cost twice: their checkpoints were on their way."""
+
+
 def assert_whole(api: Simulator, site: Site, repeated: int | None = 0) -> None:
     """Everything is there, each page was paid for once, and the ledger knows it."""
     books = api.books()
@@ -313,7 +317,8 @@ def assert_whole(api: Simulator, site: Site, repeated: int | None = 0) -> None:
         ("ended", True, 0)
     }
     if repeated is not None:
-        assert (books["repeated"], books["billed"]) == (repeated, PAGES + repeated)
+        assert repeated <= books["repeated"] <= repeated + FEW
+        assert books["billed"] == PAGES + books["repeated"]
         booked = {note: one["billed_calls"] for note, one in ledger.items()}
         assert booked == {note: books["notes"][note]["billed"] for note in NOTES}
 
