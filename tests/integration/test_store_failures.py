@@ -271,7 +271,10 @@ _NUMBERS = count(1)
 def store(api: Simulator, _server: str, tmp_path: Path) -> Iterator[Store]:
     """A store behind a proxy, with a database of its own."""
     with Proxy(port_of(_server)) as proxy:
-        yield open_store(api.url, tmp_path, _server, f"failing{next(_NUMBERS)}", proxy)
+        opened = open_store(api.url, tmp_path, _server, f"failing{next(_NUMBERS)}", proxy)
+        # A crawl says good-bye to its server: for so long, if that is away.
+        opened.site.environment["MONGODB_URI"] += "&serverSelectionTimeoutMS=1000"
+        yield opened
 
 
 def await_calls(api: Simulator, crawl: subprocess.Popen[bytes], calls: int) -> None:
