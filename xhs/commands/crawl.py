@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import os
 import shlex
 import sys
 from typing import Any
 
+from scrapy import signals
 from scrapy.commands.crawl import Command as CrawlCommand
 from scrapy.crawler import Crawler
 
@@ -44,6 +46,7 @@ class Command(CrawlCommand):
         except WrongInput as wrong:
             self._refuse(wrong.errors)
             return
+        crawler.signals.connect(_freeze, signals.spider_opened)
         self.crawler_process.crawl(crawler, prepared=prepared)
         self.crawler_process.start()
         self._conclude(crawler, opts.spargs)
@@ -74,3 +77,11 @@ class Command(CrawlCommand):
         stopped = run.gate.message if run else ""
         for level, line in closing_lines(stats, self.exitcode, command, stopped):
             logger.log(level, "%s", line)
+
+
+def _freeze() -> None:
+    """Keep the garbage collector from all that is loaded: it stays until the end, and looking
+    through it again and again would hold the crawl up, a twentieth of a second each time.
+    """
+    gc.collect()
+    gc.freeze()

@@ -9,7 +9,9 @@ from scrapy import Request
 from scrapy.core.scheduler import Scheduler
 from twisted.internet.defer import Deferred
 
+from xhs.api.endpoints import read_call
 from xhs.download.retry import WAIT
+from xhs.extensions.run import Run
 
 
 class WaitingScheduler(Scheduler):
@@ -23,20 +25,28 @@ class WaitingScheduler(Scheduler):
         super().__init__(*args, **{**kwargs, "jobdir": None})
         self._waiting: set[asyncio.TimerHandle] = set()
         assert self.crawler is not None  # noqa: S101 (Scrapy passes it)
-        self._most_unstored = self.crawler.settings.getint("CONCURRENT_REQUESTS")
+        self._places = self.crawler.settings.getint("CONCURRENT_REQUESTS")
+        self._order = Run.of(self.crawler).order
 
     def __len__(self) -> int:
         return super().__len__() + len(self._waiting)
 
     def next_request(self) -> Request | None:
-        """None while enough pages that were paid for wait for the store: it sets the pace."""
+        """None while enough pages that were paid for wait for the store: it sets the pace. None
+        also while the places that are free are kept for notes that never wait.
+        """
         assert self.crawler is not None  # noqa: S101 (Scrapy passes it)
-        slot = self.crawler.engine.scraper.slot
-        if slot is not None and len(slot.active) + len(slot.queue) >= self._most_unstored:
+        engine = self.crawler.engine
+        slot = engine.scraper.slot
+        if slot is not None and len(slot.active) + len(slot.queue) >= self._places:
+            return None
+        if len(engine.downloader.active) + self._order.places_kept >= self._places:
             return None
         return super().next_request()
 
     def enqueue_request(self, request: Request) -> bool:
+        if call := read_call(request.url):
+            self._order.asked(call.note_id)
         seconds = request.meta.pop(WAIT, None)
         if seconds is None:
             return super().enqueue_request(request)

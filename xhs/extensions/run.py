@@ -107,6 +107,7 @@ class Run:
         crawler.signals.connect(run._item_dropped, signals.item_dropped)
         crawler.signals.connect(run._item_error, signals.item_error)
         crawler.signals.connect(run._sent, signals.request_reached_downloader)
+        crawler.signals.connect(run._answered, signals.request_left_downloader)
         crawler.signals.connect(run._count_notes_left, signals.spider_closed)
         return run
 
@@ -159,7 +160,7 @@ class Run:
         """The priority of a note's next call."""
         self.order.seen(chain.note_id, chain.pages_left)
         unseen = (self.notes_waiting or 0) + len(self._unsent)
-        return self.order.priority(chain.pages_left, unseen)
+        return self.order.priority(chain.note_id, unseen)
 
     def close_note(self, note_id: str) -> None:
         """A note is no longer open."""
@@ -171,6 +172,10 @@ class Run:
         if self._unsent and (call := read_call(request.url)):
             self._unsent.discard(call.note_id)
             self._room.set()
+
+    def _answered(self, request: Request) -> None:
+        if call := read_call(request.url):
+            self.order.answered(call.note_id)
 
     async def open_store(self) -> None:
         """Open the store, where there is one.

@@ -2,7 +2,8 @@
 
 How long a note is shows on its first page. So notes that nobody has seen go first, in the order in
 which they were given; the others follow, the longest first. A note that takes as long as all that
-is left for all places together never waits: its end decides when the crawl ends.
+is left for all places together never waits: its end decides when the crawl ends. While its page is
+being read, the place that the page had is kept for its next call.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ class Order:
         self._places = places
         self._left: dict[str, int] = {}
         self._pages_left = 0
+        self._urgent: set[str] = set()
+        self._places_kept: set[str] = set()
 
     def seen(self, note_id: str, pages_left: int) -> None:
         """A page of a note came, and so many follow."""
@@ -29,12 +32,31 @@ class Order:
     def forget(self, note_id: str) -> None:
         """A note is no longer open."""
         self._pages_left -= self._left.pop(note_id, 0)
+        self._urgent.discard(note_id)
+        self.asked(note_id)
 
-    def priority(self, pages_left: int, notes_unseen: int) -> int:
-        """The priority of the next page of a note with so many left.
+    @property
+    def places_kept(self) -> int:
+        """How many places are kept for notes that never wait."""
+        return len(self._places_kept)
+
+    def answered(self, note_id: str) -> None:
+        """A call of a note has left its place."""
+        if note_id in self._urgent:
+            self._places_kept.add(note_id)
+
+    def asked(self, note_id: str) -> None:
+        """A note's next call stands in line, or none follows."""
+        self._places_kept.discard(note_id)
+
+    def priority(self, note_id: str, notes_unseen: int) -> int:
+        """The priority of a note's next page.
 
         Of notes unseen one page is certain. To take more for granted made long notes wait.
         """
+        pages_left = self._left[note_id]
         if pages_left * self._places >= self._pages_left + notes_unseen:
+            self._urgent.add(note_id)
             return _URGENT + min(pages_left, _URGENT)
+        self._urgent.discard(note_id)
         return _AFTER_UNSEEN + pages_left
