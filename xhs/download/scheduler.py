@@ -26,19 +26,20 @@ class WaitingScheduler(Scheduler):
         self._waiting: set[asyncio.TimerHandle] = set()
         assert self.crawler is not None  # noqa: S101 (Scrapy passes it)
         self._places = self.crawler.settings.getint("CONCURRENT_REQUESTS")
+        self._most_unsettled = self._places + -(-self._places // 2)
         self._order = Run.of(self.crawler).order
 
     def __len__(self) -> int:
         return super().__len__() + len(self._waiting)
 
     def next_request(self) -> Request | None:
-        """None while enough pages that were paid for wait for the store: it sets the pace. None
-        also while the places that are free are kept for notes that never wait.
+        """None while half as many pages again as there are places are asked for and not settled:
+        the store sets the pace, and so many a kill may cost twice. None also while the places that
+        are free are kept for notes that never wait.
         """
         assert self.crawler is not None  # noqa: S101 (Scrapy passes it)
         engine = self.crawler.engine
-        slot = engine.scraper.slot
-        if slot is not None and len(slot.active) + len(slot.queue) >= self._places:
+        if engine._slot is not None and len(engine._slot.inprogress) >= self._most_unsettled:
             return None
         if len(engine.downloader.active) + self._order.places_kept >= self._places:
             return None

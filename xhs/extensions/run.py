@@ -57,6 +57,8 @@ class OpenNote:
     chain: Chain
     settled: asyncio.Future[bool] | None = None
     """Whether the last page that came is stored; None before the first."""
+    checkpoint: asyncio.Future[bool | None] | None = None
+    """The last write of a checkpoint."""
     answered_at: str | None = None
     counted: bool = True
     """False for a page asked for on its own: ``scrapy parse`` keeps its items to itself, and the
@@ -241,10 +243,22 @@ class Run:
         self.count(f"xhs/notes/{adapter['stop_reason']}")
         return True
 
-    def write(self, write: Write) -> None:
+    def write(self, write: Write) -> asyncio.Future[bool | None] | None:
         """Ask for a write and go on. A failure of the store stops the crawl."""
-        if self.store is not None:
-            self.store.writer.put(write).add_done_callback(self._written)
+        if self.store is None:
+            return None
+        written = self.store.writer.put(write)
+        written.add_done_callback(self._written)
+        return written
+
+    def checkpoint(self, note: OpenNote, write: Write) -> None:
+        """Ask for the write that says how far a note is."""
+        note.checkpoint = self.write(write)
+
+    async def checkpoint_written(self, note: OpenNote) -> None:
+        """Wait until the note's last checkpoint is stored, kept or lost."""
+        if note.checkpoint is not None:
+            await asyncio.wait([note.checkpoint])
 
     async def reject(self, kind: str, origin: Origin, problems: Sequence[Problem]) -> None:
         """Keep an object that is no valid item, whole, in ``rejected``, and count it by field.

@@ -130,7 +130,7 @@ class CommentsSpider(Spider):
         if step.next and note.counted and not note.lost:
             calls = run.gate.take_billed(call.note_id)
             write = settle_page(note.chain, step.next, run.version, calls)
-            checkpoint = partial(run.write, write)
+            checkpoint = partial(run.checkpoint, note, write)
         settled = run.pages.open(
             response, [(item, _origin(origin, parsed)) for item, parsed in items], checkpoint
         )
@@ -146,6 +146,8 @@ class CommentsSpider(Spider):
         if step.stop:
             async for item in self._end(run, note):
                 yield item
+        elif await settled:
+            await run.checkpoint_written(note)  # until then the page counts as not settled
 
     async def call_failed(self, failure: Failure) -> AsyncIterator[Any]:
         """Take a call that brought no page: end its note with the reason."""
