@@ -29,12 +29,18 @@ _Operation = InsertOne[Document] | UpdateOne
 _Entry = tuple[Write, asyncio.Future[bool | None]]
 
 
-class _Lane(NamedTuple):
+class _Lane:
     """The writes of one collection that wait, and the task that writes them."""
 
-    waiting: deque[_Entry]
-    wake: asyncio.Event
-    task: asyncio.Task[None]
+    def __init__(self) -> None:
+        self.waiting: deque[_Entry] = deque()
+        self.wake = asyncio.Event()
+        self.writing = False
+        self.task: asyncio.Task[None] | None = None
+
+    @property
+    def idle(self) -> bool:
+        return not self.writing and not self.waiting
 
 
 class _Result(NamedTuple):
@@ -89,10 +95,11 @@ class Writer:
         future.add_done_callback(_retrieve)
         if self._closing:
             future.set_exception(StoreFailed("the store is closed"))
-        elif self.failure:
+            return future
+        lane = self._lane(write.collection)
+        if self.failure and lane.idle:
             self._keep([(write, future)], self.failure)
-        else:
-            lane = self._lane(write.collection)
+        else:  # also after a failure: what was put before is to be in the spill before
             lane.waiting.append((write, future))
             lane.wake.set()
         return future
@@ -102,32 +109,36 @@ class Writer:
         self._closing = True
         for lane in self._lanes.values():
             lane.wake.set()
-        await asyncio.gather(*(lane.task for lane in self._lanes.values()))
+        await asyncio.gather(*(lane.task for lane in self._lanes.values() if lane.task))
 
     def _lane(self, collection: str) -> _Lane:
         if collection not in self._lanes:
-            waiting: deque[_Entry] = deque()
-            wake = asyncio.Event()
-            task = asyncio.create_task(self._run(collection, waiting, wake))
-            self._lanes[collection] = _Lane(waiting, wake, task)
+            lane = self._lanes[collection] = _Lane()
+            lane.task = asyncio.create_task(self._run(collection, lane))
         return self._lanes[collection]
 
-    async def _run(self, collection: str, waiting: deque[_Entry], wake: asyncio.Event) -> None:
+    async def _run(self, collection: str, lane: _Lane) -> None:
         while True:
-            if not waiting:
+            if not lane.waiting:
                 if self._closing:
                     return
-                wake.clear()
-                await wake.wait()
+                lane.wake.clear()
+                await lane.wake.wait()
                 continue
-            batch = _take(waiting)
+            if self.failure:
+                self._keep_waiting(lane, self.failure)
+                continue
+            batch = _take(lane.waiting)
+            lane.writing = True
             try:
                 await patiently(lambda: self._bulk(collection, batch), self._patience)  # noqa: B023 (awaited here)
             except StoreFailed as failure:
-                self._fail(failure, batch)
+                self._fail(failure, batch, lane)
             except Exception as error:
-                self._fail(StoreFailed(f"{type(error).__name__} while writing"), batch)
+                self._fail(StoreFailed(f"{type(error).__name__} while writing"), batch, lane)
                 raise
+            finally:
+                lane.writing = False
 
     async def _bulk(self, collection: str, batch: Sequence[_Entry]) -> None:
         # An insert costs a server less than an upsert; where it fails the document is merged.
@@ -204,15 +215,17 @@ class Writer:
         if good:
             await self._bulk(collection, good)
 
-    def _fail(self, failure: StoreFailed, batch: Iterable[_Entry]) -> None:
+    def _fail(self, failure: StoreFailed, batch: Iterable[_Entry], lane: _Lane) -> None:
         if self.failure is None:
             self.failure = failure
             if self._on_failure:
                 self._on_failure(failure)
         self._keep(batch, failure)
-        for lane in self._lanes.values():
-            self._keep(lane.waiting, failure)
-            lane.waiting.clear()
+        self._keep_waiting(lane, failure)
+
+    def _keep_waiting(self, lane: _Lane, failure: StoreFailed) -> None:
+        self._keep(lane.waiting, failure)
+        lane.waiting.clear()
 
     def _keep(self, entries: Iterable[_Entry], failure: StoreFailed) -> None:
         left = []

@@ -200,6 +200,29 @@ def test_what_it_would_not_take_is_kept_in_the_spill(tmp_path: Path) -> None:
     assert kept == [write("a"), write("u", collection=USERS), write("b")]
 
 
+def test_the_spill_keeps_the_order_also_of_writes_on_their_way_when_it_fails(
+    tmp_path: Path,
+) -> None:
+    """The comments have failed, and the users' server has not answered yet."""
+    spill = Spill(tmp_path / "spill", "xhs")
+
+    async def run() -> None:
+        database = Database(*[AWAY] * 99)
+        database.turns[USERS] = 10**9
+        writer = Writer(database, spill, patience=0.2)  # type: ignore[arg-type]
+        users = [writer.put(write("u", 1, USERS))]
+        assert await writer.put(write("a")) is None
+        users.append(writer.put(write("u", 2, USERS)))
+        assert await asyncio.gather(*users) == [None, None]
+        await writer.close()
+
+    asyncio.run(run())
+    spill.close()
+    (path,) = spill.folder.iterdir()
+    kept = [decode(line).write for line in read(path)[1]]
+    assert kept == [write("a"), write("u", 1, USERS), write("u", 2, USERS)]
+
+
 def test_a_spill_that_cannot_be_written_is_a_failure(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     results, _, _ = asyncio.run(abandon(Spill(tmp_path / "file" / "spill", "xhs")))
