@@ -137,7 +137,7 @@ def check_settings(
     ]
     if uri := settings["MONGODB_URI"]:
         errors += _check_store(uri, settings["MONGODB_DATABASE"])
-        if error := _check_spill(settings["XHS_SPILL_DIR"]):
+        if error := check_spill(settings["XHS_SPILL_DIR"]):
             errors.append(error)
     on_command_line = settings.getpriority("MONGODB_URI") == SETTINGS_PRIORITIES["cmdline"]
     if on_command_line and has_password(uri):
@@ -181,7 +181,7 @@ def _check_store(uri: str, database: str) -> list[str]:
     return errors
 
 
-def _check_spill(folder: str) -> str | None:
+def check_spill(folder: str) -> str | None:
     """Why what is paid for could not be kept there, or None where it could."""
     if not folder:
         return "XHS_SPILL_DIR is empty: name a folder for what the store would not take"

@@ -42,8 +42,8 @@ async def retry_rejected(store: Store) -> Retried:
         stored: list[str] = []
         notes: set[str] = set()
         for document in batch:
-            kind = document["kind"]
-            found = read_again(document)
+            kind = str(document.get("kind"))
+            found = _try_again(document)
             why = found if isinstance(found, list) else await _store(store, found)
             if why:
                 reason = "; ".join(f"{one.path or 'item'} {one.message}" for one in why)
@@ -54,8 +54,8 @@ async def retry_rejected(store: Store) -> Retried:
             if kind == "comment":
                 notes.add(document["note_id"])
         if stored:
-            await store.rejected.remove(stored)
             await _count_again(store, sorted(notes))
+            await store.rejected.remove(stored)
     return done
 
 
@@ -76,6 +76,13 @@ def read_again(document: Document) -> Write | list[Problem]:
     item: Any = _ITEMS[kind](item_type=kind, **parsed.fields)
     fields = ItemAdapter(item).asdict()
     return problems(type(item), fields) or item_write(fields)
+
+
+def _try_again(document: Document) -> Write | list[Problem]:
+    try:
+        return read_again(document)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return [Problem("", "is no rejected object as a crawl keeps it")]
 
 
 async def _store(store: Store, write: Write) -> list[Problem]:

@@ -169,3 +169,13 @@ def test_a_cached_page_costs_nothing_and_a_refusal_is_not_cached(
     second = storeless.crawl(*cache, notes=[NOTE], env={"JUSTONEAPI_TOKEN": "another-token"})
     assert api.books()["billed"] == PAGES
     assert sorted(second.items("comment"), key=str) == sorted(first.items("comment"), key=str)
+
+
+def test_more_notes_from_the_cache_than_there_are_places(api: Simulator, storeless: Site) -> None:
+    """A page from the cache is never sent, and its note is begun all the same."""
+    notes = [sized_note(5, serial) for serial in range(40)]
+    cache = ["-s", "HTTPCACHE_ENABLED=1", "-s", f"HTTPCACHE_DIR={storeless.folder / 'cache'}"]
+    for _ in range(2):
+        done = storeless.crawl(*cache, notes=notes)
+        assert (done.status, len(done.items("note"))) == (0, len(notes)), done
+        assert api.books()["billed"] == len(notes)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import json
+from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import bson
 import pytest
 from bson import DBRef
 from support.crawl import Site, database
@@ -135,10 +137,24 @@ def test_files_that_are_none_stay_and_keep_no_other_waiting(site: Site, spill: P
     for name, content in FOREIGN.items():
         (spill / f"{name}.jsonl").write_bytes(content)
     (spill / "folder.jsonl").mkdir()
+    (spill / "locked by a folder.lock").mkdir()
+    put(spill, "locked by a folder", [user(3)], site.name)
     put(spill, "whole", [user(1)], site.name)
     odd = put(spill, "with odd lines", [user(2)], site.name)
     with odd.open("a") as file:
         file.write('[]\n{"collection": "users"}\n\0\0\0\0\n')
+        line = json.loads(encode(Entry(user(4), "it was away", NOW)))
+        changed: list[Document] = [
+            {"collection": "a..b"},
+            {"key": 4},
+            {"reason": None},
+            {"once": 5},
+            {"spilled_at": "2026-01-02T03:04:05"},
+            {"as_of": "2026-01-02T03:04:05"},
+            {"update": b64encode(bson.encode({"$set": 1})).decode()},
+            {"update": b64encode(bson.encode({"$where": {}})).decode()},
+        ]
+        file.writelines(json.dumps({**line, **change}) + "\n" for change in changed)
     done = recover(site)
     assert done.output.startswith("2 writes stored")
     assert site.documents("users").keys() == {"u1", "u2"}
@@ -146,7 +162,8 @@ def test_files_that_are_none_stay_and_keep_no_other_waiting(site: Site, spill: P
     for name, content in FOREIGN.items():
         assert (spill / f"{name}.jsonl").read_bytes() == content
         assert any(f"{name}.jsonl" in why for why in reported), name
-    assert sum("with odd lines" in why for why in reported) == 3
+    assert sum("with odd lines" in why for why in reported) == 3 + len(changed)
+    assert any("locked by a folder" in why for why in reported)
     assert not (spill / "whole.jsonl").exists()
 
 
@@ -408,6 +425,14 @@ def test_what_is_still_wrong_stays_with_its_reason(api: Simulator, site: Site) -
         reject(site, "page", {"comments": None}): "was not understood",
         reject(site, "picture", {"id": "p"}): "was not understood",
     }
+    foreign: list[Document] = [
+        {"_id": "by hand"},
+        {"_id": "by hand too", "kind": "user", "raw": "{", "last_seen_at": NOW},
+        {"_id": "by hand as well", "kind": "page", "raw": "1", "note_id": NOTE, "errors": 1},
+    ]
+    with database(site.uri, site.name) as there:
+        there["rejected"].insert_many(foreign)
+    kept |= {str(one["_id"]): "is no rejected object" for one in foreign}
     before = site.documents("rejected")
     done = recover(site)
     assert done.output.splitlines()[1] == "1 rejected objects stored: 1 comment"
@@ -443,8 +468,9 @@ def test_many_rejected_objects_all_get_their_turn(site: Site) -> None:
         ((), {"MONGODB_URI": ""}, "MONGODB_URI"),
         (("--force",), {}, "--force"),
         (("everything",), {}, "everything"),
+        ((), {"XHS_SPILL_DIR": ""}, "XHS_SPILL_DIR"),
     ],
-    ids=["no store", "option", "word"],
+    ids=["no store", "option", "word", "no spill folder"],
 )
 def test_wrong_use_is_refused(
     site: Site, spill: Path, words: tuple[str, ...], env: dict[str, str | None], said: str

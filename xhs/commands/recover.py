@@ -8,6 +8,7 @@ from pathlib import Path
 
 from xhs.command import ProjectCommand
 from xhs.endings import ExitStatus
+from xhs.preparation import check_spill
 from xhs.recovery import Retried, retry_rejected
 from xhs.store.patience import StoreFailed
 from xhs.store.restore import Restored
@@ -28,9 +29,13 @@ class Command(ProjectCommand):
         if not uri:
             self.fail("MONGODB_URI is empty: there is no store to recover into")
             return
+        folder = self.settings["XHS_SPILL_DIR"]
+        if problem := check_spill(folder):
+            self.fail(problem)
+            return
         store = Store(uri, self.settings["MONGODB_DATABASE"])
         try:
-            asyncio.run(self._recover(store, Path(self.settings["XHS_SPILL_DIR"])))
+            asyncio.run(self._recover(store, Path(folder)))
         except (StoreUnavailable, StoreFailed) as error:
             self.fail(str(error), ExitStatus.FAILED)
 

@@ -109,6 +109,7 @@ class Run:
         crawler.signals.connect(run._item_dropped, signals.item_dropped)
         crawler.signals.connect(run._item_error, signals.item_error)
         crawler.signals.connect(run._sent, signals.request_reached_downloader)
+        crawler.signals.connect(run._sent, signals.response_received)  # from a cache: never sent
         crawler.signals.connect(run._answered, signals.request_left_downloader)
         crawler.signals.connect(run._count_notes_left, signals.spider_closed)
         return run
@@ -168,6 +169,7 @@ class Run:
         """A note is no longer open."""
         self.open_notes.pop(note_id, None)
         self.order.forget(note_id)
+        self._unsent.discard(note_id)
         self._room.set()
 
     def _sent(self, request: Request) -> None:

@@ -14,6 +14,7 @@ from xhs.api.page import Raw
 Document = dict[str, Any]
 
 COMMENTS, USERS, NOTES, REJECTED = "comments", "users", "notes", "rejected"
+COLLECTIONS = frozenset({COMMENTS, USERS, NOTES, REJECTED})
 
 _KEYS = {"comment": (COMMENTS, "comment_id"), "user": (USERS, "user_id")}
 _NOT_STORED = frozenset({"item_type", "is_new"})

@@ -60,14 +60,13 @@ def settle_page(chain: Chain, call: Call | None, version: str, calls: int) -> Wr
     """
     fields: Document = {
         "sort": chain.sort,
-        "pages": chain.pages,
         "user_id": chain.author_id,
         "comment_count": chain.comment_count,
         "comment_count_l1": chain.comment_count_l1,
     }
     update: Document = {name: value for name, value in fields.items() if value is not None}
     if call is not None and _is_storable(call.cursor):
-        update["checkpoint"] = _checkpoint(call, version)
+        update |= {"pages": chain.pages, "checkpoint": _checkpoint(call, version)}
     return _booking(chain.note_id, calls, {"$set": update})
 
 

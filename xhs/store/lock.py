@@ -24,16 +24,28 @@ def take_lock(path: Path, deadline: float = 0.0) -> int | None:
     """Wait for the lock on ``path`` until ``deadline`` (monotonic); its descriptor, or None.
 
     The lock belongs to the open file and goes with the process that opened it, so a file that a
-    killed process left behind is no lock.
+    killed process left behind is no lock. Nor is one that its holder has removed meanwhile.
+
+    Raises:
+        OSError: where the file cannot be opened.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             _lock(descriptor)
         except OSError:
+            os.close(descriptor)
             if time.monotonic() > deadline:
-                os.close(descriptor)
                 return None
             time.sleep(0.02)
-        else:
+            continue
+        if _is_there(descriptor, path):
             return descriptor
+        os.close(descriptor)
+
+
+def _is_there(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False

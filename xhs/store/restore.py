@@ -37,18 +37,20 @@ async def restore(folder: Path, database: str, writer: Writer, ledger: Ledger) -
     """
     found = Restored()
     for path in _files(folder):
-        lock = take_lock(lock_of(path))
-        if lock is None:
-            continue
+        lock = None
         try:
+            lock = take_lock(lock_of(path))
+            if lock is None:
+                continue
             await _restore_file(path, database, writer, ledger, found)
         except FileNotFoundError:
             pass  # another process was faster
         except (OSError, ValueError) as error:
             found.left.append(f"{path}: {getattr(error, 'strerror', None) or error}")
         finally:
-            os.close(lock)
-            lock_of(path).unlink(missing_ok=True)
+            if lock is not None:
+                lock_of(path).unlink(missing_ok=True)
+                os.close(lock)
     return found
 
 

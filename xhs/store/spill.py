@@ -21,10 +21,11 @@ import bson
 from bson.codec_options import CodecOptions
 from bson.errors import BSONError
 
-from xhs.store.documents import Document, Write
+from xhs.store.documents import COLLECTIONS, Document, Write
 from xhs.store.lock import take_lock
 
 _AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True, tzinfo=UTC)
+_OPERATORS = frozenset({"$set", "$setOnInsert", "$min", "$max", "$inc"})
 _DATABASE = "database"
 
 
@@ -71,11 +72,11 @@ class Spill:
 
     def close(self) -> None:
         """Let others take what was kept."""
+        if self._path is not None:
+            lock_of(self._path).unlink(missing_ok=True)
         for descriptor in (self._file, self._lock):
             if descriptor is not None:
                 os.close(descriptor)
-        if self._path is not None:
-            lock_of(self._path).unlink(missing_ok=True)
         self._file = self._lock = self._path = None
 
     def _open(self) -> None:
@@ -125,9 +126,27 @@ def decode(line: str) -> Entry:
         update = bson.decode(b64decode(found["update"], validate=True), _AWARE)
         as_of = found["as_of"] and datetime.fromisoformat(found["as_of"])
         write = Write(found["collection"], found["key"], update, as_of, found["once"])
-        return Entry(write, found["reason"], datetime.fromisoformat(found["spilled_at"]))
+        entry = Entry(write, found["reason"], datetime.fromisoformat(found["spilled_at"]))
     except (KeyError, TypeError, ValueError, BSONError):
         raise ValueError("no entry of a spill file") from None
+    if not _is_whole(entry):
+        raise ValueError("no entry of a spill file")
+    return entry
+
+
+def _is_whole(entry: Entry) -> bool:
+    """Whether the parts are what they are to be: somebody may have edited the file."""
+    write, moments = entry.write, (entry.spilled_at, entry.write.as_of)
+    return (
+        write.collection in COLLECTIONS
+        and all(isinstance(text, str) for text in (write.key, entry.reason))
+        and isinstance(write.once, str | None)
+        and all(moment is None or moment.tzinfo is not None for moment in moments)
+        and all(
+            operator in _OPERATORS and isinstance(fields, dict)
+            for operator, fields in write.update.items()
+        )
+    )
 
 
 def read(path: Path) -> tuple[str, Iterator[str]]:

@@ -12,7 +12,7 @@ import bson
 from bson.errors import BSONError
 from pymongo import InsertOne, UpdateOne
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import BulkWriteError, DocumentTooLarge
+from pymongo.errors import BulkWriteError, DocumentTooLarge, OperationFailure
 
 from xhs.store.documents import Document, Write
 from xhs.store.patience import PATIENCE, StoreFailed, patiently
@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 _BATCH = 1000
 _LARGEST = 16 * 1024 * 1024
 _DUPLICATE_KEY = 11000
+_OF_ONE_DOCUMENT = frozenset({15, 22, 10334, 17280, 17419, 17420})
+"""Codes that refuse a whole command for one document: Overflow, InvalidBSON, and too large."""
 _ENCODING_ERRORS = (BSONError, OverflowError, UnicodeError, DocumentTooLarge)
 
 _Operation = InsertOne[Document] | UpdateOne
@@ -154,6 +156,11 @@ class Writer:
         except _ENCODING_ERRORS:
             await self._without_unencodable(collection, batch)
             return
+        except OperationFailure as error:
+            if error.code not in _OF_ONE_DOCUMENT:
+                raise
+            await self._in_halves(collection, batch, error.code)
+            return
         overtaken, new = [], 0
         for index, (write, future) in enumerate(batch):
             code = refusals.get(index)
@@ -214,6 +221,15 @@ class Writer:
             raise StoreFailed("a bulk could not be encoded, and none of its documents is at fault")
         if good:
             await self._bulk(collection, good)
+
+    async def _in_halves(self, collection: str, batch: Sequence[_Entry], code: int) -> None:
+        """Find the document for which a server refuses a whole bulk."""
+        if len(batch) == 1:
+            _refuse(batch[0][1], _unstorable(code))
+            return
+        middle = len(batch) // 2
+        await self._bulk(collection, batch[:middle])
+        await self._bulk(collection, batch[middle:])
 
     def _fail(self, failure: StoreFailed, batch: Iterable[_Entry], lane: _Lane) -> None:
         if self.failure is None:

@@ -1,12 +1,16 @@
+import io
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest import mock
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from xhs.arguments import Arguments
-from xhs.notes.sources import WrongNotes, read_notes
+from xhs.notes.sources import WrongNotes, _Buffer, _json_entries, read_notes
 
 A = "65bf5360000000002c03f684"
 B = "65c5944c000000001100b84a"
@@ -203,6 +207,10 @@ def test_a_file_that_cannot_be_read_is_named(folder: Path, name: str, words: str
         ("a.csv", "", "note_id or url"),
         ("a.json", f'["{A}"', "JSON"),
         ("a.json", f'{{"note_id": "{A}"}}', "list"),
+        ("a.json", f'["{A}" "{B}"]', "after entry 1"),
+        ("a.json", f'["{A}",]', "entry 2: no JSON"),
+        ("a.json", f'["{A}"]]', "follows"),
+        ("a.json", "", "list"),
         pytest.param("a.json", "[" * 100_000, "JSON", id="nested too deeply"),
         ("a.jsonl", f'"{A}"\n{{oops\n', "line 2: no JSON"),
     ],
@@ -214,6 +222,25 @@ def test_a_file_of_another_form_is_one_error(
     (error,) = errors_of(name)
     assert error.startswith(f"notes_file={name}: ")
     assert words in error
+
+
+@given(
+    st.lists(
+        st.none()
+        | st.integers()
+        | st.floats(allow_nan=False)
+        | st.text()
+        | st.dictionaries(st.text(), st.lists(st.integers()))
+    ),
+    st.sampled_from([None, 1]),
+    st.integers(1, 40),
+)
+def test_a_json_list_is_read_as_a_whole_would_be(
+    entries: list[object], indent: int | None, block: int
+) -> None:
+    text = io.StringIO(json.dumps(entries, indent=indent) + "\n ")
+    with mock.patch.object(_Buffer, "_BLOCK", block):
+        assert list(_json_entries(text)) == entries
 
 
 def test_standard_input_is_text_lines(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

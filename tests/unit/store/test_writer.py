@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from pymongo import InsertOne, UpdateOne
-from pymongo.errors import AutoReconnect, BulkWriteError
+from pymongo.errors import AutoReconnect, BulkWriteError, OperationFailure
 
 from xhs.store.documents import COMMENTS, USERS, Write
 from xhs.store.patience import StoreFailed
@@ -38,6 +38,8 @@ class Collection:
         for _ in range(self._database.turns.get(self._name, 1)):
             await asyncio.sleep(0)
         self._database.bulks.append((self._name, [key(op) for op in operations]))
+        if self._database.refused_key in [key(op) for op in operations]:
+            raise OperationFailure("one of them", code=15)
         if self._database.answers:
             answer = self._database.answers.pop(0)
             if isinstance(answer, Exception):
@@ -60,6 +62,7 @@ class Database:
         self.bulks: list[tuple[str, list[str]]] = []
         self.operations: list[Any] = []
         self.matched: int | None = None
+        self.refused_key: str | None = None
 
     def __getitem__(self, name: str) -> Collection:
         return Collection(self, name)
@@ -258,6 +261,21 @@ def test_an_overtaken_write_without_a_minimum_is_applied_once() -> None:
     count = Write(COMMENTS, "a", {"$inc": {"billed_calls": 1}})
     assert asyncio.run(put(database, count)) == [False]
     assert database.bulks == [(COMMENTS, ["a"]), (COMMENTS, ["a"])]
+
+
+def test_a_document_for_which_a_server_refuses_the_whole_bulk_is_found() -> None:
+    """As where it is too deep or too large for the server alone."""
+
+    async def run() -> tuple[list[bool | BaseException | None], Database]:
+        database = Database()
+        database.refused_key = "c"
+        return await put(database, *(write(name) for name in "abcde")), database
+
+    results, database = asyncio.run(run())
+    assert isinstance(results[2], Unstorable)
+    assert "15" in str(results[2])
+    assert [result for place, result in enumerate(results) if place != 2] == [True] * 4
+    assert {key(operation) for operation in database.operations} == set("abde")
 
 
 def test_a_failure_without_a_name_is_everybodys_too() -> None:
