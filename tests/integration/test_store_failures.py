@@ -42,6 +42,8 @@ NOTES = [sized_note(30, serial) for serial in range(40)]
 PAGES = 3 * len(NOTES)
 MOST_PAID = 64
 """Calls that may be paid for while the store stands still."""
+MOST_UNSETTLED = 24
+"""Pages that are asked for and not settled: half as many again as calls are made at once."""
 BEFORE = 20
 """Calls before something happens to the store."""
 
@@ -322,15 +324,20 @@ def assert_whole(api: Simulator, site: Site, repeated: int | None = 0) -> None:
         assert booked == {note: books["notes"][note]["billed"] for note in NOTES}
 
 
-def assert_checkpoints_tell_what_is_there(site: Site, *, some_lost: bool = False) -> None:
-    """They never run ahead of what is stored; they lag behind only where something is lost."""
-    there = stored(site)
+def assert_checkpoints_tell_what_is_there(site: Site, *, all_settled: bool = True) -> int:
+    """They never run ahead of what is stored, and lag behind only after a kill or a loss.
+
+    How many pages lie before them.
+    """
+    there, before = stored(site), 0
     for note, document in site.documents("notes").items():
         cursor = (document.get("checkpoint") or {}).get("cursor")
         pages = json.loads(cursor)["index"] - 1 if cursor else 0
         settled = 3 if document["state"] == "ended" else pages
         found, wanted = there.get(note, set()), of_pages(note, settled)
-        assert found >= wanted if some_lost else found == wanted, document
+        assert found == wanted if all_settled else found >= wanted, document
+        before += settled
+    return before
 
 
 def entries(path: Path) -> list[Document]:
@@ -353,6 +360,27 @@ def test_a_slow_store_sets_the_pace(api: Simulator, store: Store) -> None:
     assert done.status == 0, done
     assert most <= MOST_PAID
     assert_whole(api, store.site)
+
+
+def test_kills_while_the_store_is_slow_cost_no_more(api: Simulator, store: Store) -> None:
+    api.script({"latency": 0.05})
+    store.proxy.delay = 0.1
+    paid = settled = 0
+    for _ in range(3):
+        crawl = store.start("-a", "mode=resume")
+        await_calls(api, crawl, paid + MOST_UNSETTLED + 12)
+        crawl.kill()
+        crawl.communicate()
+        paid, paid_before = await_silence(api), paid
+        before = settled
+        settled = assert_checkpoints_tell_what_is_there(store.site, all_settled=False)
+        assert paid - paid_before <= settled - before + MOST_UNSETTLED
+        assert settled > before
+    store.proxy.delay = 0
+    done = store.crawl(notes=NOTES, mode="resume", feed=False)
+    assert done.status == 0, done
+    assert_whole(api, store.site, repeated=None)
+    assert api.books()["billed"] == PAGES + api.books()["repeated"]
 
 
 @pytest.mark.parametrize("how", ["frozen", "away"])
@@ -604,7 +632,7 @@ def test_a_disk_that_is_full_loses_no_more_than_is_told(
     assert recovered.status == 0, recovered
     there = {one for ids in stored(store.site).values() for one in ids}
     assert there >= set(done.ids("comment"))
-    assert_checkpoints_tell_what_is_there(store.site, some_lost=True)
+    assert_checkpoints_tell_what_is_there(store.site, all_settled=False)
     api.script({})
     again = store.crawl(notes=NOTES, mode="resume", feed=False)
     assert again.status == 0, again
