@@ -364,7 +364,7 @@ def test_a_slow_store_sets_the_pace(api: Simulator, store: Store) -> None:
 
 def test_kills_while_the_store_is_slow_cost_no_more(api: Simulator, store: Store) -> None:
     api.script({"latency": 0.05})
-    store.proxy.delay = 0.1
+    store.proxy.delay = 0.5
     paid = settled = 0
     for _ in range(3):
         crawl = store.start("-a", "mode=resume")
