@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from support.crawl import Site, database
+from support.pages import of_pages, pages_settled
 from support.simulator import PROJECT
 
 from xhs.settings import EXTENSIONS
@@ -110,22 +111,11 @@ def stored(site: Site) -> dict[str, dict[str, str | None]]:
     return found
 
 
-def of_pages(note: str, pages: int | None) -> dict[str, str | None]:
-    """The comments of a note's first pages, or of all, and the parent of each."""
-    there = truth(note)
-    first_level = there.first_level if pages is None else there.first_level[: 10 * pages]
-    shown: dict[str, str | None] = dict.fromkeys(first_level)
-    return shown | {reply: root for root in first_level for reply in there.inline.get(root, ())}
-
-
 def assert_no_checkpoint_is_ahead(site: Site) -> None:
     """What lies before each checkpoint is stored, and all of a note that has ended."""
     ledger, found = site.documents("notes"), stored(site)
     for note, document in ledger.items():
-        settled: int | None = None
-        if document["state"] != "ended":
-            cursor = document["checkpoint"]["cursor"]
-            settled = json.loads(cursor)["index"] - 1 if cursor else 0
+        settled = None if document["state"] == "ended" else pages_settled(document)
         wanted = of_pages(note, settled)
         assert wanted.items() <= found.get(note, {}).items(), (note, document)
 
@@ -157,6 +147,19 @@ def paid_twice(log: list[dict[str, Any]], ends: list[int]) -> Counter[int]:
     return Counter(again)
 
 
+def assert_little_is_paid_twice(api: Simulator, site: Site, ends: list[int]) -> None:
+    """Go on to the end: everything is there, and what the kills cost is within its bound."""
+    done = site.crawl(notes=NOTES, mode="resume", feed=False)
+    assert done.status == 0, done
+    assert_all_there(site)
+    books = api.books()
+    assert books["calls"] <= LOG_LENGTH
+    twice = paid_twice(books["log"], [*ends, books["calls"]])
+    assert twice.total() == books["repeated"]
+    assert books["billed"] == sum(truth(note).pages for note in NOTES) + books["repeated"]
+    assert max(twice.values()) <= MOST_TWICE, twice
+
+
 def test_kills_at_random_moments_lose_nothing(api: Simulator, site: Site) -> None:
     chance = random.Random(SEED)  # noqa: S311 (moments, no secret)
     api.script({"latency": 0.05})
@@ -172,15 +175,7 @@ def test_kills_at_random_moments_lose_nothing(api: Simulator, site: Site) -> Non
         assert "Traceback" not in errors
         assert_no_checkpoint_is_ahead(site)
         ends.append(calls(api))
-    done = site.crawl(notes=NOTES, mode="resume", feed=False)
-    assert done.status == 0, done
-    assert_all_there(site)
-    books = api.books()
-    assert books["calls"] <= LOG_LENGTH
-    twice = paid_twice(books["log"], [*ends, books["calls"]])
-    assert twice.total() == books["repeated"]
-    assert books["billed"] == sum(truth(note).pages for note in NOTES) + books["repeated"]
-    assert max(twice.values()) <= MOST_TWICE, twice
+    assert_little_is_paid_twice(api, site, ends)
 
 
 MOMENTS = [
@@ -210,9 +205,4 @@ def test_kills_between_the_stores_writes_lose_nothing(api: Simulator, site: Site
         assert crawl.returncode == -signal.SIGKILL, (moment, errors)
         assert_no_checkpoint_is_ahead(site)
         ends.append(calls(api))
-    done = site.crawl(notes=NOTES, mode="resume", feed=False)
-    assert done.status == 0, done
-    assert_all_there(site)
-    books = api.books()
-    twice = paid_twice(books["log"], [*ends, books["calls"]])
-    assert max(twice.values()) <= MOST_TWICE, twice
+    assert_little_is_paid_twice(api, site, ends)

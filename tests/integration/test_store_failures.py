@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
-import threading
 import time
 from base64 import b64decode
 from itertools import count
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import bson
 import pytest
 from support.crawl import Outcome, Site
+from support.pages import of_pages, pages_settled
+from support.proxy import Proxy
 from support.simulator import PROJECT, Simulator
 
 from xhs.settings import EXTENSIONS
@@ -29,7 +28,7 @@ from xhs.store import _supervisor
 from xhs.store.embedded import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from support.crawl import Document
@@ -105,110 +104,6 @@ class Full:
 class FullOnce(Full):
     until_it_has_failed = True
 """
-
-
-class Proxy:
-    """Stands between a crawl and its database, and does to the connections what it is told."""
-
-    def __init__(self, port: int) -> None:
-        self._target = ("127.0.0.1", port)
-        self._flows = threading.Event()
-        self._flows.set()
-        self._sockets: set[socket.socket] = set()
-        self._threads: list[threading.Thread] = []
-        self._lock = threading.Lock()
-        self._listener: socket.socket | None = None
-        self.port = 0
-        self.delay = 0.0
-        """Seconds by which each answer is late."""
-        self.lose = 0
-        """So many acknowledgements of writes are cut off yet."""
-
-    def __enter__(self) -> Self:
-        self.mend()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.cut()
-        self.thaw()
-        for thread in self._threads:
-            thread.join()
-
-    def freeze(self) -> None:
-        """Pass nothing on any more, and keep the connections."""
-        self._flows.clear()
-
-    def thaw(self) -> None:
-        """Pass on again, what has waited first."""
-        self._flows.set()
-
-    def cut(self) -> None:
-        """Cut all connections, and refuse new ones."""
-        with self._lock:
-            if self._listener is not None:
-                _close(self._listener)
-                self._listener = None
-            for one in self._sockets:
-                _close(one)
-
-    def mend(self) -> None:
-        """Take connections, on the same port as before."""
-        with self._lock:
-            self._listener = socket.create_server(("127.0.0.1", self.port))
-            self.port = self._listener.getsockname()[1]
-            self._run(self._accept, self._listener)
-
-    def _run(self, work: Callable[..., None], *arguments: Any) -> None:
-        thread = threading.Thread(target=work, args=arguments)
-        self._threads.append(thread)
-        thread.start()
-
-    def _accept(self, listener: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = listener.accept()
-                with self._lock:
-                    if self._listener is not listener:
-                        client.close()
-                        return
-                    server = socket.create_connection(self._target)
-                    self._sockets |= {client, server}
-                    writes: list[bool] = []
-                    self._run(self._ask, client, server, writes)
-                    self._run(self._answer, server, client, writes)
-
-    def _ask(self, client: socket.socket, server: socket.socket, writes: list[bool]) -> None:
-        with contextlib.suppress(OSError):
-            while data := client.recv(1 << 16):
-                self._flows.wait()
-                if b"\x02insert\0" in data or b"\x02update\0" in data:
-                    writes.append(True)
-                server.sendall(data)
-        self._end(client, server)
-
-    def _answer(self, server: socket.socket, client: socket.socket, writes: list[bool]) -> None:
-        with contextlib.suppress(OSError):
-            while data := server.recv(1 << 16):
-                self._flows.wait()
-                if writes and self.lose:
-                    self.lose -= 1
-                    break
-                writes.clear()
-                time.sleep(self.delay)
-                client.sendall(data)
-        self._end(client, server)
-
-    def _end(self, *sockets: socket.socket) -> None:
-        with self._lock:
-            for one in sockets:
-                _close(one)
-                self._sockets.discard(one)
-
-
-def _close(one: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        one.shutdown(socket.SHUT_RDWR)
-    one.close()
 
 
 class Store(NamedTuple):
@@ -302,17 +197,10 @@ def stored(site: Site) -> dict[str, set[str]]:
     return found
 
 
-def of_pages(note: str, pages: int) -> set[str]:
-    """The IDs of the comments of a note's first pages, replies included."""
-    there = truth(note)
-    first_level = there.first_level[: 10 * pages]
-    return {*first_level, *(one for root in first_level for one in there.inline.get(root, ()))}
-
-
 def assert_whole(api: Simulator, site: Site, repeated: int | None = 0) -> None:
     """Everything is there, each page was paid for once, and the ledger knows it."""
     books = api.books()
-    assert stored(site) == {note: of_pages(note, 3) for note in NOTES}
+    assert stored(site) == {note: set(of_pages(note, 3)) for note in NOTES}
     ledger = site.documents("notes")
     assert {(one["state"], one["complete"], one["missing"]) for one in ledger.values()} == {
         ("ended", True, 0)
@@ -331,10 +219,8 @@ def assert_checkpoints_tell_what_is_there(site: Site, *, all_settled: bool = Tru
     """
     there, before = stored(site), 0
     for note, document in site.documents("notes").items():
-        cursor = (document.get("checkpoint") or {}).get("cursor")
-        pages = json.loads(cursor)["index"] - 1 if cursor else 0
-        settled = 3 if document["state"] == "ended" else pages
-        found, wanted = there.get(note, set()), of_pages(note, settled)
+        settled = 3 if document["state"] == "ended" else pages_settled(document)
+        found, wanted = there.get(note, set()), set(of_pages(note, settled))
         assert found == wanted if all_settled else found >= wanted, document
         before += settled
     return before
@@ -521,7 +407,7 @@ def test_what_a_store_did_not_take_is_recovered(api: Simulator, store: Store, ho
     assert "stays" not in recovered.output
     assert store.spilled() == []
     books = api.books()
-    paid = {note: of_pages(note, cost["billed"]) for note, cost in books["notes"].items()}
+    paid = {note: set(of_pages(note, cost["billed"])) for note, cost in books["notes"].items()}
     assert stored(store.site) == {note: ids for note, ids in paid.items() if ids} != before
     ledger = store.site.documents("notes")
     assert {note: one["billed_calls"] for note, one in ledger.items() if one["billed_calls"]} == {
@@ -670,7 +556,10 @@ def test_a_document_that_no_database_takes_stays_in_the_spill(
     assert done.status == 0, done
     assert "Traceback" not in done.errors
     assert api.books()["billed"] == 6 + 3
-    assert stored(store.site) == {note: of_pages(note, 6) - {lost}, other: of_pages(other, 3)}
+    assert stored(store.site) == {
+        note: of_pages(note, 6).keys() - {lost},
+        other: set(of_pages(other, 3)),
+    }
     assert store.site.documents("rejected") == {}
     (end,) = (item for item in done.items("note") if item["note_id"] == note)
     assert (end["stop_reason"], end["missing"]) == ("complete", 1)
@@ -704,7 +593,7 @@ def test_where_the_spill_cannot_take_it_no_further_call_is_paid(
     store.spill.unlink()
     again = store.crawl(notes=[note], mode="resume", feed=False)
     assert again.status == 0, again
-    assert stored(store.site) == {note: of_pages(note, 6) - {lost}}
+    assert stored(store.site) == {note: of_pages(note, 6).keys() - {lost}}
     assert len(store.spilled()) == 1
 
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import copy
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import bson
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import xhs.simulator
 from xhs.api import envelope
 from xhs.api.endpoints import Call
 from xhs.api.page import read_page
@@ -20,12 +18,11 @@ from xhs.api.parsing import Parsed, parse_again, parse_page
 from xhs.chain import Chain
 from xhs.items import CommentItem, UserItem
 from xhs.pipelines.validate import problems
+from xhs.simulator.documented import example
 from xhs.store.documents import Origin, item_write, rejected_write
 from xhs.store.writer import _encoding_error
 
-DOCUMENTED = json.loads(
-    (Path(xhs.simulator.__file__).parent / "note-comments-v4.sample.json").read_bytes()
-)["data"]
+DOCUMENTED = example()
 NOTE = DOCUMENTED["comments"][0]["note_id"]
 NOW = "2026-08-21T00:00:00.000000+00:00"
 CLASSES: dict[str, Any] = {"comment": CommentItem, "user": UserItem}

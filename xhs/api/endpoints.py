@@ -6,6 +6,7 @@ Addresses here never hold the token: the download handler adds it as a call leav
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -44,6 +45,7 @@ def balance_url(base_url: str) -> str:
     return f"{base_url.rstrip('/')}/user/get-balance"
 
 
+@lru_cache(maxsize=128)  # each part that a call passes asks anew
 def read_call(url: str) -> Call | None:
     """The page that an address asks for, or None where it is no page of comments."""
     parts = urlsplit(url)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from xhs.arguments import Arguments
+from xhs.notes import json_list
 from xhs.notes.ids import find_notes, shown
 from xhs.store.documents import Document
 from xhs.store.ledger import LOOKUP, Ledger
@@ -25,8 +26,6 @@ SHOWN_ERRORS = 100
 _BATCH = 1000
 _FORMATS = (".txt", ".csv", ".json", ".jsonl")
 _COLUMNS = ("note_id", "url")
-_JSON_SPACE = frozenset(" \t\r\n")
-_AFTER_JSON = _JSON_SPACE | {",", "]"}
 
 
 class WrongNotes(ValueError):
@@ -200,84 +199,13 @@ def _csv_values(lines: IO[str]) -> Iterator[Value]:
 
 
 def _json_values(lines: IO[str]) -> Iterator[Value]:
-    for number, entry in enumerate(_json_entries(lines), 1):
-        yield _json_value(f"entry {number}", entry)
-
-
-def _json_entries(lines: IO[str]) -> Iterator[Any]:
-    """The entries of a JSON list, one at a time: the list may be long."""
-    text = _Buffer(lines)
-    if text.next_sign() != "[":
-        raise _Unreadable("a JSON list of notes is needed")
-    text.skip()
-    number = 1
-    if text.next_sign() == "]":
-        text.skip()
-    else:
-        while True:
-            try:
-                yield text.value()
-            except (ValueError, RecursionError) as error:
-                if isinstance(error, UnicodeDecodeError):
-                    raise
-                raise _Unreadable(f"entry {number}: no JSON: {error}") from None
-            sign = text.next_sign()
-            text.skip()
-            if sign == "]":
-                break
-            if sign != ",":
-                raise _Unreadable(f"no JSON: after entry {number} a comma or ] is needed")
-            number += 1
-    if text.next_sign():
-        raise _Unreadable("no JSON: something follows the list")
-
-
-class _Buffer:
-    """The text of a file, of which no more is held than one JSON value and a block need."""
-
-    _BLOCK = 1 << 16
-
-    def __init__(self, file: IO[str]) -> None:
-        self._file = file
-        self._text, self._at = "", 0
-        self._decoder = json.JSONDecoder()
-
-    def next_sign(self) -> str:
-        """The next character that is no white space; empty at the end."""
-        while True:
-            while self._text[self._at : self._at + 1] in _JSON_SPACE:
-                self._at += 1
-            if self._at < len(self._text) or not self._more():
-                return self._text[self._at : self._at + 1]
-
-    def skip(self) -> None:
-        """Go on after a character."""
-        self._at += 1
-
-    def value(self) -> Any:
-        """The next JSON value.
-
-        Raises:
-            ValueError: where there is none.
-        """
-        self.next_sign()
-        while True:
-            try:
-                value, end = self._decoder.raw_decode(self._text, self._at)
-            except ValueError:
-                if not self._more():
-                    raise
-                continue
-            # A number may go on in the next block.
-            if self._text[end : end + 1] in _AFTER_JSON or not self._more():
-                self._at = end
-                return value
-
-    def _more(self) -> bool:
-        rest = self._text[self._at :]
-        block = self._file.read(max(self._BLOCK, len(rest)))
-        self._text, self._at = rest + block, 0
-        return bool(block)
+    try:
+        for number, entry in enumerate(json_list.entries(lines), 1):
+            yield _json_value(f"entry {number}", entry)
+    except UnicodeDecodeError:
+        raise
+    except ValueError as error:
+        raise _Unreadable(str(error)) from None
 
 
 def _jsonl_values(lines: IO[str]) -> Iterator[Value]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 if sys.platform == "win32":
@@ -41,6 +42,21 @@ def take_lock(path: Path, deadline: float = 0.0) -> int | None:
             continue
         if _is_there(descriptor, path):
             return descriptor
+        os.close(descriptor)
+
+
+def drop_lock(path: Path, descriptor: int) -> None:
+    """Give a lock back, and remove its file.
+
+    The file goes first, so that nobody takes the lock on one that is about to go. Windows removes
+    no open file; there whoever comes between keeps it.
+    """
+    if sys.platform == "win32":
+        os.close(descriptor)
+        with suppress(PermissionError):
+            path.unlink(missing_ok=True)
+    else:
+        path.unlink(missing_ok=True)
         os.close(descriptor)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from xhs.store.documents import NOTES, Document, Write
 from xhs.store.ledger import LOOKUP, Ledger, held_fields
-from xhs.store.lock import take_lock
+from xhs.store.lock import drop_lock, take_lock
 from xhs.store.spill import Entry, decode, encode, head, lock_of, read
 from xhs.store.writer import Unstorable, Writer
 
@@ -49,8 +49,7 @@ async def restore(folder: Path, database: str, writer: Writer, ledger: Ledger) -
             found.left.append(f"{path}: {getattr(error, 'strerror', None) or error}")
         finally:
             if lock is not None:
-                lock_of(path).unlink(missing_ok=True)
-                os.close(lock)
+                drop_lock(lock_of(path), lock)
     return found
 
 

@@ -22,7 +22,7 @@ from bson.codec_options import CodecOptions
 from bson.errors import BSONError
 
 from xhs.store.documents import COLLECTIONS, Document, Write
-from xhs.store.lock import take_lock
+from xhs.store.lock import drop_lock, take_lock
 
 _AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True, tzinfo=UTC)
 _OPERATORS = frozenset({"$set", "$setOnInsert", "$min", "$max", "$inc"})
@@ -72,11 +72,10 @@ class Spill:
 
     def close(self) -> None:
         """Let others take what was kept."""
-        if self._path is not None:
-            lock_of(self._path).unlink(missing_ok=True)
-        for descriptor in (self._file, self._lock):
-            if descriptor is not None:
-                os.close(descriptor)
+        if self._file is not None:
+            os.close(self._file)
+        if self._path is not None and self._lock is not None:
+            drop_lock(lock_of(self._path), self._lock)
         self._file = self._lock = self._path = None
 
     def _open(self) -> None:

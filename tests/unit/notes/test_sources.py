@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xhs.arguments import Arguments
-from xhs.notes.sources import WrongNotes, _Buffer, _json_entries, read_notes
+from xhs.notes import json_list
+from xhs.notes.sources import WrongNotes, read_notes
 
 A = "65bf5360000000002c03f684"
 B = "65c5944c000000001100b84a"
@@ -239,8 +240,8 @@ def test_a_json_list_is_read_as_a_whole_would_be(
     entries: list[object], indent: int | None, block: int
 ) -> None:
     text = io.StringIO(json.dumps(entries, indent=indent) + "\n ")
-    with mock.patch.object(_Buffer, "_BLOCK", block):
-        assert list(_json_entries(text)) == entries
+    with mock.patch.object(json_list, "BLOCK", block):
+        assert list(json_list.entries(text)) == entries
 
 
 def test_standard_input_is_text_lines(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,25 @@
+"""What the stand-in shows on a note's pages, and how far the ledger says a note is."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from xhs.simulator.truth import truth
+
+if TYPE_CHECKING:
+    from support.crawl import Document
+
+
+def of_pages(note: str, pages: int | None) -> dict[str, str | None]:
+    """The comments of a note's first pages, or of all, and the parent of each."""
+    there = truth(note)
+    first_level = there.first_level if pages is None else there.first_level[: 10 * pages]
+    shown: dict[str, str | None] = dict.fromkeys(first_level)
+    return shown | {reply: root for root in first_level for reply in there.inline.get(root, ())}
+
+
+def pages_settled(document: Document) -> int:
+    """How many pages lie before a note's checkpoint; 0 where it has none."""
+    cursor = (document.get("checkpoint") or {}).get("cursor")
+    return json.loads(cursor)["index"] - 1 if cursor else 0
