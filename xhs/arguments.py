@@ -6,20 +6,25 @@ it. Nothing here knows Scrapy.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from xhs.api.endpoints import DEFAULT_SORT, SORTS
+from xhs.chain import Limits
 from xhs.notes.ids import shown
 
 T = TypeVar("T")
 
 _LATER: dict[str, frozenset[Any]] = {
     "source": frozenset({"redis"}),
-    "mode": frozenset({"update"}),
-    "replies": frozenset({"all"}),
 }
 """Values of the contract whose work is not in this version yet."""
+
+OF_A_NOTE = ("mode", "sort", "replies", "max_comments", "since")
+"""The arguments that the ledger can keep with a note. What a crawl names itself wins over them."""
 
 
 class WrongArguments(ValueError):
@@ -51,9 +56,24 @@ def _later(_: str) -> None:
 def _flag(value: str) -> bool:
     if value not in {"0", "1"}:
         raise ValueError("is neither 0 nor 1")
-    if value == "1":
-        _later(value)
     return value == "1"
+
+
+def _some(value: str) -> int:
+    if not re.fullmatch(r"0*[1-9][0-9]{0,8}", value):
+        raise ValueError("is no number of comments: 1 or more is needed")
+    return int(value)
+
+
+def _moment(value: str) -> datetime:
+    """A date or a date-time in ISO 8601; UTC where no zone is given."""
+    try:
+        time = datetime.fromisoformat(value)
+        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise ValueError(
+            "is no date or date-time in ISO 8601, as 2026-11-24 or 2026-11-24T08:30:00+08:00"
+        ) from None
 
 
 def _argument(default: T, read: Callable[[str], T | None]) -> Any:
@@ -68,11 +88,26 @@ class Arguments:
     notes_file: str | None = _argument(None, _text)
     source: str = _argument("arguments", _one_of("arguments", "redis"))
     mode: str = _argument("full", _one_of("full", "resume", "update"))
-    sort: str = _argument("latest", _one_of("latest", "normal", "like_count"))
+    sort: str = _argument(DEFAULT_SORT, _one_of(*SORTS))
     replies: str = _argument("inline", _one_of("none", "inline", "all"))
-    max_comments: int | None = _argument(None, _later)
-    since: str | None = _argument(None, _later)
+    max_comments: int | None = _argument(None, _some)
+    since: datetime | None = _argument(None, _moment)  # noqa: RUF009 (as for the others)
     dry_run: bool = _argument(False, _flag)
+    given: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """What was given, as it was given."""
+
+    @property
+    def limits(self) -> Limits:
+        """What is wanted of a note at most."""
+        return Limits(self.max_comments, self.since)
+
+    def for_note(self, kept: Mapping[str, str]) -> Arguments:
+        """These, and where they name nothing themselves, what the ledger keeps with a note.
+
+        Raises:
+            WrongArguments: where they do not go together, or what is kept is none.
+        """
+        return parse({**kept, **self.given}) if kept else self
 
     @property
     def names_notes(self) -> bool:
@@ -89,8 +124,8 @@ def parse(given: Mapping[str, str]) -> Arguments:
         WrongArguments: with everything that is wrong at once; a value is quoted only where its
             argument is known, since a misnamed argument may hold a secret.
     """
-    known = {argument.name: argument for argument in fields(Arguments)}
-    values: dict[str, Any] = {}
+    known = {argument.name: argument for argument in fields(Arguments) if argument.metadata}
+    values: dict[str, Any] = {"given": dict(given)}
     errors: list[str] = []
     for name, value in given.items():
         if name.startswith("_"):
@@ -112,16 +147,19 @@ def parse(given: Mapping[str, str]) -> Arguments:
                 values[name] = read
             except ValueError as error:
                 errors.append(f"{name}={shown(value)} {error}")
+    found = Arguments(**values)
+    if found.since is not None and found.sort != "latest":
+        errors.append(f"since needs sort=latest, and not sort={found.sort}: it goes by the time")
     if errors:
-        raise WrongArguments(errors, Arguments(**values))
-    return Arguments(**values)
+        raise WrongArguments(errors, found)
+    return found
 
 
 def missing_notes(arguments: Arguments) -> str | None:
     """What to tell a user who started a crawl without saying of which notes, or None."""
-    if arguments.names_notes or arguments.mode == "resume":
+    if arguments.names_notes or arguments.mode != "full":
         return None
     return (
-        "no notes: name them with -a notes=ID,… or -a notes_file=FILE "
-        f"(mode={arguments.mode} takes none from elsewhere)"
+        "no notes: name them with -a notes=ID,… or -a notes_file=FILE, or take those of the ledger "
+        "with -a mode=update or -a mode=resume"
     )

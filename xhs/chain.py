@@ -1,4 +1,5 @@
-"""The life of one note's pages. Pure: a page goes in, what comes next comes out.
+"""The life of one note's pages, or of one comment's replies. Pure: a page goes in, what is kept of
+it and what comes next come out.
 
 Every chain ends, also where the server's cursors lie: each lie has its name (:class:`StopReason`)
 and costs at most one call after the page that lies, pages that bring nothing new at most two.
@@ -6,84 +7,165 @@ and costs at most one call after the page that lies, pages that bring nothing ne
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import NamedTuple
 
 from xhs.api.endpoints import Call
-from xhs.api.page import Page
+from xhs.api.page import Page, Seen
 from xhs.endings import StopReason
 
-_PAGE_SIZE = 10
-"""First-level comments on a page, as the documented answer has them."""
+PAGE_SIZE = 10
+"""Comments on a page, as the documented answer has them."""
+
+
+class Head(NamedTuple):
+    """The newest comments of a note, pinned ones left out, as they stood on a first page.
+
+    After a pass that ended, this is known ground: what lies behind it has been read.
+    """
+
+    comment_ids: frozenset[str]
+    newest: datetime | None
+
+    @classmethod
+    def of(cls, seen: Iterable[Seen]) -> Head:
+        """The head that a first page shows."""
+        plain = [one for one in seen if not one.is_pinned]
+        return cls(
+            frozenset(one.comment_id for one in plain if one.comment_id is not None),
+            max((one.created for one in plain if one.created is not None), default=None),
+        )
+
+    def knows(self, one: Seen) -> bool:
+        """Whether a comment lies on known ground; a pinned one stands out of its order."""
+        if one.is_pinned:
+            return False
+        older = self.newest is not None and one.created is not None and one.created < self.newest
+        return older or one.comment_id in self.comment_ids
+
+
+class Limits(NamedTuple):
+    """What a user wants of a note at most: first-level comments, and none older than ``since``."""
+
+    max_comments: int | None = None
+    since: datetime | None = None
+
+
+NO_LIMITS = Limits()
 
 
 class Step(NamedTuple):
-    """What follows a page: the next call, or the reason why there is none."""
+    """What is kept of a page, and the next call or the reason why there is none."""
 
+    page: Page
     next: Call | None
     stop: StopReason | None
 
 
+class _Kept(NamedTuple):
+    """What the limits let through of a page, and where on it a limit ends the chain."""
+
+    page: Page
+    crossed: int | None
+    limit: StopReason | None
+
+
 class Chain:
-    """The pages of one note, from the first until its :attr:`stop`.
+    """The pages of one note or thread, from the first until its :attr:`stop`.
 
-    It may go on where another run stopped: then ``first`` has a cursor, and ``pages`` came before.
+    It may go on where another run stopped: then ``first`` has a cursor, and ``pages`` with ``kept``
+    comments came before. ``reported``: how many comments there are, as far as is known.
+    ``ground`` ends it where it is met. ``first_cursor_is_old`` is false where the first cursor came
+    just now, so that an empty page behind it is the end.
 
-    ``pages`` counts those that came in this pass, ``comment_ids`` holds the IDs of the first-level
-    comments that this chain has met. ``author_id``, ``comment_count`` and ``comment_count_l1`` are
-    as last reported.
+    ``pages`` counts those that came in this pass, ``comment_ids`` holds the IDs of the comments
+    that this chain has met. ``author_id``, ``comment_count`` and ``comment_count_l1`` are as last
+    reported; ``head`` is that of the pass's first page.
     """
 
-    def __init__(self, first: Call, pages: int = 0, reported: int | None = None) -> None:
+    def __init__(
+        self,
+        first: Call,
+        *,
+        pages: int = 0,
+        kept: int = 0,
+        reported: int | None = None,
+        limits: Limits = NO_LIMITS,
+        ground: Head | None = None,
+        head: Head | None = None,
+        first_cursor_is_old: bool = True,
+    ) -> None:
         self.note_id = first.note_id
         self.sort = first.sort
         self.call = first
         self.pages = pages
+        self.kept = kept
+        self.head = head
         self.comment_ids: set[str] = set()
         self.author_id: str | None = None
         self.comment_count: int | None = None
         self.comment_count_l1 = reported
         self.stop: StopReason | None = None
+        self.out_of_order = False
+        """Whether the order was not by time where limits or known ground went by it."""
+        self._limits = limits
+        self._ground = ground
+        self._left_out: StopReason | None = None
         self._resuming = first.cursor is not None
+        self._first_cursor_is_old = first_cursor_is_old
         self._first_ids: list[str] | None = None
         self._cursors = {first.cursor}
         self._pages_without_news = 0
 
     def step(self, page: Page) -> Step:
         """Take the page that :attr:`call` asked for, and say what follows it."""
-        if not page.comments and (first := self.restart()):
-            return Step(first, None)
+        if not page.comments and self._first_cursor_is_old and (first := self.restart()):
+            return Step(page, first, None)
         self._resuming = False
         self.pages += 1
         self._note(page)
-        ids = page.ids
+        seen = list(page.seen)
+        if self.pages == 1:
+            self.head = Head.of(seen)
+        ids = [one.comment_id for one in seen if one.comment_id is not None]
+        kept = self._keep(page, seen)
         news = not self.comment_ids.issuperset(ids)
         self._pages_without_news = 0 if news else self._pages_without_news + 1
-        self.stop = self._reason_to_stop(page, ids)
+        self.stop = self._reason_to_stop(page, seen, ids, kept)
         self.comment_ids.update(ids)
         if self._first_ids is None:
             self._first_ids = ids
         if self.stop:
-            return Step(None, self.stop)
+            return Step(kept.page, None, self.stop)
         self._cursors.add(page.cursor)
-        self.call = Call(self.note_id, page.cursor, self.sort)
-        return Step(self.call, None)
+        self.call = self.call._replace(cursor=page.cursor)
+        return Step(kept.page, self.call, None)
 
     def restart(self) -> Call | None:
-        """The first page again, where the cursor that another run left leads nowhere; else None."""
+        """The first page again, where the cursor that it began with leads nowhere; else None."""
         if not self._resuming:
             return None
         self._resuming = False
-        self.pages = 0
-        self.call = Call(self.note_id, sort=self.sort)
+        self.pages = self.kept = 0
+        self.call = self.call._replace(cursor=None)
         self._cursors = {None}
         return self.call
 
     @property
+    def chain_id(self) -> str:
+        """The ID of the note, or of the comment whose replies these are."""
+        return self.call.chain_id
+
+    @property
     def pages_left(self) -> int:
         """How many pages are still to come, as far as is known; at least one."""
-        if self.comment_count_l1 is None:
+        if self.comment_count_l1 is None or self._ground is not None:
             return 1
-        return max(1, -(-self.comment_count_l1 // _PAGE_SIZE) - self.pages)
+        most = self._limits.max_comments
+        wanted = self.comment_count_l1 if most is None else min(self.comment_count_l1, most)
+        return max(1, calls_for(wanted) - self.pages)
 
     def end(self, stop: StopReason) -> None:
         """End the chain from outside: its call failed, or the crawl stops."""
@@ -95,13 +177,66 @@ class Chain:
             self.comment_count = page.comment_count
         if page.comment_count_l1 is not None:
             self.comment_count_l1 = page.comment_count_l1
+        if self._limits.since or self._ground:
+            self.out_of_order = self.out_of_order or not page.is_by_time(self.sort)
 
-    def _reason_to_stop(self, page: Page, ids: list[str]) -> StopReason | None:
+    def _keep(self, page: Page, seen: Sequence[Seen]) -> _Kept:
+        """What the limits let through. A pinned comment stands out of its order, so that it may be
+        too old and ends nothing.
+        """
+        most, since = self._limits
+        if most is None and since is None:
+            return _Kept(page, None, None)
+        comments, met = [], set(self.comment_ids)
+        crossed: int | None = None
+        limit: StopReason | None = None
+        for place, (raw, one) in enumerate(zip(page.comments, seen, strict=True)):
+            too_old = since is not None and one.created is not None and one.created < since
+            too_many = most is not None and self.kept >= most and one.comment_id not in met
+            if too_old or too_many:
+                reason = StopReason.SINCE if too_old else StopReason.MAX_COMMENTS
+                self._left_out = self._left_out or reason
+                in_order = page.is_by_time(self.sort) and not one.is_pinned
+                if crossed is None and (not too_old or in_order):
+                    crossed, limit = place, reason
+                continue
+            comments.append(raw)
+            if one.comment_id is not None and one.comment_id not in met:
+                met.add(one.comment_id)
+                self.kept += 1
+        return _Kept(replace(page, comments=comments), crossed, limit)
+
+    def _reason_to_stop(
+        self, page: Page, seen: Sequence[Seen], ids: list[str], kept: _Kept
+    ) -> StopReason | None:
         if ids and ids == self._first_ids:
             return StopReason.CURSOR_IGNORED
+        met = self._ground_met(page, seen)
+        if kept.crossed is not None and (met is None or kept.crossed < met):
+            return kept.limit
         if page.has_more is False:
-            found = page.comments or page.author_id or page.comment_count or page.comment_count_l1
-            return StopReason.COMPLETE if found or self.pages > 1 else StopReason.NOT_FOUND
+            if self._left_out:
+                return self._left_out if met is None else StopReason.KNOWN_GROUND
+            return StopReason.COMPLETE if self._is_there(page) else StopReason.NOT_FOUND
+        if met is not None:
+            return StopReason.KNOWN_GROUND
+        if self._limits.max_comments is not None and self.kept >= self._limits.max_comments:
+            return StopReason.MAX_COMMENTS
+        return self._flaw(page, ids)
+
+    def _ground_met(self, page: Page, seen: Sequence[Seen]) -> int | None:
+        """Where on a page known ground begins."""
+        if self._ground is None or not page.is_by_time(self.sort):
+            return None
+        return next((at for at, one in enumerate(seen) if self._ground.knows(one)), None)
+
+    def _is_there(self, page: Page) -> bool:
+        """Whether there is such a note; a comment whose replies are asked for there was."""
+        found = page.comments or page.author_id or page.comment_count or page.comment_count_l1
+        return bool(found) or self.pages > 1 or self.call.comment_id is not None
+
+    def _flaw(self, page: Page, ids: list[str]) -> StopReason | None:
+        """What is wrong with the way on."""
         if page.cursor is None:
             return StopReason.CURSOR_MISSING
         if page.cursor in self._cursors:
@@ -111,3 +246,8 @@ class Chain:
         if self._pages_without_news == 2:
             return StopReason.NO_PROGRESS
         return None
+
+
+def calls_for(comments: int) -> int:
+    """How many pages so many comments take."""
+    return -(-comments // PAGE_SIZE)

@@ -14,6 +14,12 @@ class StopReason(StrEnum):
 
     COMPLETE = "complete"
     """The API said that there is no more (``has_more`` was false)."""
+    MAX_COMMENTS = "max_comments"
+    """As many comments are kept as were wanted at most."""
+    SINCE = "since"
+    """The comments from here on are older than wanted."""
+    KNOWN_GROUND = "known_ground"
+    """An update met what an earlier pass that ended has read."""
     NOT_FOUND = "not_found"
     """No comments, counts of 0 and no author: the note is not there, or is hidden."""
 
@@ -44,8 +50,26 @@ class StopReason(StrEnum):
         """Whether the user got what they asked for."""
         return self in _SATISFIED
 
+    @property
+    def moves_head(self) -> bool:
+        """Whether all that was new has been read, so that the next update may begin above it."""
+        return self in _READ
 
-_SATISFIED = frozenset({StopReason.COMPLETE, StopReason.NOT_FOUND})
+    def or_worse(self, other: StopReason) -> StopReason:
+        """The worse of two: to be taken up again before flawed, flawed before satisfied."""
+        return other if other._badness > self._badness else self
+
+    @property
+    def _badness(self) -> int:
+        if not self.ended:
+            return 3
+        if self.satisfied:
+            return 0
+        return 1 if self is StopReason.REFUSED else 2
+
+
+_READ = frozenset({StopReason.COMPLETE, StopReason.KNOWN_GROUND, StopReason.NOT_FOUND})
+_SATISFIED = _READ | {StopReason.MAX_COMMENTS, StopReason.SINCE}
 _UNFINISHED = frozenset(
     {StopReason.RETRIES_EXHAUSTED, StopReason.UNKNOWN_CODE, StopReason.INTERRUPTED}
 )

@@ -78,11 +78,15 @@ def prepare(
         arguments = error.valid
     resumes = has_begun(settings)
     if resumes:
-        arguments = replace(arguments, mode="resume")
+        arguments = replace(arguments, mode="resume", given={**arguments.given, "mode": "resume"})
     errors += check_settings(settings, environment)
     if arguments.mode != "full" and not settings["MONGODB_URI"]:
         why = " (JOBDIR was used before, so the crawl goes on)" if resumes else ""
         errors.append(f"mode={arguments.mode} needs a store{why}: MONGODB_URI is empty")
+    if arguments.mode == "update" and settings.getbool("HTTPCACHE_ENABLED"):
+        errors.append(
+            "mode=update with HTTPCACHE_ENABLED: a cached first page would hide what is new"
+        )
     token, notes = None, None
     try:
         token = read_token(environment)

@@ -160,6 +160,7 @@ def test_the_documented_note_is_stored_and_exported_field_by_field(
     comments = {item["comment_id"]: item for item in done.items("comment")}
     stored = site.documents("comments")
     assert len(stored) == 801
+    (began,) = (one["began_at"] for one in site.documents("note_history").values())
     for raw in sample():
         item, document = comments[raw["id"]], stored[raw["id"]]
         assert without(item, "scraped_at") == comment_of(raw)
@@ -171,6 +172,9 @@ def test_the_documented_note_is_stored_and_exported_field_by_field(
             "scraped_at": seen,
             "first_seen_at": seen,
             "last_seen_at": seen,
+            "vanished_at": None,
+            "met_latest": began,
+            "inline_replies": 0,
         }
 
     users = site.documents("users")

@@ -109,7 +109,7 @@ def outcome(parsed: Parsed, origin: Origin) -> str:
 @given(st.lists(pages(), min_size=1, max_size=5), st.booleans())
 def test_any_answers_in_any_order(answers: list[Any], resuming: bool) -> None:
     first = Call(NOTE, "left", "latest") if resuming else Call(NOTE)
-    chain = Chain(first, 3 if resuming else 0)
+    chain = Chain(first, pages=3 if resuming else 0)
     distinct = {one for data in answers for one in read_page(data).ids}
     for asked in range(100):
         body = json.dumps({"code": 0, "data": answers[asked % len(answers)]}).encode()

@@ -1,3 +1,5 @@
+from datetime import UTC, datetime
+
 import pytest
 
 from xhs.arguments import Arguments, WrongArguments, missing_notes, parse
@@ -42,6 +44,9 @@ def test_defaults(name: str, default: object) -> None:
         ("sort", "like_count"),
         ("replies", "none"),
         ("replies", "inline"),
+        ("replies", "all"),
+        ("mode", "update"),
+        ("mode", "resume"),
     ],
 )
 def test_values_are_taken(name: str, value: str) -> None:
@@ -71,11 +76,6 @@ def test_an_unknown_value_is_named_with_those_there_are(
     ("name", "value"),
     [
         ("source", "redis"),
-        ("mode", "update"),
-        ("replies", "all"),
-        ("max_comments", "10"),
-        ("since", "2024-01-01"),
-        ("dry_run", "1"),
     ],
 )
 def test_what_this_version_cannot_do_is_refused_and_not_ignored(name: str, value: str) -> None:
@@ -84,8 +84,58 @@ def test_what_this_version_cannot_do_is_refused_and_not_ignored(name: str, value
     assert "not available" in error
 
 
-def test_no_dry_run_is_no_error() -> None:
+def test_a_dry_run_is_asked_for_with_1() -> None:
     assert parse({"dry_run": "0"}).dry_run is False
+    assert parse({"dry_run": "1"}).dry_run is True
+
+
+@pytest.mark.parametrize(("value", "number"), [("1", 1), ("250", 250), ("007", 7)])
+def test_a_number_of_comments(value: str, number: int) -> None:
+    assert parse({"max_comments": value}).limits.max_comments == number
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "", "ten", "1.5", "1e3", "٣", "9" * 5000])
+def test_what_is_no_number_of_comments(value: str) -> None:
+    (error,) = errors_of(max_comments=value)
+    assert "1 or more is needed" in error
+
+
+@pytest.mark.parametrize(
+    ("value", "moment"),
+    [
+        ("2024-02-29", datetime(2024, 2, 29, tzinfo=UTC)),
+        ("2024-02-29T08:30", datetime(2024, 2, 29, 8, 30, tzinfo=UTC)),
+        ("2024-02-29 08:30:15Z", datetime(2024, 2, 29, 8, 30, 15, tzinfo=UTC)),
+        ("2024-02-29T08:30:00+08:00", datetime(2024, 2, 29, 0, 30, tzinfo=UTC)),
+    ],
+)
+def test_since_is_a_date_or_a_time_in_utc_where_no_zone_is_given(
+    value: str, moment: datetime
+) -> None:
+    assert parse({"since": value}).limits.since == moment
+
+
+@pytest.mark.parametrize(
+    "value", ["", "yesterday", "29.2.2024", "2023-02-29", "0001-01-01T00+23:59"]
+)
+def test_what_is_no_date(value: str) -> None:
+    (error,) = errors_of(since=value)
+    assert "ISO 8601" in error
+
+
+@pytest.mark.parametrize("sort", ["normal", "like_count"])
+def test_since_goes_by_the_time_alone(sort: str) -> None:
+    (error,) = errors_of(since="2024-01-01", sort=sort)
+    assert "since needs sort=latest" in error
+
+
+def test_what_a_crawl_names_wins_over_what_is_kept_with_a_note() -> None:
+    crawl = parse({"notes": NOTE, "sort": "latest", "_job": "1"})
+    assert crawl.for_note({}) is crawl
+    found = crawl.for_note({"sort": "normal", "replies": "all", "max_comments": "5"})
+    assert (found.sort, found.replies, found.max_comments) == ("latest", "all", 5)
+    with pytest.raises(WrongArguments):
+        parse({"since": "2024-01-01"}).for_note({"sort": "normal"})
 
 
 def test_an_unknown_argument_is_named_with_those_there_are() -> None:

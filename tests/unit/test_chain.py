@@ -61,8 +61,8 @@ def test_a_chain_followed_to_its_last_page_is_complete(pages: int) -> None:
 def test_each_page_is_asked_for_with_the_cursor_and_sort_before_it(sort: str) -> None:
     chain = Chain(Call(NOTE, None, sort))
     assert chain.call == Call(NOTE, None, sort)
-    step = chain.step(page("a", cursor="c1"))
-    assert step == Step(Call(NOTE, "c1", sort), None)
+    first = page("a", cursor="c1")
+    assert chain.step(first) == Step(first, Call(NOTE, "c1", sort), None)
     assert chain.call == Call(NOTE, "c1", sort)
 
 

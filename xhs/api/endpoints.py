@@ -13,31 +13,50 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 DEFAULT_SORT = "latest"
 """The endpoint's own default, so it is not sent. Source: the provider's client, 3.0.98."""
 
+SORTS = ("latest", "normal", "like_count")
+
 VERSIONS = ("v4", "v3", "v2")
 TOKEN_PARAMETER = "token"  # noqa: S105 (the parameter's name)
 
 _NOTE_COMMENTS = "/api/xiaohongshu/get-note-comment/"
+_REPLIES = "/api/xiaohongshu/get-note-sub-comment/v2"
+"""There is one version. Source: the provider's client, 3.0.98."""
 _LONE_SURROGATES = "surrogatepass"
 """JSON can hold them, so a cursor can; it goes back as it came."""
 
 
 class Call(NamedTuple):
-    """One page of a note's comments: what distinguishes it from every other page."""
+    """One page of a note's comments, or of the replies to one of them (``comment_id``): what
+    distinguishes it from every other page.
+    """
 
     note_id: str
     cursor: str | None = None
     sort: str = DEFAULT_SORT
+    comment_id: str | None = None
+
+    @property
+    def chain_id(self) -> str:
+        """What all pages of the same chain have in common: the ID of the comment or the note."""
+        return self.comment_id or self.note_id
 
 
-def comments_url(base_url: str, version: str, call: Call) -> str:
-    """The address of a page. A note's first page carries ``noteId`` alone."""
+def call_url(base_url: str, version: str, call: Call) -> str:
+    """The address of a page. A note's first page carries ``noteId`` alone.
+
+    ``version`` is that of the note-comments endpoint.
+    """
     query = {"noteId": call.note_id}
+    path = _NOTE_COMMENTS + version
+    if call.comment_id is not None:
+        query["commentId"] = call.comment_id
+        path = _REPLIES
     if call.cursor is not None:
         query["lastCursor"] = call.cursor
     if call.sort != DEFAULT_SORT:
         query["sort"] = call.sort
     encoded = urlencode(query, errors=_LONE_SURROGATES)
-    return f"{base_url.rstrip('/')}{_NOTE_COMMENTS}{version}?{encoded}"
+    return f"{base_url.rstrip('/')}{path}?{encoded}"
 
 
 def balance_url(base_url: str) -> str:
@@ -47,15 +66,21 @@ def balance_url(base_url: str) -> str:
 
 @lru_cache(maxsize=128)  # each part that a call passes asks anew
 def read_call(url: str) -> Call | None:
-    """The page that an address asks for, or None where it is no page of comments."""
+    """The page that an address asks for, or None where it is no page of comments or replies."""
     parts = urlsplit(url)
-    if _NOTE_COMMENTS not in parts.path:
+    of_replies = parts.path.endswith(_REPLIES)
+    if not of_replies and _NOTE_COMMENTS not in parts.path:
         return None
     query = parse_qs(parts.query, keep_blank_values=True, errors=_LONE_SURROGATES)
-    note_id = query.get("noteId", [""])[0]
-    if not note_id:
+    note_id, comment_id = (query.get(name, [""])[0] for name in ("noteId", "commentId"))
+    if not note_id or (of_replies and not comment_id):
         return None
-    return Call(note_id, query.get("lastCursor", [None])[0], query.get("sort", [DEFAULT_SORT])[0])
+    return Call(
+        note_id,
+        query.get("lastCursor", [None])[0],
+        query.get("sort", [DEFAULT_SORT])[0],
+        comment_id if of_replies else None,
+    )
 
 
 def check_base_url(base_url: str, *, allow_http: bool) -> str | None:

@@ -1,14 +1,30 @@
-"""A page of comments, as the chain needs to see it: read from ``data``, whatever came."""
+"""A page of comments or replies, as the chain needs to see it, whatever came in ``data``."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
-from xhs.api.values import count
+from xhs.api.values import count, instant
 
 Raw = Any
 """A JSON value as the provider sent it."""
+
+
+_PINNED = "user_top"
+"""The tag of a comment that is pinned to the top. Source: other answers of the same family."""
+_BY_TIME = "latest"
+"""How the name of an order by time begins: ``latest_v2`` in the documented answer."""
+
+
+class Seen(NamedTuple):
+    """What the chain goes by of a comment; None where the answer does not say it."""
+
+    comment_id: str | None
+    created: datetime | None
+    is_pinned: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,41 +37,102 @@ class Page:
     author_id: str | None = None
     comment_count: int | None = None
     comment_count_l1: int | None = None
+    strategy: str | None = None
+    """The order that the API says it used (``current_sort_strategy``)."""
     flaw: str | None = None
     """What is wrong with the answer as a whole."""
 
     @property
     def ids(self) -> list[str]:
-        """The IDs of the first-level comments, as far as they have one."""
-        return [
-            comment["id"]
-            for comment in self.comments
-            if isinstance(comment, dict) and isinstance(comment.get("id"), str)
-        ]
+        """The IDs of the comments, as far as they have one."""
+        return [seen.comment_id for seen in self.seen if seen.comment_id is not None]
+
+    @property
+    def seen(self) -> Iterator[Seen]:
+        """Each of the comments."""
+        return map(_seen, self.comments)
+
+    def is_by_time(self, sort: str) -> bool:
+        """Whether the comments come newest first, where ``sort`` was asked for."""
+        return sort == _BY_TIME and (self.strategy or sort).startswith(_BY_TIME)
 
 
-def read_page(data: Raw) -> Page:
-    """Read the ``data`` of an envelope with code 0. Never raises; ``flaw`` says what is odd."""
+def read_page(data: Raw, *, replies: bool = False) -> Page:
+    """Read the ``data`` of an envelope with code 0. Never raises; ``flaw`` says what is odd.
+
+    ``replies``: an answer of the replies endpoint, of which no example is published. So the names
+    that a comment carries for its thread are taken too.
+    """
     if not isinstance(data, dict):
         return Page(flaw=f"data is {_kind(data)}, not an object")
-    comments = data.get("comments")
+    names = ("comments", "has_more", "cursor")
+    comments, more, cursor = (
+        next(
+            (
+                data[name]
+                for name in (plain, f"sub_{plain}", f"sub_comment_{plain}")
+                if name in data
+            ),
+            None,
+        )
+        if replies
+        else data.get(plain)
+        for plain in names
+    )
     flaw = None
     if not isinstance(comments, list):
-        if comments is not None or _truth(data.get("has_more")) or data.get("comment_count"):
+        if comments is not None or _truth(more) or data.get("comment_count"):
             flaw = f"comments is {_kind(comments)}, not a list"
         comments = []
-    cursor = data.get("cursor")
     if isinstance(cursor, dict | list):
         flaw = flaw or f"cursor is {_kind(cursor)}, not text"
         cursor = None
+    strategy = data.get("current_sort_strategy")
     return Page(
         comments=comments,
-        has_more=_truth(data.get("has_more")),
+        has_more=_truth(more),
         cursor=str(cursor) if cursor not in (None, "", False) else None,
         author_id=_identifier(data.get("user_id")),
         comment_count=_reported(data.get("comment_count")),
         comment_count_l1=_reported(data.get("comment_count_l1")),
+        strategy=strategy if isinstance(strategy, str) and strategy else None,
         flaw=flaw,
+    )
+
+
+def tag_types(raw: dict[str, Any]) -> set[str] | None:
+    """The types of a comment's tags; None where the answer has no tags at all."""
+    found: set[str] | None = None
+    for name in ("show_tags", "show_tags_v2"):
+        tags = raw.get(name)
+        if isinstance(tags, list):
+            found = found or set()
+            for tag in tags:
+                kind = tag.get("type") if isinstance(tag, dict) else tag
+                if isinstance(kind, str):
+                    found.add(kind)
+    return found
+
+
+def is_pinned(tags: set[str] | None) -> bool | None:
+    """Whether a comment with such tags is pinned; None where the answer has none."""
+    return None if tags is None else _PINNED in tags
+
+
+def inline_replies(raw: Raw) -> list[Raw]:
+    """The replies that came with a comment."""
+    inline = raw.get("sub_comments") if isinstance(raw, dict) else None
+    return inline if isinstance(inline, list) else []
+
+
+def _seen(raw: Raw) -> Seen:
+    if not isinstance(raw, dict):
+        return Seen(None, None, is_pinned=False)
+    comment_id = raw.get("id")
+    return Seen(
+        comment_id if isinstance(comment_id, str) else None,
+        instant(raw.get("time")),
+        is_pinned=is_pinned(tag_types(raw)) is True,
     )
 
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from xhs.api.page import Page, Raw
+from xhs.api.page import Page, Raw, inline_replies, is_pinned, tag_types
 from xhs.api.values import count, moment, truth
 
 Fields = dict[str, Any]
@@ -34,14 +34,29 @@ _USER_FIELDS = frozenset({"nickname", "red_id", "ai_agent", "additional_tags"})
 _PICTURE_FIELDS = frozenset({"url", "origin_url", "width", "height"})
 
 
-def parse_page(page: Page, *, note_id: str, replies: bool, scraped_at: str) -> Iterator[Parsed]:
+def parse_page(
+    page: Page,
+    *,
+    note_id: str,
+    replies: bool,
+    scraped_at: str,
+    author_id: str | None = None,
+    parent_id: str | None = None,
+) -> Iterator[Parsed]:
     """Every comment of a page, its inline replies where ``replies``, and each distinct user once.
 
-    ``note_id`` is the note that was asked for, used where a comment does not name its note.
+    ``note_id`` is the note that was asked for, used where a comment does not name its note;
+    ``author_id`` is its author, where the page does not tell. ``parent_id`` is the comment whose
+    replies were asked for, on a page of these.
     """
     users: set[str] = set()
+    author = page.author_id or author_id
     for raw in page.comments:
-        yield from _thread(raw, page.author_id, note_id, users, scraped_at, replies=replies)
+        for comment, parent in _thread(raw, parent_id, inline=replies and parent_id is None):
+            fields = comment_fields(comment, note_id=note_id, author_id=author, parent_id=parent)
+            yield Parsed("comment", _dated(fields, scraped_at), comment)
+            if (user := _user(comment)) and _is_first(user, users):
+                yield Parsed("user", _dated(user_fields(user), scraped_at), user)
 
 
 def parse_again(
@@ -65,26 +80,25 @@ def parse_again(
     return Parsed(kind, _dated(fields, scraped_at), raw)
 
 
-def _thread(
-    raw: Raw, author: str | None, note_id: str, users: set[str], scraped_at: str, *, replies: bool
-) -> Iterator[Parsed]:
-    inline = raw.get("sub_comments") if isinstance(raw, dict) else None
-    inline = inline if isinstance(inline, list) else []
-    # A reply to a comment without an ID must not pass for a first-level comment.
-    root = (raw.get("id") if isinstance(raw, dict) else None) or ""
-    comments = [(raw, None)] + [(reply, root) for reply in inline if replies]
-    for comment, parent in comments:
-        fields = comment_fields(comment, note_id=note_id, author_id=author, parent_id=parent)
-        yield Parsed("comment", _dated(fields, scraped_at), comment)
-        user = _user(comment)
-        if user is None:
-            continue
-        user_id = _user_id(user)
-        if isinstance(user_id, str):
-            if user_id in users:
-                continue
-            users.add(user_id)
-        yield Parsed("user", _dated(user_fields(user), scraped_at), user)
+def _thread(raw: Raw, parent_id: str | None, *, inline: bool) -> Iterator[tuple[Raw, str | None]]:
+    """A comment and, where ``inline``, the replies that came with it; each with its parent."""
+    comment_id = raw.get("id") if isinstance(raw, dict) else None
+    # Should a page of replies hold the comment that they answer: that is of the first level.
+    yield raw, None if comment_id == parent_id else parent_id
+    if inline:
+        # A reply to a comment without an ID must not pass for a first-level comment.
+        for reply in inline_replies(raw):
+            yield reply, comment_id or ""
+
+
+def _is_first(user: Fields, users: set[str]) -> bool:
+    """Whether a user was not on the page before, as far as that can be told."""
+    user_id = _user_id(user)
+    if not isinstance(user_id, str):
+        return True
+    known = user_id in users
+    users.add(user_id)
+    return not known
 
 
 def _dated(fields: Fields, scraped_at: str) -> Fields:
@@ -100,7 +114,7 @@ def comment_fields(
         raw = {}
     user = _user(raw)
     user_id = _user_id(user) if user else None
-    tags = _tag_types(raw)
+    tags = tag_types(raw)
     own = user_id == author_id if isinstance(user_id, str) and author_id else None
     return {
         "comment_id": raw.get("id"),
@@ -118,7 +132,7 @@ def comment_fields(
         "comment_type": count(raw.get("comment_type")),
         "status": _status(raw.get("status")),
         "hidden": truth(raw.get("hidden")),
-        "is_pinned": None if tags is None else "user_top" in tags,
+        "is_pinned": is_pinned(tags),
         "is_author": True if tags and "is_author" in tags else own,
         "is_liked_by_author": None if tags is None else "author_liked" in tags,
         "show_tags": raw.get("show_tags"),
@@ -166,20 +180,6 @@ def _target(raw: Fields, parent_id: str | None) -> Any:
         return None
     target_id = target.get("id")
     return None if target_id in (parent_id, "") else target_id
-
-
-def _tag_types(raw: Fields) -> set[str] | None:
-    """The types of a comment's tags; None where the answer has no tags at all."""
-    found: set[str] | None = None
-    for name in ("show_tags", "show_tags_v2"):
-        tags = raw.get(name)
-        if isinstance(tags, list):
-            found = found or set()
-            for tag in tags:
-                kind = tag.get("type") if isinstance(tag, dict) else tag
-                if isinstance(kind, str):
-                    found.add(kind)
-    return found
 
 
 def _status(value: Any) -> Any:

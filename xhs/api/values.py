@@ -47,6 +47,18 @@ def moment(value: Any) -> Any:
         return value
 
 
+def instant(value: Any) -> datetime | None:
+    """A time as :func:`moment` reads it; None where it is none."""
+    read = moment(value)
+    if not isinstance(read, str):
+        return None
+    try:
+        time = datetime.fromisoformat(read)
+    except ValueError:
+        return None
+    return time if time.tzinfo else None
+
+
 def iso(time: datetime) -> str:
     """An aware time as items carry it: ISO 8601, UTC, ``Z``, milliseconds where there are any."""
     precision = "milliseconds" if time.microsecond else "seconds"

@@ -67,6 +67,10 @@ class Command(CrawlCommand):
         self.exitcode = exit_status(stats)
         if self.crawler_process.bootstrap_failed:
             self.exitcode = ExitStatus.FAILED
+        spider = crawler.spider
+        if isinstance(spider, CommentsSpider) and spider.forecast:
+            sys.stdout.write("".join(f"{line}\n" for line in spider.forecast.lines()))
+            return
         resumed = {**given, "mode": "resume"} if crawler.settings["MONGODB_URI"] else given
         words = [f"{name}={value}" for name, value in resumed.items() if not name.startswith("_")]
         again = " ".join(f"-a {shlex.quote(word)}" for word in words)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
+from xhs.api.endpoints import SORTS
 from xhs.api.values import iso
 from xhs.command import ProjectCommand
-from xhs.endings import ExitStatus
+from xhs.endings import ADVICE, ExitStatus, StopReason
 from xhs.notes.ids import find_notes
 from xhs.store.documents import Document
 from xhs.store.store import Store, StoreUnavailable
@@ -22,11 +24,16 @@ _COLUMNS = {
     "reported": ("comment_count_l1", 9),
     "held": ("comments_collected", 9),
     "missing": ("missing", 8),
-    "replies": ("replies_collected", 8),
+    "replies": ("replies_reported", 7),
+    "replies held": ("replies_collected", 12),
     "calls": ("billed_calls", 6),
     "last crawled": ("last_crawled_at", 16),
+    "advice": ("advice", 0),
 }
 """A column's title: its field in the ledger, and its width in characters."""
+
+_READ = (StopReason.COMPLETE, StopReason.KNOWN_GROUND)
+_INCOMPLETE = {"$or": [{"complete": {"$ne": True}}, {"missing": {"$gt": 0}}]}
 
 
 class Command(ProjectCommand):
@@ -39,14 +46,18 @@ class Command(ProjectCommand):
     def add_options(self, parser: argparse.ArgumentParser) -> None:
         """Add the command's options to Scrapy's own."""
         super().add_options(parser)
-        parser.add_argument("--incomplete", action="store_true", help="only notes not complete")
+        parser.add_argument(
+            "--incomplete",
+            action="store_true",
+            help="only notes not complete, or with some missing",
+        )
         parser.add_argument("--note", metavar="ID", help="only this note (an ID or a link)")
         parser.add_argument("--json", action="store_true", help="JSON Lines, one object a note")
 
     def execute(self, args: list[str], opts: argparse.Namespace) -> None:
         """Read the ledger and print it."""
         assert self.settings is not None  # noqa: S101 (Scrapy sets it)
-        query: Document = {"complete": {"$ne": True}} if opts.incomplete else {}
+        query: Document = dict(_INCOMPLETE) if opts.incomplete else {}
         if opts.note is not None:
             found = find_notes(opts.note)
             if found.errors or len(found.notes) != 1:
@@ -69,11 +80,50 @@ class Command(ProjectCommand):
             if not as_json:
                 self.print(_row({name: title for title, (name, _) in _COLUMNS.items()}))
             async for note in store.ledger.notes(query):
-                as_text = json.dumps(_plain(note), ensure_ascii=False) if as_json else _row(note)
+                told = {**note, "replies_reported": replies_reported(note)}
+                if sentence := await _advice(store, note):
+                    told["advice"] = sentence
+                as_text = json.dumps(_plain(told), ensure_ascii=False) if as_json else _row(told)
                 self.print(as_text)
 
 
-def _row(values: Document) -> str:
+async def _advice(store: Store, note: Document) -> str | None:
+    orders = set()
+    if note.get("stop_reason") in _READ and note.get("missing"):
+        orders = await store.history.orders(note["_id"])
+    return advice(note, orders)
+
+
+def replies_reported(note: Mapping[str, Any]) -> int | None:
+    """How many replies a note reports: all its comments but those of the first level."""
+    total, first_level = note.get("comment_count"), note.get("comment_count_l1")
+    if not isinstance(total, int) or not isinstance(first_level, int):
+        return None
+    return max(0, total - first_level)
+
+
+def advice(note: Mapping[str, Any], orders: Collection[str]) -> str | None:
+    """What to tell of a note that is not as one would have it; None where there is nothing.
+
+    ``orders``: those in which it has been read to its end.
+    """
+    stop, missing = note.get("stop_reason"), note.get("missing")
+    if note.get("state") != "ended":
+        return None
+    if stop == StopReason.NOT_FOUND:
+        return "does not exist, or is hidden"
+    if stop in ADVICE:
+        return ADVICE[StopReason(stop)]
+    if stop not in _READ or not isinstance(missing, int) or not missing:
+        return None
+    shown = f"{missing} of {note.get('comment_count_l1')} not shown"
+    untried = [order for order in SORTS if order not in orders]
+    if not orders:
+        return f"{shown}: try -a mode=full"
+    return f"{shown}: try -a sort={untried[0]}" if untried else f"{shown}, in any order"
+
+
+def _row(values: Mapping[str, Any]) -> str:
     cells = ((_shown(values.get(name)), width) for name, width in _COLUMNS.values())
     return "  ".join(text.ljust(width) for text, width in cells).rstrip()
 

@@ -47,7 +47,7 @@ class WaitingScheduler(Scheduler):
 
     def enqueue_request(self, request: Request) -> bool:
         if call := read_call(request.url):
-            self._order.asked(call.note_id)
+            self._order.asked(call.chain_id)
         seconds = request.meta.pop(WAIT, None)
         if seconds is None:
             return super().enqueue_request(request)

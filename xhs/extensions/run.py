@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -19,22 +19,36 @@ from scrapy.exceptions import CloseSpider, DropItem
 from scrapy.http import Response
 from twisted.python.failure import Failure
 
-from xhs.api.endpoints import read_call
+from xhs.api.endpoints import Call, read_call
+from xhs.arguments import Arguments
 from xhs.chain import Chain
 from xhs.download.closing import hurry
 from xhs.download.gate import Gate
 from xhs.download.token import NoToken, Token, read_token
 from xhs.endings import CloseReason, StopReason
 from xhs.items import item_type
+from xhs.notes.checkpoint import Checkpoint
+from xhs.notes.open import OpenChain, OpenNote, OpenThread, ThreadQueue
 from xhs.notes.order import Order
 from xhs.notes.plan import First
+from xhs.notes.threads import Thread, thread
 from xhs.privacy import as_sent
-from xhs.store.documents import Origin, Problem, Write, rejected_write
-from xhs.store.ledger import Held, begin_note, book_calls, end_note, leave_note
+from xhs.store.documents import Document, Origin, Problem, Write, rejected_write
+from xhs.store.history import pass_ended
+from xhs.store.ledger import (
+    Held,
+    begin_pass,
+    book_calls,
+    chain_fields,
+    end_note,
+    leave_note,
+    settle_page,
+)
 from xhs.store.pages import PageLedger
 from xhs.store.patience import StoreFailed
 from xhs.store.spill import Spill, SpillFailed
 from xhs.store.store import Store, StoreUnavailable
+from xhs.store.threads import thread_write
 from xhs.store.writer import Unstorable
 
 logger = logging.getLogger(__name__)
@@ -48,26 +62,6 @@ class NotStored(DropItem):
 
     def __init__(self) -> None:
         super().__init__("the store has failed", log_level="DEBUG")
-
-
-@dataclass(slots=True)
-class OpenNote:
-    """A note between its first call and its end."""
-
-    chain: Chain
-    settled: asyncio.Future[bool] | None = None
-    """Whether the last page that came is stored; None before the first."""
-    checkpoint: asyncio.Future[bool | None] | None = None
-    """The last write of a checkpoint."""
-    answered_at: str | None = None
-    counted: bool = True
-    """False for a page asked for on its own: ``scrapy parse`` keeps its items to itself, and the
-    ledger learns of its cost alone."""
-    first_level: set[str] = field(default_factory=set)
-    replies: set[str] = field(default_factory=set)
-    """IDs of the comments that this run has delivered; kept only without a store, which counts."""
-    lost: bool = False
-    """Whether items of a page are neither stored nor kept, so that nothing may follow it."""
 
 
 class Run:
@@ -94,6 +88,7 @@ class Run:
         """Notes that were not begun yet."""
         self._places = settings.getint("CONCURRENT_REQUESTS")
         self.order = Order(self._places)
+        self._threads_open = 0
         self._unsent: set[str] = set()
         self._room = asyncio.Event()
         self.store: Store | None = None
@@ -141,9 +136,13 @@ class Run:
     def token(self, token: Token) -> None:
         self._token = token
 
-    def count(self, stat: str) -> None:
-        """Add one to a stat."""
-        self._crawler.stats.inc_value(stat)
+    def count(self, stat: str, number: int = 1) -> None:
+        """Add to a stat."""
+        self._crawler.stats.inc_value(stat, number)
+
+    def waits_no_longer(self) -> None:
+        """One note fewer waits to be begun."""
+        self.notes_waiting = max(0, (self.notes_waiting or 0) - 1)
 
     async def room(self) -> None:
         """Wait until another note may be opened: enough are, or their first calls still wait."""
@@ -151,19 +150,111 @@ class Run:
             self._room.clear()
             await self._room.wait()
 
-    def begin(self, first: First) -> OpenNote:
+    def begin(self, first: First, arguments: Arguments) -> OpenNote:
         """Open a note, and write to the ledger from where it is asked for."""
-        call = first.call
-        note = self.open_notes[call.note_id] = OpenNote(Chain(*first))
-        self._unsent.add(call.note_id)
-        self.write(begin_note(call, self.version, datetime.now(UTC)))
+        note_id = first.checkpoint.call.note_id
+        note = self.open_notes[note_id] = OpenNote.begin(first, arguments)
+        if first.call is not None:
+            self._unsent.add(note_id)
+        self.write(begin_pass(first.checkpoint, datetime.now(UTC)))
         return note
 
+    def opened(self, call: Call) -> tuple[OpenNote, OpenChain]:
+        """The note and the chain that a call belongs to.
+
+        A page that no note here asked for, as with ``scrapy parse``, is a chain of its own.
+        """
+        note = self.open_notes.get(call.note_id)
+        if note is None:
+            first = First(Checkpoint(call, self.version, "full", now()))
+            note = OpenNote.begin(first, self.arguments)
+            note.counted = False
+            self.open_notes[call.note_id] = note
+        if call.comment_id is None or not note.counted:
+            return note, note
+        return note, note.threads[call.comment_id]
+
+    @property
+    def arguments(self) -> Arguments:
+        """What the crawl was told."""
+        told: Arguments = self._crawler.spider.arguments  # type: ignore[union-attr]
+        return told
+
     def priority(self, chain: Chain) -> int:
-        """The priority of a note's next call."""
-        self.order.seen(chain.note_id, chain.pages_left)
+        """The priority of a chain's next call."""
+        self.order.seen(chain.chain_id, chain.pages_left)
         unseen = (self.notes_waiting or 0) + len(self._unsent)
-        return self.order.priority(chain.note_id, unseen)
+        return self.order.priority(chain.chain_id, unseen)
+
+    async def begin_threads(self, note: OpenNote) -> bool:
+        """Go on to a note's threads: write that to the ledger, and say what they will cost at most.
+
+        False where the store fails.
+        """
+        self.settle(note, chain_fields(note.chain), note.checkpoint_here())
+        calls = 0
+        try:
+            async for found in self._threads(note):
+                if isinstance(found, Thread):
+                    calls += found.calls
+                else:
+                    note.worst = note.worst.or_worse(found)
+        except StoreFailed as error:
+            self.fail_store(error)
+            return False
+        self.count("xhs/replies/calls_expected", calls)
+        note.queue = ThreadQueue(self._threads_to_ask(note))
+        return True
+
+    async def next_thread(self, note: OpenNote) -> OpenThread | None:
+        """Open a note's next thread; None where there is none, or enough are open."""
+        if note.queue is None or (note.threads and self._threads_open >= 2 * self._places):
+            return None
+        try:
+            found = await note.queue.next()
+        except StoreFailed as error:
+            self.fail_store(error)
+            return None
+        if found is None:
+            return None
+        opened = OpenThread(found.chain(note.chain.note_id), thread=found)
+        note.threads[found.comment_id] = opened
+        self._threads_open += 1
+        return opened
+
+    async def _threads_to_ask(self, note: OpenNote) -> AsyncIterator[Thread]:
+        async for found in self._threads(note):
+            if isinstance(found, Thread):
+                yield found
+
+    async def _threads(self, note: OpenNote) -> AsyncIterator[Thread | StopReason]:
+        """The threads under the comments that this pass met: to be asked for, or how they ended."""
+        async for comment in self._answered_comments(note):
+            if found := thread(comment, again=note.tries_again):
+                yield found
+
+    async def _answered_comments(self, note: OpenNote) -> AsyncIterator[Document]:
+        if self.store is None:
+            for comment in note.answered:
+                yield comment
+        else:
+            async for comment in self.store.threads.answered(note.progress):
+                yield comment
+
+    async def end_thread(self, note: OpenNote, opened: OpenThread) -> bool:
+        """A thread's chain has stopped: say so where it has ended; false where that fails."""
+        stop = opened.chain.stop
+        if self.store is not None and stop is not None and stop.ended:
+            try:
+                await self.store.writer.put(thread_write(opened.thread, stop_reason=stop))
+            except StoreFailed as error:
+                self.fail_store(error)
+                return False
+        self._book(note)
+        del note.threads[opened.thread.comment_id]
+        self._threads_open -= 1
+        self.order.forget(opened.thread.comment_id)
+        return True
 
     def close_note(self, note_id: str) -> None:
         """A note is no longer open."""
@@ -179,7 +270,7 @@ class Run:
 
     def _answered(self, request: Request) -> None:
         if call := read_call(request.url):
-            self.order.answered(call.note_id)
+            self.order.answered(call.chain_id)
 
     async def open_store(self) -> None:
         """Open the store, where there is one.
@@ -209,12 +300,28 @@ class Run:
     async def close_store(self) -> None:
         """Leave the notes that are open at their checkpoints, and close the store."""
         for note_id, note in self.open_notes.items():
-            calls = self.gate.take_billed(note_id)
-            self.write(leave_note(note_id, calls) if note.counted else book_calls(note_id, calls))
+            await self.checkpoint_written(note)
+            calls = self._take_calls(note)
+            left = replace(note.progress, calls=note.calls)
+            self.write(leave_note(left, calls) if note.counted else book_calls(note_id, calls))
         if self.store is not None:
             await self.store.close()
         if self.spill is not None and self.spill.kept:
             self._crawler.stats.set_value("xhs/spilled", self.spill.kept)
+
+    async def mark_vanished(self, note: OpenNote) -> None:
+        """Mark the comments that a full pass, which is complete, has not met."""
+        if self.store is None or self.store.failed:
+            return
+        try:
+            marked = await self.store.history.mark_vanished(
+                note.progress, note.chain.comment_count_l1, datetime.now(UTC)
+            )
+        except StoreFailed as error:
+            self.fail_store(error)
+            return
+        if marked:
+            self.count("xhs/comments/vanished", marked)
 
     async def held(self, note: OpenNote) -> Held | None:
         """What is held of a note; None where the store has failed."""
@@ -223,27 +330,36 @@ class Run:
         if self.store.failed:
             return None
         try:
-            return await self.store.ledger.held(note.chain.note_id)
+            return await self.store.ledger.held(note.chain.note_id, note.progress)
         except StoreFailed as error:
             self.fail_store(error)
             return None
 
-    async def end_note(self, item: Any) -> bool:
-        """Write a note's end to the ledger, and count it; false where that fails.
+    async def end_pass(self, note: OpenNote, item: Any, held: Held | None) -> bool:
+        """Write the end of a note's pass to the ledger and the history; false where that fails.
 
         The ledger says how a note ended whatever becomes of the item in the pipelines.
         """
-        adapter = ItemAdapter(item)
-        calls = self.gate.take_billed(adapter["note_id"])
-        if self.store is not None:
-            try:
-                await self.store.writer.put(end_note(adapter.asdict(), calls))
-            except StoreFailed as error:
-                self.fail_store(error)
-                return False
-        self.close_note(adapter["note_id"])
-        self.count(f"xhs/notes/{adapter['stop_reason']}")
+        fields = ItemAdapter(item).asdict()
+        await self.checkpoint_written(note)
+        calls = self._take_calls(note)
+        if self.store is None:
+            return True
+        stop, writer = StopReason(fields["stop_reason"]), self.store.writer
+        try:
+            if held is not None and stop.ended:
+                checkpoint = replace(note.progress, calls=note.calls)
+                await writer.put(pass_ended(fields, held, checkpoint, now()))
+            await writer.put(end_note(fields, calls, note.head_after(stop)))
+        except StoreFailed as error:
+            self.fail_store(error)
+            return False
         return True
+
+    def end_note(self, note: OpenNote, stop: StopReason) -> None:
+        """A note has ended: close and count it."""
+        self.close_note(note.chain.note_id)
+        self.count(f"xhs/notes/{stop}")
 
     def write(self, write: Write) -> asyncio.Future[bool | None] | None:
         """Ask for a write and go on. A failure of the store stops the crawl."""
@@ -253,14 +369,42 @@ class Run:
         written.add_done_callback(self._written)
         return written
 
-    def checkpoint(self, note: OpenNote, write: Write) -> None:
-        """Ask for the write that says how far a note is."""
+    def settle(self, note: OpenNote, fields: Mapping[str, Any], checkpoint: Checkpoint) -> None:
+        """A note's page is stored: ask for the write that says how far the note is."""
+        calls = self._calls_to_book(note)
+        note.progress = replace(checkpoint, calls=note.calls)
+        self._tell(note, settle_page(note.chain.note_id, fields, note.progress, calls))
+
+    def settle_thread(self, note: OpenNote, opened: OpenThread, cursor: str | None) -> None:
+        """A page of replies is stored: ask for the write that says how far the thread is."""
+        opened.checkpoint = self.write(thread_write(opened.thread, cursor=cursor))
+        self._book(note)
+
+    def _book(self, note: OpenNote) -> None:
+        if calls := self._calls_to_book(note):
+            note.progress = replace(note.progress, calls=note.calls)
+            self._tell(note, settle_page(note.chain.note_id, {}, note.progress, calls))
+
+    def _tell(self, note: OpenNote, write: Write) -> None:
         note.checkpoint = self.write(write)
 
-    async def checkpoint_written(self, note: OpenNote) -> None:
-        """Wait until the note's last checkpoint is stored, kept or lost."""
-        if note.checkpoint is not None:
-            await asyncio.wait([note.checkpoint])
+    def _calls_to_book(self, note: OpenNote) -> int:
+        """One write that books is under way at a time: of two in one bulk, which is repeated where
+        its acknowledgement is lost, the ledger would know the second alone.
+        """
+        if note.checkpoint is not None and not note.checkpoint.done():
+            return 0
+        return self._take_calls(note)
+
+    def _take_calls(self, note: OpenNote) -> int:
+        calls = self.gate.take_billed(note.chain.note_id)
+        note.calls += calls
+        return calls
+
+    async def checkpoint_written(self, opened: OpenChain) -> None:
+        """Wait until a chain's last checkpoint is stored, kept or lost."""
+        if opened.checkpoint is not None:
+            await asyncio.wait([opened.checkpoint])
 
     async def reject(self, kind: str, origin: Origin, problems: Sequence[Problem]) -> None:
         """Keep an object that is no valid item, whole, in ``rejected``, and count it by field.
@@ -381,3 +525,9 @@ class Run:
 def is_note(item: Any) -> bool:
     """Whether an item is a note's end, which no page waits for."""
     return item_type(item) == "note"
+
+
+def now() -> datetime:
+    """The time in milliseconds, which is what a database keeps."""
+    time = datetime.now(UTC)
+    return time.replace(microsecond=time.microsecond // 1000 * 1000)

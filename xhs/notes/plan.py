@@ -2,22 +2,55 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import NamedTuple
 
 from xhs.api.endpoints import Call
-from xhs.arguments import Arguments
+from xhs.arguments import OF_A_NOTE, Arguments
+from xhs.chain import Chain, Head, Limits
 from xhs.endings import StopReason
+from xhs.notes.checkpoint import Checkpoint, read_checkpoint, read_head
 from xhs.store.documents import Document
 
 
-class First(NamedTuple):
-    """The first call for a note. Where it goes on from a checkpoint, ``pages`` of this pass came
-    before, and ``reported`` first-level comments were last reported.
+@dataclass(frozen=True, slots=True)
+class First:
+    """How a pass begins or goes on: from ``checkpoint``, where ``pages`` of it came before.
+
+    ``reported``: first-level comments as last reported; ``ground``: where an update ends.
+    ``was_complete``: whether the pass that ended last was complete. ``known_head``: what the ledger
+    has. ``resumed``: whether an earlier run began this pass. ``then_again``: whether another pass
+    follows, since an update was asked for and this finishes what was left.
     """
 
-    call: Call
+    checkpoint: Checkpoint
     pages: int = 0
     reported: int | None = None
+    ground: Head | None = None
+    known_head: Head | None = None
+    was_complete: bool = False
+    resumed: bool = False
+    then_again: bool = False
+
+    @property
+    def call(self) -> Call | None:
+        """The first call for the note's pages; None where only replies are left."""
+        return self.checkpoint.call if self.checkpoint.stop_reason is None else None
+
+    def chain(self, limits: Limits) -> Chain:
+        """The chain of the note's pages."""
+        chain = Chain(
+            self.checkpoint.call,
+            pages=self.pages,
+            kept=self.checkpoint.kept,
+            reported=self.reported,
+            limits=limits,
+            ground=self.ground,
+            head=self.checkpoint.head,
+        )
+        chain.stop = self.checkpoint.stop_reason
+        return chain
 
 
 class Skip(NamedTuple):
@@ -26,27 +59,59 @@ class Skip(NamedTuple):
     reason: StopReason
 
 
-def plan(note_id: str, known: Document | None, arguments: Arguments, version: str) -> First | Skip:
+def plan(
+    note_id: str, known: Document | None, arguments: Arguments, version: str, now: datetime
+) -> First | Skip:
     """What to ask for first. ``known`` is what the ledger has of the note.
 
     ``mode=full`` asks for every page from the first. ``mode=resume`` leaves alone what has ended,
-    and goes on at a checkpoint; one of another sort or version begins anew.
+    and goes on at a checkpoint; one of another sort or version begins anew. ``mode=update`` goes on
+    at a checkpoint too, and then reads from the first page down to known ground.
     """
-    anew = First(Call(note_id, sort=arguments.sort))
-    if arguments.mode == "full" or known is None:
-        return anew
-    if known.get("state") == "ended" and known.get("stop_reason") in set(StopReason):
+    known = known or {}
+    anew = Checkpoint(Call(note_id, sort=arguments.sort), version, "full", now)
+    if arguments.mode == "full":
+        return _first(anew, known)
+    ended = known.get("state") == "ended" and known.get("stop_reason") in set(StopReason)
+    if arguments.mode == "resume" and ended:
         return Skip(StopReason(known["stop_reason"]))
-    checkpoint = known.get("checkpoint")
-    if not isinstance(checkpoint, dict):
-        return anew
-    cursor = checkpoint.get("cursor")
-    here = (checkpoint.get("sort"), checkpoint.get("version")) == (arguments.sort, version)
-    if not here or not isinstance(cursor, str):
-        return anew
+    left = read_checkpoint(note_id, known.get("checkpoint"))
+    if left is not None and not _leads_on(left, arguments.sort, version):
+        anew, left = replace(anew, mode=left.mode), None
+    if arguments.mode == "update":
+        if left is not None:
+            return replace(_first(left, known, resumed=True), then_again=True)
+        return _first(replace(anew, mode="update"), known)
+    if left is not None:
+        return _first(left, known, resumed=True)
+    if kept_arguments(known).get("mode") == "update":
+        anew = replace(anew, mode="update")
+    return _first(anew, known)
+
+
+def kept_arguments(known: Document | None) -> dict[str, str]:
+    """The arguments that the ledger keeps with a note."""
+    kept = (known or {}).get("arguments")
+    if not isinstance(kept, dict):
+        return {}
+    return {name: str(value) for name, value in kept.items() if name in OF_A_NOTE}
+
+
+def _leads_on(left: Checkpoint, sort: str, version: str) -> bool:
+    if left.call.cursor is None and left.stop_reason is None:
+        return False
+    return (left.call.sort, left.version) == (sort, version)
+
+
+def _first(checkpoint: Checkpoint, known: Document, *, resumed: bool = False) -> First:
     pages, reported = known.get("pages"), known.get("comment_count_l1")
+    head = read_head(known.get("head"))
     return First(
-        Call(note_id, cursor, arguments.sort),
-        pages if isinstance(pages, int) else 0,
+        checkpoint,
+        pages if resumed and isinstance(pages, int) else 0,
         reported if isinstance(reported, int) else None,
+        head if checkpoint.mode == "update" else None,
+        head,
+        known.get("complete") is True,
+        resumed,
     )

@@ -105,7 +105,7 @@ def read_notes(arguments: Arguments) -> NoteList:
     return notes
 
 
-async def count(notes: NoteList | None, ledger: Ledger | None) -> int:
+async def count(notes: NoteList | None, mode: str, ledger: Ledger | None) -> int:
     """How many notes :func:`wanted` gives, the skipped ones included.
 
     Raises:
@@ -113,24 +113,24 @@ async def count(notes: NoteList | None, ledger: Ledger | None) -> int:
     """
     if notes is not None:
         return len(notes)
-    return await ledger.count_not_ended() if ledger else 0
+    return await ledger.count(not_ended=mode == "resume") if ledger else 0
 
 
 async def wanted(
     notes: NoteList | None, mode: str, ledger: Ledger | None
 ) -> AsyncIterator[tuple[str, Document | None]]:
-    """The notes of a crawl, each with what the ledger has of it where the mode asks for that.
+    """The notes of a crawl, each with what the ledger has of it.
 
-    Without a list, those that have not ended.
+    Without a list, all that the ledger has; in ``resume`` those that have not ended.
 
     Raises:
         StoreFailed: where the database does not answer.
     """
     if notes is None:
         if ledger is not None:
-            async for note in ledger.not_ended():
+            async for note in ledger.not_ended() if mode == "resume" else ledger.all():
                 yield note["_id"], note
-    elif mode == "full" or ledger is None:
+    elif ledger is None:
         for note_id in notes:
             yield note_id, None
     else:

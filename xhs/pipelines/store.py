@@ -52,7 +52,9 @@ class StorePipeline:
         return item
 
     async def _write(self, store: Store, kind: str, adapter: ItemAdapter) -> None:
-        is_new = await store.writer.put(item_write(dict(adapter)))
+        origin = self._run.pages.origin(adapter.item)
+        met = origin.met if origin else None
+        is_new = await store.writer.put(item_write(dict(adapter), met))
         if kind == "comment" and is_new is not None:
             adapter["is_new"] = is_new
             self._run.count("xhs/comments/new" if is_new else "xhs/comments/known")

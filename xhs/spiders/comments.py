@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,21 +19,25 @@ from twisted.python.failure import Failure
 
 from xhs import arguments as spider_arguments
 from xhs.api import envelope
-from xhs.api.endpoints import Call, comments_url, read_call
-from xhs.api.page import read_page
-from xhs.api.parsing import Parsed, parse_page
+from xhs.api.endpoints import Call, call_url, read_call
+from xhs.api.page import Page, inline_replies, read_page
+from xhs.api.parsing import parse_page
 from xhs.api.values import iso
+from xhs.arguments import Arguments, WrongArguments
 from xhs.chain import Chain
 from xhs.download.handler import CallNotSent, received_at
 from xhs.endings import ADVICE, CloseReason, StopReason
-from xhs.extensions.run import NotStored, OpenNote, Run
+from xhs.extensions.run import NotStored, Run, now
+from xhs.forecast import Forecast, Planned, forecast
 from xhs.items import CommentItem, NoteItem, UserItem
+from xhs.notes.open import OpenChain, OpenNote, OpenThread
 from xhs.notes.order import UNSEEN
-from xhs.notes.plan import Skip, plan
+from xhs.notes.plan import First, Skip, kept_arguments, plan
 from xhs.notes.sources import NoteList, count, wanted
+from xhs.notes.threads import as_stored
 from xhs.preparation import Prepared, WrongInput, prepare, remember_begun
-from xhs.store.documents import Origin, Problem
-from xhs.store.ledger import held_fields, settle_page
+from xhs.store.documents import Met, Origin, Problem
+from xhs.store.ledger import Held, chain_fields, held_fields
 from xhs.store.patience import StoreFailed
 
 _ITEMS = {"comment": CommentItem, "user": UserItem}
@@ -49,6 +53,8 @@ class CommentsSpider(Spider):
     """
 
     name = "comments"
+    forecast: Forecast | None = None
+    """What a dry run found."""
 
     def __init__(self, prepared: Prepared | None = None, **given: str) -> None:
         super().__init__()
@@ -73,99 +79,123 @@ class CommentsSpider(Spider):
                 timeout,
                 _PATIENCE,
             )
-        remember_begun(self.settings)
         try:
+            if self.arguments.dry_run:
+                await self._foretell(run, prepared.notes)
+                return
+            remember_begun(self.settings)
             async for request in self._first_requests(run, prepared.notes):
                 yield request
         except StoreFailed as error:
             run.fail_store(error)
 
-    async def _first_requests(self, run: Run, notes: NoteList | None) -> AsyncIterator[Request]:
+    async def _first_requests(self, run: Run, notes: NoteList | None) -> AsyncIterator[Any]:
         """The first request of each note, when there is room for it."""
-        ledger = run.store.ledger if run.store else None
-        run.notes_waiting = await count(notes, ledger)
-        async for note_id, known in wanted(notes, self.arguments.mode, ledger):
-            first = plan(note_id, known, self.arguments, run.version)
+        async for _, first, arguments in self._planned(run, notes):
+            if first is None:
+                continue
             if isinstance(first, Skip):
-                run.notes_waiting -= 1
+                run.waits_no_longer()
                 run.count(f"xhs/notes/skipped/{first.reason}")
                 continue
             await run.room()
-            run.notes_waiting -= 1
+            run.waits_no_longer()
             run.count("xhs/notes/begun")
-            run.begin(first)
+            async for output in self._begin(run, first, arguments):
+                yield output
+
+    async def _planned(self, run: Run, notes: NoteList | None) -> AsyncIterator[Planned]:
+        """What is done about each note."""
+        ledger, mode = run.store.ledger if run.store else None, self.arguments.mode
+        run.notes_waiting = await count(notes, mode, ledger)
+        async for note_id, known in wanted(notes, mode, ledger):
+            try:
+                arguments = self.arguments.for_note(kept_arguments(known))
+            except WrongArguments as error:
+                self.logger.error(
+                    "Note %s is left: what the ledger keeps with it does not go with this crawl: "
+                    "%s; `scrapy enqueue` can change it",
+                    note_id,
+                    error,
+                )
+                yield Planned(note_id, None, self.arguments)
+                continue
+            first = plan(note_id, known, arguments, run.version, now())
+            yield Planned(note_id, first, arguments)
+
+    async def _foretell(self, run: Run, notes: NoteList | None) -> None:
+        """Say what a crawl would do and cost, instead of doing it."""
+        self.forecast = await forecast(self._planned(run, notes), run.store)
+        run.notes_waiting = 0
+        for line in self.forecast.lines():
+            self.logger.info("Dry run: %s", line)
+
+    async def _begin(self, run: Run, first: First, arguments: Arguments) -> AsyncIterator[Any]:
+        note = run.begin(first, arguments)
+        if first.call is not None:
             yield self._request(run, first.call, UNSEEN)
+            return
+        async for output in self._pages_ended(run, note):
+            yield output
 
     async def parse_page(self, response: Response) -> AsyncIterator[Any]:
-        """Take a page: ask for the next one, yield its items, and the note's end at the last."""
+        """Take a page of comments or replies: ask for the next one, yield its items, and at the
+        last what follows: the note's threads, the next of these, or the note's end.
+        """
         run = self.run
         call = read_call(response.url)
         answer = envelope.read(response.body)
         if call is None or answer is None or answer.code != envelope.SUCCESS:
             raise ValueError(f"{response.url} is no page of comments")
         data = run.protect(answer.data)
-        page = read_page(data)
-        note = run.open_notes.get(call.note_id)
-        if note is None:  # the page was asked for on its own, as by ``scrapy parse``
-            note = run.open_notes[call.note_id] = OpenNote(Chain(call), counted=False)
-        step = note.chain.step(page)
+        page = read_page(data, replies=call.comment_id is not None)
+        note, opened = run.opened(call)
+        step = opened.chain.step(page)
         if step.next and step.next.cursor is None:
-            self._log_restart(call.note_id, "leads to an empty page")
-        note.answered_at = received_at(response)
-        origin = Origin(
-            call.note_id, note.chain.pages, data, page.author_id, scraped_at=note.answered_at
-        )
-        items = [
-            (_ITEMS[parsed.item_type](item_type=parsed.item_type, **parsed.fields), parsed)
-            for parsed in parse_page(
-                page,
-                note_id=call.note_id,
-                replies=self.arguments.replies == "inline",
-                scraped_at=note.answered_at,
-            )
-        ]
-        if note.settled is not None and not await note.settled:
-            note.lost = True
-        checkpoint = None
-        if step.next and note.counted and not note.lost:
-            calls = run.gate.take_billed(call.note_id)
-            write = settle_page(note.chain, step.next, run.version, calls)
-            checkpoint = partial(run.checkpoint, note, write)
-        settled = run.pages.open(
-            response, [(item, _origin(origin, parsed)) for item, parsed in items], checkpoint
-        )
-        note.settled = settled if note.counted else None
+            self._log_restart(step.next, "leads to an empty page")
+        if opened.chain.out_of_order and not note.told:
+            note.told = True
+            self._log_order(note, page)
+        opened.answered_at = received_at(response)
+        items = self._items(run, note, opened, step.page, data)
+        checkpoint: Callable[[], None] | None = None
+        if await opened.is_settled() and step.next and note.counted:
+            checkpoint = self._checkpoint(run, note, opened, step.next)
+        settled = run.pages.open(response, items, checkpoint)
+        opened.settled = settled if note.counted else None
         if page.flaw:
             with suppress(NotStored):
-                await run.reject("page", origin, [Problem("", page.flaw)])
-        if step.next and not note.lost:
-            yield self._request(run, step.next, run.priority(note.chain))
+                await run.reject("page", _origin(note, opened, data), [Problem("", page.flaw)])
+        if step.next and not opened.lost:
+            yield self._request(run, step.next, run.priority(opened.chain))
         for item, _ in items:
             yield item
         run.pages.all_yielded(response)
         if step.stop:
-            async for item in self._end(run, note):
-                yield item
+            async for output in self._chain_ended(run, note, opened):
+                yield output
         elif await settled:
-            await run.checkpoint_written(note)  # until then the page counts as not settled
+            await run.checkpoint_written(opened)  # until then the page counts as not settled
 
     async def call_failed(self, failure: Failure) -> AsyncIterator[Any]:
-        """Take a call that brought no page: end its note with the reason."""
+        """Take a call that brought no page: end its chain with the reason."""
         request: Request = failure.request  # type: ignore[attr-defined]
         call = read_call(request.url)
-        note = self.run.open_notes.get(call.note_id) if call else None
-        if note is None or isinstance(failure.value, CallNotSent):
+        if call is None or call.note_id not in self.run.open_notes:
+            return
+        if isinstance(failure.value, CallNotSent):
             return
         stop, why = _reason_to_give_up(failure.value)
         if stop is None:
             return
-        if stop is StopReason.REFUSED and (again := note.chain.restart()):
-            self._log_restart(again.note_id, "is refused")
+        note, opened = self.run.opened(call)
+        if stop is StopReason.REFUSED and (again := opened.chain.restart()):
+            self._log_restart(again, "is refused")
             yield self._request(self.run, again, UNSEEN)
             return
-        note.chain.end(stop)
-        async for item in self._end(self.run, note, why):
-            yield item
+        opened.chain.end(stop)
+        async for output in self._chain_ended(self.run, note, opened, why):
+            yield output
 
     def _prepare(self) -> Prepared:
         if self.prepared:
@@ -180,26 +210,131 @@ class CommentsSpider(Spider):
     def _request(self, run: Run, call: Call, priority: int) -> Request:
         # A repeated cursor is the chain's business, and the filter's memory grows with the work.
         return Request(
-            comments_url(run.base_url, run.version, call),
+            call_url(run.base_url, run.version, call),
             callback=self.parse_page,
             errback=self.call_failed,
             dont_filter=True,
             priority=priority,
         )
 
-    async def _end(self, run: Run, note: OpenNote, why: str = "") -> AsyncIterator[NoteItem]:
-        """The end of a note whose chain has stopped, once its last page is settled; none where
-        that page is lost, or what is held of the note cannot be known. ``why`` is what a call that
-        failed said.
-        """
-        chain, stop = note.chain, note.chain.stop
-        if stop is None or note.lost or (note.settled is not None and not await note.settled):
+    def _items(
+        self, run: Run, note: OpenNote, opened: OpenChain, page: Page, data: Any
+    ) -> list[tuple[Any, Origin]]:
+        """The items of a page, each with where it came from."""
+        chain, inline = opened.chain, note.arguments.replies != "none"
+        origin, items = _origin(note, opened, data), []
+        for parsed in parse_page(
+            page,
+            note_id=chain.note_id,
+            replies=inline,
+            scraped_at=origin.scraped_at or "",
+            author_id=note.chain.author_id,
+            parent_id=chain.call.comment_id,
+        ):
+            parent = parsed.fields.get("parent_comment_id")
+            met = None
+            if opened is note and note.counted and parsed.item_type == "comment" and not parent:
+                there = len(inline_replies(parsed.raw)) if inline else None
+                met = Met(chain.sort, note.progress.began, there)
+                if run.store is None and note.arguments.replies == "all":
+                    note.answered.append(as_stored(parsed.fields, there))
+            item = _ITEMS[parsed.item_type](item_type=parsed.item_type, **parsed.fields)
+            items.append((item, replace(origin, raw=parsed.raw, parent_comment_id=parent, met=met)))
+        return items
+
+    @staticmethod
+    def _checkpoint(
+        run: Run, note: OpenNote, opened: OpenChain, following: Call
+    ) -> Callable[[], None]:
+        """What is to be written once a page is stored."""
+        if isinstance(opened, OpenThread):
+            return partial(run.settle_thread, note, opened, following.cursor)
+        return partial(run.settle, note, chain_fields(note.chain), note.checkpoint_here())
+
+    async def _chain_ended(
+        self, run: Run, note: OpenNote, opened: OpenChain, why: str = ""
+    ) -> AsyncIterator[Any]:
+        """What follows a chain that has stopped. ``why`` is what a call that failed said."""
+        stop = opened.chain.stop
+        if stop is None or not await opened.is_settled():
             return
-        held = await run.held(note)
-        reported = chain.comment_count_l1
         if not stop.satisfied:
-            self._log_end(chain, stop, why)
-        item = NoteItem(
+            self._log_end(opened.chain, stop, why)
+        if isinstance(opened, OpenThread):
+            note.worst = note.worst.or_worse(stop)
+            if await run.end_thread(note, opened):
+                async for output in self._next_threads(run, note):
+                    yield output
+        else:
+            async for output in self._pages_ended(run, note):
+                yield output
+
+    async def _pages_ended(self, run: Run, note: OpenNote) -> AsyncIterator[Any]:
+        """A note's own pages have ended, and all of them are stored: on to its threads."""
+        stop = note.chain.stop
+        assert stop is not None  # noqa: S101 (it has ended)
+        note.worst = stop
+        if not note.counted:
+            if note.chain.call.comment_id is None and (held := await run.held(note)):
+                yield self._note_item(note, stop, held)
+            return
+        just_read = note.first.call is not None
+        if just_read and stop is StopReason.COMPLETE and note.progress.mode == "full":
+            await run.mark_vanished(note)
+        if note.arguments.replies == "all" and stop.ended:
+            if await run.begin_threads(note):
+                async for output in self._next_threads(run, note):
+                    yield output
+            return
+        async for output in self._note_ended(run, note):
+            yield output
+
+    async def _next_threads(self, run: Run, note: OpenNote) -> AsyncIterator[Any]:
+        """Ask for more of a note's threads; after the last of them the note ends."""
+        while opened := await run.next_thread(note):
+            yield self._request(run, opened.chain.call, run.priority(opened.chain))
+        if note.has_ended and not note.ending:
+            note.ending = True
+            async for output in self._note_ended(run, note):
+                yield output
+
+    async def _note_ended(self, run: Run, note: OpenNote) -> AsyncIterator[Any]:
+        """A note's pass has ended. Its item follows, unless another pass does, or what is held of
+        the note cannot be known.
+        """
+        stop, held = note.worst, await run.held(note)
+        item = self._note_item(note, stop, held)
+        if not await run.end_pass(note, item, held):
+            return
+        if note.first.then_again and stop.ended:
+            async for output in self._begin_again(run, note):
+                yield output
+            return
+        run.end_note(note, stop)
+        if held:
+            self._log_missing(item)
+            yield item
+
+    async def _begin_again(self, run: Run, note: OpenNote) -> AsyncIterator[Any]:
+        """An update has finished the pass that was left; now it makes its own."""
+        note_id = note.chain.note_id
+        assert run.store is not None  # noqa: S101 (an update needs one)
+        try:
+            known = (await run.store.ledger.known([note_id])).get(note_id, {})
+        except StoreFailed as error:
+            run.fail_store(error)
+            return
+        first = plan(note_id, {**known, "checkpoint": None}, note.arguments, run.version, now())
+        assert isinstance(first, First)  # noqa: S101 (an update leaves none alone)
+        async for output in self._begin(run, first, note.arguments):
+            yield output
+
+    @staticmethod
+    def _note_item(note: OpenNote, stop: StopReason, held: Held | None) -> NoteItem:
+        chain = note.chain
+        reported = chain.comment_count_l1
+        still = stop is StopReason.KNOWN_GROUND and note.first.was_complete
+        return NoteItem(
             item_type="note",
             note_id=chain.note_id,
             user_id=chain.author_id,
@@ -208,15 +343,21 @@ class CommentsSpider(Spider):
             **(held_fields(held, reported) if held else {}),
             sort=chain.sort,
             pages=chain.pages,
-            complete=stop is StopReason.COMPLETE,
+            complete=stop is StopReason.COMPLETE or still,
             stop_reason=stop.value,
             scraped_at=note.answered_at or iso(datetime.now(UTC)),
         )
-        if (not note.counted or await run.end_note(item)) and held:
-            yield item
 
-    def _log_restart(self, note_id: str, why: str) -> None:
-        self.logger.warning("Note %s begins anew: its checkpoint %s", note_id, why)
+    def _log_restart(self, call: Call, why: str) -> None:
+        self.logger.warning("%s begins anew: its checkpoint %s", _named(call), why)
+
+    def _log_order(self, note: OpenNote, page: Page) -> None:
+        self.logger.warning(
+            "%s comes in the order %s, which is not by time: it is read to its end, since neither "
+            "since nor known ground can end it before",
+            _named(note.chain.call),
+            page.strategy or note.chain.sort,
+        )
 
     def _log_end(self, chain: Chain, stop: StopReason, failure: str) -> None:
         page, level = chain.pages, logging.WARNING
@@ -224,13 +365,35 @@ class CommentsSpider(Spider):
             page, level = page + 1, logging.ERROR
         why = failure or ADVICE.get(stop)
         told = f": {why}" if why else ""
-        self.logger.log(level, "Note %s ended at page %d: %s%s", chain.note_id, page, stop, told)
+        self.logger.log(level, "%s ended at page %d: %s%s", _named(chain.call), page, stop, told)
+
+    def _log_missing(self, item: NoteItem) -> None:
+        if item["complete"] and item["missing"]:
+            self.logger.info(
+                "Note %s is complete, but %d of %d reported comments are not held; `scrapy status` "
+                "says which other sort to try",
+                item["note_id"],
+                item["missing"],
+                item["comment_count_l1"],
+            )
 
 
-def _origin(page: Origin, parsed: Parsed) -> Origin:
-    """Where an item of a page came from."""
-    parent = parsed.fields.get("parent_comment_id")
-    return replace(page, raw=parsed.raw, parent_comment_id=parent)
+def _named(call: Call) -> str:
+    """What a log calls a chain."""
+    of_thread = f", replies to {call.comment_id}," if call.comment_id else ""
+    return f"Note {call.note_id}{of_thread}"
+
+
+def _origin(note: OpenNote, opened: OpenChain, data: Any) -> Origin:
+    """Where a page came from."""
+    chain = opened.chain
+    return Origin(
+        chain.note_id,
+        chain.pages,
+        data,
+        chain.author_id or note.chain.author_id,
+        scraped_at=opened.answered_at,
+    )
 
 
 def _reason_to_give_up(error: BaseException | None) -> tuple[StopReason | None, str]:

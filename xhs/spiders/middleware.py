@@ -39,4 +39,4 @@ class PageMiddleware:
         finally:
             pages.all_yielded(response, whole=whole)
             if call := read_call(response.url):
-                self._run.order.asked(call.note_id)
+                self._run.order.asked(call.chain_id)

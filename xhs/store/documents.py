@@ -13,8 +13,14 @@ from xhs.api.page import Raw
 
 Document = dict[str, Any]
 
-COMMENTS, USERS, NOTES, REJECTED = "comments", "users", "notes", "rejected"
-COLLECTIONS = frozenset({COMMENTS, USERS, NOTES, REJECTED})
+COMMENTS, USERS, NOTES, HISTORY, REJECTED = (
+    "comments",
+    "users",
+    "notes",
+    "note_history",
+    "rejected",
+)
+COLLECTIONS = frozenset({COMMENTS, USERS, NOTES, HISTORY, REJECTED})
 
 _KEYS = {"comment": (COMMENTS, "comment_id"), "user": (USERS, "user_id")}
 _NOT_STORED = frozenset({"item_type", "is_new"})
@@ -60,7 +66,7 @@ class Origin:
     """Where an item came from: the note and page (from 1), and the provider's object.
 
     The rest is what else it takes to read the object again: the note's author, the comment that it
-    replies to, and when the answer came.
+    replies to, and when the answer came. ``met``: for a first-level comment of a pass, the pass.
     """
 
     note_id: str
@@ -69,6 +75,23 @@ class Origin:
     author_id: str | None = None
     parent_comment_id: str | None = None
     scraped_at: str | None = None
+    met: Met | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """The pass that met a first-level comment: its order, and when it began. ``inline_replies``:
+    how many replies came with the comment; None where they are not kept.
+    """
+
+    sort: str
+    began: datetime
+    inline_replies: int | None = None
+
+
+def met_field(sort: str) -> str:
+    """The field of a comment that says which pass in this order met it last."""
+    return f"met_{sort}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +102,11 @@ class Problem:
     message: str
 
 
-def item_write(item: Mapping[str, Any]) -> Write:
+def item_write(item: Mapping[str, Any], met: Met | None = None) -> Write:
     """The update that a comment or a user asks for.
 
-    A null never overwrites a value, but a document that is new has every field.
+    A null never overwrites a value, but a document that is new has every field. A comment that is
+    met has not vanished.
     """
     collection, key = _KEYS[item["item_type"]]
     fields = document_fields(item)
@@ -96,6 +120,12 @@ def item_write(item: Mapping[str, Any]) -> Write:
     }
     if absent:
         update["$setOnInsert"] = absent
+    if collection == COMMENTS:
+        present["vanished_at"] = None
+    if met is not None:
+        update["$max"][met_field(met.sort)] = met.began
+        if met.inline_replies is not None:
+            present["inline_replies"] = met.inline_replies
     return Write(collection, item[key], update, scraped_at)
 
 

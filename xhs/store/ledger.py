@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import uuid4
 
+from pymongo import UpdateOne
 from pymongo.asynchronous.database import AsyncDatabase
 
-from xhs.api.endpoints import Call
-from xhs.chain import Chain
+from xhs.chain import Chain, Head
 from xhs.endings import StopReason
-from xhs.store.documents import COMMENTS, NOTES, Document, Write, document_fields
+from xhs.notes.checkpoint import Checkpoint, head_document
+from xhs.store.documents import COMMENTS, NOTES, Document, Write, document_fields, met_field
 from xhs.store.patience import patiently
 
 LOOKUP = 200
 """Notes that are asked for at once."""
-_NOT_ENDED = {"state": {"$in": ["queued", "running", "unfinished"]}}
+_STATES_NOT_ENDED = ["queued", "running", "unfinished"]
+_NOT_ENDED = {"state": {"$in": _STATES_NOT_ENDED}}
 
 
 class Held(NamedTuple):
-    """What is stored for a note, all runs together: first-level comments, and replies."""
+    """What is stored for a note, all runs together: first-level comments, and replies. Of these,
+    what was first seen since a pass began, and the first-level comments that it met.
+    """
 
     comments: int
     replies: int
+    comments_new: int = 0
+    replies_new: int = 0
+    comments_met: int = 0
 
 
 def held_fields(held: Held, reported: int | None) -> Document:
@@ -36,16 +43,17 @@ def held_fields(held: Held, reported: int | None) -> Document:
     }
 
 
-def begin_note(call: Call, version: str, now: datetime) -> Write:
+def begin_pass(checkpoint: Checkpoint, now: datetime) -> Write:
     """The note's first call is about to be sent: it is running, from there."""
+    note_id = checkpoint.call.note_id
     return Write(
         NOTES,
-        call.note_id,
+        note_id,
         {
             "$set": {
-                "note_id": call.note_id,
+                "note_id": note_id,
                 "state": "running",
-                "checkpoint": _checkpoint(call, version),
+                "checkpoint": checkpoint.document(),
                 "last_crawled_at": now,
             },
             "$min": {"first_seen_at": now},
@@ -53,25 +61,40 @@ def begin_note(call: Call, version: str, now: datetime) -> Write:
     )
 
 
-def settle_page(chain: Chain, call: Call | None, version: str, calls: int) -> Write:
-    """A page is stored; ``call`` asks for the page after it, None where there is none.
-
-    ``calls``: billed calls for the note that the ledger does not know of yet.
-    """
+def chain_fields(chain: Chain) -> Document:
+    """What the pages of a note say of it so far."""
     fields: Document = {
         "sort": chain.sort,
         "user_id": chain.author_id,
         "comment_count": chain.comment_count,
         "comment_count_l1": chain.comment_count_l1,
     }
-    update: Document = {name: value for name, value in fields.items() if value is not None}
-    if call is not None and _is_storable(call.cursor):
-        update |= {"pages": chain.pages, "checkpoint": _checkpoint(call, version)}
-    return _booking(chain.note_id, calls, {"$set": update})
+    return {name: value for name, value in fields.items() if value is not None} | {
+        "pages": chain.pages
+    }
 
 
-def end_note(item: Mapping[str, Any], calls: int) -> Write:
-    """The update that a ``NoteItem`` asks for: the note has ended, or is left at its checkpoint."""
+def settle_page(
+    note_id: str, fields: Mapping[str, Any], checkpoint: Checkpoint, calls: int
+) -> Write:
+    """A page is stored: what the pages say of the note (:func:`chain_fields`), and how far the pass
+    is now.
+
+    ``calls``: billed calls for the note that the ledger does not know of yet.
+    """
+    update = dict(fields)
+    if checkpoint.is_storable:
+        update["checkpoint"] = checkpoint.document()
+    else:
+        update.pop("pages", None)
+    return _booking(note_id, calls, {"$set": update})
+
+
+def end_note(item: Mapping[str, Any], calls: int, head: Head | None = None) -> Write:
+    """The update that a ``NoteItem`` asks for: the note has ended, or is left at its checkpoint.
+
+    ``head``: where the next update finds known ground; None leaves it as it is.
+    """
     reason = StopReason(item["stop_reason"])
     fields = document_fields(item)
     update = {name: value for name, value in fields.items() if value is not None}
@@ -79,13 +102,17 @@ def end_note(item: Mapping[str, Any], calls: int) -> Write:
     update["last_seen_at"] = fields["scraped_at"]
     if reason.ended:
         update["checkpoint"] = None
+    if head is not None:
+        update["head"] = head_document(head)
     return _booking(item["note_id"], calls, {"$set": update})
 
 
-def leave_note(note_id: str, calls: int) -> Write:
+def leave_note(checkpoint: Checkpoint, calls: int) -> Write:
     """The crawl stops before the note's end: it is left at its checkpoint."""
     update = {"state": "unfinished", "stop_reason": StopReason.INTERRUPTED.value, "complete": False}
-    return _booking(note_id, calls, {"$set": update})
+    if checkpoint.is_storable:
+        update["checkpoint"] = checkpoint.document()
+    return _booking(checkpoint.call.note_id, calls, {"$set": update})
 
 
 def book_calls(note_id: str, calls: int) -> Write:
@@ -99,25 +126,18 @@ def book_calls(note_id: str, calls: int) -> Write:
     return _booking(note_id, calls, {"$setOnInsert": fresh})
 
 
-def _is_storable(cursor: str | None) -> bool:
-    """A cursor with a lone surrogate can be sent back, and not be stored."""
-    try:
-        (cursor or "").encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def _booking(note_id: str, calls: int, update: Document) -> Write:
     """A write that books calls, and does so once, however often it is repeated."""
+    if not calls:
+        return Write(NOTES, note_id, update)
     once = uuid4().hex
     booked = {**update, "$inc": {"billed_calls": calls}}
     booked["$set"] = {**update.get("$set", {}), "last_write": once}
     return Write(NOTES, note_id, booked, once=once)
 
 
-def _checkpoint(call: Call, version: str) -> Document:
-    return {"cursor": call.cursor, "sort": call.sort, "version": version, "head": None}
+def _one_if(field: str, since: datetime) -> Document:
+    return {"$cond": [{"$gte": [f"${field}", since]}, 1, 0]}
 
 
 class Ledger:
@@ -126,30 +146,104 @@ class Ledger:
     def __init__(self, database: AsyncDatabase[Document]) -> None:
         self._database = database
 
-    async def held(self, note_id: str) -> Held:
+    async def held(self, note_id: str, checkpoint: Checkpoint | None = None) -> Held:
         """Count what is stored for a note; comments that have vanished are not held.
+
+        Of these, what is new since a pass began and what it met are those of ``checkpoint``.
 
         Raises:
             StoreFailed: where the database does not answer.
         """
-        return await patiently(lambda: self._held(note_id))
+        return await patiently(lambda: self._held(note_id, checkpoint))
 
-    async def _held(self, note_id: str) -> Held:
-        counts = {True: 0, False: 0}
+    async def _held(self, note_id: str, checkpoint: Checkpoint | None) -> Held:
+        counts: Document = {"held": 1}
+        if checkpoint is not None:
+            since = checkpoint.began
+            counts["new"] = _one_if("first_seen_at", since)
+            counts["met"] = _one_if(met_field(checkpoint.call.sort), since)
+        groups: dict[bool, Document] = {True: {}, False: {}}
         cursor = await self._database[COMMENTS].aggregate(
             [
                 {"$match": {"note_id": note_id, "vanished_at": None}},
                 {
                     "$group": {
                         "_id": {"$eq": [{"$ifNull": ["$parent_comment_id", None]}, None]},
-                        "count": {"$sum": 1},
+                        **{name: {"$sum": one} for name, one in counts.items()},
                     }
                 },
             ]
         )
         async for group in cursor:
-            counts[group["_id"]] = group["count"]
-        return Held(comments=counts[True], replies=counts[False])
+            groups[group["_id"]] = group
+        first_level, replies = groups[True], groups[False]
+        return Held(
+            comments=first_level.get("held", 0),
+            replies=replies.get("held", 0),
+            comments_new=first_level.get("new", 0),
+            replies_new=replies.get("new", 0),
+            comments_met=first_level.get("met", 0),
+        )
+
+    async def count_since(self, note_id: str, since: datetime) -> int:
+        """How many first-level comments of a note are stored that are no older.
+
+        Raises:
+            StoreFailed: where the database does not answer.
+        """
+        query = {"note_id": note_id, "parent_comment_id": None, "created_at": {"$gte": since}}
+        return await patiently(lambda: self._database[COMMENTS].count_documents(query))
+
+    async def enqueue(self, note_ids: Sequence[str], arguments: Mapping[str, str]) -> int:
+        """Queue these notes, :data:`LOOKUP` at most, and keep ``arguments`` with them.
+
+        A note that has ended is queued again, with these arguments alone; one that is queued or
+        under way stays as it is, and keeps its own arguments where none are given. Returns how many
+        were queued.
+
+        Raises:
+            StoreFailed: where the database does not answer.
+        """
+        now = datetime.now(UTC)
+        kept = {"arguments": dict(arguments)} if arguments else {}
+        notes = self._database[NOTES]
+        ids = {"_id": {"$in": list(note_ids)}}
+
+        async def write() -> int:
+            there = await notes.distinct("_id", ids)
+            ended = await notes.update_many(
+                {**ids, "state": {"$nin": _STATES_NOT_ENDED}},
+                {"$set": {"state": "queued", "arguments": dict(arguments)}},
+            )
+            await notes.bulk_write(
+                [
+                    UpdateOne(
+                        {"_id": note_id},
+                        {
+                            "$set": {"note_id": note_id, **kept},
+                            "$setOnInsert": {"state": "queued", "first_seen_at": now},
+                        },
+                        upsert=True,
+                    )
+                    for note_id in note_ids
+                ],
+                ordered=False,
+            )
+            return ended.modified_count + len(set(note_ids) - set(there))
+
+        return await patiently(write)
+
+    async def enqueue_unfinished(self) -> int:
+        """Queue every note that was begun and has not ended, to go on from its checkpoint.
+
+        Raises:
+            StoreFailed: where the database does not answer.
+        """
+        query = {"state": {"$in": ["running", "unfinished"]}}
+        done = await patiently(
+            lambda: self._database[NOTES].update_many(query, {"$set": {"state": "queued"}})
+        )
+        return done.modified_count
 
     async def known(self, note_ids: Sequence[str]) -> dict[str, Document]:
         """What the ledger has of these notes, :data:`LOOKUP` at most, by their IDs.
@@ -166,23 +260,37 @@ class Ledger:
         Raises:
             StoreFailed: where the database does not answer.
         """
+        async for note in self._patiently_each(_NOT_ENDED):
+            yield note
+
+    async def all(self) -> AsyncIterator[Document]:
+        """Every note, in the order of their IDs.
+
+        Raises:
+            StoreFailed: where the database does not answer.
+        """
+        async for note in self._patiently_each({}):
+            yield note
+
+    async def count(self, *, not_ended: bool = False) -> int:
+        """How many notes :meth:`all` or :meth:`not_ended` gives.
+
+        Raises:
+            StoreFailed: where the database does not answer.
+        """
+        query = _NOT_ENDED if not_ended else {}
+        return await patiently(lambda: self._database[NOTES].count_documents(query))
+
+    async def _patiently_each(self, wanted: Document) -> AsyncIterator[Document]:
         after = ""
         while True:
-            query = {**_NOT_ENDED, "_id": {"$gt": after}}
+            query = {**wanted, "_id": {"$gt": after}}
             found = await patiently(lambda: self._find(query))  # noqa: B023 (awaited here)
             for note in found:
                 yield note
             if len(found) < LOOKUP:
                 return
             after = found[-1]["_id"]
-
-    async def count_not_ended(self) -> int:
-        """How many notes :meth:`not_ended` gives.
-
-        Raises:
-            StoreFailed: where the database does not answer.
-        """
-        return await patiently(lambda: self._database[NOTES].count_documents(_NOT_ENDED))
 
     async def _find(self, query: Document) -> list[Document]:
         found = self._database[NOTES].find(query).sort("_id").limit(LOOKUP)

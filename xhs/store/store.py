@@ -20,12 +20,14 @@ from pymongo.write_concern import WriteConcern
 
 from xhs.redaction import keep_out_of_logs
 from xhs.store import embedded
-from xhs.store.documents import COMMENTS, NOTES, REJECTED, Document, Write
+from xhs.store.documents import COMMENTS, HISTORY, NOTES, REJECTED, Document, Write
+from xhs.store.history import History
 from xhs.store.ledger import Ledger
 from xhs.store.patience import StoreFailed, describe
 from xhs.store.rejected import Rejected
 from xhs.store.restore import Restored, restore
 from xhs.store.spill import Spill, SpillFailed
+from xhs.store.threads import Threads
 from xhs.store.writer import Writer
 
 _PATIENCE_MS = 5000
@@ -40,6 +42,7 @@ _INDEXES = {
         IndexModel([("user_id", 1)]),
     ],
     NOTES: [IndexModel([("state", 1)])],
+    HISTORY: [IndexModel([("note_id", 1), ("began_at", -1)])],
     REJECTED: [IndexModel([("note_id", 1)])],
 }
 
@@ -52,14 +55,15 @@ class StoreUnavailable(Exception):
 
 
 class Store:
-    """A MongoDB database: its writer, ledger and rejected objects, from :meth:`open` to
-    :meth:`close`.
+    """A MongoDB database: its writer and what it knows, from :meth:`open` to :meth:`close`.
 
     Where it fails for good, ``on_failure`` is called, and what it would not take goes to ``spill``.
     """
 
     writer: Writer
     ledger: Ledger
+    history: History
+    threads: Threads
     rejected: Rejected
     _database: AsyncDatabase[Document]
 
@@ -154,6 +158,8 @@ class Store:
         self._database = database
         self.writer = Writer(database, self._spill, self._on_failure)
         self.ledger = Ledger(database)
+        self.history = History(database)
+        self.threads = Threads(database)
         self.rejected = Rejected(database)
 
     async def _disconnect(self) -> None:

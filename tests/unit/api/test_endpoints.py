@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from xhs.api.endpoints import Call, check_base_url, comments_url, read_call
+from xhs.api.endpoints import Call, call_url, check_base_url, read_call
 
 BASE = "https://api.justoneapi.com"
 NOTE = "65bf5360000000002c03f684"
@@ -18,17 +18,17 @@ def query(url: str) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("version", ["v4", "v3", "v2"])
 def test_a_page_is_asked_for_at_its_versions_path(version: str) -> None:
-    parts = urlsplit(comments_url(BASE, version, Call(NOTE)))
+    parts = urlsplit(call_url(BASE, version, Call(NOTE)))
     assert f"{parts.scheme}://{parts.netloc}" == BASE
     assert parts.path == f"/api/xiaohongshu/get-note-comment/{version}"
 
 
 def test_a_first_page_carries_the_note_alone() -> None:
-    assert query(comments_url(BASE, "v4", Call(NOTE))) == [("noteId", NOTE)]
+    assert query(call_url(BASE, "v4", Call(NOTE))) == [("noteId", NOTE)]
 
 
 def test_the_default_sort_is_never_sent() -> None:
-    assert query(comments_url(BASE, "v4", Call(NOTE, "c", "latest"))) == [
+    assert query(call_url(BASE, "v4", Call(NOTE, "c", "latest"))) == [
         ("noteId", NOTE),
         ("lastCursor", "c"),
     ]
@@ -37,20 +37,20 @@ def test_the_default_sort_is_never_sent() -> None:
 @pytest.mark.parametrize("sort", ["normal", "like_count"])
 @pytest.mark.parametrize("cursor", [None, "c"])
 def test_another_sort_goes_with_every_page(sort: str, cursor: str | None) -> None:
-    assert dict(query(comments_url(BASE, "v4", Call(NOTE, cursor, sort))))["sort"] == sort
+    assert dict(query(call_url(BASE, "v4", Call(NOTE, cursor, sort))))["sort"] == sort
 
 
 @example("\ud800", "latest")
 @given(any_text, st.sampled_from(["latest", "normal", "like_count"]))
 def test_a_cursor_comes_back_as_it_was(cursor: str, sort: str) -> None:
     call = Call(NOTE, cursor, sort)
-    assert read_call(comments_url(BASE, "v4", call)) == call
+    assert read_call(call_url(BASE, "v4", call)) == call
 
 
 @example("\ud800")
 @given(any_text)
 def test_an_address_is_ascii_whatever_the_cursor(cursor: str) -> None:
-    url = comments_url(BASE, "v4", Call(NOTE, cursor))
+    url = call_url(BASE, "v4", Call(NOTE, cursor))
     assert url.isascii()
     assert url.isprintable()
     assert " " not in url
@@ -58,14 +58,23 @@ def test_an_address_is_ascii_whatever_the_cursor(cursor: str) -> None:
 
 def test_a_documented_cursor_is_sent_back_as_it_came() -> None:
     cursor = '{"cursor":"65c485070000000008014f80","index":2,"pageArea":"UNFOLDED"}'
-    assert dict(query(comments_url(BASE, "v4", Call(NOTE, cursor))))["lastCursor"] == cursor
+    assert dict(query(call_url(BASE, "v4", Call(NOTE, cursor))))["lastCursor"] == cursor
 
 
 def test_a_base_address_may_have_a_path() -> None:
     call = Call(NOTE, "c")
-    url = comments_url("https://gateway.example/just/one/", "v4", call)
+    url = call_url("https://gateway.example/just/one/", "v4", call)
     assert url.startswith("https://gateway.example/just/one/api/xiaohongshu/")
     assert read_call(url) == call
+
+
+def test_a_page_of_replies_names_note_and_comment() -> None:
+    call = Call(NOTE, '{"a": 1}', comment_id="c1")
+    url = call_url(BASE, "v3", call)
+    assert urlsplit(url).path == "/api/xiaohongshu/get-note-sub-comment/v2"
+    assert query(url) == [("noteId", NOTE), ("commentId", "c1"), ("lastCursor", '{"a": 1}')]
+    assert read_call(url) == call
+    assert (call.chain_id, Call(NOTE).chain_id) == ("c1", NOTE)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +85,8 @@ def test_a_base_address_may_have_a_path() -> None:
         f"{BASE}/user/get-balance",
         f"{BASE}/api/xiaohongshu/get-note-comment/v4",
         f"{BASE}/api/xiaohongshu/get-note-comment/v4?noteId=",
-        f"{BASE}/api/xiaohongshu/get-note-sub-comment/v2?noteId={NOTE}&commentId=1",
+        f"{BASE}/api/xiaohongshu/get-note-sub-comment/v2?noteId={NOTE}",
+        f"{BASE}/api/xiaohongshu/get-note-sub-comment/v2?commentId=1",
     ],
 )
 def test_other_addresses_are_no_page(url: str) -> None:

@@ -1,55 +1,143 @@
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
 import pytest
 
 from xhs.api.endpoints import Call
 from xhs.arguments import Arguments
+from xhs.chain import Head
 from xhs.endings import StopReason
+from xhs.notes.checkpoint import Checkpoint, head_document, read_checkpoint
 from xhs.notes.plan import First, Skip, plan
 
 NOTE = "65bf5360000000002c03f684"
-RESUME = Arguments(mode="resume")
+RESUME, UPDATE = Arguments(mode="resume"), Arguments(mode="update")
+NOW, BEFORE = datetime(2026, 11, 24, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC)
+HEAD = Head(frozenset({"a", "b"}), BEFORE)
+LEFT = Checkpoint(Call(NOTE, "c4"), "v4", "full", BEFORE, HEAD, kept=30, calls=4)
 
 
-def known(**changes: object) -> dict[str, object]:
-    checkpoint = {"cursor": "c4", "sort": "latest", "version": "v4", "head": None}
+def anew(sort: str = "latest", mode: str = "full", version: str = "v4") -> Checkpoint:
+    return Checkpoint(Call(NOTE, sort=sort), version, mode, NOW)
+
+
+def known(left: Checkpoint | None = LEFT, **changes: Any) -> dict[str, Any]:
     return {
         "_id": NOTE,
         "state": "unfinished",
-        "checkpoint": checkpoint,
+        "checkpoint": left.document() if left else None,
         "pages": 3,
         "comment_count_l1": 77,
         **changes,
     }
 
 
+def begun(there: dict[str, Any] | None, arguments: Arguments, version: str = "v4") -> First:
+    first = plan(NOTE, there, arguments, version, NOW)
+    assert isinstance(first, First)
+    return first
+
+
 @pytest.mark.parametrize("sort", ["latest", "normal", "like_count"])
 @pytest.mark.parametrize("there", [None, known(), known(state="ended", stop_reason="complete")])
-def test_a_full_pass_begins_at_the_first_page(sort: str, there: dict[str, object] | None) -> None:
-    assert plan(NOTE, there, Arguments(sort=sort), "v4") == First(Call(NOTE, None, sort))
+def test_a_full_pass_begins_at_the_first_page(sort: str, there: dict[str, Any] | None) -> None:
+    first = begun(there, Arguments(sort=sort))
+    assert (first.checkpoint, first.pages, first.ground) == (anew(sort), 0, None)
 
 
 @pytest.mark.parametrize("state", ["queued", "running", "unfinished"])
-def test_resume_goes_on_at_the_checkpoint(state: str) -> None:
-    assert plan(NOTE, known(state=state), RESUME, "v4") == First(Call(NOTE, "c4"), 3, 77)
+@pytest.mark.parametrize("mode", ["full", "update"])
+def test_resume_goes_on_at_the_checkpoint(state: str, mode: str) -> None:
+    left = replace(LEFT, mode=mode)
+    first = begun(known(left, state=state, head=head_document(HEAD)), RESUME)
+    assert (first.checkpoint, first.pages, first.reported) == (left, 3, 77)
+    assert (first.resumed, first.then_again) == (True, False)
+    assert first.ground == (HEAD if mode == "update" else None)
 
 
 def test_resume_starts_what_is_unknown() -> None:
-    assert plan(NOTE, None, RESUME, "v4") == First(Call(NOTE))
+    assert begun(None, RESUME).checkpoint == anew()
 
 
 @pytest.mark.parametrize("reason", [reason for reason in StopReason if reason.ended])
 def test_resume_leaves_alone_what_has_ended(reason: StopReason) -> None:
-    there = known(state="ended", stop_reason=reason.value, checkpoint=None)
-    assert plan(NOTE, there, RESUME, "v4") == Skip(reason)
+    there = known(None, state="ended", stop_reason=reason.value)
+    assert plan(NOTE, there, RESUME, "v4", NOW) == Skip(reason)
 
 
 @pytest.mark.parametrize(
-    ("there", "version"),
+    ("left", "version"),
     [
-        (known(), "v3"),
-        (known(checkpoint={"cursor": "c4", "sort": "normal", "version": "v4"}), "v4"),
-        (known(checkpoint={"cursor": None, "sort": "latest", "version": "v4"}), "v4"),
-        (known(checkpoint=None), "v4"),
+        (LEFT, "v3"),
+        (replace(LEFT, call=Call(NOTE, "c4", "normal")), "v4"),
+        (replace(LEFT, call=Call(NOTE)), "v4"),
+        (None, "v4"),
     ],
 )
-def test_a_checkpoint_that_does_not_fit_begins_anew(there: dict[str, object], version: str) -> None:
-    assert plan(NOTE, there, RESUME, version) == First(Call(NOTE))
+@pytest.mark.parametrize("arguments", [RESUME, UPDATE])
+def test_a_checkpoint_that_does_not_fit_begins_anew(
+    left: Checkpoint | None, version: str, arguments: Arguments
+) -> None:
+    first = begun(known(left), arguments, version)
+    mode = "update" if arguments is UPDATE else "full"
+    assert first == First(anew(mode=mode, version=version), reported=77)
+
+
+def test_an_update_that_was_left_and_does_not_fit_stays_an_update() -> None:
+    there = known(replace(LEFT, mode="update"), head=head_document(HEAD))
+    first = begun(there, RESUME, "v3")
+    assert (first.checkpoint, first.ground) == (anew(mode="update", version="v3"), HEAD)
+
+
+def test_where_only_replies_are_left_no_page_is_asked_for() -> None:
+    first = begun(known(replace(LEFT, stop_reason=StopReason.COMPLETE)), RESUME)
+    assert first.call is None
+    assert first.checkpoint.stop_reason is StopReason.COMPLETE
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_an_update_reads_down_to_the_head(complete: bool) -> None:
+    there = known(None, state="ended", complete=complete, head=head_document(HEAD))
+    first = begun(there, UPDATE)
+    assert (first.checkpoint, first.ground) == (anew(mode="update"), HEAD)
+    assert (first.was_complete, first.then_again) == (complete, False)
+
+
+def test_an_update_finishes_first_what_was_left() -> None:
+    first = begun(known(), UPDATE)
+    assert (first.checkpoint, first.then_again, first.ground) == (LEFT, True, None)
+
+
+def test_an_update_of_an_unknown_note_has_no_ground() -> None:
+    assert begun(None, UPDATE) == First(anew(mode="update"))
+
+
+def test_a_queued_note_keeps_the_kind_of_its_pass() -> None:
+    there = {"_id": NOTE, "state": "queued", "arguments": {"mode": "update"}}
+    assert begun(there, RESUME).checkpoint.mode == "update"
+
+
+@pytest.mark.parametrize("call", [Call(NOTE, "c4"), Call(NOTE, None, "like_count")])
+@pytest.mark.parametrize("head", [None, HEAD, Head(frozenset(), None)])
+def test_a_checkpoint_comes_back_from_its_document(call: Call, head: Head | None) -> None:
+    checkpoint = replace(LEFT, call=call, head=head)
+    assert read_checkpoint(NOTE, checkpoint.document()) == checkpoint
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"sort": 1}, {"version": None}, {"began": "today"}, {"began": None}, {"cursor": ["c"]}],
+)
+def test_a_checkpoint_that_says_nothing_is_none(changes: dict[str, Any]) -> None:
+    assert read_checkpoint(NOTE, {**LEFT.document(), **changes}) is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"head": {"comment_ids": 1}}, {"kept": "x"}, {"calls": -1}, {"stop_reason": 5}, {"mode": 0}],
+)
+def test_a_checkpoint_is_of_use_without_what_is_odd_in_it(changes: dict[str, Any]) -> None:
+    found = read_checkpoint(NOTE, {**LEFT.document(), **changes})
+    assert found is not None
+    assert found.call == LEFT.call

@@ -1,0 +1,118 @@
+"""``scrapy enqueue``: puts notes into the ledger, for a crawl that takes them from there."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Mapping
+from itertools import islice
+
+from scrapy.utils.conf import arglist_to_dict
+
+from xhs.arguments import OF_A_NOTE, Arguments, WrongArguments, parse
+from xhs.command import ProjectCommand, unknown_words
+from xhs.endings import ExitStatus
+from xhs.notes.sources import NoteList, WrongNotes, read_notes
+from xhs.store.ledger import LOOKUP
+from xhs.store.patience import StoreFailed
+from xhs.store.store import Store, StoreUnavailable
+
+
+class Command(ProjectCommand):
+    """Queues the notes of a file, or those that a crawl has left."""
+
+    def syntax(self) -> str:
+        """How it is called."""
+        return "[options] <file or -> | --unfinished"
+
+    def short_desc(self) -> str:
+        """What it does."""
+        return "Put notes into the ledger, for crawls with mode=resume or mode=update"
+
+    def add_options(self, parser: argparse.ArgumentParser) -> None:
+        """Add the command's options to Scrapy's own."""
+        super().add_options(parser)
+        parser.add_argument(
+            "-a",
+            dest="kept",
+            action="append",
+            default=[],
+            metavar="NAME=VALUE",
+            help=f"an argument to keep with each note: {', '.join(OF_A_NOTE)}",
+        )
+        parser.add_argument(
+            "--unfinished", action="store_true", help="queue every note that was left unfinished"
+        )
+
+    def run(self, args: list[str], opts: argparse.Namespace) -> None:
+        """Take a file's name, unless the ledger is asked for what is unfinished."""
+        positional = () if opts.unfinished else ("file",)
+        if problem := unknown_words(args, positional):
+            self.fail(problem)
+            return
+        self.execute(args, opts)
+
+    def execute(self, args: list[str], opts: argparse.Namespace) -> None:
+        """Queue them, and print how many."""
+        assert self.settings is not None  # noqa: S101 (Scrapy sets it)
+        uri = self.settings["MONGODB_URI"]
+        if not uri:
+            self.fail("MONGODB_URI is empty: without a store there is no ledger")
+            return
+        if opts.unfinished and opts.kept:
+            self.fail("-a goes with a file of notes, not with --unfinished")
+            return
+        kept, notes = self._read(args, opts)
+        if opts.unfinished is False and notes is None:
+            return
+        store = Store(uri, self.settings["MONGODB_DATABASE"])
+        try:
+            asyncio.run(self._queue(store, notes, kept))
+        except (StoreUnavailable, StoreFailed) as error:
+            self.fail(str(error), ExitStatus.FAILED)
+
+    def _read(
+        self, args: list[str], opts: argparse.Namespace
+    ) -> tuple[Mapping[str, str], NoteList | None]:
+        errors: list[str] = []
+        kept: dict[str, str] = {}
+        notes = None
+        try:
+            kept = arglist_to_dict(opts.kept)
+            parse({name: value for name, value in kept.items() if name in OF_A_NOTE})
+        except WrongArguments as error:
+            errors += error.errors
+        except ValueError:
+            errors.append("-a: NAME=VALUE is needed")
+        errors += [
+            f"{name}: cannot be kept with a note; {', '.join(OF_A_NOTE)} can"
+            for name in kept
+            if name not in OF_A_NOTE
+        ]
+        if kept.get("mode") == "resume":
+            errors.append("mode='resume' is how a crawl goes on; a note can keep full or update")
+        if not opts.unfinished:
+            try:
+                notes = read_notes(Arguments(notes_file=args[0]))
+            except WrongNotes as error:
+                errors += error.errors
+                if error.total > len(error.errors):
+                    errors.append(
+                        f"{error.total} errors in the notes, {len(error.errors)} of them shown"
+                    )
+        for problem in errors:
+            self.fail(problem)
+        return kept, None if errors else notes
+
+    async def _queue(self, store: Store, notes: NoteList | None, kept: Mapping[str, str]) -> None:
+        async with store:
+            if notes is None:
+                queued = await store.ledger.enqueue_unfinished()
+                self.print(f"{queued} notes queued")
+                return
+            queued, remaining = 0, iter(notes)
+            while batch := list(islice(remaining, LOOKUP)):
+                queued += await store.ledger.enqueue(batch, kept)
+            self.print(
+                f"{queued} notes queued, {len(notes) - queued} were queued or under way already"
+            )

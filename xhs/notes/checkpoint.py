@@ -1,0 +1,103 @@
+"""How far a pass is, as the ledger keeps it: from where it goes on, and what it has come to. Pure.
+
+A pass is one reading of a note, from its first page until it ends, by however many runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from xhs.api.endpoints import Call
+from xhs.chain import Head
+from xhs.endings import StopReason
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """``call`` asks for the next page; of no use once the first-level comments have ended.
+
+    ``mode``: ``full`` or ``update``, the kind of pass. ``began`` is its name, too. ``head`` is what
+    its first page showed, ``kept`` how many first-level comments it has kept, ``calls`` how many
+    calls were billed for it. ``stop_reason``: how its first-level comments ended, where only
+    replies are left.
+    """
+
+    call: Call
+    version: str
+    mode: str
+    began: datetime
+    head: Head | None = None
+    kept: int = 0
+    calls: int = 0
+    stop_reason: StopReason | None = None
+
+    def document(self) -> dict[str, Any]:
+        """As the ledger keeps it."""
+        return {
+            "cursor": self.call.cursor if self.stop_reason is None else None,
+            "sort": self.call.sort,
+            "version": self.version,
+            "head": head_document(self.head),
+            "mode": self.mode,
+            "began": self.began,
+            "kept": self.kept,
+            "calls": self.calls,
+            "stop_reason": self.stop_reason,
+        }
+
+    @property
+    def is_storable(self) -> bool:
+        """Whether a database takes it: a cursor with a lone surrogate can only be sent back."""
+        try:
+            (self.call.cursor or "").encode()
+        except UnicodeEncodeError:
+            return False
+        return True
+
+
+def read_checkpoint(note_id: str, found: Any) -> Checkpoint | None:
+    """What the ledger has; None where it is none, or says nothing of how far the pass is."""
+    if not isinstance(found, Mapping):
+        return None
+    cursor, sort, version, began = (
+        found.get(name) for name in ("cursor", "sort", "version", "began")
+    )
+    if not isinstance(sort, str) or not isinstance(version, str):
+        return None
+    if not isinstance(began, datetime) or not isinstance(cursor, str | None):
+        return None
+    stop, mode = found.get("stop_reason"), found.get("mode")
+    return Checkpoint(
+        Call(note_id, cursor, sort),
+        version,
+        mode if mode == "update" else "full",
+        began,
+        read_head(found.get("head")),
+        _count(found.get("kept")),
+        _count(found.get("calls")),
+        StopReason(stop) if stop in set(StopReason) else None,
+    )
+
+
+def head_document(head: Head | None) -> dict[str, Any] | None:
+    """A head as the ledger keeps it."""
+    if head is None:
+        return None
+    return {"comment_ids": sorted(head.comment_ids), "newest": head.newest}
+
+
+def read_head(found: Any) -> Head | None:
+    """What the ledger has; None where it is no head."""
+    if not isinstance(found, Mapping):
+        return None
+    ids, newest = found.get("comment_ids"), found.get("newest")
+    if not isinstance(ids, list) or not isinstance(newest, datetime | None):
+        return None
+    return Head(frozenset(one for one in ids if isinstance(one, str)), newest)
+
+
+def _count(found: Any) -> int:
+    return found if isinstance(found, int) and found > 0 else 0

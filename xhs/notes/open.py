@@ -1,0 +1,127 @@
+"""Notes and threads between their first call and their end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+
+from xhs.arguments import Arguments
+from xhs.chain import Chain, Head
+from xhs.endings import StopReason
+from xhs.notes.checkpoint import Checkpoint
+from xhs.notes.plan import First
+from xhs.notes.threads import Thread
+from xhs.store.documents import Document
+
+
+@dataclass(slots=True, eq=False)
+class OpenChain:
+    """A chain of pages that is being followed."""
+
+    chain: Chain
+    settled: asyncio.Future[bool] | None = None
+    """Whether the last page that came is stored; None before the first."""
+    checkpoint: asyncio.Future[bool | None] | None = None
+    """The last write of a checkpoint."""
+    answered_at: str | None = None
+    lost: bool = False
+    """Whether items of a page are neither stored nor kept, so that nothing may follow it."""
+
+    async def is_settled(self) -> bool:
+        """Wait for the last page that came; whether all of them are stored."""
+        if self.settled is not None and not await self.settled:
+            self.lost = True
+        return not self.lost
+
+
+@dataclass(slots=True, eq=False)
+class OpenThread(OpenChain):
+    """The replies to a comment that are being followed."""
+
+    thread: Thread = field(kw_only=True)
+
+
+class ThreadQueue:
+    """The threads of a note that are still to be asked for, one at a time."""
+
+    def __init__(self, threads: AsyncIterator[Thread]) -> None:
+        self._threads = threads
+        self._lock = asyncio.Lock()
+        self.is_empty = False
+
+    async def next(self) -> Thread | None:
+        """The next one, None after the last. May be asked by several at once."""
+        async with self._lock:
+            if not self.is_empty:
+                async for thread in self._threads:
+                    return thread
+                self.is_empty = True
+            return None
+
+
+@dataclass(slots=True, eq=False)
+class OpenNote(OpenChain):
+    """A note, its pages and then its threads."""
+
+    first: First = field(kw_only=True)
+    arguments: Arguments = field(kw_only=True)
+    progress: Checkpoint = field(kw_only=True)
+    """The checkpoint that was asked to be written last."""
+    calls: int = 0
+    """Calls billed for this pass."""
+    counted: bool = True
+    """False for a page asked for on its own: ``scrapy parse`` keeps its items to itself, and the
+    ledger learns of its cost alone."""
+    worst: StopReason = StopReason.COMPLETE
+    """How the note's pages ended, or one of its threads where that ended worse."""
+    threads: dict[str, OpenThread] = field(default_factory=dict)
+    queue: ThreadQueue | None = None
+    ending: bool = False
+    told: bool = False
+    """Whether the log says that its order is not by time."""
+    first_level: set[str] = field(default_factory=set)
+    replies: set[str] = field(default_factory=set)
+    """IDs of the comments that this run has delivered; kept only without a store, which counts."""
+    answered: list[Document] = field(default_factory=list)
+    """The comments that have replies, as the store would have them; kept only without a store."""
+
+    @classmethod
+    def begin(cls, first: First, arguments: Arguments) -> OpenNote:
+        """A note whose pass begins or goes on."""
+        return cls(
+            first.chain(arguments.limits),
+            first=first,
+            arguments=arguments,
+            progress=first.checkpoint,
+            calls=first.checkpoint.calls,
+        )
+
+    def checkpoint_here(self) -> Checkpoint:
+        """How far the pass is with the last page that came."""
+        chain = self.chain
+        return replace(
+            self.progress,
+            call=chain.call,
+            head=chain.head,
+            kept=chain.kept,
+            stop_reason=chain.stop,
+        )
+
+    def head_after(self, stop: StopReason) -> Head | None:
+        """Where the next update is to find known ground, once this pass has ended so; None where
+        that stays as it is.
+        """
+        limited = stop in {StopReason.MAX_COMMENTS, StopReason.SINCE}
+        moves = stop.moves_head or (limited and self.first.known_head is None)
+        return self.chain.head if moves else None
+
+    @property
+    def tries_again(self) -> bool:
+        """Whether threads that ended flawed are asked for anew: in a full pass that just began."""
+        return self.progress.mode == "full" and not self.first.resumed
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether no thread is left."""
+        return self.queue is not None and self.queue.is_empty and not self.threads

@@ -1,0 +1,81 @@
+"""The replies that did not come with their comment: which are asked for, and from where. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from xhs.api.endpoints import Call
+from xhs.chain import Chain, calls_for
+from xhs.endings import StopReason
+
+
+class Thread(NamedTuple):
+    """The replies to a comment that are to be asked for.
+
+    ``reported`` is what the comment says, ``rest`` how many of them are still to come at most.
+    ``cursor`` is where to go on, ``is_old`` whether an earlier run left it.
+    """
+
+    comment_id: str
+    reported: int
+    rest: int
+    cursor: str | None = None
+    is_old: bool = False
+
+    @property
+    def calls(self) -> int:
+        """How many calls they take at most."""
+        return max(1, calls_for(self.rest))
+
+    def chain(self, note_id: str) -> Chain:
+        """The chain of their pages."""
+        call = Call(note_id, self.cursor, comment_id=self.comment_id)
+        return Chain(call, reported=self.rest, first_cursor_is_old=self.is_old)
+
+
+def thread(comment: Mapping[str, Any], *, again: bool) -> Thread | StopReason | None:
+    """What to ask for of the replies to a first-level comment, as it is stored; or how they ended.
+
+    None where all came with it. A thread that has ended is left alone while its count stays, but
+    for one that ended flawed where it is to be tried ``again``; then it also begins anew.
+    """
+    count, inline = comment.get("sub_comment_count"), comment.get("inline_replies") or 0
+    if not isinstance(count, int) or count <= inline:
+        return None
+    known = comment.get("thread")
+    known = known if isinstance(known, Mapping) else {}
+    if known.get("followed") == count:
+        stop = known.get("stop_reason")
+        ended = StopReason(stop) if stop in set(StopReason) else StopReason.COMPLETE
+        if ended.satisfied or not again:
+            return ended
+    cursor = known.get("cursor")
+    if isinstance(cursor, str) and not again:
+        return Thread(comment["_id"], count, count - inline, cursor, is_old=True)
+    extra = comment.get("extra")
+    cursor = extra.get("sub_comment_cursor") if inline and isinstance(extra, Mapping) else None
+    if isinstance(cursor, str) and cursor:
+        return Thread(comment["_id"], count, count - inline, cursor)
+    return Thread(comment["_id"], count, count)
+
+
+def as_stored(fields: Mapping[str, Any], inline: int | None) -> dict[str, Any]:
+    """What :func:`thread` goes by, from an item's fields: for a crawl without a store."""
+    return {
+        "_id": fields["comment_id"],
+        "sub_comment_count": fields["sub_comment_count"],
+        "inline_replies": inline,
+        "extra": {"sub_comment_cursor": fields["extra"].get("sub_comment_cursor")},
+    }
+
+
+def thread_document(
+    thread: Thread, *, cursor: str | None = None, stop_reason: StopReason | None = None
+) -> dict[str, Any]:
+    """How far a thread is, as its comment's document keeps it."""
+    return {
+        "followed": thread.reported if stop_reason else None,
+        "cursor": cursor,
+        "stop_reason": stop_reason,
+    }

@@ -1,0 +1,141 @@
+"""What came of each pass: one document a note and pass, and what follows for comments not met."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from pymongo.asynchronous.database import AsyncDatabase
+
+from xhs.api.values import iso
+from xhs.notes.checkpoint import Checkpoint
+from xhs.store.documents import COMMENTS, HISTORY, Document, Write, met_field
+from xhs.store.ledger import Held
+from xhs.store.patience import patiently
+
+_OF_THE_ITEM = (
+    "note_id",
+    "sort",
+    "stop_reason",
+    "complete",
+    "pages",
+    "comment_count",
+    "comment_count_l1",
+    "comments_collected",
+    "replies_collected",
+    "missing",
+)
+
+
+def pass_ended(item: Mapping[str, Any], held: Held, checkpoint: Checkpoint, now: datetime) -> Write:
+    """The document of a pass that has ended as the ``NoteItem`` says."""
+    fields = {
+        **{name: item[name] for name in _OF_THE_ITEM},
+        "mode": checkpoint.mode,
+        "began_at": checkpoint.began,
+        "ended_at": now,
+        "comments_met": held.comments_met,
+        "comments_new": held.comments_new,
+        "replies_new": held.replies_new,
+        "billed_calls": checkpoint.calls,
+    }
+    return Write(HISTORY, _key(item["note_id"], checkpoint.began), {"$set": fields})
+
+
+def missed(ended: Mapping[str, Any]) -> int | None:
+    """How many first-level comments a pass has not met of those that were reported to it."""
+    reported, met = ended.get("comment_count_l1"), ended.get("comments_met")
+    return reported - met if isinstance(reported, int) and isinstance(met, int) else None
+
+
+def _key(note_id: str, began: datetime) -> str:
+    return f"{note_id}/{iso(began)}"
+
+
+class History:
+    """The collection ``note_history``, and the comments that a pass did not meet."""
+
+    def __init__(self, database: AsyncDatabase[Document]) -> None:
+        self._database = database
+
+    async def orders(self, note_id: str) -> set[str]:
+        """The orders in which a note has been read to its end."""
+        query = {"note_id": note_id, "stop_reason": "complete"}
+        return set(await self._database[HISTORY].distinct("sort", query))
+
+    async def usual_calls(self, note_id: str | None = None) -> float | None:
+        """What an update of a note has cost on the average; without a note, what it has cost to
+        read one in full. None where there is no telling yet.
+
+        Raises:
+            StoreFailed: where the database does not answer.
+        """
+        query: Document = {"mode": "full"}
+        if note_id is not None:
+            query = {"mode": "update", "note_id": note_id}
+        return await patiently(lambda: self._usual_calls(query))
+
+    async def _usual_calls(self, query: Document) -> float | None:
+        cursor = await self._database[HISTORY].aggregate(
+            [
+                {"$match": query},
+                {"$group": {"_id": None, "calls": {"$avg": "$billed_calls"}}},
+            ]
+        )
+        found = await cursor.to_list()
+        return float(found[0]["calls"]) if found else None
+
+    async def mark_vanished(
+        self, checkpoint: Checkpoint, reported: int | None, now: datetime
+    ) -> int:
+        """Mark the first-level comments that a full pass has not met, where it was ``complete``.
+
+        It is an inference. A pass may miss comments that are there, so it says something of a
+        comment only where it misses no more than the last pass that met that comment. Of a pass
+        that was not complete itself that cannot be told; there the last one before that was counts,
+        or none missing where there is none.
+
+        Returns how many were marked.
+
+        Raises:
+            StoreFailed: where the database does not answer.
+        """
+        if reported is None:
+            return 0
+        return await patiently(lambda: self._mark_vanished(checkpoint, reported, now))
+
+    async def _mark_vanished(self, checkpoint: Checkpoint, reported: int, now: datetime) -> int:
+        note_id, sort, began = checkpoint.call.note_id, checkpoint.call.sort, checkpoint.began
+        comments, met = self._database[COMMENTS], met_field(sort)
+        first_level: Document = {"note_id": note_id, "parent_comment_id": None}
+        not_met = {
+            **first_level,
+            "vanished_at": None,
+            met: {"$lt": began},
+            "last_seen_at": {"$lt": began},
+        }
+        passes = await comments.distinct(met, not_met)
+        if not passes:
+            return 0
+        missing = reported - await comments.count_documents({**first_level, met: {"$gte": began}})
+        marked = 0
+        for earlier in passes:
+            if missing <= await self._missed_before(note_id, sort, earlier, began):
+                which = {**not_met, met: earlier}
+                done = await comments.update_many(which, {"$set": {"vanished_at": now}})
+                marked += done.modified_count
+        return marked
+
+    async def _missed_before(
+        self, note_id: str, sort: str, earlier: datetime, began: datetime
+    ) -> int:
+        """How many comments may be missing for one that this earlier pass met to have vanished."""
+        history = self._database[HISTORY]
+        whole = {"note_id": note_id, "sort": sort, "stop_reason": "complete"}
+        found = await history.find_one({**whole, "_id": _key(note_id, earlier)})
+        if found is None:
+            found = await history.find_one(
+                {**whole, "began_at": {"$lt": began}}, sort=[("began_at", -1)]
+            )
+        return max(0, missed(found or {}) or 0)
