@@ -31,7 +31,7 @@ from xhs.notes.checkpoint import Checkpoint
 from xhs.notes.open import OpenChain, OpenNote, OpenThread, ThreadQueue
 from xhs.notes.order import Order
 from xhs.notes.plan import First
-from xhs.notes.threads import Thread, thread
+from xhs.notes.threads import Thread, as_stored, thread
 from xhs.privacy import as_sent
 from xhs.store.documents import Document, Origin, Problem, Write, rejected_write
 from xhs.store.history import pass_ended
@@ -476,14 +476,18 @@ class Run:
     def _item_scraped(self, item: Any, response: Response | None) -> None:
         if not is_note(item):
             if self.store is None:
-                self._count_delivered(ItemAdapter(item))
+                self._count_delivered(ItemAdapter(item), self.pages.origin(item))
             self.pages.count(response)
 
-    def _count_delivered(self, item: ItemAdapter) -> None:
+    def _count_delivered(self, item: ItemAdapter, origin: Origin | None) -> None:
+        """What the store would know of a comment."""
         note = self.open_notes.get(item.get("note_id", ""))
-        if note is not None and item.get("item_type") == "comment":
-            top = item["parent_comment_id"] is None
-            (note.first_level if top else note.replies).add(item["comment_id"])
+        if note is None or item.get("item_type") != "comment":
+            return
+        top = item["parent_comment_id"] is None
+        (note.first_level if top else note.replies).add(item["comment_id"])
+        if top and note.arguments.replies == "all" and origin and origin.met:
+            note.answered.append(as_stored(item.asdict(), origin.met.inline_replies))
 
     def _item_dropped(self, item: Any, response: Response | None, exception: Exception) -> None:
         lost = isinstance(exception, NotStored)

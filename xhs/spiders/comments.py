@@ -34,7 +34,6 @@ from xhs.notes.open import OpenChain, OpenNote, OpenThread
 from xhs.notes.order import UNSEEN
 from xhs.notes.plan import First, Skip, kept_arguments, plan
 from xhs.notes.sources import NoteList, count, wanted
-from xhs.notes.threads import as_stored
 from xhs.preparation import Prepared, WrongInput, prepare, remember_begun
 from xhs.store.documents import Met, Origin, Problem
 from xhs.store.ledger import Held, chain_fields, held_fields
@@ -157,7 +156,7 @@ class CommentsSpider(Spider):
             note.told = True
             self._log_order(note, page)
         opened.answered_at = received_at(response)
-        items = self._items(run, note, opened, step.page, data)
+        items = self._items(note, opened, step.page, data)
         checkpoint: Callable[[], None] | None = None
         if await opened.is_settled() and step.next and note.counted:
             checkpoint = self._checkpoint(run, note, opened, step.next)
@@ -218,7 +217,7 @@ class CommentsSpider(Spider):
         )
 
     def _items(
-        self, run: Run, note: OpenNote, opened: OpenChain, page: Page, data: Any
+        self, note: OpenNote, opened: OpenChain, page: Page, data: Any
     ) -> list[tuple[Any, Origin]]:
         """The items of a page, each with where it came from."""
         chain, inline = opened.chain, note.arguments.replies != "none"
@@ -236,8 +235,6 @@ class CommentsSpider(Spider):
             if opened is note and note.counted and parsed.item_type == "comment" and not parent:
                 there = len(inline_replies(parsed.raw)) if inline else None
                 met = Met(chain.sort, note.progress.began, there)
-                if run.store is None and note.arguments.replies == "all":
-                    note.answered.append(as_stored(parsed.fields, there))
             item = _ITEMS[parsed.item_type](item_type=parsed.item_type, **parsed.fields)
             items.append((item, replace(origin, raw=parsed.raw, parent_comment_id=parent, met=met)))
         return items

@@ -128,10 +128,10 @@ def book_calls(note_id: str, calls: int) -> Write:
 
 def _booking(note_id: str, calls: int, update: Document) -> Write:
     """A write that books calls, and does so once, however often it is repeated."""
-    if not calls:
-        return Write(NOTES, note_id, update)
-    once = uuid4().hex
     booked = {**update, "$inc": {"billed_calls": calls}}
+    if not calls:
+        return Write(NOTES, note_id, booked)
+    once = uuid4().hex
     booked["$set"] = {**update.get("$set", {}), "last_write": once}
     return Write(NOTES, note_id, booked, once=once)
 
