@@ -12,18 +12,11 @@ from typing import NamedTuple
 from xhs.arguments import Arguments
 from xhs.chain import calls_for
 from xhs.notes.plan import First, Skip
+from xhs.notes.planned import Planned
 from xhs.notes.threads import Thread, thread
 from xhs.store.store import Store
 
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class Planned(NamedTuple):
-    """What a crawl does about a note, and by which arguments; None where it must leave it."""
-
-    note_id: str
-    plan: First | Skip | None
-    arguments: Arguments
 
 
 class Cost(NamedTuple):
@@ -66,7 +59,7 @@ async def forecast(planned: AsyncIterator[Planned], store: Store | None) -> Fore
         StoreFailed: where the database does not answer.
     """
     found = Forecast(usual=await store.history.usual_calls() if store else None)
-    async for note_id, plan, arguments in planned:
+    async for note_id, plan, arguments, _ in planned:
         if plan is None:
             found.ways["left"] += 1
             continue

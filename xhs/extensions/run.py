@@ -31,6 +31,7 @@ from xhs.notes.checkpoint import Checkpoint
 from xhs.notes.open import OpenChain, OpenNote, OpenThread, ThreadQueue
 from xhs.notes.order import Order
 from xhs.notes.plan import First
+from xhs.notes.planned import now
 from xhs.notes.threads import Thread, as_stored, thread
 from xhs.privacy import as_sent
 from xhs.store.documents import Document, Origin, Problem, Write, rejected_write
@@ -529,9 +530,3 @@ class Run:
 def is_note(item: Any) -> bool:
     """Whether an item is a note's end, which no page waits for."""
     return item_type(item) == "note"
-
-
-def now() -> datetime:
-    """The time in milliseconds, which is what a database keeps."""
-    time = datetime.now(UTC)
-    return time.replace(microsecond=time.microsecond // 1000 * 1000)

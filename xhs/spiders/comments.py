@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -22,21 +20,20 @@ from xhs.api import envelope
 from xhs.api.endpoints import Call, call_url, read_call
 from xhs.api.page import Page, inline_replies, read_page
 from xhs.api.parsing import parse_page
-from xhs.api.values import iso
-from xhs.arguments import Arguments, WrongArguments
-from xhs.chain import Chain
 from xhs.download.handler import CallNotSent, received_at
-from xhs.endings import ADVICE, CloseReason, StopReason
-from xhs.extensions.run import NotStored, Run, now
-from xhs.forecast import Forecast, Planned, forecast
+from xhs.endings import CloseReason, StopReason
+from xhs.extensions.run import NotStored, Run
+from xhs.forecast import Forecast, forecast
 from xhs.items import CommentItem, NoteItem, UserItem
 from xhs.notes.open import OpenChain, OpenNote, OpenThread
 from xhs.notes.order import UNSEEN
-from xhs.notes.plan import First, Skip, kept_arguments, plan
-from xhs.notes.sources import NoteList, count, wanted
+from xhs.notes.plan import Skip
+from xhs.notes.planned import Planned, planned
+from xhs.notes.sources import NoteList, count
 from xhs.preparation import Prepared, WrongInput, prepare, remember_begun
+from xhs.spiders.passes import Ask, Next, Passes, named
 from xhs.store.documents import Met, Origin, Problem
-from xhs.store.ledger import Held, chain_fields, held_fields
+from xhs.store.ledger import chain_fields
 from xhs.store.patience import StoreFailed
 
 _ITEMS = {"comment": CommentItem, "user": UserItem}
@@ -90,37 +87,25 @@ class CommentsSpider(Spider):
 
     async def _first_requests(self, run: Run, notes: NoteList | None) -> AsyncIterator[Any]:
         """The first request of each note, when there is room for it."""
-        async for _, first, arguments in self._planned(run, notes):
-            if first is None:
-                continue
-            if isinstance(first, Skip):
+        async for one in self._planned(run, notes):
+            if isinstance(one.plan, Skip):
                 run.waits_no_longer()
-                run.count(f"xhs/notes/skipped/{first.reason}")
-                continue
-            await run.room()
-            run.waits_no_longer()
-            run.count("xhs/notes/begun")
-            async for output in self._begin(run, first, arguments):
-                yield output
+                run.count(f"xhs/notes/skipped/{one.plan.reason}")
+            elif one.plan is not None:
+                await run.room()
+                run.waits_no_longer()
+                run.count("xhs/notes/begun")
+                async for output in self._outputs(Passes(run).begin(one.plan, one.arguments)):
+                    yield output
 
     async def _planned(self, run: Run, notes: NoteList | None) -> AsyncIterator[Planned]:
         """What is done about each note."""
-        ledger, mode = run.store.ledger if run.store else None, self.arguments.mode
-        run.notes_waiting = await count(notes, mode, ledger)
-        async for note_id, known in wanted(notes, mode, ledger):
-            try:
-                arguments = self.arguments.for_note(kept_arguments(known))
-            except WrongArguments as error:
-                self.logger.error(
-                    "Note %s is left: what the ledger keeps with it does not go with this crawl: "
-                    "%s; `scrapy enqueue` can change it",
-                    note_id,
-                    error,
-                )
-                yield Planned(note_id, None, self.arguments)
-                continue
-            first = plan(note_id, known, arguments, run.version, now())
-            yield Planned(note_id, first, arguments)
+        ledger = run.store.ledger if run.store else None
+        run.notes_waiting = await count(notes, self.arguments.mode, ledger)
+        async for one in planned(notes, self.arguments, run.version, ledger):
+            if one.problem:
+                self.logger.error("Note %s is left: %s", one.note_id, one.problem)
+            yield one
 
     async def _foretell(self, run: Run, notes: NoteList | None) -> None:
         """Say what a crawl would do and cost, instead of doing it."""
@@ -129,13 +114,9 @@ class CommentsSpider(Spider):
         for line in self.forecast.lines():
             self.logger.info("Dry run: %s", line)
 
-    async def _begin(self, run: Run, first: First, arguments: Arguments) -> AsyncIterator[Any]:
-        note = run.begin(first, arguments)
-        if first.call is not None:
-            yield self._request(run, first.call, UNSEEN)
-            return
-        async for output in self._pages_ended(run, note):
-            yield output
+    async def _outputs(self, following: Next) -> AsyncIterator[Request | NoteItem]:
+        async for one in following:
+            yield self._request(self.run, *one) if isinstance(one, Ask) else one
 
     async def parse_page(self, response: Response) -> AsyncIterator[Any]:
         """Take a page of comments or replies: ask for the next one, yield its items, and at the
@@ -171,7 +152,7 @@ class CommentsSpider(Spider):
             yield item
         run.pages.all_yielded(response)
         if step.stop:
-            async for output in self._chain_ended(run, note, opened):
+            async for output in self._outputs(Passes(run).chain_ended(note, opened)):
                 yield output
         elif await settled:
             await run.checkpoint_written(opened)  # until then the page counts as not settled
@@ -179,21 +160,21 @@ class CommentsSpider(Spider):
     async def call_failed(self, failure: Failure) -> AsyncIterator[Any]:
         """Take a call that brought no page: end its chain with the reason."""
         request: Request = failure.request  # type: ignore[attr-defined]
-        call = read_call(request.url)
-        if call is None or call.note_id not in self.run.open_notes:
+        run, call = self.run, read_call(request.url)
+        if call is None or call.note_id not in run.open_notes:
             return
         if isinstance(failure.value, CallNotSent):
             return
         stop, why = _reason_to_give_up(failure.value)
         if stop is None:
             return
-        note, opened = self.run.opened(call)
+        note, opened = run.opened(call)
         if stop is StopReason.REFUSED and (again := opened.chain.restart()):
             self._log_restart(again, "is refused")
-            yield self._request(self.run, again, UNSEEN)
+            yield self._request(run, again, UNSEEN)
             return
         opened.chain.end(stop)
-        async for output in self._chain_ended(self.run, note, opened, why):
+        async for output in self._outputs(Passes(run).chain_ended(note, opened, why)):
             yield output
 
     def _prepare(self) -> Prepared:
@@ -248,137 +229,16 @@ class CommentsSpider(Spider):
             return partial(run.settle_thread, note, opened, following.cursor)
         return partial(run.settle, note, chain_fields(note.chain), note.checkpoint_here())
 
-    async def _chain_ended(
-        self, run: Run, note: OpenNote, opened: OpenChain, why: str = ""
-    ) -> AsyncIterator[Any]:
-        """What follows a chain that has stopped. ``why`` is what a call that failed said."""
-        stop = opened.chain.stop
-        if stop is None or not await opened.is_settled():
-            return
-        if not stop.satisfied:
-            self._log_end(opened.chain, stop, why)
-        if isinstance(opened, OpenThread):
-            note.worst = note.worst.or_worse(stop)
-            if await run.end_thread(note, opened):
-                async for output in self._next_threads(run, note):
-                    yield output
-        else:
-            async for output in self._pages_ended(run, note):
-                yield output
-
-    async def _pages_ended(self, run: Run, note: OpenNote) -> AsyncIterator[Any]:
-        """A note's own pages have ended, and all of them are stored: on to its threads."""
-        stop = note.chain.stop
-        assert stop is not None  # noqa: S101 (it has ended)
-        note.worst = stop
-        if not note.counted:
-            if note.chain.call.comment_id is None and (held := await run.held(note)):
-                yield self._note_item(note, stop, held)
-            return
-        just_read = note.first.call is not None
-        if just_read and stop is StopReason.COMPLETE and note.progress.mode == "full":
-            await run.mark_vanished(note)
-        if note.arguments.replies == "all" and stop.ended:
-            if await run.begin_threads(note):
-                async for output in self._next_threads(run, note):
-                    yield output
-            return
-        async for output in self._note_ended(run, note):
-            yield output
-
-    async def _next_threads(self, run: Run, note: OpenNote) -> AsyncIterator[Any]:
-        """Ask for more of a note's threads; after the last of them the note ends."""
-        while opened := await run.next_thread(note):
-            yield self._request(run, opened.chain.call, run.priority(opened.chain))
-        if note.has_ended and not note.ending:
-            note.ending = True
-            async for output in self._note_ended(run, note):
-                yield output
-
-    async def _note_ended(self, run: Run, note: OpenNote) -> AsyncIterator[Any]:
-        """A note's pass has ended. Its item follows, unless another pass does, or what is held of
-        the note cannot be known.
-        """
-        stop, held = note.worst, await run.held(note)
-        item = self._note_item(note, stop, held)
-        if not await run.end_pass(note, item, held):
-            return
-        if note.first.then_again and stop.ended:
-            async for output in self._begin_again(run, note):
-                yield output
-            return
-        run.end_note(note, stop)
-        if held:
-            self._log_missing(item)
-            yield item
-
-    async def _begin_again(self, run: Run, note: OpenNote) -> AsyncIterator[Any]:
-        """An update has finished the pass that was left; now it makes its own."""
-        note_id = note.chain.note_id
-        assert run.store is not None  # noqa: S101 (an update needs one)
-        try:
-            known = (await run.store.ledger.known([note_id])).get(note_id, {})
-        except StoreFailed as error:
-            run.fail_store(error)
-            return
-        first = plan(note_id, {**known, "checkpoint": None}, note.arguments, run.version, now())
-        assert isinstance(first, First)  # noqa: S101 (an update leaves none alone)
-        async for output in self._begin(run, first, note.arguments):
-            yield output
-
-    @staticmethod
-    def _note_item(note: OpenNote, stop: StopReason, held: Held | None) -> NoteItem:
-        chain = note.chain
-        reported = chain.comment_count_l1
-        still = stop is StopReason.KNOWN_GROUND and note.first.was_complete
-        return NoteItem(
-            item_type="note",
-            note_id=chain.note_id,
-            user_id=chain.author_id,
-            comment_count=chain.comment_count,
-            comment_count_l1=reported,
-            **(held_fields(held, reported) if held else {}),
-            sort=chain.sort,
-            pages=chain.pages,
-            complete=stop is StopReason.COMPLETE or still,
-            stop_reason=stop.value,
-            scraped_at=note.answered_at or iso(datetime.now(UTC)),
-        )
-
     def _log_restart(self, call: Call, why: str) -> None:
-        self.logger.warning("%s begins anew: its checkpoint %s", _named(call), why)
+        self.logger.warning("%s begins anew: its checkpoint %s", named(call), why)
 
     def _log_order(self, note: OpenNote, page: Page) -> None:
         self.logger.warning(
             "%s comes in the order %s, which is not by time: it is read to its end, since neither "
             "since nor known ground can end it before",
-            _named(note.chain.call),
+            named(note.chain.call),
             page.strategy or note.chain.sort,
         )
-
-    def _log_end(self, chain: Chain, stop: StopReason, failure: str) -> None:
-        page, level = chain.pages, logging.WARNING
-        if failure:
-            page, level = page + 1, logging.ERROR
-        why = failure or ADVICE.get(stop)
-        told = f": {why}" if why else ""
-        self.logger.log(level, "%s ended at page %d: %s%s", _named(chain.call), page, stop, told)
-
-    def _log_missing(self, item: NoteItem) -> None:
-        if item["complete"] and item["missing"]:
-            self.logger.info(
-                "Note %s is complete, but %d of %d reported comments are not held; `scrapy status` "
-                "says which other sort to try",
-                item["note_id"],
-                item["missing"],
-                item["comment_count_l1"],
-            )
-
-
-def _named(call: Call) -> str:
-    """What a log calls a chain."""
-    of_thread = f", replies to {call.comment_id}," if call.comment_id else ""
-    return f"Note {call.note_id}{of_thread}"
 
 
 def _origin(note: OpenNote, opened: OpenChain, data: Any) -> Origin:

@@ -1,0 +1,48 @@
+"""The plan of a crawl: each of its notes, and how it begins."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from xhs.arguments import Arguments, WrongArguments
+from xhs.notes.plan import First, Skip, kept_arguments, plan
+from xhs.notes.sources import NoteList, wanted
+from xhs.store.ledger import Ledger
+
+
+class Planned(NamedTuple):
+    """What a crawl does about a note, and by which arguments; where it can do nothing, why."""
+
+    note_id: str
+    plan: First | Skip | None
+    arguments: Arguments
+    problem: str = ""
+
+
+async def planned(
+    notes: NoteList | None, arguments: Arguments, version: str, ledger: Ledger | None
+) -> AsyncIterator[Planned]:
+    """What is done about each note.
+
+    Raises:
+        StoreFailed: where the database does not answer.
+    """
+    async for note_id, known in wanted(notes, arguments.mode, ledger):
+        try:
+            its = arguments.for_note(kept_arguments(known))
+        except WrongArguments as error:
+            problem = (
+                f"what the ledger keeps with it does not go with this crawl: {error}; `scrapy "
+                "enqueue` with other arguments changes that"
+            )
+            yield Planned(note_id, None, arguments, problem)
+            continue
+        yield Planned(note_id, plan(note_id, known, its, version, now()), its)
+
+
+def now() -> datetime:
+    """The time in milliseconds, which is what a database keeps."""
+    time = datetime.now(UTC)
+    return time.replace(microsecond=time.microsecond // 1000 * 1000)

@@ -1,0 +1,175 @@
+"""What follows when a chain has ended: a note's threads, its end, or another pass."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from xhs.api.endpoints import Call
+from xhs.api.values import iso
+from xhs.arguments import Arguments
+from xhs.chain import Chain
+from xhs.endings import ADVICE, StopReason
+from xhs.extensions.run import Run
+from xhs.items import NoteItem
+from xhs.notes.open import OpenChain, OpenNote, OpenThread
+from xhs.notes.order import UNSEEN
+from xhs.notes.plan import First, plan
+from xhs.notes.planned import now
+from xhs.store.ledger import Held, held_fields
+from xhs.store.patience import StoreFailed
+
+logger = logging.getLogger(__name__)
+
+
+class Ask(NamedTuple):
+    """A call that is to be made."""
+
+    call: Call
+    priority: int
+
+
+Next = AsyncIterator[Ask | NoteItem]
+
+
+class Passes:
+    """The passes of a crawl, each from its first call to the note's item."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    async def begin(self, first: First, arguments: Arguments) -> Next:
+        """Begin a pass, or go on with it."""
+        note = self._run.begin(first, arguments)
+        if first.call is not None:
+            yield Ask(first.call, UNSEEN)
+            return
+        async for following in self._pages_ended(note):
+            yield following
+
+    async def chain_ended(self, note: OpenNote, opened: OpenChain, why: str = "") -> Next:
+        """A chain has stopped: what follows once its last page is settled; nothing where that page
+        is lost. ``why`` is what a call that failed said.
+        """
+        stop = opened.chain.stop
+        if stop is None or not await opened.is_settled():
+            return
+        if not stop.satisfied:
+            _log_end(opened.chain, stop, why)
+        if not isinstance(opened, OpenThread):
+            async for following in self._pages_ended(note):
+                yield following
+            return
+        note.worst = note.worst.or_worse(stop)
+        if await self._run.end_thread(note, opened):
+            async for following in self._next_threads(note):
+                yield following
+
+    async def _pages_ended(self, note: OpenNote) -> Next:
+        """A note's own pages have ended, and all of them are stored: on to its threads."""
+        run, stop = self._run, note.chain.stop
+        assert stop is not None  # noqa: S101 (it has ended)
+        note.worst = stop
+        if not note.counted:
+            if note.chain.call.comment_id is None and (held := await run.held(note)):
+                yield _note_item(note, stop, held)
+            return
+        just_read = note.first.call is not None
+        if just_read and stop is StopReason.COMPLETE and note.progress.mode == "full":
+            await run.mark_vanished(note)
+        if note.arguments.replies != "all" or not stop.ended:
+            following = self._note_ended(note)
+        elif await run.begin_threads(note):
+            following = self._next_threads(note)
+        else:
+            return
+        async for one in following:
+            yield one
+
+    async def _next_threads(self, note: OpenNote) -> Next:
+        """Ask for more of a note's threads; after the last of them the note ends."""
+        while opened := await self._run.next_thread(note):
+            yield Ask(opened.chain.call, self._run.priority(opened.chain))
+        if note.has_ended and not note.ending:
+            note.ending = True
+            async for following in self._note_ended(note):
+                yield following
+
+    async def _note_ended(self, note: OpenNote) -> Next:
+        """A note's pass has ended. Its item follows, unless another pass does, or what is held of
+        the note cannot be known.
+        """
+        run, stop = self._run, note.worst
+        held = await run.held(note)
+        item = _note_item(note, stop, held)
+        if not await run.end_pass(note, item, held):
+            return
+        if note.first.then_again and stop.ended:
+            async for following in self._begin_again(note):
+                yield following
+            return
+        run.end_note(note, stop)
+        if held:
+            _log_missing(item)
+            yield item
+
+    async def _begin_again(self, note: OpenNote) -> Next:
+        """An update has finished the pass that was left; now it makes its own."""
+        run, note_id = self._run, note.chain.note_id
+        assert run.store is not None  # noqa: S101 (an update needs one)
+        try:
+            known = (await run.store.ledger.known([note_id])).get(note_id, {})
+        except StoreFailed as error:
+            run.fail_store(error)
+            return
+        first = plan(note_id, {**known, "checkpoint": None}, note.arguments, run.version, now())
+        assert isinstance(first, First)  # noqa: S101 (an update leaves none alone)
+        async for following in self.begin(first, note.arguments):
+            yield following
+
+
+def named(call: Call) -> str:
+    """What a log calls a chain."""
+    of_thread = f", replies to {call.comment_id}," if call.comment_id else ""
+    return f"Note {call.note_id}{of_thread}"
+
+
+def _note_item(note: OpenNote, stop: StopReason, held: Held | None) -> NoteItem:
+    chain = note.chain
+    reported = chain.comment_count_l1
+    still = stop is StopReason.KNOWN_GROUND and note.first.was_complete
+    return NoteItem(
+        item_type="note",
+        note_id=chain.note_id,
+        user_id=chain.author_id,
+        comment_count=chain.comment_count,
+        comment_count_l1=reported,
+        **(held_fields(held, reported) if held else {}),
+        sort=chain.sort,
+        pages=chain.pages,
+        complete=stop is StopReason.COMPLETE or still,
+        stop_reason=stop.value,
+        scraped_at=note.answered_at or iso(datetime.now(UTC)),
+    )
+
+
+def _log_end(chain: Chain, stop: StopReason, failure: str) -> None:
+    page, level = chain.pages, logging.WARNING
+    if failure:
+        page, level = page + 1, logging.ERROR
+    why = failure or ADVICE.get(stop)
+    told = f": {why}" if why else ""
+    logger.log(level, "%s ended at page %d: %s%s", named(chain.call), page, stop, told)
+
+
+def _log_missing(item: NoteItem) -> None:
+    if item["complete"] and item["missing"]:
+        logger.info(
+            "Note %s is complete, but %d of %d reported comments are not held; `scrapy status` "
+            "says which other sort to try",
+            item["note_id"],
+            item["missing"],
+            item["comment_count_l1"],
+        )
