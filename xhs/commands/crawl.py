@@ -33,6 +33,9 @@ class Command(CrawlCommand):
             self._refuse([problem])
             return
         assert self.crawler_process is not None  # noqa: S101 (Scrapy sets it)
+        if opts.spargs.get("dry_run") == "1":
+            # It must not overwrite what a crawl has brought.
+            self.crawler_process.settings.set("FEEDS", {}, "cmdline")
         try:
             crawler = self._create_crawler(args[0])
         except KeyError:

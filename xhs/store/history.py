@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -10,7 +11,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from xhs.api.values import iso
 from xhs.notes.checkpoint import Checkpoint
-from xhs.store.documents import COMMENTS, HISTORY, Document, Write, met_field
+from xhs.store.documents import COMMENTS, HISTORY, REJECTED, Document, Write, met_field
 from xhs.store.ledger import Held
 from xhs.store.patience import patiently
 
@@ -118,6 +119,7 @@ class History:
         passes = await comments.distinct(met, not_met)
         if not passes:
             return 0
+        not_met["_id"] = {"$nin": await self._rejected_since(note_id, began)}
         missing = reported - await comments.count_documents({**first_level, met: {"$gte": began}})
         marked = 0
         for earlier in passes:
@@ -126,6 +128,16 @@ class History:
                 done = await comments.update_many(which, {"$set": {"vanished_at": now}})
                 marked += done.modified_count
         return marked
+
+    async def _rejected_since(self, note_id: str, began: datetime) -> list[str]:
+        """The IDs of comments that came and were not valid: they are there all the same."""
+        query = {"note_id": note_id, "kind": "comment", "last_seen_at": {"$gte": began}}
+        found = []
+        async for document in self._database[REJECTED].find(query, {"raw": 1}):
+            raw = json.loads(document["raw"])
+            if isinstance(raw, dict) and isinstance(raw.get("id"), str):
+                found.append(raw["id"])
+        return found
 
     async def _missed_before(
         self, note_id: str, sort: str, earlier: datetime, began: datetime
