@@ -49,7 +49,7 @@ class Forecast:
                 if self.usual is None
                 else f"the {self.usual:.1f} calls that others took on the average"
             )
-            yield f"{self.unread} of the notes were never read: each is taken to cost {usual}"
+            yield f"never read before: {self.unread}, each taken to cost {usual}"
 
 
 async def forecast(planned: AsyncIterator[Planned], store: Store | None) -> Forecast:

@@ -424,6 +424,24 @@ def test_an_end_that_nobody_knows_keeps_no_other_note_waiting(api: Simulator, si
     assert site.note(NOTE)["state"] == "ended"
 
 
+@pytest.mark.parametrize("mode", ["full", "update"])
+def test_notes_that_are_read_anew_are_resumed_too(api: Simulator, site: Site, mode: str) -> None:
+    notes = [sized_note(25, serial) for serial in range(600, 612)]
+    assert site.crawl(notes=notes, feed=False).status == 0
+    api.reset_books()
+    for note in notes:
+        api.change(note, grow=12)
+    stopped = site.crawl(notes=notes, mode=mode, feed=False, env={"XHS_MAX_CALLS": "7"})
+    assert (stopped.status, stopped.reason) == (3, "budget_spent"), stopped
+    done = site.crawl(mode="resume", feed=False)
+    assert done.status == 0, done
+    for note in notes:
+        assert site.comment_ids(note)[0] == set(truth(note, 12).first_level)
+        assert site.note(note)["state"] == "ended"
+    assert api.books()["billed"] == len(notes) * (4 if mode == "full" else 2)
+    assert api.books()["repeated"] == 0
+
+
 def job(site: Site) -> tuple[str, str]:
     return "-s", f"JOBDIR={site.folder / 'job'}"
 

@@ -236,7 +236,7 @@ class Run:
 
     async def _answered_comments(self, note: OpenNote) -> AsyncIterator[Document]:
         if self.store is None:
-            for comment in note.answered:
+            for comment in note.answered.values():
                 yield comment
         else:
             async for comment in self.store.threads.answered(note.progress):
@@ -488,7 +488,8 @@ class Run:
         top = item["parent_comment_id"] is None
         (note.first_level if top else note.replies).add(item["comment_id"])
         if top and note.arguments.replies == "all" and origin and origin.met:
-            note.answered.append(as_stored(item.asdict(), origin.met.inline_replies))
+            comment = as_stored(item.asdict(), origin.met.inline_replies)
+            note.answered[item["comment_id"]] = comment
 
     def _item_dropped(self, item: Any, response: Response | None, exception: Exception) -> None:
         lost = isinstance(exception, NotStored)

@@ -83,8 +83,8 @@ class OpenNote(OpenChain):
     first_level: set[str] = field(default_factory=set)
     replies: set[str] = field(default_factory=set)
     """IDs of the comments that this run has delivered; kept only without a store, which counts."""
-    answered: list[Document] = field(default_factory=list)
-    """The comments that have replies, as the store would have them; kept only without a store."""
+    answered: dict[str, Document] = field(default_factory=dict)
+    """The comments that may have replies, by their IDs; kept only without a store."""
 
     @classmethod
     def begin(cls, first: First, arguments: Arguments) -> OpenNote:

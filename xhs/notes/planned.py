@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from itertools import islice
 from typing import NamedTuple
 
+from xhs.api.endpoints import Call
 from xhs.arguments import Arguments, WrongArguments
+from xhs.notes.checkpoint import Checkpoint
 from xhs.notes.plan import First, Skip, kept_arguments, plan
 from xhs.notes.sources import NoteList, wanted
 from xhs.store.ledger import Ledger
+
+_BATCH = 1000
 
 
 class Planned(NamedTuple):
@@ -19,6 +24,24 @@ class Planned(NamedTuple):
     plan: First | Skip | None
     arguments: Arguments
     problem: str = ""
+
+
+async def queue(notes: NoteList | None, arguments: Arguments, version: str, ledger: Ledger) -> None:
+    """Say in the ledger which notes are to be read anew, so that whatever stops the crawl before
+    it begins them, ``mode=resume`` does.
+
+    Raises:
+        StoreFailed: where the database does not answer.
+    """
+    if arguments.mode == "resume":
+        return
+    begun = Checkpoint(Call("", sort=arguments.sort), version, arguments.mode, now()).document()
+    if notes is None:
+        await ledger.queue_ended(None, begun)
+        return
+    remaining = iter(notes)
+    while batch := list(islice(remaining, _BATCH)):
+        await ledger.queue_ended(batch, begun)
 
 
 async def planned(

@@ -28,7 +28,7 @@ from xhs.items import CommentItem, NoteItem, UserItem
 from xhs.notes.open import OpenChain, OpenNote, OpenThread
 from xhs.notes.order import UNSEEN
 from xhs.notes.plan import Skip
-from xhs.notes.planned import Planned, planned
+from xhs.notes.planned import Planned, planned, queue
 from xhs.notes.sources import NoteList, count
 from xhs.preparation import Prepared, WrongInput, prepare, remember_begun
 from xhs.spiders.passes import Ask, Next, Passes, named
@@ -87,6 +87,8 @@ class CommentsSpider(Spider):
 
     async def _first_requests(self, run: Run, notes: NoteList | None) -> AsyncIterator[Any]:
         """The first request of each note, when there is room for it."""
+        if run.store:
+            await queue(notes, self.arguments, run.version, run.store.ledger)
         async for one in self._planned(run, notes):
             if isinstance(one.plan, Skip):
                 run.waits_no_longer()

@@ -233,6 +233,19 @@ class Ledger:
 
         return await patiently(write)
 
+    async def queue_ended(self, note_ids: Sequence[str] | None, checkpoint: Document) -> None:
+        """Queue those of these notes that have ended, or all that have: a crawl is about to read
+        them anew, and should it stop before, ``mode=resume`` is to find them.
+
+        Raises:
+            StoreFailed: where the database does not answer.
+        """
+        query: Document = {"state": "ended"}
+        if note_ids is not None:
+            query["_id"] = {"$in": list(note_ids)}
+        update = {"$set": {"state": "queued", "checkpoint": checkpoint}}
+        await patiently(lambda: self._database[NOTES].update_many(query, update))
+
     async def enqueue_unfinished(self) -> int:
         """Queue every note that was begun and has not ended, to go on from its checkpoint.
 
