@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -26,30 +25,20 @@ from xhs.download.closing import hurry
 from xhs.download.gate import Gate
 from xhs.download.token import NoToken, Token, read_token
 from xhs.endings import CloseReason, StopReason
+from xhs.extensions.passbook import Passbook
 from xhs.items import item_type
 from xhs.notes.checkpoint import Checkpoint
-from xhs.notes.open import OpenChain, OpenNote, OpenThread, ThreadQueue
+from xhs.notes.open import OpenChain, OpenNote, OpenThread
 from xhs.notes.order import Order
 from xhs.notes.plan import First
 from xhs.notes.planned import now
-from xhs.notes.threads import Thread, as_stored, thread
+from xhs.notes.threads import Thread, as_stored
 from xhs.privacy import as_sent
-from xhs.store.documents import Document, Origin, Problem, Write, rejected_write
-from xhs.store.history import pass_ended
-from xhs.store.ledger import (
-    Held,
-    begin_pass,
-    book_calls,
-    chain_fields,
-    end_note,
-    leave_note,
-    settle_page,
-)
+from xhs.store.documents import Origin, Problem, Write, rejected_write
 from xhs.store.pages import PageLedger
 from xhs.store.patience import StoreFailed
 from xhs.store.spill import Spill, SpillFailed
 from xhs.store.store import Store, StoreUnavailable
-from xhs.store.threads import thread_write
 from xhs.store.writer import Unstorable
 
 logger = logging.getLogger(__name__)
@@ -97,6 +86,7 @@ class Run:
         if uri := settings["MONGODB_URI"]:
             self.spill = Spill(Path(settings["XHS_SPILL_DIR"]), settings["MONGODB_DATABASE"])
             self.store = Store(uri, settings["MONGODB_DATABASE"], self.spill, self.fail_store)
+        self.passbook = Passbook(self.store, self.gate, self.fail_store)
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
@@ -157,7 +147,7 @@ class Run:
         note = self.open_notes[note_id] = OpenNote.begin(first, arguments)
         if first.call is not None:
             self._unsent.add(note_id)
-        self.write(begin_pass(first.checkpoint, datetime.now(UTC)))
+        self.passbook.begin(note)
         return note
 
     def opened(self, call: Call) -> tuple[OpenNote, OpenChain]:
@@ -187,75 +177,23 @@ class Run:
         unseen = (self.notes_waiting or 0) + len(self._unsent)
         return self.order.priority(chain.chain_id, unseen)
 
-    async def begin_threads(self, note: OpenNote) -> bool:
-        """Go on to a note's threads: write that to the ledger, and say what they will cost at most.
+    @property
+    def has_room_for_threads(self) -> bool:
+        """Whether a note that has a thread open may open another."""
+        return self._threads_open < 2 * self._places
 
-        False where the store fails.
-        """
-        self.settle(note, chain_fields(note.chain), note.checkpoint_here())
-        calls = 0
-        try:
-            async for found in self._threads(note):
-                if isinstance(found, Thread):
-                    calls += found.calls
-                else:
-                    note.worst = note.worst.or_worse(found)
-        except StoreFailed as error:
-            self.fail_store(error)
-            return False
-        self.count("xhs/replies/calls_expected", calls)
-        note.queue = ThreadQueue(self._threads_to_ask(note))
-        return True
-
-    async def next_thread(self, note: OpenNote) -> OpenThread | None:
-        """Open a note's next thread; None where there is none, or enough are open."""
-        if note.queue is None or (note.threads and self._threads_open >= 2 * self._places):
-            return None
-        try:
-            found = await note.queue.next()
-        except StoreFailed as error:
-            self.fail_store(error)
-            return None
-        if found is None:
-            return None
+    def open_thread(self, note: OpenNote, found: Thread) -> OpenThread:
+        """Open a thread of a note."""
         opened = OpenThread(found.chain(note.chain.note_id), thread=found)
         note.threads[found.comment_id] = opened
         self._threads_open += 1
         return opened
 
-    async def _threads_to_ask(self, note: OpenNote) -> AsyncIterator[Thread]:
-        async for found in self._threads(note):
-            if isinstance(found, Thread):
-                yield found
-
-    async def _threads(self, note: OpenNote) -> AsyncIterator[Thread | StopReason]:
-        """The threads under the comments that this pass met: to be asked for, or how they ended."""
-        async for comment in self._answered_comments(note):
-            if found := thread(comment, again=note.tries_again):
-                yield found
-
-    async def _answered_comments(self, note: OpenNote) -> AsyncIterator[Document]:
-        if self.store is None:
-            for comment in note.answered.values():
-                yield comment
-        else:
-            async for comment in self.store.threads.answered(note.progress):
-                yield comment
-
-    async def end_thread(self, note: OpenNote, opened: OpenThread) -> bool:
-        """A thread's chain has stopped: say so where it has ended; false where that fails."""
-        stop = opened.chain.stop
-        if self.store is not None and stop is not None and stop.ended:
-            try:
-                await self.store.writer.put(thread_write(opened.thread, stop_reason=stop))
-            except StoreFailed as error:
-                self.fail_store(error)
-                return False
-        self._book(note)
+    def close_thread(self, note: OpenNote, opened: OpenThread) -> None:
+        """A thread is no longer open."""
         del note.threads[opened.thread.comment_id]
         self._threads_open -= 1
         self.order.forget(opened.thread.comment_id)
-        return True
 
     def close_note(self, note_id: str) -> None:
         """A note is no longer open."""
@@ -300,112 +238,17 @@ class Run:
 
     async def close_store(self) -> None:
         """Leave the notes that are open at their checkpoints, and close the store."""
-        for note_id, note in self.open_notes.items():
-            await self.checkpoint_written(note)
-            calls = self._take_calls(note)
-            left = replace(note.progress, calls=note.calls)
-            self.write(leave_note(left, calls) if note.counted else book_calls(note_id, calls))
+        for note in self.open_notes.values():
+            await self.passbook.leave(note)
         if self.store is not None:
             await self.store.close()
         if self.spill is not None and self.spill.kept:
             self._crawler.stats.set_value("xhs/spilled", self.spill.kept)
 
-    async def mark_vanished(self, note: OpenNote) -> None:
-        """Mark the comments that a full pass, which is complete, has not met."""
-        if self.store is None or self.store.failed:
-            return
-        try:
-            marked = await self.store.history.mark_vanished(
-                note.progress, note.chain.comment_count_l1, datetime.now(UTC)
-            )
-        except StoreFailed as error:
-            self.fail_store(error)
-            return
-        if marked:
-            self.count("xhs/comments/vanished", marked)
-
-    async def held(self, note: OpenNote) -> Held | None:
-        """What is held of a note; None where the store has failed."""
-        if self.store is None:
-            return Held(len(note.first_level), len(note.replies))
-        if self.store.failed:
-            return None
-        try:
-            return await self.store.ledger.held(note.chain.note_id, note.progress)
-        except StoreFailed as error:
-            self.fail_store(error)
-            return None
-
-    async def end_pass(self, note: OpenNote, item: Any, held: Held | None) -> bool:
-        """Write the end of a note's pass to the ledger and the history; false where that fails.
-
-        The ledger says how a note ended whatever becomes of the item in the pipelines.
-        """
-        fields = ItemAdapter(item).asdict()
-        await self.checkpoint_written(note)
-        calls = self._take_calls(note)
-        if self.store is None:
-            return True
-        stop, writer = StopReason(fields["stop_reason"]), self.store.writer
-        try:
-            if held is not None and stop.ended:
-                checkpoint = replace(note.progress, calls=note.calls)
-                await writer.put(pass_ended(fields, held, checkpoint, now()))
-            await writer.put(end_note(fields, calls, note.head_after(stop)))
-        except StoreFailed as error:
-            self.fail_store(error)
-            return False
-        return True
-
     def end_note(self, note: OpenNote, stop: StopReason) -> None:
         """A note has ended: close and count it."""
         self.close_note(note.chain.note_id)
         self.count(f"xhs/notes/{stop}")
-
-    def write(self, write: Write) -> asyncio.Future[bool | None] | None:
-        """Ask for a write and go on. A failure of the store stops the crawl."""
-        if self.store is None:
-            return None
-        written = self.store.writer.put(write)
-        written.add_done_callback(self._written)
-        return written
-
-    def settle(self, note: OpenNote, fields: Mapping[str, Any], checkpoint: Checkpoint) -> None:
-        """A note's page is stored: ask for the write that says how far the note is."""
-        calls = self._calls_to_book(note)
-        note.progress = replace(checkpoint, calls=note.calls)
-        self._tell(note, settle_page(note.chain.note_id, fields, note.progress, calls))
-
-    def settle_thread(self, note: OpenNote, opened: OpenThread, cursor: str | None) -> None:
-        """A page of replies is stored: ask for the write that says how far the thread is."""
-        opened.checkpoint = self.write(thread_write(opened.thread, cursor=cursor))
-        self._book(note)
-
-    def _book(self, note: OpenNote) -> None:
-        if calls := self._calls_to_book(note):
-            note.progress = replace(note.progress, calls=note.calls)
-            self._tell(note, settle_page(note.chain.note_id, {}, note.progress, calls))
-
-    def _tell(self, note: OpenNote, write: Write) -> None:
-        note.checkpoint = self.write(write)
-
-    def _calls_to_book(self, note: OpenNote) -> int:
-        """One write that books is under way at a time: of two in one bulk, which is repeated where
-        its acknowledgement is lost, the ledger would know the second alone.
-        """
-        if note.checkpoint is not None and not note.checkpoint.done():
-            return 0
-        return self._take_calls(note)
-
-    def _take_calls(self, note: OpenNote) -> int:
-        calls = self.gate.take_billed(note.chain.note_id)
-        note.calls += calls
-        return calls
-
-    async def checkpoint_written(self, opened: OpenChain) -> None:
-        """Wait until a chain's last checkpoint is stored, kept or lost."""
-        if opened.checkpoint is not None:
-            await asyncio.wait([opened.checkpoint])
 
     async def reject(self, kind: str, origin: Origin, problems: Sequence[Problem]) -> None:
         """Keep an object that is no valid item, whole, in ``rejected``, and count it by field.
@@ -458,13 +301,6 @@ class Run:
     def fail_store(self, error: StoreFailed) -> None:
         """The store has failed for good: stop paying."""
         self.gate.stop(CloseReason.STORE_FAILED, str(error))
-
-    def _written(self, future: asyncio.Future[bool | None]) -> None:
-        error = None if future.cancelled() else future.exception()
-        if isinstance(error, StoreFailed):
-            self.fail_store(error)
-        elif error is not None:
-            logger.error("The ledger could not be written: %s", error)
 
     def _close(self, reason: CloseReason, message: str) -> None:
         level = logging.WARNING if reason is CloseReason.BUDGET_SPENT else logging.ERROR

@@ -48,15 +48,23 @@ class ThreadQueue:
     def __init__(self, threads: AsyncIterator[Thread]) -> None:
         self._threads = threads
         self._lock = asyncio.Lock()
+        self._is_over = False
         self.is_empty = False
 
     async def next(self) -> Thread | None:
-        """The next one, None after the last. May be asked by several at once."""
+        """The next one, None after the last. May be asked by several at once.
+
+        Raises:
+            StoreFailed: once, where the database does not answer; the queue is not empty then.
+        """
         async with self._lock:
-            if not self.is_empty:
-                async for thread in self._threads:
-                    return thread
-                self.is_empty = True
+            if self._is_over:
+                return None
+            self._is_over = True
+            async for thread in self._threads:
+                self._is_over = False
+                return thread
+            self.is_empty = True
             return None
 
 

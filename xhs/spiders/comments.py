@@ -22,6 +22,7 @@ from xhs.api.page import Page, inline_replies, read_page
 from xhs.api.parsing import parse_page
 from xhs.download.handler import CallNotSent, received_at
 from xhs.endings import CloseReason, StopReason
+from xhs.extensions.passbook import checkpoint_written
 from xhs.extensions.run import NotStored, Run
 from xhs.forecast import Forecast, forecast
 from xhs.items import CommentItem, NoteItem, UserItem
@@ -157,7 +158,7 @@ class CommentsSpider(Spider):
             async for output in self._outputs(Passes(run).chain_ended(note, opened)):
                 yield output
         elif await settled:
-            await run.checkpoint_written(opened)  # until then the page counts as not settled
+            await checkpoint_written(opened)  # until then the page counts as not settled
 
     async def call_failed(self, failure: Failure) -> AsyncIterator[Any]:
         """Take a call that brought no page: end its chain with the reason."""
@@ -228,8 +229,8 @@ class CommentsSpider(Spider):
     ) -> Callable[[], None]:
         """What is to be written once a page is stored."""
         if isinstance(opened, OpenThread):
-            return partial(run.settle_thread, note, opened, following.cursor)
-        return partial(run.settle, note, chain_fields(note.chain), note.checkpoint_here())
+            return partial(run.passbook.settle_thread, note, opened, following.cursor)
+        return partial(run.passbook.settle, note, chain_fields(note.chain), note.checkpoint_here())
 
     def _log_restart(self, call: Call, why: str) -> None:
         self.logger.warning("%s begins anew: its checkpoint %s", named(call), why)

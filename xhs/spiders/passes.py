@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from itemadapter import ItemAdapter
+
 from xhs.api.endpoints import Call
 from xhs.api.values import iso
 from xhs.arguments import Arguments
@@ -14,11 +16,12 @@ from xhs.chain import Chain
 from xhs.endings import ADVICE, StopReason
 from xhs.extensions.run import Run
 from xhs.items import NoteItem
-from xhs.notes.open import OpenChain, OpenNote, OpenThread
+from xhs.notes.open import OpenChain, OpenNote, OpenThread, ThreadQueue
 from xhs.notes.order import UNSEEN
 from xhs.notes.plan import First, plan
 from xhs.notes.planned import now
-from xhs.store.ledger import Held, held_fields
+from xhs.notes.threads import Thread
+from xhs.store.ledger import Held, chain_fields, held_fields
 from xhs.store.patience import StoreFailed
 
 logger = logging.getLogger(__name__)
@@ -39,6 +42,7 @@ class Passes:
 
     def __init__(self, run: Run) -> None:
         self._run = run
+        self._book = run.passbook
 
     async def begin(self, first: First, arguments: Arguments) -> Next:
         """Begin a pass, or go on with it."""
@@ -63,34 +67,71 @@ class Passes:
                 yield following
             return
         note.worst = note.worst.or_worse(stop)
-        if await self._run.end_thread(note, opened):
+        if await self._book.end_thread(note, opened):
+            self._run.close_thread(note, opened)
             async for following in self._next_threads(note):
                 yield following
 
     async def _pages_ended(self, note: OpenNote) -> Next:
         """A note's own pages have ended, and all of them are stored: on to its threads."""
-        run, stop = self._run, note.chain.stop
+        stop = note.chain.stop
         assert stop is not None  # noqa: S101 (it has ended)
         note.worst = stop
         if not note.counted:
-            if note.chain.call.comment_id is None and (held := await run.held(note)):
+            if note.chain.call.comment_id is None and (held := await self._book.held(note)):
                 yield _note_item(note, stop, held)
             return
-        just_read = note.first.call is not None
-        if just_read and stop is StopReason.COMPLETE and note.progress.mode == "full":
-            await run.mark_vanished(note)
+        whole = stop is StopReason.COMPLETE and note.progress.mode == "full"
+        if whole and note.first.call is not None:
+            self._run.count("xhs/comments/vanished", await self._book.mark_vanished(note))
         if note.arguments.replies != "all" or not stop.ended:
             following = self._note_ended(note)
-        elif await run.begin_threads(note):
+        elif await self._begin_threads(note):
             following = self._next_threads(note)
         else:
             return
         async for one in following:
             yield one
 
+    async def _begin_threads(self, note: OpenNote) -> bool:
+        """Go on to a note's threads: write that to the ledger, and say what they will cost at most.
+
+        False where the store fails.
+        """
+        self._book.settle(note, chain_fields(note.chain), note.checkpoint_here())
+        calls = 0
+        try:
+            async for found in self._book.threads(note):
+                if isinstance(found, Thread):
+                    calls += found.calls
+                else:
+                    note.worst = note.worst.or_worse(found)
+        except StoreFailed as error:
+            self._run.fail_store(error)
+            return False
+        self._run.count("xhs/replies/calls_expected", calls)
+        note.queue = ThreadQueue(self._threads_to_ask(note))
+        return True
+
+    async def _threads_to_ask(self, note: OpenNote) -> AsyncIterator[Thread]:
+        async for found in self._book.threads(note):
+            if isinstance(found, Thread):
+                yield found
+
+    async def _next_thread(self, note: OpenNote) -> OpenThread | None:
+        """Open a note's next thread; None where there is none, or enough are open."""
+        if note.queue is None or (note.threads and not self._run.has_room_for_threads):
+            return None
+        try:
+            found = await note.queue.next()
+        except StoreFailed as error:
+            self._run.fail_store(error)
+            return None
+        return self._run.open_thread(note, found) if found else None
+
     async def _next_threads(self, note: OpenNote) -> Next:
         """Ask for more of a note's threads; after the last of them the note ends."""
-        while opened := await self._run.next_thread(note):
+        while opened := await self._next_thread(note):
             yield Ask(opened.chain.call, self._run.priority(opened.chain))
         if note.has_ended and not note.ending:
             note.ending = True
@@ -102,9 +143,9 @@ class Passes:
         the note cannot be known.
         """
         run, stop = self._run, note.worst
-        held = await run.held(note)
+        held = await self._book.held(note)
         item = _note_item(note, stop, held)
-        if not await run.end_pass(note, item, held):
+        if not await self._book.end_pass(note, ItemAdapter(item).asdict(), held):
             return
         if note.first.then_again and stop.ended:
             async for following in self._begin_again(note):
