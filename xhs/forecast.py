@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from xhs.arguments import Arguments
 from xhs.chain import calls_for
 from xhs.notes.plan import First, Skip
 from xhs.notes.planned import Planned
@@ -59,7 +58,7 @@ async def forecast(planned: AsyncIterator[Planned], store: Store | None) -> Fore
         StoreFailed: where the database does not answer.
     """
     found = Forecast(usual=await store.history.usual_calls() if store else None)
-    async for note_id, plan, arguments, _ in planned:
+    async for note_id, plan, _, _ in planned:
         if plan is None:
             found.ways["left"] += 1
             continue
@@ -71,7 +70,7 @@ async def forecast(planned: AsyncIterator[Planned], store: Store | None) -> Fore
             found.unread += 1
             cost = Cost(1, found.usual or 1)
         else:
-            cost = await _cost(store, note_id, plan, plan.reported, arguments)
+            cost = await _cost(store, note_id, plan, plan.reported)
         found.least += cost.least
         found.likely += cost.likely
     return found
@@ -83,9 +82,8 @@ def _way(first: First) -> str:
     return "full" if first.ground is None else "update"
 
 
-async def _cost(
-    store: Store, note_id: str, first: First, reported: int, arguments: Arguments
-) -> Cost:
+async def _cost(store: Store, note_id: str, first: First, reported: int) -> Cost:
+    arguments = first.arguments
     if first.ground is not None and not first.resumed:
         usual = await store.history.usual_calls(note_id)
         return Cost(1, max(1, usual or 1))
@@ -104,10 +102,10 @@ async def _cost(
 
 
 async def _thread_calls(store: Store, first: First) -> int:
-    began = first.checkpoint.began if first.resumed else _EVER
+    left = first.checkpoint
     calls = 0
-    again = first.checkpoint.mode == "full" and not first.resumed
-    async for comment in store.threads.answered(replace(first.checkpoint, began=began)):
-        found = thread(comment, again=again)
+    met = left if first.resumed else replace(left, began=_EVER)
+    async for comment in store.threads.answered(met):
+        found = thread(comment, left.mode, left.began)
         calls += found.calls if isinstance(found, Thread) else 0
     return calls

@@ -64,6 +64,8 @@ def pages(draw: st.DrawFn) -> Any:
     page = copy.deepcopy(
         {**DOCUMENTED, "comments": copy.deepcopy(DOCUMENTED["comments"][first : first + 3])}
     )
+    if draw(st.booleans()):
+        page["comments"][0]["sub_comments"] = [page["comments"].pop()]
     page["cursor"] = draw(st.sampled_from(["c1", "c2", "c3", "c4", "c5"]))
     page["has_more"] = draw(st.sampled_from([True, True, True, False]))
     for _ in range(draw(st.integers(0, 4))):
@@ -120,7 +122,9 @@ def test_any_answers_in_any_order(answers: list[Any], resuming: bool) -> None:
         objects = list(parse_page(page, note_id=NOTE, replies=True, scraped_at=NOW))
         assert sum(one.item_type == "comment" for one in objects) >= len(page.comments)
         for one in objects:
-            outcome(one, Origin(NOTE, chain.pages, one.raw, page.author_id, scraped_at=NOW))
+            parent = one.fields.get("parent_comment_id")
+            origin = Origin(NOTE, chain.pages, one.raw, page.author_id, parent, NOW)
+            outcome(one, origin)
         assert (step.next is None) != (step.stop is None)
         if step.stop:
             break

@@ -92,7 +92,7 @@ def read_page(data: Raw, *, replies: bool = False) -> Page:
         comments=comments,
         has_more=_truth(more),
         cursor=str(cursor) if cursor not in (None, "", False) else None,
-        author_id=_identifier(data.get("user_id")),
+        author_id=identifier(data.get("user_id")),
         comment_count=_reported(data.get("comment_count")),
         comment_count_l1=_reported(data.get("comment_count_l1")),
         strategy=strategy if isinstance(strategy, str) and strategy else None,
@@ -128,9 +128,8 @@ def inline_replies(raw: Raw) -> list[Raw]:
 def _seen(raw: Raw) -> Seen:
     if not isinstance(raw, dict):
         return Seen(None, None, is_pinned=False)
-    comment_id = raw.get("id")
     return Seen(
-        comment_id if isinstance(comment_id, str) else None,
+        identifier(raw.get("id")),
         instant(raw.get("time")),
         is_pinned=is_pinned(tag_types(raw)) is True,
     )
@@ -146,8 +145,8 @@ def _truth(value: Raw) -> bool | None:
     return None
 
 
-def _identifier(value: Raw) -> str | None:
-    """An ID that can be stored: a lone surrogate can not."""
+def identifier(value: Raw) -> str | None:
+    """An ID that can be stored; None where it is none: a lone surrogate can not be."""
     usable = isinstance(value, str) and value and value.isprintable()
     return value if usable else None
 

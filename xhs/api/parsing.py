@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from xhs.api.page import Page, Raw, inline_replies, is_pinned, tag_types
+from xhs.api.page import Page, Raw, identifier, inline_replies, is_pinned, tag_types
 from xhs.api.values import count, moment, truth
 
 Fields = dict[str, Any]
@@ -82,7 +82,7 @@ def parse_again(
 
 def _thread(raw: Raw, parent_id: str | None, *, inline: bool) -> Iterator[tuple[Raw, str | None]]:
     """A comment and, where ``inline``, the replies that came with it; each with its parent."""
-    comment_id = raw.get("id") if isinstance(raw, dict) else None
+    comment_id = identifier(raw.get("id")) if isinstance(raw, dict) else None
     # Should a page of replies hold the comment that they answer: that is of the first level.
     yield raw, None if comment_id == parent_id else parent_id
     if inline:

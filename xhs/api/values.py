@@ -65,6 +65,15 @@ def iso(time: datetime) -> str:
     return time.astimezone(UTC).isoformat(timespec=precision).replace("+00:00", "Z")
 
 
+def is_storable(text: str) -> bool:
+    """Whether a text can be written as UTF-8: JSON can hold lone surrogates, a database can not."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def truth(value: Any) -> Any:
     """A truth value, also as text."""
     if isinstance(value, str) and value.lower() in {"true", "false"}:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from xhs.api.values import is_storable
 from xhs.download.gate import Gate
 from xhs.endings import StopReason
 from xhs.notes.checkpoint import Checkpoint
@@ -50,7 +51,9 @@ class Passbook:
 
     def settle_thread(self, note: OpenNote, opened: OpenThread, cursor: str | None) -> None:
         """A page of replies is stored: ask for the write that says how far the thread is."""
-        opened.checkpoint = self._write(thread_write(opened.thread, cursor=cursor))
+        if cursor is not None and is_storable(cursor):
+            write = thread_write(opened.thread, note.progress.began, cursor=cursor)
+            opened.checkpoint = self._write(write)
         self._book(note)
 
     async def end_thread(self, note: OpenNote, opened: OpenThread) -> bool:
@@ -58,7 +61,9 @@ class Passbook:
         stop = opened.chain.stop
         if self._store is not None and stop is not None and stop.ended:
             try:
-                await self._store.writer.put(thread_write(opened.thread, stop_reason=stop))
+                await self._store.writer.put(
+                    thread_write(opened.thread, note.progress.began, stop_reason=stop)
+                )
             except StoreFailed as error:
                 self._on_failure(error)
                 return False
@@ -109,7 +114,7 @@ class Passbook:
     async def held(self, note: OpenNote) -> Held | None:
         """What is held of a note; None where the store has failed."""
         if self._store is None:
-            return Held(len(note.first_level), len(note.replies))
+            return Held(len(note.held_comments), len(note.held_replies))
         if self._store.failed:
             return None
         try:
@@ -125,7 +130,7 @@ class Passbook:
             StoreFailed: where the database does not answer.
         """
         async for comment in self._answered(note):
-            if found := thread(comment, again=note.tries_again):
+            if found := thread(comment, note.progress.mode, note.progress.began):
                 yield found
 
     async def _answered(self, note: OpenNote) -> AsyncIterator[Document]:

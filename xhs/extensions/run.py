@@ -141,10 +141,10 @@ class Run:
             self._room.clear()
             await self._room.wait()
 
-    def begin(self, first: First, arguments: Arguments) -> OpenNote:
+    def begin(self, first: First, asked: Arguments) -> OpenNote:
         """Open a note, and write to the ledger from where it is asked for."""
         note_id = first.checkpoint.call.note_id
-        note = self.open_notes[note_id] = OpenNote.begin(first, arguments)
+        note = self.open_notes[note_id] = OpenNote.begin(first, asked)
         if first.call is not None:
             self._unsent.add(note_id)
         self.passbook.begin(note)
@@ -157,7 +157,7 @@ class Run:
         """
         note = self.open_notes.get(call.note_id)
         if note is None:
-            first = First(Checkpoint(call, self.version, "full", now()))
+            first = First(Checkpoint(call, self.version, "full", now()), self.arguments)
             note = OpenNote.begin(first, self.arguments)
             note.counted = False
             self.open_notes[call.note_id] = note
@@ -322,8 +322,8 @@ class Run:
         if note is None or item.get("item_type") != "comment":
             return
         top = item["parent_comment_id"] is None
-        (note.first_level if top else note.replies).add(item["comment_id"])
-        if top and note.arguments.replies == "all" and origin and origin.met:
+        (note.held_comments if top else note.held_replies).add(item["comment_id"])
+        if top and note.replies == "all" and origin and origin.met:
             comment = as_stored(item.asdict(), origin.met.inline_replies)
             note.answered[item["comment_id"]] = comment
 

@@ -6,13 +6,17 @@ A pass is one reading of a note, from its first page until it ends, by however m
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from xhs.api.endpoints import Call
+from xhs.api.values import is_storable
 from xhs.chain import Head
 from xhs.endings import StopReason
+
+OF_A_PASS = ("replies", "max_comments", "since")
+"""The arguments that say how much of a note a pass reads. The sort stands beside the cursor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +25,8 @@ class Checkpoint:
 
     ``mode``: ``full`` or ``update``, the kind of pass. ``began`` is its name, too. ``head`` is what
     its first page showed, ``kept`` how many first-level comments it has kept, ``calls`` how many
-    calls were billed for it. ``stop_reason``: how its first-level comments ended, where only
+    calls were billed for it. ``arguments``: those of :data:`OF_A_PASS` that it was given.
+    ``stop_reason``: how its first-level comments ended, where only
     replies are left.
     """
 
@@ -32,6 +37,7 @@ class Checkpoint:
     head: Head | None = None
     kept: int = 0
     calls: int = 0
+    arguments: Mapping[str, str] = field(default_factory=dict)
     stop_reason: StopReason | None = None
 
     def document(self) -> dict[str, Any]:
@@ -45,17 +51,14 @@ class Checkpoint:
             "began": self.began,
             "kept": self.kept,
             "calls": self.calls,
+            "arguments": dict(self.arguments),
             "stop_reason": self.stop_reason,
         }
 
     @property
     def is_storable(self) -> bool:
         """Whether a database takes it: a cursor with a lone surrogate can only be sent back."""
-        try:
-            (self.call.cursor or "").encode()
-        except UnicodeEncodeError:
-            return False
-        return True
+        return is_storable(self.call.cursor or "")
 
 
 def read_checkpoint(note_id: str, found: Any) -> Checkpoint | None:
@@ -78,8 +81,16 @@ def read_checkpoint(note_id: str, found: Any) -> Checkpoint | None:
         read_head(found.get("head")),
         _count(found.get("kept")),
         _count(found.get("calls")),
+        of_a_pass(found.get("arguments")),
         StopReason(stop) if stop in set(StopReason) else None,
     )
+
+
+def of_a_pass(given: Any) -> dict[str, str]:
+    """Those arguments that stay with a pass, whoever finishes it."""
+    if not isinstance(given, Mapping):
+        return {}
+    return {name: str(given[name]) for name in OF_A_PASS if name in given}
 
 
 def head_document(head: Head | None) -> dict[str, Any] | None:

@@ -73,7 +73,8 @@ class OpenNote(OpenChain):
     """A note, its pages and then its threads."""
 
     first: First = field(kw_only=True)
-    arguments: Arguments = field(kw_only=True)
+    asked: Arguments = field(kw_only=True)
+    """What the crawl asks of the note. How this pass reads it, :attr:`first` says."""
     progress: Checkpoint = field(kw_only=True)
     """The checkpoint that was asked to be written last."""
     calls: int = 0
@@ -88,19 +89,19 @@ class OpenNote(OpenChain):
     ending: bool = False
     told: bool = False
     """Whether the log says that its order is not by time."""
-    first_level: set[str] = field(default_factory=set)
-    replies: set[str] = field(default_factory=set)
+    held_comments: set[str] = field(default_factory=set)
+    held_replies: set[str] = field(default_factory=set)
     """IDs of the comments that this run has delivered; kept only without a store, which counts."""
     answered: dict[str, Document] = field(default_factory=dict)
     """The comments that may have replies, by their IDs; kept only without a store."""
 
     @classmethod
-    def begin(cls, first: First, arguments: Arguments) -> OpenNote:
+    def begin(cls, first: First, asked: Arguments) -> OpenNote:
         """A note whose pass begins or goes on."""
         return cls(
-            first.chain(arguments.limits),
+            first.chain(),
             first=first,
-            arguments=arguments,
+            asked=asked,
             progress=first.checkpoint,
             calls=first.checkpoint.calls,
         )
@@ -125,9 +126,9 @@ class OpenNote(OpenChain):
         return self.chain.head if moves else None
 
     @property
-    def tries_again(self) -> bool:
-        """Whether threads that ended flawed are asked for anew: in a full pass that just began."""
-        return self.progress.mode == "full" and not self.first.resumed
+    def replies(self) -> str:
+        """Which replies the pass reads."""
+        return self.first.arguments.replies
 
     @property
     def has_ended(self) -> bool:

@@ -7,16 +7,17 @@ from datetime import datetime
 from typing import NamedTuple
 
 from xhs.api.endpoints import Call
-from xhs.arguments import OF_A_NOTE, Arguments
-from xhs.chain import Chain, Head, Limits
+from xhs.arguments import OF_A_NOTE, Arguments, WrongArguments
+from xhs.chain import Chain, Head
 from xhs.endings import StopReason
-from xhs.notes.checkpoint import Checkpoint, read_checkpoint, read_head
+from xhs.notes.checkpoint import Checkpoint, of_a_pass, read_checkpoint, read_head
 from xhs.store.documents import Document
 
 
 @dataclass(frozen=True, slots=True)
 class First:
-    """How a pass begins or goes on: from ``checkpoint``, where ``pages`` of it came before.
+    """How a pass begins or goes on: from ``checkpoint``, where ``pages`` of it came before, and by
+    ``arguments``: the crawl's and, where it names none itself, those that the pass was given.
 
     ``reported``: first-level comments as last reported; ``ground``: where an update ends.
     ``was_complete``: whether the pass that ended last was complete. ``known_head``: what the ledger
@@ -25,6 +26,7 @@ class First:
     """
 
     checkpoint: Checkpoint
+    arguments: Arguments
     pages: int = 0
     reported: int | None = None
     ground: Head | None = None
@@ -38,14 +40,14 @@ class First:
         """The first call for the note's pages; None where only replies are left."""
         return self.checkpoint.call if self.checkpoint.stop_reason is None else None
 
-    def chain(self, limits: Limits) -> Chain:
+    def chain(self) -> Chain:
         """The chain of the note's pages."""
         chain = Chain(
             self.checkpoint.call,
             pages=self.pages,
             kept=self.checkpoint.kept,
             reported=self.reported,
-            limits=limits,
+            limits=self.arguments.limits,
             ground=self.ground,
             head=self.checkpoint.head,
         )
@@ -69,24 +71,33 @@ def plan(
     at a checkpoint too, and then reads from the first page down to known ground.
     """
     known = known or {}
-    anew = Checkpoint(Call(note_id, sort=arguments.sort), version, "full", now)
+
+    def anew(mode: str, its: Arguments) -> First:
+        call = Call(note_id, sort=arguments.sort)
+        checkpoint = Checkpoint(call, version, mode, now, arguments=of_a_pass(its.given))
+        return _first(checkpoint, its, known)
+
     if arguments.mode == "full":
-        return _first(anew, known)
+        return anew("full", arguments)
     ended = known.get("state") == "ended" and known.get("stop_reason") in set(StopReason)
     if arguments.mode == "resume" and ended:
         return Skip(StopReason(known["stop_reason"]))
     left = read_checkpoint(note_id, known.get("checkpoint"))
-    if left is not None and not _leads_on(left, arguments.sort, version):
-        anew, left = replace(anew, mode=left.mode), None
+    its = _finishing(left, arguments) if left else arguments
+    if left is not None and _leads_on(left, arguments.sort, version):
+        first = _first(left, its, known, resumed=True)
+        return replace(first, then_again=arguments.mode == "update")
     if arguments.mode == "update":
-        if left is not None:
-            return replace(_first(left, known, resumed=True), then_again=True)
-        return _first(replace(anew, mode="update"), known)
-    if left is not None:
-        return _first(left, known, resumed=True)
-    if kept_arguments(known).get("mode") == "update":
-        anew = replace(anew, mode="update")
-    return _first(anew, known)
+        return anew("update", arguments)
+    return anew(left.mode if left else kept_arguments(known).get("mode", "full"), its)
+
+
+def _finishing(left: Checkpoint, arguments: Arguments) -> Arguments:
+    """By which arguments a pass is finished that was left."""
+    try:
+        return arguments.for_note(left.arguments)
+    except WrongArguments:
+        return arguments
 
 
 def kept_arguments(known: Document | None) -> dict[str, str]:
@@ -103,11 +114,14 @@ def _leads_on(left: Checkpoint, sort: str, version: str) -> bool:
     return (left.call.sort, left.version) == (sort, version)
 
 
-def _first(checkpoint: Checkpoint, known: Document, *, resumed: bool = False) -> First:
+def _first(
+    checkpoint: Checkpoint, arguments: Arguments, known: Document, *, resumed: bool = False
+) -> First:
     pages, reported = known.get("pages"), known.get("comment_count_l1")
     head = read_head(known.get("head"))
     return First(
         checkpoint,
+        arguments,
         pages if resumed and isinstance(pages, int) else 0,
         reported if isinstance(reported, int) else None,
         head if checkpoint.mode == "update" else None,

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from xhs.api.endpoints import Call
 from xhs.arguments import Arguments, WrongArguments
-from xhs.notes.checkpoint import Checkpoint
+from xhs.notes.checkpoint import Checkpoint, of_a_pass
 from xhs.notes.plan import First, Skip, kept_arguments, plan
 from xhs.notes.sources import NoteList, wanted
 from xhs.store.ledger import Ledger
@@ -35,7 +35,13 @@ async def queue(notes: NoteList | None, arguments: Arguments, version: str, ledg
     """
     if arguments.mode == "resume":
         return
-    begun = Checkpoint(Call("", sort=arguments.sort), version, arguments.mode, now()).document()
+    begun = Checkpoint(
+        Call("", sort=arguments.sort),
+        version,
+        arguments.mode,
+        now(),
+        arguments=of_a_pass(arguments.given),
+    ).document()
     if notes is None:
         await ledger.queue_ended(None, begun)
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from xhs.api.endpoints import Call
@@ -34,17 +35,19 @@ class Thread(NamedTuple):
         return Chain(call, reported=self.rest, first_cursor_is_old=self.is_old)
 
 
-def thread(comment: Mapping[str, Any], *, again: bool) -> Thread | StopReason | None:
-    """What to ask for of the replies to a first-level comment, as it is stored; or how they ended.
+def thread(comment: Mapping[str, Any], mode: str, began: datetime) -> Thread | StopReason | None:
+    """What a pass asks for of the replies to a first-level comment, as it is stored; or how they
+    ended.
 
-    None where all came with it. A thread that has ended is left alone while its count stays, but
-    for one that ended flawed where it is to be tried ``again``; then it also begins anew.
+    None where all came with it. A thread that has ended is left alone while its count stays. A full
+    pass begins each thread anew that it has not touched, and tries those again that ended flawed.
     """
     count, inline = comment.get("sub_comment_count"), comment.get("inline_replies") or 0
     if not isinstance(count, int) or count <= inline:
         return None
     known = comment.get("thread")
     known = known if isinstance(known, Mapping) else {}
+    again = mode == "full" and known.get("began") != began
     if known.get("followed") == count:
         stop = known.get("stop_reason")
         ended = StopReason(stop) if stop in set(StopReason) else StopReason.COMPLETE
@@ -71,10 +74,15 @@ def as_stored(fields: Mapping[str, Any], inline: int | None) -> dict[str, Any]:
 
 
 def thread_document(
-    thread: Thread, *, cursor: str | None = None, stop_reason: StopReason | None = None
+    thread: Thread,
+    began: datetime,
+    *,
+    cursor: str | None = None,
+    stop_reason: StopReason | None = None,
 ) -> dict[str, Any]:
-    """How far a thread is, as its comment's document keeps it."""
+    """How far a thread is in the pass that ``began`` then, as its comment's document keeps it."""
     return {
+        "began": began,
         "followed": thread.reported if stop_reason else None,
         "cursor": cursor,
         "stop_reason": stop_reason,

@@ -13,6 +13,7 @@ from scrapy.crawler import Crawler
 from scrapy.exceptions import DropItem
 from scrapy_jsonschema import JsonSchemaItem
 
+from xhs.api.values import is_storable
 from xhs.extensions.run import Run
 from xhs.store.documents import Problem
 
@@ -90,11 +91,7 @@ def _problems(error: ValidationError) -> list[Problem]:
 
 def _is_utf8(value: Any) -> bool:
     if isinstance(value, str):
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            return False
-        return True
+        return is_storable(value)
     if isinstance(value, dict):
         return all(_is_utf8(part) for pair in value.items() for part in pair)
     if isinstance(value, list):

@@ -204,7 +204,7 @@ class CommentsSpider(Spider):
         self, note: OpenNote, opened: OpenChain, page: Page, data: Any
     ) -> list[tuple[Any, Origin]]:
         """The items of a page, each with where it came from."""
-        chain, inline = opened.chain, note.arguments.replies != "none"
+        chain, inline = opened.chain, note.replies != "none"
         origin, items = _origin(note, opened, data), []
         for parsed in parse_page(
             page,

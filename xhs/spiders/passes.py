@@ -44,9 +44,9 @@ class Passes:
         self._run = run
         self._book = run.passbook
 
-    async def begin(self, first: First, arguments: Arguments) -> Next:
-        """Begin a pass, or go on with it."""
-        note = self._run.begin(first, arguments)
+    async def begin(self, first: First, asked: Arguments) -> Next:
+        """Begin a pass, or go on with it. ``asked``: what the crawl asks of the note."""
+        note = self._run.begin(first, asked)
         if first.call is not None:
             yield Ask(first.call, UNSEEN)
             return
@@ -84,7 +84,7 @@ class Passes:
         whole = stop is StopReason.COMPLETE and note.progress.mode == "full"
         if whole and note.first.call is not None:
             self._run.count("xhs/comments/vanished", await self._book.mark_vanished(note))
-        if note.arguments.replies != "all" or not stop.ended:
+        if note.replies != "all" or not stop.ended:
             following = self._note_ended(note)
         elif await self._begin_threads(note):
             following = self._next_threads(note)
@@ -165,9 +165,9 @@ class Passes:
         except StoreFailed as error:
             run.fail_store(error)
             return
-        first = plan(note_id, {**known, "checkpoint": None}, note.arguments, run.version, now())
+        first = plan(note_id, {**known, "checkpoint": None}, note.asked, run.version, now())
         assert isinstance(first, First)  # noqa: S101 (an update leaves none alone)
-        async for following in self.begin(first, note.arguments):
+        async for following in self.begin(first, note.asked):
             yield following
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import datetime
 
 from pymongo.asynchronous.database import AsyncDatabase
 
@@ -17,10 +18,14 @@ _NEEDED = {"sub_comment_count": 1, "inline_replies": 1, "thread": 1, "extra.sub_
 
 
 def thread_write(
-    thread: Thread, *, cursor: str | None = None, stop_reason: StopReason | None = None
+    thread: Thread,
+    began: datetime,
+    *,
+    cursor: str | None = None,
+    stop_reason: StopReason | None = None,
 ) -> Write:
     """How far a thread is, kept with its comment; to be asked for once its replies are stored."""
-    fields = thread_document(thread, cursor=cursor, stop_reason=stop_reason)
+    fields = thread_document(thread, began, cursor=cursor, stop_reason=stop_reason)
     return Write(COMMENTS, thread.comment_id, {"$set": {"thread": fields}})
 
 

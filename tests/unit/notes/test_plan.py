@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from xhs.api.endpoints import Call
-from xhs.arguments import Arguments
+from xhs.arguments import Arguments, parse
 from xhs.chain import Head
 from xhs.endings import StopReason
 from xhs.notes.checkpoint import Checkpoint, head_document, read_checkpoint
@@ -81,7 +81,7 @@ def test_a_checkpoint_that_does_not_fit_begins_anew(
 ) -> None:
     first = begun(known(left), arguments, version)
     mode = "update" if arguments is UPDATE else "full"
-    assert first == First(anew(mode=mode, version=version), reported=77)
+    assert first == First(anew(mode=mode, version=version), arguments, reported=77)
 
 
 def test_an_update_that_was_left_and_does_not_fit_stays_an_update() -> None:
@@ -110,12 +110,36 @@ def test_an_update_finishes_first_what_was_left() -> None:
 
 
 def test_an_update_of_an_unknown_note_has_no_ground() -> None:
-    assert begun(None, UPDATE) == First(anew(mode="update"))
+    assert begun(None, UPDATE) == First(anew(mode="update"), UPDATE)
 
 
 def test_a_queued_note_keeps_the_kind_of_its_pass() -> None:
     there = {"_id": NOTE, "state": "queued", "arguments": {"mode": "update"}}
     assert begun(there, RESUME).checkpoint.mode == "update"
+
+
+GIVEN = {"replies": "all", "max_comments": "50"}
+
+
+@pytest.mark.parametrize("cursor", ["c4", None])
+@pytest.mark.parametrize("mode", ["resume", "update"])
+def test_a_pass_is_finished_by_the_arguments_that_it_was_given(
+    cursor: str | None, mode: str
+) -> None:
+    left = replace(LEFT, call=Call(NOTE, cursor), arguments=GIVEN)
+    first = begun(known(left), parse({"mode": mode}))
+    assert first.checkpoint.arguments == (GIVEN if cursor or mode == "resume" else {})
+    found = (first.arguments.replies, first.arguments.max_comments)
+    assert found == (("all", 50) if first.checkpoint.arguments else ("inline", None))
+    named = begun(known(left), parse({"mode": mode, "replies": "none"}))
+    assert named.arguments.replies == "none"
+
+
+def test_arguments_of_a_pass_that_do_not_go_with_the_crawl_are_left() -> None:
+    left = replace(LEFT, arguments={"since": "some day", "mode": "full"})
+    first = begun(known(left), RESUME)
+    assert first.arguments == RESUME
+    assert first.checkpoint.call == LEFT.call
 
 
 @pytest.mark.parametrize("call", [Call(NOTE, "c4"), Call(NOTE, None, "like_count")])
@@ -135,7 +159,14 @@ def test_a_checkpoint_that_says_nothing_is_none(changes: dict[str, Any]) -> None
 
 @pytest.mark.parametrize(
     "changes",
-    [{"head": {"comment_ids": 1}}, {"kept": "x"}, {"calls": -1}, {"stop_reason": 5}, {"mode": 0}],
+    [
+        {"head": {"comment_ids": 1}},
+        {"kept": "x"},
+        {"arguments": 7},
+        {"calls": -1},
+        {"stop_reason": 5},
+        {"mode": 0},
+    ],
 )
 def test_a_checkpoint_is_of_use_without_what_is_odd_in_it(changes: dict[str, Any]) -> None:
     found = read_checkpoint(NOTE, {**LEFT.document(), **changes})

@@ -1,3 +1,4 @@
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from xhs.endings import StopReason
 from xhs.notes.threads import Thread, as_stored, thread, thread_document
 
 NOTE = "65bf5360000000002c03f684"
+NOW, BEFORE = datetime(2026, 11, 24, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC)
 
 
 def comment(count: Any, inline: int | None, cursor: Any = "", **known: Any) -> dict[str, Any]:
@@ -23,7 +25,7 @@ def comment(count: Any, inline: int | None, cursor: Any = "", **known: Any) -> d
     ("count", "inline"), [(0, 0), (1, 1), (3, 3), (2, 5), (None, 0), ("17", 1)]
 )
 def test_no_thread_where_all_came_with_the_comment(count: Any, inline: int) -> None:
-    assert thread(comment(count, inline), again=True) is None
+    assert thread(comment(count, inline), "full", NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -39,34 +41,39 @@ def test_no_thread_where_all_came_with_the_comment(count: Any, inline: int) -> N
 def test_it_goes_on_at_the_cursor_that_came_with_replies(
     found: dict[str, Any], wanted: Thread, calls: int
 ) -> None:
-    assert thread(found, again=False) == wanted
+    assert thread(found, "full", NOW) == wanted
     assert wanted.calls == calls
     chain = wanted.chain(NOTE)
     assert chain.call == Call(NOTE, wanted.cursor, comment_id="c1")
     assert (chain.chain_id, chain.pages_left) == ("c1", calls)
 
 
-def test_a_thread_that_was_followed_is_asked_for_where_its_count_differs() -> None:
-    followed = {"followed": 5, "stop_reason": "complete"}
-    for again in (True, False):
-        assert thread(comment(5, 1, **followed), again=again) is StopReason.COMPLETE
-        for count in (4, 6):
-            assert isinstance(thread(comment(count, 1, **followed), again=again), Thread)
+@pytest.mark.parametrize("mode", ["full", "update"])
+@pytest.mark.parametrize("began", [NOW, BEFORE])
+def test_a_thread_that_was_followed_is_asked_for_where_its_count_differs(
+    mode: str, began: datetime
+) -> None:
+    followed = {"followed": 5, "stop_reason": "complete", "began": began}
+    assert thread(comment(5, 1, **followed), mode, NOW) is StopReason.COMPLETE
+    for count in (4, 6):
+        assert isinstance(thread(comment(count, 1, **followed), mode, NOW), Thread)
 
 
-def test_a_thread_that_ended_flawed_is_tried_again_where_that_is_asked_for() -> None:
-    flawed = comment(5, 1, followed=5, stop_reason="no_progress")
-    assert thread(flawed, again=False) is StopReason.NO_PROGRESS
-    assert thread(flawed, again=True) == Thread("c1", 5, 5)
+def test_a_thread_that_ended_flawed_is_tried_again_by_another_full_pass() -> None:
+    flawed = comment(5, 1, followed=5, stop_reason="no_progress", began=BEFORE)
+    assert thread(flawed, "update", NOW) is StopReason.NO_PROGRESS
+    assert thread(flawed, "full", BEFORE) is StopReason.NO_PROGRESS
+    assert thread(flawed, "full", NOW) == Thread("c1", 5, 5)
 
 
-def test_a_thread_goes_on_where_another_run_left_it() -> None:
+def test_a_thread_goes_on_where_another_run_of_the_pass_left_it() -> None:
     left = comment(50, 1, "inline") | {
-        "thread": thread_document(Thread("c1", 50, 49), cursor="left")
+        "thread": thread_document(Thread("c1", 50, 49), BEFORE, cursor="left")
     }
-    found = thread(left, again=False)
-    assert found == Thread("c1", 50, 49, "left", is_old=True)
-    assert thread(left, again=True) == Thread("c1", 50, 49, "inline")
+    found = Thread("c1", 50, 49, "left", is_old=True)
+    assert thread(left, "full", BEFORE) == found
+    assert thread(left, "update", NOW) == found
+    assert thread(left, "full", NOW) == Thread("c1", 50, 49, "inline")
 
 
 def test_an_item_stands_for_what_is_stored() -> None:
@@ -75,12 +82,12 @@ def test_an_item_stands_for_what_is_stored() -> None:
         "sub_comment_count": 3,
         "extra": {"sub_comment_cursor": "c", "score": 0},
     }
-    assert thread(as_stored(fields, 1), again=True) == Thread("c1", 3, 2, "c")
+    assert thread(as_stored(fields, 1), "full", NOW) == Thread("c1", 3, 2, "c")
 
 
 def test_a_thread_is_followed_once_it_has_ended() -> None:
     one = Thread("c1", 7, 7)
-    going = thread_document(one, cursor="c")
-    assert going == {"followed": None, "cursor": "c", "stop_reason": None}
-    ended = thread_document(one, stop_reason=StopReason.COMPLETE)
-    assert ended == {"followed": 7, "cursor": None, "stop_reason": "complete"}
+    going = thread_document(one, NOW, cursor="c")
+    assert going == {"began": NOW, "followed": None, "cursor": "c", "stop_reason": None}
+    ended = thread_document(one, NOW, stop_reason=StopReason.COMPLETE)
+    assert ended == {"began": NOW, "followed": 7, "cursor": None, "stop_reason": "complete"}
