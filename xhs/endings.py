@@ -107,6 +107,11 @@ class ExitStatus:
     """Every note ended, at least one of them otherwise than asked for."""
 
 
+def read_reason(found: object) -> StopReason | None:
+    """A reason as it is stored; None where it is none."""
+    return StopReason(found) if isinstance(found, str) and found in set(StopReason) else None
+
+
 def exit_status(stats: Mapping[str, object]) -> int:
     """The exit status of a crawl with these final stats."""
     begun = stats.get("xhs/notes/begun")

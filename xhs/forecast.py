@@ -58,7 +58,7 @@ async def forecast(planned: AsyncIterator[Planned], store: Store | None) -> Fore
         StoreFailed: where the database does not answer.
     """
     found = Forecast(usual=await store.history.usual_calls() if store else None)
-    async for note_id, plan, _, _ in planned:
+    async for note_id, plan, _ in planned:
         if plan is None:
             found.ways["left"] += 1
             continue

@@ -126,6 +126,10 @@ def test_max_comments_goes_on_counting_where_another_run_stopped() -> None:
     assert step.stop is StopReason.MAX_COMMENTS
 
 
+def test_what_is_kept_is_counted_without_limits_too() -> None:
+    assert read(shown(*range(25), pinned=(3,))).chain.kept == 25
+
+
 @pytest.mark.parametrize(
     ("minute", "calls", "stop"),
     [

@@ -141,10 +141,10 @@ class Run:
             self._room.clear()
             await self._room.wait()
 
-    def begin(self, first: First, asked: Arguments) -> OpenNote:
+    def begin(self, first: First) -> OpenNote:
         """Open a note, and write to the ledger from where it is asked for."""
         note_id = first.checkpoint.call.note_id
-        note = self.open_notes[note_id] = OpenNote.begin(first, asked)
+        note = self.open_notes[note_id] = OpenNote.begin(first)
         if first.call is not None:
             self._unsent.add(note_id)
         self.passbook.begin(note)
@@ -158,7 +158,7 @@ class Run:
         note = self.open_notes.get(call.note_id)
         if note is None:
             first = First(Checkpoint(call, self.version, "full", now()), self.arguments)
-            note = OpenNote.begin(first, self.arguments)
+            note = OpenNote.begin(first)
             note.counted = False
             self.open_notes[call.note_id] = note
         if call.comment_id is None or not note.counted:

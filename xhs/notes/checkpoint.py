@@ -13,7 +13,7 @@ from typing import Any
 from xhs.api.endpoints import Call
 from xhs.api.values import is_storable
 from xhs.chain import Head
-from xhs.endings import StopReason
+from xhs.endings import StopReason, read_reason
 
 OF_A_PASS = ("replies", "max_comments", "since")
 """The arguments that say how much of a note a pass reads. The sort stands beside the cursor."""
@@ -61,8 +61,10 @@ class Checkpoint:
         return is_storable(self.call.cursor or "")
 
 
-def read_checkpoint(note_id: str, found: Any) -> Checkpoint | None:
-    """What the ledger has; None where it is none, or says nothing of how far the pass is."""
+def read_checkpoint(note_id: str, found: Any, now: datetime) -> Checkpoint | None:
+    """What the ledger has; None where it is none. ``now`` is when a pass began whose beginning it
+    does not know.
+    """
     if not isinstance(found, Mapping):
         return None
     cursor, sort, version, began = (
@@ -70,19 +72,19 @@ def read_checkpoint(note_id: str, found: Any) -> Checkpoint | None:
     )
     if not isinstance(sort, str) or not isinstance(version, str):
         return None
-    if not isinstance(began, datetime) or not isinstance(cursor, str | None):
+    if not isinstance(cursor, str | None):
         return None
-    stop, mode = found.get("stop_reason"), found.get("mode")
+    stop, mode = read_reason(found.get("stop_reason")), found.get("mode")
     return Checkpoint(
         Call(note_id, cursor, sort),
         version,
         mode if mode == "update" else "full",
-        began,
+        began if isinstance(began, datetime) else now,
         read_head(found.get("head")),
         _count(found.get("kept")),
         _count(found.get("calls")),
         of_a_pass(found.get("arguments")),
-        StopReason(stop) if stop in set(StopReason) else None,
+        stop if stop and stop.ended else None,
     )
 
 

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 
-from xhs.arguments import Arguments
 from xhs.chain import Chain, Head
 from xhs.endings import StopReason
 from xhs.notes.checkpoint import Checkpoint
@@ -73,8 +72,6 @@ class OpenNote(OpenChain):
     """A note, its pages and then its threads."""
 
     first: First = field(kw_only=True)
-    asked: Arguments = field(kw_only=True)
-    """What the crawl asks of the note. How this pass reads it, :attr:`first` says."""
     progress: Checkpoint = field(kw_only=True)
     """The checkpoint that was asked to be written last."""
     calls: int = 0
@@ -96,12 +93,11 @@ class OpenNote(OpenChain):
     """The comments that may have replies, by their IDs; kept only without a store."""
 
     @classmethod
-    def begin(cls, first: First, asked: Arguments) -> OpenNote:
+    def begin(cls, first: First) -> OpenNote:
         """A note whose pass begins or goes on."""
         return cls(
             first.chain(),
             first=first,
-            asked=asked,
             progress=first.checkpoint,
             calls=first.checkpoint.calls,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
@@ -9,7 +10,7 @@ from typing import NamedTuple
 from xhs.api.endpoints import Call
 from xhs.arguments import OF_A_NOTE, Arguments, WrongArguments
 from xhs.chain import Chain, Head
-from xhs.endings import StopReason
+from xhs.endings import StopReason, read_reason
 from xhs.notes.checkpoint import Checkpoint, of_a_pass, read_checkpoint, read_head
 from xhs.store.documents import Document
 
@@ -17,9 +18,11 @@ from xhs.store.documents import Document
 @dataclass(frozen=True, slots=True)
 class First:
     """How a pass begins or goes on: from ``checkpoint``, where ``pages`` of it came before, and by
-    ``arguments``: the crawl's and, where it names none itself, those that the pass was given.
+    ``arguments``: the crawl's and, where it names none itself, those that the pass was given, and
+    those that the ledger keeps with the note.
 
-    ``reported``: first-level comments as last reported; ``ground``: where an update ends.
+    ``author_id``, ``comment_count`` and ``reported`` (first-level comments): as the ledger has
+    them; ``ground``: where an update ends.
     ``was_complete``: whether the pass that ended last was complete. ``known_head``: what the ledger
     has. ``resumed``: whether an earlier run began this pass. ``then_again``: whether another pass
     follows, since an update was asked for and this finishes what was left.
@@ -28,6 +31,8 @@ class First:
     checkpoint: Checkpoint
     arguments: Arguments
     pages: int = 0
+    author_id: str | None = None
+    comment_count: int | None = None
     reported: int | None = None
     ground: Head | None = None
     known_head: Head | None = None
@@ -51,6 +56,7 @@ class First:
             ground=self.ground,
             head=self.checkpoint.head,
         )
+        chain.author_id, chain.comment_count = self.author_id, self.comment_count
         chain.stop = self.checkpoint.stop_reason
         return chain
 
@@ -62,15 +68,20 @@ class Skip(NamedTuple):
 
 
 def plan(
-    note_id: str, known: Document | None, arguments: Arguments, version: str, now: datetime
+    note_id: str, known: Document | None, crawl: Arguments, version: str, now: datetime
 ) -> First | Skip:
     """What to ask for first. ``known`` is what the ledger has of the note.
 
     ``mode=full`` asks for every page from the first. ``mode=resume`` leaves alone what has ended,
     and goes on at a checkpoint; one of another sort or version begins anew. ``mode=update`` goes on
     at a checkpoint too, and then reads from the first page down to known ground.
+
+    Raises:
+        WrongArguments: where what the ledger keeps with the note does not go with the crawl's.
     """
     known = known or {}
+    kept = _kept_arguments(known)
+    arguments = crawl.for_note(kept)
 
     def anew(mode: str, its: Arguments) -> First:
         call = Call(note_id, sort=arguments.sort)
@@ -79,30 +90,25 @@ def plan(
 
     if arguments.mode == "full":
         return anew("full", arguments)
-    ended = known.get("state") == "ended" and known.get("stop_reason") in set(StopReason)
-    if arguments.mode == "resume" and ended:
-        return Skip(StopReason(known["stop_reason"]))
-    left = read_checkpoint(note_id, known.get("checkpoint"))
-    its = _finishing(left, arguments) if left else arguments
+    stop = read_reason(known.get("stop_reason")) if known.get("state") == "ended" else None
+    if arguments.mode == "resume" and stop:
+        return Skip(stop)
+    left = read_checkpoint(note_id, known.get("checkpoint"), now)
+    its = arguments
+    if left is not None:
+        with suppress(WrongArguments):  # such as only another hand can have put there
+            its = crawl.for_note({**kept, **left.arguments})
     if left is not None and _leads_on(left, arguments.sort, version):
         first = _first(left, its, known, resumed=True)
         return replace(first, then_again=arguments.mode == "update")
     if arguments.mode == "update":
         return anew("update", arguments)
-    return anew(left.mode if left else kept_arguments(known).get("mode", "full"), its)
+    return anew(left.mode if left else kept.get("mode", "full"), its)
 
 
-def _finishing(left: Checkpoint, arguments: Arguments) -> Arguments:
-    """By which arguments a pass is finished that was left."""
-    try:
-        return arguments.for_note(left.arguments)
-    except WrongArguments:
-        return arguments
-
-
-def kept_arguments(known: Document | None) -> dict[str, str]:
+def _kept_arguments(known: Document) -> dict[str, str]:
     """The arguments that the ledger keeps with a note."""
-    kept = (known or {}).get("arguments")
+    kept = known.get("arguments")
     if not isinstance(kept, dict):
         return {}
     return {name: str(value) for name, value in kept.items() if name in OF_A_NOTE}
@@ -117,12 +123,15 @@ def _leads_on(left: Checkpoint, sort: str, version: str) -> bool:
 def _first(
     checkpoint: Checkpoint, arguments: Arguments, known: Document, *, resumed: bool = False
 ) -> First:
-    pages, reported = known.get("pages"), known.get("comment_count_l1")
+    pages, author_id = known.get("pages"), known.get("user_id")
+    count, reported = known.get("comment_count"), known.get("comment_count_l1")
     head = read_head(known.get("head"))
     return First(
         checkpoint,
         arguments,
         pages if resumed and isinstance(pages, int) else 0,
+        author_id if isinstance(author_id, str) else None,
+        count if isinstance(count, int) else None,
         reported if isinstance(reported, int) else None,
         head if checkpoint.mode == "update" else None,
         head,

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from xhs.api.endpoints import Call
 from xhs.arguments import Arguments, WrongArguments
 from xhs.notes.checkpoint import Checkpoint, of_a_pass
-from xhs.notes.plan import First, Skip, kept_arguments, plan
+from xhs.notes.plan import First, Skip, plan
 from xhs.notes.sources import NoteList, wanted
 from xhs.store.ledger import Ledger
 
@@ -18,11 +18,10 @@ _BATCH = 1000
 
 
 class Planned(NamedTuple):
-    """What a crawl does about a note, and by which arguments; where it can do nothing, why."""
+    """What a crawl does about a note; where it can do nothing, why."""
 
     note_id: str
     plan: First | Skip | None
-    arguments: Arguments
     problem: str = ""
 
 
@@ -60,15 +59,15 @@ async def planned(
     """
     async for note_id, known in wanted(notes, arguments.mode, ledger):
         try:
-            its = arguments.for_note(kept_arguments(known))
+            first = plan(note_id, known, arguments, version, now())
         except WrongArguments as error:
             problem = (
                 f"what the ledger keeps with it does not go with this crawl: {error}; `scrapy "
                 "enqueue` with other arguments changes that"
             )
-            yield Planned(note_id, None, arguments, problem)
-            continue
-        yield Planned(note_id, plan(note_id, known, its, version, now()), its)
+            yield Planned(note_id, None, problem)
+        else:
+            yield Planned(note_id, first)
 
 
 def now() -> datetime:

@@ -8,21 +8,20 @@ from typing import Any, NamedTuple
 
 from xhs.api.endpoints import Call
 from xhs.chain import Chain, calls_for
-from xhs.endings import StopReason
+from xhs.endings import StopReason, read_reason
 
 
 class Thread(NamedTuple):
     """The replies to a comment that are to be asked for.
 
     ``reported`` is what the comment says, ``rest`` how many of them are still to come at most.
-    ``cursor`` is where to go on, ``is_old`` whether an earlier run left it.
+    ``cursor`` is where to go on.
     """
 
     comment_id: str
     reported: int
     rest: int
     cursor: str | None = None
-    is_old: bool = False
 
     @property
     def calls(self) -> int:
@@ -32,7 +31,7 @@ class Thread(NamedTuple):
     def chain(self, note_id: str) -> Chain:
         """The chain of their pages."""
         call = Call(note_id, self.cursor, comment_id=self.comment_id)
-        return Chain(call, reported=self.rest, first_cursor_is_old=self.is_old)
+        return Chain(call, reported=self.rest)
 
 
 def thread(comment: Mapping[str, Any], mode: str, began: datetime) -> Thread | StopReason | None:
@@ -49,13 +48,12 @@ def thread(comment: Mapping[str, Any], mode: str, began: datetime) -> Thread | S
     known = known if isinstance(known, Mapping) else {}
     again = mode == "full" and known.get("began") != began
     if known.get("followed") == count:
-        stop = known.get("stop_reason")
-        ended = StopReason(stop) if stop in set(StopReason) else StopReason.COMPLETE
+        ended = read_reason(known.get("stop_reason")) or StopReason.COMPLETE
         if ended.satisfied or not again:
             return ended
     cursor = known.get("cursor")
     if isinstance(cursor, str) and not again:
-        return Thread(comment["_id"], count, count - inline, cursor, is_old=True)
+        return Thread(comment["_id"], count, count - inline, cursor)
     extra = comment.get("extra")
     cursor = extra.get("sub_comment_cursor") if inline and isinstance(extra, Mapping) else None
     if isinstance(cursor, str) and cursor:

@@ -98,7 +98,7 @@ class CommentsSpider(Spider):
                 await run.room()
                 run.waits_no_longer()
                 run.count("xhs/notes/begun")
-                async for output in self._outputs(Passes(run).begin(one.plan, one.arguments)):
+                async for output in self._outputs(Passes(run).begin(one.plan)):
                     yield output
 
     async def _planned(self, run: Run, notes: NoteList | None) -> AsyncIterator[Planned]:

@@ -11,7 +11,6 @@ from itemadapter import ItemAdapter
 
 from xhs.api.endpoints import Call
 from xhs.api.values import iso
-from xhs.arguments import Arguments
 from xhs.chain import Chain
 from xhs.endings import ADVICE, StopReason
 from xhs.extensions.run import Run
@@ -44,9 +43,9 @@ class Passes:
         self._run = run
         self._book = run.passbook
 
-    async def begin(self, first: First, asked: Arguments) -> Next:
-        """Begin a pass, or go on with it. ``asked``: what the crawl asks of the note."""
-        note = self._run.begin(first, asked)
+    async def begin(self, first: First) -> Next:
+        """Begin a pass, or go on with it."""
+        note = self._run.begin(first)
         if first.call is not None:
             yield Ask(first.call, UNSEEN)
             return
@@ -165,9 +164,9 @@ class Passes:
         except StoreFailed as error:
             run.fail_store(error)
             return
-        first = plan(note_id, {**known, "checkpoint": None}, note.asked, run.version, now())
+        first = plan(note_id, {**known, "checkpoint": None}, run.arguments, run.version, now())
         assert isinstance(first, First)  # noqa: S101 (an update leaves none alone)
-        async for following in self.begin(first, note.asked):
+        async for following in self.begin(first):
             yield following
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from xhs.api.endpoints import Call
-from xhs.arguments import Arguments, parse
+from xhs.arguments import Arguments, WrongArguments, parse
 from xhs.chain import Head
 from xhs.endings import StopReason
 from xhs.notes.checkpoint import Checkpoint, head_document, read_checkpoint
@@ -146,15 +146,15 @@ def test_arguments_of_a_pass_that_do_not_go_with_the_crawl_are_left() -> None:
 @pytest.mark.parametrize("head", [None, HEAD, Head(frozenset(), None)])
 def test_a_checkpoint_comes_back_from_its_document(call: Call, head: Head | None) -> None:
     checkpoint = replace(LEFT, call=call, head=head)
-    assert read_checkpoint(NOTE, checkpoint.document()) == checkpoint
+    assert read_checkpoint(NOTE, checkpoint.document(), NOW) == checkpoint
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"sort": 1}, {"version": None}, {"began": "today"}, {"began": None}, {"cursor": ["c"]}],
+    [{"sort": 1}, {"version": None}, {"cursor": ["c"]}],
 )
 def test_a_checkpoint_that_says_nothing_is_none(changes: dict[str, Any]) -> None:
-    assert read_checkpoint(NOTE, {**LEFT.document(), **changes}) is None
+    assert read_checkpoint(NOTE, {**LEFT.document(), **changes}, NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -165,10 +165,59 @@ def test_a_checkpoint_that_says_nothing_is_none(changes: dict[str, Any]) -> None
         {"arguments": 7},
         {"calls": -1},
         {"stop_reason": 5},
+        {"stop_reason": ["complete"]},
+        {"stop_reason": "interrupted"},
+        {"began": "today"},
         {"mode": 0},
     ],
 )
 def test_a_checkpoint_is_of_use_without_what_is_odd_in_it(changes: dict[str, Any]) -> None:
-    found = read_checkpoint(NOTE, {**LEFT.document(), **changes})
+    found = read_checkpoint(NOTE, {**LEFT.document(), **changes}, NOW)
     assert found is not None
     assert found.call == LEFT.call
+    assert found.stop_reason is None
+
+
+def test_cursor_sort_and_version_are_enough_to_go_on() -> None:
+    left = {"cursor": "c4", "sort": "latest", "version": "v4", "head": None}
+    first = begun({**known(None), "checkpoint": left}, RESUME)
+    assert (first.call, first.checkpoint.began, first.pages) == (LEFT.call, NOW, 3)
+
+
+def test_the_crawl_wins_over_the_pass_and_that_over_what_is_kept_with_the_note() -> None:
+    left = replace(LEFT, arguments={"replies": "all", "max_comments": "20"})
+    kept = {"replies": "none", "max_comments": "10", "since": "2024-01-01"}
+    first = begun({**known(left), "arguments": kept}, parse({"mode": "resume"}))
+    assert (first.arguments.replies, first.arguments.max_comments) == ("all", 20)
+    assert first.arguments.since == datetime(2024, 1, 1, tzinfo=UTC)
+    named = parse({"mode": "resume", "max_comments": "30"})
+    assert begun({**known(left), "arguments": kept}, named).arguments.max_comments == 30
+
+
+def test_what_is_kept_and_does_not_go_with_the_crawl_is_told() -> None:
+    with pytest.raises(WrongArguments):
+        plan(NOTE, {"arguments": {"sort": "normal"}}, parse({"since": "2024-01-01"}), "v4", NOW)
+
+
+def test_what_the_ledger_knows_of_a_note_stands_until_a_page_says_more() -> None:
+    chain = begun(known(user_id="u", comment_count=99), RESUME).chain()
+    assert (chain.author_id, chain.comment_count, chain.comment_count_l1) == ("u", 99, 77)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"state": "ended", "stop_reason": ["complete"]},
+        {"head": [], "arguments": "all"},
+        {"head": {"comment_ids": [1], "newest": "x"}, "complete": "yes"},
+        {"user_id": 5, "comment_count": "9", "comment_count_l1": None, "pages": {}},
+        {"arguments": {"replies": 1}},
+    ],
+)
+@pytest.mark.parametrize("mode", ["full", "resume", "update"])
+def test_an_odd_document_stops_nothing(odd: dict[str, Any], mode: str) -> None:
+    if isinstance(odd.get("arguments"), dict):
+        with pytest.raises(WrongArguments):
+            begun(known(**odd), parse({"mode": mode}))
+    else:
+        begun(known(**odd), parse({"mode": mode})).chain()

@@ -70,7 +70,7 @@ def test_a_thread_goes_on_where_another_run_of_the_pass_left_it() -> None:
     left = comment(50, 1, "inline") | {
         "thread": thread_document(Thread("c1", 50, 49), BEFORE, cursor="left")
     }
-    found = Thread("c1", 50, 49, "left", is_old=True)
+    found = Thread("c1", 50, 49, "left")
     assert thread(left, "full", BEFORE) == found
     assert thread(left, "update", NOW) == found
     assert thread(left, "full", NOW) == Thread("c1", 50, 49, "inline")
