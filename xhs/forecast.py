@@ -87,7 +87,7 @@ async def _cost(store: Store, note_id: str, first: First, reported: int) -> Cost
     if first.ground is not None and not first.resumed:
         usual = await store.history.usual_calls(note_id)
         return Cost(1, max(1, usual or 1))
-    pages = 0
+    least = pages = 0
     if first.call is not None:
         wanted = reported
         if arguments.since is not None:
@@ -95,10 +95,13 @@ async def _cost(store: Store, note_id: str, first: First, reported: int) -> Cost
         if arguments.max_comments is not None:
             wanted = min(wanted, arguments.max_comments)
         pages = max(1, calls_for(wanted) - first.pages) if first.ground is None else 1
+        # The API may end before what it reports: then it is likely to do so again.
+        before = await store.history.last_whole(note_id, first.call.sort) or {}
+        least = min(pages, max(1, before.get("pages", pages) - first.pages))
+    more = 1 if first.then_again else 0
     if arguments.replies == "all":
-        pages += await _thread_calls(store, first)
-    again = 1 if first.then_again else 0
-    return Cost(pages + again, pages + again)
+        more += await _thread_calls(store, first)
+    return Cost(least + more, pages + more)
 
 
 async def _thread_calls(store: Store, first: First) -> int:

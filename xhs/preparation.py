@@ -16,6 +16,7 @@ from xhs import arguments as spider_arguments
 from xhs.api.endpoints import VERSIONS, check_base_url
 from xhs.arguments import Arguments, WrongArguments, missing_notes
 from xhs.download.token import TOKEN, TOKEN_FILE, NoToken, Token, read_token
+from xhs.notes.planned import STALE
 from xhs.notes.sources import NoteList, WrongNotes, read_notes
 from xhs.store.store import check_uri, has_password
 
@@ -84,9 +85,7 @@ def prepare(
         why = " (JOBDIR was used before, so the crawl goes on)" if resumes else ""
         errors.append(f"mode={arguments.mode} needs a store{why}: MONGODB_URI is empty")
     if arguments.mode == "update" and settings.getbool("HTTPCACHE_ENABLED"):
-        errors.append(
-            "mode=update with HTTPCACHE_ENABLED: a cached first page would hide what is new"
-        )
+        errors.append(f"mode=update: {STALE}")
     token, notes = None, None
     try:
         token = read_token(environment)

@@ -15,6 +15,11 @@ Raw = Any
 
 _PINNED = "user_top"
 """The tag of a comment that is pinned to the top. Source: other answers of the same family."""
+_OF_A_THREAD = {
+    "comments": "sub_comments",
+    "has_more": "sub_comment_has_more",
+    "cursor": "sub_comment_cursor",
+}
 _BY_TIME = "latest"
 """How the name of an order by time begins: ``latest_v2`` in the documented answer."""
 
@@ -65,20 +70,10 @@ def read_page(data: Raw, *, replies: bool = False) -> Page:
     """
     if not isinstance(data, dict):
         return Page(flaw=f"data is {_kind(data)}, not an object")
-    names = ("comments", "has_more", "cursor")
-    comments, more, cursor = (
-        next(
-            (
-                data[name]
-                for name in (plain, f"sub_{plain}", f"sub_comment_{plain}")
-                if name in data
-            ),
-            None,
-        )
-        if replies
-        else data.get(plain)
-        for plain in names
-    )
+    if replies:
+        own = {name: data.get(of_thread) for name, of_thread in _OF_A_THREAD.items()}
+        data = {**own, **{name: value for name, value in data.items() if value is not None}}
+    comments, more, cursor = data.get("comments"), data.get("has_more"), data.get("cursor")
     flaw = None
     if not isinstance(comments, list):
         if comments is not None or _truth(more) or data.get("comment_count"):

@@ -52,7 +52,7 @@ def parse_page(
     users: set[str] = set()
     author = page.author_id or author_id
     for raw in page.comments:
-        for comment, parent in _thread(raw, parent_id, inline=replies and parent_id is None):
+        for comment, parent in _thread(raw, parent_id, inline=replies):
             fields = comment_fields(comment, note_id=note_id, author_id=author, parent_id=parent)
             yield Parsed("comment", _dated(fields, scraped_at), comment)
             if (user := _user(comment)) and _is_first(user, users):
@@ -84,8 +84,9 @@ def _thread(raw: Raw, parent_id: str | None, *, inline: bool) -> Iterator[tuple[
     """A comment and, where ``inline``, the replies that came with it; each with its parent."""
     comment_id = identifier(raw.get("id")) if isinstance(raw, dict) else None
     # Should a page of replies hold the comment that they answer: that is of the first level.
-    yield raw, None if comment_id == parent_id else parent_id
-    if inline:
+    top = comment_id == parent_id or parent_id is None
+    yield raw, None if top else parent_id
+    if inline and top:
         # A reply to a comment without an ID must not pass for a first-level comment.
         for reply in inline_replies(raw):
             yield reply, comment_id or ""

@@ -15,6 +15,7 @@ from xhs.notes.sources import NoteList, wanted
 from xhs.store.ledger import Ledger
 
 _BATCH = 1000
+STALE = "an update with HTTPCACHE_ENABLED: a cached first page would hide what is new"
 
 
 class Planned(NamedTuple):
@@ -50,9 +51,14 @@ async def queue(notes: NoteList | None, arguments: Arguments, version: str, ledg
 
 
 async def planned(
-    notes: NoteList | None, arguments: Arguments, version: str, ledger: Ledger | None
+    notes: NoteList | None,
+    arguments: Arguments,
+    version: str,
+    ledger: Ledger | None,
+    *,
+    is_cached: bool,
 ) -> AsyncIterator[Planned]:
-    """What is done about each note.
+    """What is done about each note. ``is_cached``: whether answers come from Scrapy's cache.
 
     Raises:
         StoreFailed: where the database does not answer.
@@ -66,6 +72,9 @@ async def planned(
                 "enqueue` with other arguments changes that"
             )
             yield Planned(note_id, None, problem)
+            continue
+        if is_cached and isinstance(first, First) and first.checkpoint.mode == "update":
+            yield Planned(note_id, None, STALE)
         else:
             yield Planned(note_id, first)
 

@@ -105,7 +105,8 @@ class CommentsSpider(Spider):
         """What is done about each note."""
         ledger = run.store.ledger if run.store else None
         run.notes_waiting = await count(notes, self.arguments.mode, ledger)
-        async for one in planned(notes, self.arguments, run.version, ledger):
+        is_cached = self.settings.getbool("HTTPCACHE_ENABLED")
+        async for one in planned(notes, self.arguments, run.version, ledger, is_cached=is_cached):
             if one.problem:
                 self.logger.error("Note %s is left: %s", one.note_id, one.problem)
             yield one

@@ -80,9 +80,6 @@ class Passes:
             if note.chain.call.comment_id is None and (held := await self._book.held(note)):
                 yield _note_item(note, stop, held)
             return
-        whole = stop is StopReason.COMPLETE and note.progress.mode == "full"
-        if whole and note.first.call is not None:
-            self._run.count("xhs/comments/vanished", await self._book.mark_vanished(note))
         if note.replies != "all" or not stop.ended:
             following = self._note_ended(note)
         elif await self._begin_threads(note):
@@ -142,6 +139,8 @@ class Passes:
         the note cannot be known.
         """
         run, stop = self._run, note.worst
+        if stop is StopReason.COMPLETE and note.progress.mode == "full":
+            run.count("xhs/comments/vanished", await self._book.mark_vanished(note))
         held = await self._book.held(note)
         item = _note_item(note, stop, held)
         if not await self._book.end_pass(note, ItemAdapter(item).asdict(), held):

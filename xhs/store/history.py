@@ -66,23 +66,29 @@ class History:
         return set(await self._database[HISTORY].distinct("sort", query))
 
     async def usual_calls(self, note_id: str | None = None) -> float | None:
-        """What an update of a note has cost on the average; without a note, what it has cost to
-        read one in full. None where there is no telling yet.
+        """What it has cost on the average to update a note; without a note, to read one whole.
+        None where there is no telling yet.
 
         Raises:
             StoreFailed: where the database does not answer.
         """
-        query: Document = {"mode": "full"}
+        stages: list[Document] = [{"$match": {"stop_reason": "complete"}}]
+        stages.append({"$group": {"_id": "$note_id", "billed_calls": {"$max": "$billed_calls"}}})
         if note_id is not None:
-            query = {"mode": "update", "note_id": note_id}
-        return await patiently(lambda: self._usual_calls(query))
+            stages = [{"$match": {"note_id": note_id, "stop_reason": "known_ground"}}]
+        return await patiently(lambda: self._average_calls(stages))
 
-    async def _usual_calls(self, query: Document) -> float | None:
+    async def last_whole(self, note_id: str, sort: str) -> Document | None:
+        """The last pass that read a note to its end in this order.
+
+        Raises:
+            StoreFailed: where the database does not answer.
+        """
+        return await patiently(lambda: self._last_whole(note_id, sort, {}))
+
+    async def _average_calls(self, stages: list[Document]) -> float | None:
         cursor = await self._database[HISTORY].aggregate(
-            [
-                {"$match": query},
-                {"$group": {"_id": None, "calls": {"$avg": "$billed_calls"}}},
-            ]
+            [*stages, {"$group": {"_id": None, "calls": {"$avg": "$billed_calls"}}}]
         )
         found = await cursor.to_list()
         return float(found[0]["calls"]) if found else None
@@ -143,11 +149,13 @@ class History:
         self, note_id: str, sort: str, earlier: datetime, began: datetime
     ) -> int:
         """How many comments may be missing for one that this earlier pass met to have vanished."""
-        history = self._database[HISTORY]
-        whole = {"note_id": note_id, "sort": sort, "stop_reason": "complete"}
-        found = await history.find_one({**whole, "_id": _key(note_id, earlier)})
+        found = await self._last_whole(note_id, sort, {"_id": _key(note_id, earlier)})
         if found is None:
-            found = await history.find_one(
-                {**whole, "began_at": {"$lt": began}}, sort=[("began_at", -1)]
-            )
+            found = await self._last_whole(note_id, sort, {"began_at": {"$lt": began}})
         return max(0, missed(found or {}) or 0)
+
+    async def _last_whole(self, note_id: str, sort: str, which: Document) -> Document | None:
+        return await self._database[HISTORY].find_one(
+            {"note_id": note_id, "sort": sort, "stop_reason": "complete", **which},
+            sort=[("began_at", -1)],
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import bson
@@ -181,14 +181,9 @@ class Writer:
         """Writes whose document is there already; perhaps it holds a newer answer."""
         operations = [_operation(write, upsert=False) for write, _ in batch]
         result, refusals = await self._send(collection, operations)
-        if result.matched < len(batch):
-            earlier = [
-                UpdateOne({"_id": write.key}, {"$min": write.update["$min"]})
-                for write, _ in batch
-                if "$min" in write.update
-            ]
-            if earlier:
-                await self._send(collection, earlier)
+        bounds = [one for write, _ in batch for one in _bounds(write)]
+        if bounds and result.matched < len(batch):
+            await self._send(collection, bounds)
         for index, (_, future) in enumerate(batch):
             if (code := refusals.get(index)) is not None:
                 _refuse(future, _unstorable(code))
@@ -285,6 +280,15 @@ def _encoding_error(write: Write) -> Unstorable | None:
 
 def _unstorable(code: int) -> Unstorable:
     return Unstorable(f"the database refuses it (code {code})")
+
+
+def _bounds(write: Write) -> Iterator[UpdateOne]:
+    """What is true of a document whichever answer is the newer one: first and last times."""
+    bounds: Document = {
+        name: write.update[name] for name in ("$min", "$max") if name in write.update
+    }
+    if bounds:
+        yield UpdateOne({"_id": write.key}, bounds)
 
 
 def _operation(write: Write, *, upsert: bool) -> UpdateOne:

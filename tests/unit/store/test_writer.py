@@ -17,6 +17,7 @@ from xhs.store.spill import Spill, decode, read
 from xhs.store.writer import Unstorable, Writer
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+MOMENTS = {"$min": {"first_seen_at": NOW}, "$max": {"last_seen_at": NOW, "met_latest": NOW}}
 
 
 class Result:
@@ -69,8 +70,7 @@ class Database:
 
 
 def write(key: str, value: object = 1, collection: str = COMMENTS) -> Write:
-    update = {"$set": {"value": value}, "$min": {"first_seen_at": NOW}}
-    return Write(collection, key, update, NOW)
+    return Write(collection, key, {"$set": {"value": value}, **MOMENTS}, NOW)
 
 
 def refused(*entries: tuple[int, int]) -> BulkWriteError:
@@ -110,11 +110,11 @@ def test_an_overtaken_document_is_merged_and_not_new() -> None:
     assert database.bulks == [(COMMENTS, ["a", "b"]), (COMMENTS, ["b"])]
 
 
-def test_where_a_newer_answer_is_stored_only_the_earliest_moment_is_merged() -> None:
+def test_where_a_newer_answer_is_stored_only_the_first_and_last_moments_are_merged() -> None:
     database = Database(refused((0, 11000)))
     database.matched = 0
     assert asyncio.run(put(database, write("a"))) == [False]
-    assert database.operations[-1] == UpdateOne({"_id": "a"}, {"$min": {"first_seen_at": NOW}})
+    assert database.operations[-1] == UpdateOne({"_id": "a"}, MOMENTS)
 
 
 def test_what_cannot_be_merged_is_refused_and_no_failure() -> None:
