@@ -22,7 +22,7 @@ from support.proxy import Proxy
 from support.simulator import PROJECT, Simulator
 
 from xhs.settings import EXTENSIONS
-from xhs.simulator.notes import sized_note
+from xhs.simulator.notes import sized_note, threaded_note
 from xhs.simulator.truth import truth
 from xhs.store import _supervisor
 from xhs.store.embedded import resolve
@@ -415,6 +415,40 @@ def test_what_a_store_did_not_take_is_recovered(api: Simulator, store: Store, ho
     }
     assert_checkpoints_tell_what_is_there(store.site)
     go_on(api, store)
+
+
+THREADED = [threaded_note(6, 25, serial) for serial in range(8)]
+
+
+@pytest.mark.parametrize("calls", [30, 90])
+def test_what_a_store_did_not_take_among_threads_is_recovered(
+    api: Simulator, store: Store, calls: int
+) -> None:
+    api.script({"latency": 0.02})
+    crawl = store.start(*store.extended(Hurry=HURRY), "-a", "replies=all", notes=THREADED)
+    await_calls(api, crawl, calls)
+    store.proxy.cut()
+    done = store.end(crawl)
+    assert (done.status, done.reason) == (3, "store_failed"), done
+    assert "Traceback" not in done.errors
+    store.proxy.mend()
+    recovered = store.site.command("recover")
+    assert "stays" not in recovered.output, recovered
+    api.script({})
+    done = store.crawl(mode="resume", feed=False)
+    done = store.crawl(notes=THREADED, mode="resume", replies="all", feed=False)
+    assert done.status == 0, done
+    for note in THREADED:
+        there = truth(note)
+        assert store.site.comment_ids(note) == (set(there.first_level), there.replies)
+    books = api.books()
+    assert books["repeated"] == 0
+    assert books["billed"] == sum(truth(note).pages + truth(note).reply_pages for note in THREADED)
+    ledger = store.site.documents("notes")
+    booked = {note: one["billed_calls"] for note, one in ledger.items()}
+    assert booked == {note: one["billed"] for note, one in books["notes"].items()}
+    passes = store.site.documents("note_history").values()
+    assert {one["note_id"]: one["billed_calls"] for one in passes} == booked
 
 
 def test_what_a_killed_server_did_not_take_the_next_run_stores(

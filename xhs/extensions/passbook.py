@@ -81,7 +81,7 @@ class Passbook:
             return True
         stop, writer = StopReason(fields["stop_reason"]), self._store.writer
         try:
-            if held is not None and stop.ended:
+            if stop.ended:
                 checkpoint = replace(note.progress, calls=note.calls)
                 await writer.put(pass_ended(fields, held, checkpoint, now()))
             await writer.put(end_note(fields, calls, note.head_after(stop)))
@@ -118,7 +118,9 @@ class Passbook:
         if self._store.failed:
             return None
         try:
-            return await self._store.ledger.held(note.chain.note_id, note.progress)
+            return await self._store.ledger.held(
+                note.chain.note_id, note.chain.sort, note.progress.began
+            )
         except StoreFailed as error:
             self._on_failure(error)
             return None

@@ -12,7 +12,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from xhs.api.values import iso
 from xhs.notes.checkpoint import Checkpoint
 from xhs.store.documents import COMMENTS, HISTORY, REJECTED, Document, Write, met_field
-from xhs.store.ledger import Held
+from xhs.store.ledger import Held, held_fields
 from xhs.store.patience import patiently
 
 _OF_THE_ITEM = (
@@ -23,25 +23,34 @@ _OF_THE_ITEM = (
     "pages",
     "comment_count",
     "comment_count_l1",
-    "comments_collected",
-    "replies_collected",
-    "missing",
 )
 
 
-def pass_ended(item: Mapping[str, Any], held: Held, checkpoint: Checkpoint, now: datetime) -> Write:
-    """The document of a pass that has ended as the ``NoteItem`` says."""
+def pass_ended(
+    item: Mapping[str, Any], held: Held | None, checkpoint: Checkpoint, now: datetime
+) -> Write:
+    """The document of a pass that has ended as the ``NoteItem`` says; without ``held`` where that
+    cannot be known.
+    """
     fields = {
         **{name: item[name] for name in _OF_THE_ITEM},
+        **(held_counts(held, item["comment_count_l1"]) if held else {}),
         "mode": checkpoint.mode,
         "began_at": checkpoint.began,
         "ended_at": now,
-        "comments_met": held.comments_met,
-        "comments_new": held.comments_new,
-        "replies_new": held.replies_new,
         "billed_calls": checkpoint.calls,
     }
     return Write(HISTORY, _key(item["note_id"], checkpoint.began), {"$set": fields})
+
+
+def held_counts(held: Held, reported: int | None) -> Document:
+    """What a pass's document says of what is stored."""
+    return {
+        **held_fields(held, reported),
+        "comments_met": held.comments_met,
+        "comments_new": held.comments_new,
+        "replies_new": held.replies_new,
+    }
 
 
 def missed(ended: Mapping[str, Any]) -> int | None:

@@ -146,22 +146,21 @@ class Ledger:
     def __init__(self, database: AsyncDatabase[Document]) -> None:
         self._database = database
 
-    async def held(self, note_id: str, checkpoint: Checkpoint | None = None) -> Held:
+    async def held(self, note_id: str, sort: str = "", began: datetime | None = None) -> Held:
         """Count what is stored for a note; comments that have vanished are not held.
 
-        Of these, what is new since a pass began and what it met are those of ``checkpoint``.
+        What is new, and what was met, is so since the pass in this order that ``began`` then.
 
         Raises:
             StoreFailed: where the database does not answer.
         """
-        return await patiently(lambda: self._held(note_id, checkpoint))
+        return await patiently(lambda: self._held(note_id, sort, began))
 
-    async def _held(self, note_id: str, checkpoint: Checkpoint | None) -> Held:
+    async def _held(self, note_id: str, sort: str, began: datetime | None) -> Held:
         counts: Document = {"held": 1}
-        if checkpoint is not None:
-            since = checkpoint.began
-            counts["new"] = _one_if("first_seen_at", since)
-            counts["met"] = _one_if(met_field(checkpoint.call.sort), since)
+        if began is not None:
+            counts["new"] = _one_if("first_seen_at", began)
+            counts["met"] = _one_if(met_field(sort), began)
         groups: dict[bool, Document] = {True: {}, False: {}}
         cursor = await self._database[COMMENTS].aggregate(
             [

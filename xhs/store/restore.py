@@ -6,11 +6,13 @@ import asyncio
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from xhs.store.documents import NOTES, Document, Write
+from xhs.store.documents import HISTORY, NOTES, Document, Write
+from xhs.store.history import held_counts
 from xhs.store.ledger import LOOKUP, Ledger, held_fields
 from xhs.store.lock import drop_lock, take_lock
 from xhs.store.spill import Entry, decode, encode, head, lock_of, read
@@ -61,7 +63,9 @@ async def _restore_file(
         found.left.append(f"{path}: is for the database {meant_for}: set MONGODB_DATABASE to it")
         return
     left: list[str] = []
+    passes: list[Entry] = []
     later: list[Entry] = []
+    stages = {NOTES: later, HISTORY: passes}
     batch: list[Entry] = []
     number = 1
     for number, line in enumerate(lines, 2):
@@ -71,12 +75,13 @@ async def _restore_file(
             left.append(line.rstrip("\n"))
             found.left.append(f"{path}, line {number}: {error}")
             continue
-        # What the ledger says is stored in a later stage than the data that it speaks of.
-        (later if entry.write.collection == NOTES else batch).append(entry)
+        # What is said of data is stored in a later stage than these.
+        stages.get(entry.write.collection, batch).append(entry)
         if len(batch) == _BATCH:
             left += await _store(path, batch, writer, found)
             batch = []
     left += await _store(path, batch, writer, found)
+    left += await _store(path, await _count(passes, ledger), writer, found)
     notes: dict[str, list[Entry]] = {}
     for entry in later:
         notes.setdefault(entry.write.key, []).append(entry)
@@ -161,6 +166,16 @@ async def _still_true(
             fields |= held_fields(held, fields.get("comment_count_l1"))
         told.append(entry)
     return told
+
+
+async def _count(entries: Sequence[Entry], ledger: Ledger) -> Sequence[Entry]:
+    """What a pass came to, counted now that what it brought is stored."""
+    for entry in entries:
+        fields = entry.write.update.get("$set", {})
+        with suppress(KeyError):  # somebody may have edited the file
+            held = await ledger.held(fields["note_id"], fields["sort"], fields["began_at"])
+            fields |= held_counts(held, fields["comment_count_l1"])
+    return entries
 
 
 def _cost_alone(write: Write) -> Write:

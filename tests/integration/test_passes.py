@@ -1,0 +1,155 @@
+"""Passes over notes that other runs, other arguments and odd answers come between."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.crawl import database
+from support.passes import history, vanished
+
+from xhs.simulator.notes import sized_note, threaded_note
+from xhs.simulator.truth import truth
+
+if TYPE_CHECKING:
+    from support.crawl import Site
+    from support.simulator import Simulator
+
+NOTE = threaded_note(4, 25)
+THERE = truth(NOTE)
+
+
+def stop_before_threads(site: Site, **arguments: str) -> None:
+    """Crawl up to the note's own end; its threads are left."""
+    given = {"replies": "all", **arguments}
+    stopped = site.crawl(notes=[NOTE], feed=False, env={"XHS_MAX_CALLS": "1"}, **given)
+    assert stopped.status == 3, stopped
+    assert site.note(NOTE)["checkpoint"]["stop_reason"] == "complete"
+
+
+def replies(site: Site) -> set[str]:
+    return site.comment_ids(NOTE)[1]
+
+
+def test_a_pass_is_finished_as_it_was_asked_for(api: Simulator, site: Site) -> None:
+    stop_before_threads(site)
+    done = site.crawl(mode="resume")
+    assert done.status == 0, done
+    assert replies(site) == THERE.replies
+    assert (api.books()["billed"], api.books()["repeated"]) == (1 + THERE.reply_pages, 0)
+    (item,) = done.items("note")
+    told = {"user_id": THERE.author_id, "comment_count": 104, "comment_count_l1": 4}
+    assert told.items() <= item.items()
+    assert item["replies_collected"] == 100
+    (one,) = history(site, NOTE)
+    counts = {"comments_new": 4, "replies_new": 100, "comments_met": 4, "comment_count": 104}
+    assert counts.items() <= one.items()
+    assert one["billed_calls"] == api.books()["billed"]
+
+
+def test_what_a_crawl_names_itself_counts_for_a_pass_that_was_left(
+    api: Simulator, site: Site
+) -> None:
+    stop_before_threads(site)
+    done = site.crawl(mode="resume", replies="inline")
+    assert done.status == 0, done
+    assert replies(site) == THERE.inline_replies
+    assert api.books()["billed"] == 1
+
+
+def test_a_pass_wins_over_what_is_kept_with_its_note(api: Simulator, site: Site) -> None:
+    listed = site.folder / "notes.txt"
+    listed.write_text(NOTE)
+    site.command("enqueue", str(listed), "-a", "replies=none", "-a", "max_comments=2")
+    stop_before_threads(site, max_comments="9")
+    assert site.crawl(mode="resume", feed=False).status == 0
+    assert site.comment_ids(NOTE) == (set(THERE.first_level), THERE.replies)
+
+
+def test_a_cursor_that_is_stale_by_now_begins_its_thread_anew(api: Simulator, site: Site) -> None:
+    stop_before_threads(site)
+    empty = [{"path": ["comments"], "value": []}, {"path": ["has_more"], "value": False}]
+    going_on = {"endpoint": "replies", "page": 1, "page_call": 1, "times": 3, "patch": empty}
+    api.script({"rules": [going_on]})
+    done = site.crawl(mode="resume", feed=False)
+    assert done.status == 0, done
+    assert replies(site) == THERE.replies
+
+
+def test_a_limit_that_comes_later_counts_what_the_pass_has(api: Simulator, site: Site) -> None:
+    note = sized_note(95)
+    stopped = site.crawl(notes=[note], feed=False, env={"XHS_MAX_CALLS": "4"})
+    assert stopped.status == 3
+    done = site.crawl(mode="resume", max_comments="55")
+    assert done.status == 0, done
+    assert site.comment_ids(note)[0] == set(truth(note).first_level[:55])
+    assert api.books()["billed"] == 6
+    assert done.items("note")[0]["stop_reason"] == "max_comments"
+
+
+def test_a_comment_that_another_run_has_newer_is_met(api: Simulator, site: Site) -> None:
+    assert site.crawl(notes=[NOTE], feed=False).status == 0
+    with database(site.uri, site.name) as found:
+        for comment in found["comments"].find():
+            ahead = comment["scraped_at"] + timedelta(minutes=1)
+            found["comments"].update_one({"_id": comment["_id"]}, {"$set": {"scraped_at": ahead}})
+    assert site.crawl(notes=[NOTE], feed=False, replies="all").status == 0
+    assert replies(site) == THERE.replies
+    assert [one["comments_met"] for one in history(site, NOTE)] == [4, 4]
+
+
+def test_nothing_has_vanished_before_its_pass_has_ended(api: Simulator, site: Site) -> None:
+    assert site.crawl(notes=[NOTE], feed=False).status == 0
+    gone = THERE.first_level[1]
+    api.change(NOTE, vanish=[gone])
+    api.script({"rules": [{"comment": THERE.first_level[0], "code": 301}]})
+    left = site.crawl("-s", "RETRY_TIMES=0", notes=[NOTE], feed=False, replies="all")
+    assert left.status == 3, left
+    assert vanished(site, NOTE) == set()
+    api.script({})
+    assert site.crawl(mode="resume", feed=False).status == 0
+    assert vanished(site, NOTE) == {gone}
+
+
+def test_an_update_that_is_kept_with_a_note_goes_by_no_cache(api: Simulator, site: Site) -> None:
+    listed = site.folder / "notes.txt"
+    listed.write_text(NOTE)
+    site.command("enqueue", str(listed), "-a", "mode=update")
+    done = site.crawl("-s", "HTTPCACHE_ENABLED=1", mode="resume", feed=False)
+    assert done.status == 3, done
+    assert "HTTPCACHE_ENABLED" in done.lines("ERROR")[0]
+    assert api.books()["calls"] == 0
+
+
+def test_a_rehearsal_goes_by_what_passes_have_cost(api: Simulator, site: Site) -> None:
+    notes = [sized_note(95, serial) for serial in range(3)]
+    assert site.crawl(notes=notes, feed=False, mode="update").status == 0
+    first = site.crawl(mode="update", dry_run="1").output.splitlines()
+    assert first == ["3 notes: 3 update", "calls: 3 at least, 3 likely"]
+    for note in notes:
+        api.change(note, grow=25)
+    assert site.crawl(feed=False, mode="update").status == 0
+    again = site.crawl(mode="update", dry_run="1").output.splitlines()
+    assert again == ["3 notes: 3 update", "calls: 3 at least, 9 likely"]
+    unread = site.crawl(notes=[*notes, sized_note(5, 9)], dry_run="1").output.splitlines()
+    assert unread[:2] == ["4 notes: 4 full", "calls: 31 at least, 46 likely"]
+    assert unread[2] == (
+        "never read before: 1, each taken to cost the 10.0 calls that others took on the average"
+    )
+
+
+@pytest.mark.parametrize("mode", ["inline", "all", "none"])
+def test_a_comment_whose_id_nothing_can_hold_stops_nothing(
+    api: Simulator, site: Site, mode: str
+) -> None:
+    patch: list[dict[str, Any]] = [{"path": ["comments", 0, "id"], "value": "\ud83d"}]
+    api.script({"rules": [{"endpoint": "comments", "patch": patch}]})
+    done = site.crawl(notes=[NOTE], replies=mode)
+    assert "Traceback" not in done.errors, done
+    assert done.status == 0, done
+    first_level, stored = site.comment_ids(NOTE)
+    assert first_level == set(THERE.first_level[1:])
+    roots = THERE.first_level[1:]
+    of_mode = {"none": {}, "inline": THERE.inline, "all": THERE.threads}[mode]
+    assert stored == {reply for root in roots for reply in of_mode.get(root, ())}
