@@ -77,7 +77,8 @@ class Chain:
 
     It may go on where another run stopped: then ``first`` has a cursor, and ``pages`` with ``kept``
     comments came before. ``reported``: how many comments there are, as far as is known.
-    ``ground`` ends it where it is met.
+    ``ground`` ends it where it is met. ``first_cursor_is_old`` is false where the first cursor came
+    just now, so that an empty page behind it is the end.
 
     ``pages`` counts those that came in this pass, ``comment_ids`` holds the IDs of the comments
     that this chain has met. ``author_id``, ``comment_count`` and ``comment_count_l1`` are as last
@@ -94,6 +95,7 @@ class Chain:
         limits: Limits = NO_LIMITS,
         ground: Head | None = None,
         head: Head | None = None,
+        first_cursor_is_old: bool = True,
     ) -> None:
         self.note_id = first.note_id
         self.sort = first.sort
@@ -112,13 +114,14 @@ class Chain:
         self._ground = ground
         self._left_out: StopReason | None = None
         self._resuming = first.cursor is not None
+        self._first_cursor_is_old = first_cursor_is_old
         self._first_ids: list[str] | None = None
         self._cursors = {first.cursor}
         self._pages_without_news = 0
 
     def step(self, page: Page) -> Step:
         """Take the page that :attr:`call` asked for, and say what follows it."""
-        if not page.comments and (first := self.restart()):
+        if not page.comments and self._first_cursor_is_old and (first := self.restart()):
             return Step(page, first, None)
         self._resuming = False
         self.pages += 1

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from xhs.chain import calls_for
 from xhs.notes.plan import First, Skip
 from xhs.notes.planned import Planned
-from xhs.notes.threads import Thread, thread
+from xhs.notes.threads import Thread, thread_of
 from xhs.store.store import Store
 
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -108,7 +108,7 @@ async def _thread_calls(store: Store, first: First) -> int:
     left = first.checkpoint
     calls = 0
     met = left if first.resumed else replace(left, began=_EVER)
-    async for comment in store.threads.answered(met):
-        found = thread(comment, left.mode, left.began)
-        calls += found.calls if isinstance(found, Thread) else 0
+    async for comments in store.threads.answered(met):
+        found = (thread_of(comment, left, first.resumed) for comment in comments)
+        calls += sum(one.calls for one in found if isinstance(one, Thread))
     return calls

@@ -15,7 +15,7 @@ from xhs.endings import StopReason
 from xhs.notes.checkpoint import Checkpoint
 from xhs.notes.open import OpenChain, OpenNote, OpenThread
 from xhs.notes.planned import now
-from xhs.notes.threads import Thread, thread
+from xhs.notes.threads import Thread, thread_of
 from xhs.store.documents import Document, Write
 from xhs.store.history import pass_ended
 from xhs.store.ledger import Held, begin_pass, book_calls, end_note, leave_note, settle_page
@@ -131,17 +131,20 @@ class Passbook:
         Raises:
             StoreFailed: where the database does not answer.
         """
-        async for comment in self._answered(note):
-            if found := thread(comment, note.progress.mode, note.progress.began):
-                yield found
+        async for comments in self._answered(note):
+            # Whoever waits for one of them holds no more than these.
+            found = [thread_of(comment, note.progress, note.first.resumed) for comment in comments]
+            comments.clear()
+            for one in found:
+                if one is not None:
+                    yield one
 
-    async def _answered(self, note: OpenNote) -> AsyncIterator[Document]:
+    async def _answered(self, note: OpenNote) -> AsyncIterator[list[Document]]:
         if self._store is None:
-            for comment in note.answered.values():
-                yield comment
+            yield list(note.answered.values())
         else:
-            async for comment in self._store.threads.answered(note.progress):
-                yield comment
+            async for comments in self._store.threads.answered(note.progress):
+                yield comments
 
     def _book(self, note: OpenNote) -> None:
         if calls := self._calls_to_book(note):

@@ -9,19 +9,21 @@ from typing import Any, NamedTuple
 from xhs.api.endpoints import Call
 from xhs.chain import Chain, calls_for
 from xhs.endings import StopReason, read_reason
+from xhs.notes.checkpoint import Checkpoint
 
 
 class Thread(NamedTuple):
     """The replies to a comment that are to be asked for.
 
     ``reported`` is what the comment says, ``rest`` how many of them are still to come at most.
-    ``cursor`` is where to go on.
+    ``cursor`` is where to go on, ``is_old`` whether an earlier run has got it.
     """
 
     comment_id: str
     reported: int
     rest: int
     cursor: str | None = None
+    is_old: bool = False
 
     @property
     def calls(self) -> int:
@@ -31,38 +33,41 @@ class Thread(NamedTuple):
     def chain(self, note_id: str) -> Chain:
         """The chain of their pages."""
         call = Call(note_id, self.cursor, comment_id=self.comment_id)
-        return Chain(call, reported=self.rest)
+        return Chain(call, reported=self.rest, first_cursor_is_old=self.is_old)
 
 
-def thread(comment: Mapping[str, Any], mode: str, began: datetime) -> Thread | StopReason | None:
+def thread_of(
+    comment: Mapping[str, Any], reading: Checkpoint, resumed: bool
+) -> Thread | StopReason | None:
     """What a pass asks for of the replies to a first-level comment, as it is stored; or how they
     ended.
 
     None where all came with it. A thread that has ended is left alone while its count stays. A full
     pass begins each thread anew that it has not touched, and tries those again that ended flawed.
+    ``resumed``: whether an earlier run began the pass, and may have got the comment.
     """
     count, inline = comment.get("sub_comment_count"), comment.get("inline_replies") or 0
     if not isinstance(count, int) or count <= inline:
         return None
     known = comment.get("thread")
     known = known if isinstance(known, Mapping) else {}
-    again = mode == "full" and known.get("began") != began
+    again = reading.mode == "full" and known.get("began") != reading.began
     if known.get("followed") == count:
         ended = read_reason(known.get("stop_reason")) or StopReason.COMPLETE
         if ended.satisfied or not again:
             return ended
     cursor = known.get("cursor")
     if isinstance(cursor, str) and not again:
-        return Thread(comment["_id"], count, count - inline, cursor)
+        return Thread(comment["_id"], count, count - inline, cursor, is_old=True)
     extra = comment.get("extra")
     cursor = extra.get("sub_comment_cursor") if inline and isinstance(extra, Mapping) else None
     if isinstance(cursor, str) and cursor:
-        return Thread(comment["_id"], count, count - inline, cursor)
+        return Thread(comment["_id"], count, count - inline, cursor, is_old=resumed)
     return Thread(comment["_id"], count, count)
 
 
 def as_stored(fields: Mapping[str, Any], inline: int | None) -> dict[str, Any]:
-    """What :func:`thread` goes by, from an item's fields: for a crawl without a store."""
+    """What :func:`thread_of` goes by, from an item's fields: for a crawl without a store."""
     return {
         "_id": fields["comment_id"],
         "sub_comment_count": fields["sub_comment_count"],

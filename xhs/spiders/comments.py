@@ -234,7 +234,7 @@ class CommentsSpider(Spider):
         return partial(run.passbook.settle, note, chain_fields(note.chain), note.checkpoint_here())
 
     def _log_restart(self, call: Call, why: str) -> None:
-        self.logger.warning("%s begins anew: its checkpoint %s", named(call), why)
+        self.logger.warning("%s begins anew: its cursor %s", named(call), why)
 
     def _log_order(self, note: OpenNote, page: Page) -> None:
         self.logger.warning(

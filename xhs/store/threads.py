@@ -13,7 +13,7 @@ from xhs.notes.threads import Thread, thread_document
 from xhs.store.documents import COMMENTS, Document, Write, met_field
 from xhs.store.patience import patiently
 
-_BATCH = 2000
+_BATCH = 500
 _NEEDED = {"sub_comment_count": 1, "inline_replies": 1, "thread": 1, "extra.sub_comment_cursor": 1}
 
 
@@ -35,9 +35,9 @@ class Threads:
     def __init__(self, database: AsyncDatabase[Document]) -> None:
         self._comments = database[COMMENTS]
 
-    async def answered(self, checkpoint: Checkpoint) -> AsyncIterator[Document]:
-        """Every comment that a pass met and that has replies, in the order of their IDs, with what
-        it takes to follow its thread.
+    async def answered(self, checkpoint: Checkpoint) -> AsyncIterator[list[Document]]:
+        """The comments that a pass met and that have replies, some at a time, in the order of their
+        IDs, with what it takes to follow their threads.
 
         Raises:
             StoreFailed: where the database does not answer.
@@ -55,8 +55,7 @@ class Threads:
             found = await patiently(
                 lambda: self._comments.find(batch, _NEEDED).sort("_id").limit(_BATCH).to_list()  # noqa: B023 (awaited here)
             )
-            for comment in found:
-                yield comment
-            if len(found) < _BATCH:
+            if not found:
                 return
             after = found[-1]["_id"]
+            yield found

@@ -5,10 +5,17 @@ import pytest
 
 from xhs.api.endpoints import Call
 from xhs.endings import StopReason
-from xhs.notes.threads import Thread, as_stored, thread, thread_document
+from xhs.notes.checkpoint import Checkpoint
+from xhs.notes.threads import Thread, as_stored, thread_document, thread_of
 
 NOTE = "65bf5360000000002c03f684"
 NOW, BEFORE = datetime(2026, 11, 24, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC)
+
+
+def asked(
+    found: dict[str, Any], mode: str, began: datetime, *, resumed: bool = False
+) -> Thread | StopReason | None:
+    return thread_of(found, Checkpoint(Call(NOTE), "v4", mode, began), resumed)
 
 
 def comment(count: Any, inline: int | None, cursor: Any = "", **known: Any) -> dict[str, Any]:
@@ -25,7 +32,7 @@ def comment(count: Any, inline: int | None, cursor: Any = "", **known: Any) -> d
     ("count", "inline"), [(0, 0), (1, 1), (3, 3), (2, 5), (None, 0), ("17", 1)]
 )
 def test_no_thread_where_all_came_with_the_comment(count: Any, inline: int) -> None:
-    assert thread(comment(count, inline), "full", NOW) is None
+    assert asked(comment(count, inline), "full", NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -41,7 +48,7 @@ def test_no_thread_where_all_came_with_the_comment(count: Any, inline: int) -> N
 def test_it_goes_on_at_the_cursor_that_came_with_replies(
     found: dict[str, Any], wanted: Thread, calls: int
 ) -> None:
-    assert thread(found, "full", NOW) == wanted
+    assert asked(found, "full", NOW) == wanted
     assert wanted.calls == calls
     chain = wanted.chain(NOTE)
     assert chain.call == Call(NOTE, wanted.cursor, comment_id="c1")
@@ -54,26 +61,32 @@ def test_a_thread_that_was_followed_is_asked_for_where_its_count_differs(
     mode: str, began: datetime
 ) -> None:
     followed = {"followed": 5, "stop_reason": "complete", "began": began}
-    assert thread(comment(5, 1, **followed), mode, NOW) is StopReason.COMPLETE
+    assert asked(comment(5, 1, **followed), mode, NOW) is StopReason.COMPLETE
     for count in (4, 6):
-        assert isinstance(thread(comment(count, 1, **followed), mode, NOW), Thread)
+        assert isinstance(asked(comment(count, 1, **followed), mode, NOW), Thread)
 
 
 def test_a_thread_that_ended_flawed_is_tried_again_by_another_full_pass() -> None:
     flawed = comment(5, 1, followed=5, stop_reason="no_progress", began=BEFORE)
-    assert thread(flawed, "update", NOW) is StopReason.NO_PROGRESS
-    assert thread(flawed, "full", BEFORE) is StopReason.NO_PROGRESS
-    assert thread(flawed, "full", NOW) == Thread("c1", 5, 5)
+    assert asked(flawed, "update", NOW) is StopReason.NO_PROGRESS
+    assert asked(flawed, "full", BEFORE) is StopReason.NO_PROGRESS
+    assert asked(flawed, "full", NOW) == Thread("c1", 5, 5)
 
 
 def test_a_thread_goes_on_where_another_run_of_the_pass_left_it() -> None:
     left = comment(50, 1, "inline") | {
         "thread": thread_document(Thread("c1", 50, 49), BEFORE, cursor="left")
     }
-    found = Thread("c1", 50, 49, "left")
-    assert thread(left, "full", BEFORE) == found
-    assert thread(left, "update", NOW) == found
-    assert thread(left, "full", NOW) == Thread("c1", 50, 49, "inline")
+    found = Thread("c1", 50, 49, "left", is_old=True)
+    assert asked(left, "full", BEFORE) == found
+    assert asked(left, "update", NOW) == found
+    assert asked(left, "full", NOW) == Thread("c1", 50, 49, "inline")
+
+
+def test_a_cursor_that_came_with_a_comment_is_old_in_a_pass_that_is_resumed() -> None:
+    for resumed in (True, False):
+        found = asked(comment(12, 1, "c"), "full", NOW, resumed=resumed)
+        assert found == Thread("c1", 12, 11, "c", is_old=resumed)
 
 
 def test_an_item_stands_for_what_is_stored() -> None:
@@ -82,7 +95,7 @@ def test_an_item_stands_for_what_is_stored() -> None:
         "sub_comment_count": 3,
         "extra": {"sub_comment_cursor": "c", "score": 0},
     }
-    assert thread(as_stored(fields, 1), "full", NOW) == Thread("c1", 3, 2, "c")
+    assert asked(as_stored(fields, 1), "full", NOW) == Thread("c1", 3, 2, "c")
 
 
 def test_a_thread_is_followed_once_it_has_ended() -> None:
