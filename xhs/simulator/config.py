@@ -10,6 +10,8 @@ from typing import Any
 from xhs.simulator.checks import ScriptError, flag, number, share, whole
 from xhs.simulator.script import Rule, read_rules
 
+HOST = "127.0.0.1"
+
 DEFAULT_PRICE = Decimal("0.01")
 
 

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xhs.simulator.checks import ScriptError
-from xhs.simulator.config import Config, read_json
+from xhs.simulator.config import HOST, Config, read_json
 from xhs.simulator.script import read_rules
-from xhs.simulator.server import HOST, start
 
 if TYPE_CHECKING:
     import argparse
@@ -125,6 +124,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _serve(config: Config) -> None:
+    # Scrapy imports every command for each of them, and a web server takes its time.
+    from xhs.simulator.server import start
+
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from xhs.simulator.checks import ScriptError, ids, text, whole
-from xhs.simulator.config import Config, read_json
+from xhs.simulator.config import HOST, Config, read_json
 from xhs.simulator.service import ENDPOINTS, Service
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from xhs.simulator.answers import Answer
-
-HOST = "127.0.0.1"
 
 _NO_LINGER = struct.pack("ii", 1, 0)
 _SHUTDOWN_SECONDS = 0.2
