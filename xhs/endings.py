@@ -75,7 +75,7 @@ _UNFINISHED = frozenset(
 )
 
 ADVICE = {
-    StopReason.CURSOR_IGNORED: "this endpoint version serves the first page only: try another "
+    StopReason.CURSOR_IGNORED: "the endpoint serves the first page only: for comments, try another "
     "JUSTONEAPI_COMMENTS_VERSION",
 }
 """What to do about notes that ended so, where there is something."""

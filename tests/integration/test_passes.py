@@ -112,6 +112,32 @@ def test_nothing_has_vanished_before_its_pass_has_ended(api: Simulator, site: Si
     assert vanished(site, NOTE) == {gone}
 
 
+def test_a_flawed_thread_makes_no_update_read_more(api: Simulator, site: Site) -> None:
+    note = threaded_note(25, 12)
+    root = truth(note).first_level[20]
+    api.script({"rules": [{"comment": root, "cursor": "missing"}]})
+    assert site.crawl(notes=[note], feed=False, replies="all").status == 4
+    api.reset_books()
+    done = site.crawl(mode="update", replies="all")
+    assert (done.status, api.books()["billed"]) == (0, 1), done
+    assert done.items("note")[0]["stop_reason"] == "known_ground"
+    assert done.items("note")[0]["complete"] is False
+
+
+def test_replies_that_were_not_kept_are_asked_for_from_the_start(
+    api: Simulator, site: Site
+) -> None:
+    note = threaded_note(15, 12)
+    assert site.crawl(notes=[note], feed=False).status == 0
+    with database(site.uri, site.name) as found:
+        found["comments"].delete_many({"parent_comment_id": {"$ne": None}})
+    stopped = site.crawl(notes=[note], feed=False, replies="none", env={"XHS_MAX_CALLS": "1"})
+    assert stopped.status == 3
+    done = site.crawl(mode="resume", replies="all", feed=False)
+    assert done.status == 0, done
+    assert site.comment_ids(note)[1] == truth(note).replies
+
+
 def test_an_update_that_is_kept_with_a_note_goes_by_no_cache(api: Simulator, site: Site) -> None:
     listed = site.folder / "notes.txt"
     listed.write_text(NOTE)
@@ -120,6 +146,18 @@ def test_an_update_that_is_kept_with_a_note_goes_by_no_cache(api: Simulator, sit
     assert done.status == 3, done
     assert "HTTPCACHE_ENABLED" in done.lines("ERROR")[0]
     assert api.books()["calls"] == 0
+
+
+def test_a_note_that_cannot_be_read_so_stays_as_it_was(api: Simulator, site: Site) -> None:
+    listed = site.folder / "notes.txt"
+    listed.write_text(NOTE)
+    site.command("enqueue", str(listed), "-a", "sort=normal")
+    assert site.crawl(mode="resume", feed=False).status == 0
+    before = site.note(NOTE)
+    done = site.crawl(mode="update", since="2024-01-01", feed=False)
+    assert done.status == 3, done
+    assert site.note(NOTE) == before
+    assert site.crawl(mode="resume", feed=False).status == 0
 
 
 def test_a_rehearsal_goes_by_what_passes_have_cost(api: Simulator, site: Site) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from xhs.api.endpoints import SORTS
 from xhs.api.values import iso
 from xhs.command import ProjectCommand
-from xhs.endings import ADVICE, ExitStatus, StopReason
+from xhs.endings import ADVICE, ExitStatus, StopReason, read_reason
 from xhs.notes.ids import find_notes
 from xhs.store.documents import Document
 from xhs.store.store import Store, StoreUnavailable
@@ -89,7 +89,7 @@ class Command(ProjectCommand):
 
 async def _advice(store: Store, note: Document) -> str | None:
     orders = set()
-    if note.get("stop_reason") in _READ and note.get("missing"):
+    if read_reason(note.get("stop_reason")) in _READ and note.get("missing"):
         orders = await store.history.orders(note["_id"])
     return advice(note, orders)
 
@@ -107,13 +107,13 @@ def advice(note: Mapping[str, Any], orders: Collection[str]) -> str | None:
 
     ``orders``: those in which it has been read to its end.
     """
-    stop, missing = note.get("stop_reason"), note.get("missing")
+    stop, missing = read_reason(note.get("stop_reason")), note.get("missing")
     if note.get("state") != "ended":
         return None
     if stop == StopReason.NOT_FOUND:
         return "does not exist, or is hidden"
     if stop in ADVICE:
-        return ADVICE[StopReason(stop)]
+        return ADVICE[stop]
     if stop not in _READ or not isinstance(missing, int) or not missing:
         return None
     shown = f"{missing} of {note.get('comment_count_l1')} not shown"

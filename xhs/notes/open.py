@@ -113,10 +113,14 @@ class OpenNote(OpenChain):
             stop_reason=chain.stop,
         )
 
-    def head_after(self, stop: StopReason) -> Head | None:
-        """Where the next update is to find known ground, once this pass has ended so; None where
-        that stays as it is.
+    @property
+    def next_head(self) -> Head | None:
+        """Where the next update is to find known ground, once this pass has ended; None where that
+        stays as it is. It is about the note's own pages, however their threads ended.
         """
+        stop = self.chain.stop
+        if stop is None or not self.worst.ended:
+            return None
         limited = stop in {StopReason.MAX_COMMENTS, StopReason.SINCE}
         moves = stop.moves_head or (limited and self.first.known_head is None)
         return self.chain.head if moves else None

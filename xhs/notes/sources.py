@@ -96,7 +96,7 @@ def read_notes(arguments: Arguments) -> NoteList:
         total += 1
         errors.append(str(error))
     if not total and not len(notes):
-        where = f"notes_file={arguments.notes_file}" if arguments.notes_file else "notes"
+        where = _shown(arguments.notes_file) if arguments.notes_file else "notes"
         errors.append(f"{where}: there is no note in it")
         total = 1
     if errors:
@@ -154,7 +154,7 @@ def _values(arguments: Arguments) -> Iterator[Value]:
 
 def _file_values(name: str) -> Iterator[Value]:
     suffix = Path(name).suffix.lower() if name != "-" else ".txt"
-    shown_name = "standard input" if name == "-" else f"notes_file={name}"
+    shown_name = _shown(name)
     if suffix not in _FORMATS:
         raise _Unreadable(f"{shown_name}: the name must end in {', '.join(_FORMATS)}, or be -")
     try:
@@ -168,6 +168,10 @@ def _file_values(name: str) -> Iterator[Value]:
         raise _Unreadable(f"{shown_name}: cannot be read: {reason}") from None
     except UnicodeDecodeError:
         raise _Unreadable(f"{shown_name}: is not UTF-8 text: save it as UTF-8") from None
+
+
+def _shown(name: str) -> str:
+    return "standard input" if name == "-" else f"notes_file={name}"
 
 
 def _open(name: str) -> contextlib.AbstractContextManager[IO[str]]:

@@ -66,7 +66,7 @@ def thread_of(
     return Thread(comment["_id"], count, count)
 
 
-def as_stored(fields: Mapping[str, Any], inline: int | None) -> dict[str, Any]:
+def as_stored(fields: Mapping[str, Any], inline: int) -> dict[str, Any]:
     """What :func:`thread_of` goes by, from an item's fields: for a crawl without a store."""
     return {
         "_id": fields["comment_id"],

@@ -109,6 +109,8 @@ class CommentsSpider(Spider):
         async for one in planned(notes, self.arguments, run.version, ledger, is_cached=is_cached):
             if one.problem:
                 self.logger.error("Note %s is left: %s", one.note_id, one.problem)
+                if ledger and not self.arguments.dry_run:
+                    await ledger.end_again(one.note_id)
             yield one
 
     async def _foretell(self, run: Run, notes: NoteList | None) -> None:
@@ -218,7 +220,7 @@ class CommentsSpider(Spider):
             parent = parsed.fields.get("parent_comment_id")
             met = None
             if opened is note and note.counted and parsed.item_type == "comment" and not parent:
-                there = len(inline_replies(parsed.raw)) if inline else None
+                there = len(inline_replies(parsed.raw)) if inline else 0
                 met = Met(chain.sort, note.progress.began, there)
             item = _ITEMS[parsed.item_type](item_type=parsed.item_type, **parsed.fields)
             items.append((item, replace(origin, raw=parsed.raw, parent_comment_id=parent, met=met)))

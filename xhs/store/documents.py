@@ -81,12 +81,12 @@ class Origin:
 @dataclass(frozen=True, slots=True)
 class Met:
     """The pass that met a first-level comment: its order, and when it began. ``inline_replies``:
-    how many replies came with the comment; None where they are not kept.
+    how many replies came with the comment and were kept.
     """
 
     sort: str
     began: datetime
-    inline_replies: int | None = None
+    inline_replies: int = 0
 
 
 def met_field(sort: str) -> str:
@@ -124,8 +124,7 @@ def item_write(item: Mapping[str, Any], met: Met | None = None) -> Write:
         present["vanished_at"] = None
     if met is not None:
         update["$max"][met_field(met.sort)] = met.began
-        if met.inline_replies is not None:
-            present["inline_replies"] = met.inline_replies
+        present["inline_replies"] = met.inline_replies
     return Write(collection, item[key], update, scraped_at)
 
 

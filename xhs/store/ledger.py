@@ -82,7 +82,8 @@ def settle_page(
 
     ``calls``: billed calls for the note that the ledger does not know of yet.
     """
-    update = dict(fields)
+    # Another run may have ended the note meanwhile.
+    update = {**fields, "state": "running"}
     if checkpoint.is_storable:
         update["checkpoint"] = checkpoint.document()
     else:
@@ -244,6 +245,17 @@ class Ledger:
             query["_id"] = {"$in": list(note_ids)}
         update = {"$set": {"state": "queued", "checkpoint": checkpoint}}
         await patiently(lambda: self._database[NOTES].update_many(query, update))
+
+    async def end_again(self, note_id: str) -> None:
+        """Take a note back that :meth:`queue_ended` has queued.
+
+        Raises:
+            StoreFailed: where the database does not answer.
+        """
+        queued = {"_id": note_id, "state": "queued", "checkpoint.cursor": None}
+        query = {**queued, "stop_reason": {"$ne": None}, "checkpoint": {"$ne": None}}
+        update = {"$set": {"state": "ended", "checkpoint": None}}
+        await patiently(lambda: self._database[NOTES].update_one(query, update))
 
     async def enqueue_unfinished(self) -> int:
         """Queue every note that was begun and has not ended, to go on from its checkpoint.
