@@ -75,8 +75,8 @@ _UNFINISHED = frozenset(
 )
 
 ADVICE = {
-    StopReason.CURSOR_IGNORED: "the endpoint serves the first page only: for comments, try another "
-    "JUSTONEAPI_COMMENTS_VERSION",
+    StopReason.CURSOR_IGNORED: "the endpoint serves the first page only: try another "
+    "JUSTONEAPI_COMMENTS_VERSION (of replies there is one)",
 }
 """What to do about notes that ended so, where there is something."""
 

@@ -49,8 +49,9 @@ def kind(write):
     if write.collection != "notes":
         return write.collection
     fields = write.update.get("$set", {})
-    state = fields.get("state")
-    return {"running": "begin", None: "checkpoint"}.get(state, "end")
+    if "last_crawled_at" in fields:
+        return "begin"
+    return "checkpoint" if fields.get("state") in (None, "running") else "end"
 
 
 class Killer:

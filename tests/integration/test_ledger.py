@@ -295,17 +295,13 @@ def test_all_that_is_wrong_is_said_and_nothing_is_queued(site: Site) -> None:
 WRONG: dict[str, tuple[list[str], str]] = {
     "nothing": ([], "file"),
     "both": (["{file}", "--unfinished"], "file.txt"),
-    "two files": (["{file}", "{file}"], "file.txt"),
     "no file": (["{folder}/none.txt"], "none.txt"),
-    "a format": (["{folder}/list.xlsx"], "list.xlsx"),
     "an option": (["{file}", "--bogus"], "--bogus"),
     "an argument": (["{file}", "-a", "bogus=1"], "bogus"),
     "a value": (["{file}", "-a", "sort=newest"], "newest"),
-    "a limit": (["{file}", "-a", "max_comments=-1"], "max_comments"),
     "a combination": (["{file}", "-a", "sort=normal", "-a", "since=2026-01-01"], "since"),
     "a mode": (["{file}", "-a", "mode=resume"], "resume"),
     "notes": (["{file}", "-a", "notes=65bf5360000000002c03f684"], "notes"),
-    "a dry run": (["{file}", "-a", "dry_run=1"], "dry_run"),
     "no pair": (["{file}", "-a", "sort"], "-a"),
 }
 

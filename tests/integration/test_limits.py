@@ -70,7 +70,7 @@ def assert_ended(
         assert (said[1]["state"], said[1]["checkpoint"]) == ("ended", None)
 
 
-@pytest.mark.parametrize("limit", [1, 9, 10, 11, 20, 24, 25, 26, 1000])
+@pytest.mark.parametrize("limit", [9, 10, 25])
 def test_so_many_comments_and_no_more(api: Simulator, site: Site, limit: int) -> None:
     notes = [sized_note(25, 1), sized_note(20, 2), sized_note(120, 3), sized_note(0, 4)]
     done = site.crawl(notes=notes, max_comments=str(limit))
@@ -118,7 +118,7 @@ def test_no_reply_is_kept_where_none_is_wanted(api: Simulator, site: Site) -> No
     assert kept(site)[NOTE].keys() == set(done.ids("comment")) == set(COMMENTS[:15])
 
 
-@pytest.mark.parametrize("count", [1, 5, 9, 10, 11, 20, 59, 60])
+@pytest.mark.parametrize("count", [1, 10, 60])
 @pytest.mark.parametrize("later", [0, 1])
 def test_nothing_older_is_kept(api: Simulator, site: Site, count: int, later: int) -> None:
     """Since the second of a comment, which is not older, and since the second after it."""
@@ -148,13 +148,11 @@ def written(line: datetime) -> dict[str, str]:
     there = line.astimezone(timezone(timedelta(hours=8)))
     return {
         "no zone": f"{line:%Y-%m-%dT%H:%M:%S}",
-        "Z": iso(line),
-        "UTC": f"{line:%Y-%m-%dT%H:%M:%S}+00:00",
         "Shanghai": f"{there:%Y-%m-%dT%H:%M:%S}+08:00",
     }
 
 
-@pytest.mark.parametrize("form", written(moment(NOTE, COMMENTS[0])))
+@pytest.mark.parametrize("form", ["no zone", "Shanghai"])
 def test_a_time_is_of_utc_unless_it_names_a_zone(api: Simulator, site: Site, form: str) -> None:
     """Whatever the machine's own zone is."""
     line = moment(NOTE, COMMENTS[14])
@@ -183,8 +181,9 @@ def test_a_date_begins_at_midnight_of_utc(api: Simulator, site: Site) -> None:
     assert api.books()["calls"] == pages
 
 
-@pytest.mark.parametrize("note", PINNED)
-@pytest.mark.parametrize("share", [0.3, 0.6])
+@pytest.mark.parametrize(
+    ("note", "share"), [(PINNED[0], 0.3), (PINNED[1], 0.6), (PINNED[4], 0.3), (PINNED[5], 0.6)]
+)
 def test_a_pinned_comment_that_is_older_is_not_kept_and_ends_nothing(
     api: Simulator, site: Site, note: str, share: float
 ) -> None:
@@ -223,11 +222,7 @@ def test_a_note_of_which_only_a_pinned_comment_is_older(api: Simulator, site: Si
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ({"max_comments": "0"}, ["max_comments='0'"]),
         ({"max_comments": "-1", "since": "nonsense"}, ["max_comments='-1'", "since='nonsense'"]),
-        ({"max_comments": "x", "since": "2026-13-01"}, ["max_comments='x'", "since='2026-13-01'"]),
-        ({"max_comments": "1.5", "since": ""}, ["max_comments='1.5'", "since=''"]),
-        ({"since": "2026-01-01", "sort": "normal"}, ["since"]),
         ({"since": "2026-01-01", "sort": "like_count", "max_comments": "0"}, ["since", "max_comm"]),
         ({"since": "yesterday", "notes": f"{NOTE},bad", "sort": "x"}, ["since=", "'bad'", "sort="]),
     ],
@@ -258,11 +253,7 @@ def test_since_with_another_order_names_both(api: Simulator, storeless: Site) ->
     [
         (5, 15, "max_comments", 1),
         (15, 5, "since", 1),
-        (12, 15, "max_comments", 2),
-        (10, 10, "max_comments", 1),
-        (20, 60, "max_comments", 2),
         (1000, 60, "complete", 6),
-        (1000, 20, "since", 3),
     ],
 )
 def test_of_both_limits_the_first_ends_the_note(
@@ -291,15 +282,13 @@ def test_pinned_comments_that_are_too_old_use_up_no_limit(api: Simulator, site: 
 
 
 @pytest.mark.parametrize(
-    "limits",
+    ("limits", "budget"),
     [
-        {"max_comments": "35"},
-        {"since": iso(moment(NOTE, COMMENTS[34]))},
-        {"max_comments": "35", "since": iso(moment(NOTE, COMMENTS[49]))},
+        ({"max_comments": "35"}, 3),
+        ({"max_comments": "35", "since": iso(moment(NOTE, COMMENTS[49]))}, 1),
     ],
-    ids=["max_comments", "since", "both"],
+    ids=["max_comments", "both"],
 )
-@pytest.mark.parametrize("budget", [1, 3])
 def test_a_limit_holds_through_an_interruption(
     api: Simulator, site: Site, limits: dict[str, str], budget: int
 ) -> None:
