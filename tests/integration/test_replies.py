@@ -56,7 +56,7 @@ THREADED = threaded_note(6, 35, 1)
 """One page, and 24 of replies."""
 MOST_TWICE = 24
 SEED = 20261124
-KILLS = 6
+KILLS = 4
 
 
 def crawl_all(
@@ -171,9 +171,7 @@ def test_a_thread_that_did_not_change_is_not_fetched_again(api: Simulator, site:
     api.reset_books()
     for replies, sort in (
         ("all", "latest"),
-        ("all", "like_count"),
-        ("none", "latest"),
-        ("inline", "latest"),
+        ("none", "like_count"),
         ("all", "latest"),
     ):
         done = site.crawl(notes=notes, replies=replies, sort=sort)
@@ -181,7 +179,7 @@ def test_a_thread_that_did_not_change_is_not_fetched_again(api: Simulator, site:
         assert thread_calls(api) == []
         collected = {item["note_id"]: item["replies_collected"] for item in done.items("note")}
         assert collected == {note: len(truth(note).replies) for note in notes}
-    assert api.books()["billed"] == 5 * sum(truth(note).pages for note in notes)
+    assert api.books()["billed"] == 3 * sum(truth(note).pages for note in notes)
     found = kept(site)
     assert {note: found[note] for note in notes} == {note: with_replies(note) for note in notes}
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from support.simulator import Simulator
 
 SEED = 20261124
-KILLS = 6
+KILLS = 4
 NEW = (1, 9, 10, 11, 25, 200)
 NOTE = sized_note(45, 1000)
 PAGES = 5
