@@ -97,11 +97,7 @@ def prepare(
         try:
             notes = read_notes(arguments)
         except WrongNotes as error:
-            errors += error.errors
-            if error.total > len(error.errors):
-                errors.append(
-                    f"{error.total} errors in the notes, {len(error.errors)} of them shown"
-                )
+            errors += error.told
     if errors or token is None:
         raise WrongInput(errors)
     return Prepared(arguments, notes, token)

@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from support.crawl import Site, database
+from support.killer import KILLER
 from support.pages import of_pages, pages_settled
 from support.simulator import PROJECT
 
@@ -35,55 +36,6 @@ are on their way to the store."""
 SIZES = (7, 15, 240, 30, 1, 95, 55, 130, 12, 20, 400, 45, 9, 70, 25, 160, 38, 10, 85, 60)
 NOTES = [sized_note(size, serial) for serial, size in enumerate(SIZES * 2)]
 NOTES[5], NOTES[25] = threaded_note(90, 2, 5), threaded_note(30, 7, 25)
-
-KILLER = """
-import os
-import signal
-
-from xhs.store.writer import Writer
-
-put, bulk = Writer.put, Writer._bulk
-
-
-def kind(write):
-    if write.collection != "notes":
-        return write.collection
-    fields = write.update.get("$set", {})
-    if "last_crawled_at" in fields:
-        return "begin"
-    return "checkpoint" if fields.get("state") in (None, "running") else "end"
-
-
-class Killer:
-    # Kills its own process when the n-th moment of a kind has come.
-
-    def __init__(self, moment, number):
-        self.moment, self.left = moment, number
-        killer = self
-
-        def counted_put(writer, write):
-            name = kind(write)
-            killer.come(f"before {name}")
-            future = put(writer, write)
-            future.add_done_callback(lambda _: killer.come(f"after {name}"))
-            return future
-
-        async def counted_bulk(writer, collection, batch):
-            killer.come(f"sending {collection}")
-            await bulk(writer, collection, batch)
-            killer.come(f"sent {collection}")
-
-        Writer.put, Writer._bulk = counted_put, counted_bulk
-
-    def come(self, moment):
-        self.left -= moment == self.moment
-        if not self.left:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    @classmethod
-    def from_crawler(cls, crawler):
-        return cls(crawler.settings["KILL_AT"], crawler.settings.getint("KILL_NUMBER"))
-"""
 
 
 def start(site: Site, notes: Iterable[str], *words: str) -> subprocess.Popen[bytes]:

@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.killer import KILLER
 from support.simulator import PROJECT, REPLIES
 from support.threads import (
     assert_no_thread_is_ahead,
@@ -400,50 +401,6 @@ def test_kills_at_random_moments_lose_no_reply(api: Simulator, site: Site) -> No
     assert_little_is_paid_twice(api, site, ends)
 
 
-KILLER = """
-import os
-import signal
-
-from xhs.store.writer import Writer
-
-put, bulk = Writer.put, Writer._bulk
-
-
-def is_of_thread(write):
-    return write.collection == "comments" and "thread" in write.update.get("$set", {})
-
-
-class Killer:
-    # Kills its own process when the n-th moment of a kind has come.
-
-    def __init__(self, moment, number):
-        self.moment, self.left = moment, number
-        killer = self
-
-        def counted_put(writer, write):
-            if not is_of_thread(write):
-                return put(writer, write)
-            killer.come("before thread")
-            future = put(writer, write)
-            future.add_done_callback(lambda _: killer.come("after thread"))
-            return future
-
-        async def counted_bulk(writer, collection, batch):
-            killer.come(f"sending {collection}")
-            await bulk(writer, collection, batch)
-            killer.come(f"sent {collection}")
-
-        Writer.put, Writer._bulk = counted_put, counted_bulk
-
-    def come(self, moment):
-        self.left -= moment == self.moment
-        if not self.left:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    @classmethod
-    def from_crawler(cls, crawler):
-        return cls(crawler.settings["KILL_AT"], crawler.settings.getint("KILL_NUMBER"))
-"""
 MOMENTS = [
     ("before thread", 1),
     ("after thread", 1),

@@ -95,11 +95,7 @@ class Command(ProjectCommand):
             try:
                 notes = read_notes(Arguments(notes_file=args[0]))
             except WrongNotes as error:
-                errors += error.errors
-                if error.total > len(error.errors):
-                    errors.append(
-                        f"{error.total} errors in the notes, {len(error.errors)} of them shown"
-                    )
+                errors += error.told
         for problem in errors:
             self.fail(problem)
         return kept, None if errors else notes

@@ -36,6 +36,13 @@ class WrongNotes(ValueError):
         self.errors = errors
         self.total = total
 
+    @property
+    def told(self) -> list[str]:
+        """The errors and, where more were found than are shown, how many."""
+        if self.total <= len(self.errors):
+            return self.errors
+        return [*self.errors, f"{self.total} errors in the notes, {len(self.errors)} of them shown"]
+
 
 class Value(NamedTuple):
     """A value that names notes, and where it stands."""
