@@ -99,7 +99,7 @@ class ExitStatus:
     DONE = 0
     """Every note ended as asked for."""
     FAILED = 1
-    """Nothing was begun, or the crawl broke."""
+    """Nothing was begun, the crawl broke, or a feed could not be written."""
     WRONG_INPUT = 2
     UNFINISHED = 3
     """Notes are left that ``mode=resume`` takes up."""
@@ -130,4 +130,12 @@ def exit_status(stats: Mapping[str, object]) -> int:
         for stop in StopReason
         if stop.ended and not stop.satisfied
     )
-    return ExitStatus.FLAWED if flawed else ExitStatus.DONE
+    if flawed:
+        return ExitStatus.FLAWED
+    return ExitStatus.FAILED if feeds_failed(stats) else ExitStatus.DONE
+
+
+def feeds_failed(stats: Mapping[str, object]) -> bool:
+    """Whether a feed lacks items, or could not be stored where it was to go."""
+    failed = any(stat.startswith("feedexport/failed_count/") for stat in stats)
+    return failed or bool(stats.get("xhs/feeds/missed"))

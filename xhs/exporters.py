@@ -1,28 +1,58 @@
-"""CSV and XML without Python's own spelling: nested values and truth values are JSON."""
+"""The feeds' formats: CSV and XML without Python's own spelling, lines that outlive a kill."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from io import BytesIO
-from typing import Any
+from typing import Any, BinaryIO
 
 from itemadapter import ItemAdapter
-from scrapy.exporters import CsvItemExporter, XmlItemExporter
+from scrapy.exporters import CsvItemExporter, JsonLinesItemExporter, XmlItemExporter
+from scrapy.extensions.postprocessing import GzipPlugin
 
 from xhs.schemas import COLUMNS
+from xhs.spreadsheet import guarded
 
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_READABLE_EVERY = 1 << 16
+
+
+class JsonLinesExporter(JsonLinesItemExporter):
+    """A line is in the file once its item is delivered, so a killed crawl leaves whole lines."""
+
+    def export_item(self, item: Any) -> None:
+        super().export_item(item)
+        self.file.flush()
 
 
 class CsvExporter(CsvItemExporter):
-    """Fixed columns: the union of the item types' fields, unless the feed names its own."""
+    """Fixed columns: the union of the item types' fields, unless the feed names its own.
 
-    def __init__(self, file: BytesIO, **kwargs: Any) -> None:
+    ``spreadsheet`` keeps text from being taken for numbers, dates and formulas where a spreadsheet
+    opens the file. The header is there without items too, and rows outlive a kill.
+    """
+
+    def __init__(self, file: BytesIO, *, spreadsheet: bool = False, **kwargs: Any) -> None:
         super().__init__(file, **kwargs)
         self.fields_to_export = self.fields_to_export or COLUMNS
+        self._spreadsheet = spreadsheet
+
+    def start_exporting(self) -> None:
+        super().start_exporting()
+        if self.include_headers_line:
+            fields = self.fields_to_export or COLUMNS
+            self.csv_writer.writerow(fields.values() if isinstance(fields, Mapping) else fields)
+            self.include_headers_line = False
+
+    def export_item(self, item: Any) -> None:
+        super().export_item(item)
+        self.stream.flush()
 
     def serialize_field(self, field: Any, name: str, value: Any) -> Any:
+        if self._spreadsheet and isinstance(value, str):
+            return guarded(value)
         return _flat(value)
 
 
@@ -35,6 +65,24 @@ class XmlExporter(XmlItemExporter):
 
     def serialize_field(self, field: Any, name: str, value: Any) -> Any:
         return _NOT_IN_XML.sub("\ufffd", str(_flat(value)))
+
+
+class ReadableGzip(GzipPlugin):
+    """Compresses a feed so that ``zcat`` can read what a crawl that is killed leaves, but for the
+    last 64 KiB.
+    """
+
+    def __init__(self, file: BinaryIO, feed_options: dict[str, Any]) -> None:
+        super().__init__(file, feed_options)
+        self._unreadable = 0
+
+    def write(self, data: bytes) -> int:
+        written = super().write(data)
+        self._unreadable += len(data)
+        if self._unreadable >= _READABLE_EVERY:
+            self.gzipfile.flush()
+            self._unreadable = 0
+        return written
 
 
 def _flat(value: Any) -> Any:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -16,9 +16,12 @@ from xhs import arguments as spider_arguments
 from xhs.api.endpoints import VERSIONS, check_base_url
 from xhs.arguments import Arguments, WrongArguments, missing_notes
 from xhs.download.token import TOKEN, TOKEN_FILE, NoToken, Token, read_token
+from xhs.feeds import check_feeds
+from xhs.folders import unwritable
 from xhs.notes.planned import STALE
 from xhs.notes.sources import NoteList, WrongNotes, read_notes
 from xhs.store.store import check_uri, has_password
+from xhs.structured_log import FORMATS
 
 _LATER = (
     "XHS_PRIVACY",
@@ -26,8 +29,6 @@ _LATER = (
     "XHS_PRIVACY_KEY_FILE",
     "XHS_RETENTION_DAYS",
     "XHS_PICTURES",
-    "XHS_FEEDS",
-    "XHS_FEEDS_URI",
     "XHS_ALERTS",
 )
 """Settings of the contract whose work is not in this version: to ignore one would betray trust."""
@@ -93,6 +94,11 @@ def prepare(
         errors.append(str(error))
     if missing := missing_notes(arguments):
         errors.append(missing)
+    elif arguments.notes_file == "-" and isinstance(given, Mapping) and "_job" in given:
+        errors.append(
+            "notes_file=-: a job of Scrapyd's has no standard input; name a file, or put the notes "
+            "into the ledger with `scrapy enqueue` and crawl with mode=resume"
+        )
     elif arguments.names_notes:
         try:
             notes = read_notes(arguments)
@@ -138,6 +144,11 @@ def check_settings(
         errors += _check_store(uri, settings["MONGODB_DATABASE"])
         if error := check_spill(settings["XHS_SPILL_DIR"]):
             errors.append(error)
+    errors += check_feeds(settings)
+    if (log_format := settings["XHS_LOG_FORMAT"]) not in FORMATS:
+        errors.append(f"XHS_LOG_FORMAT={log_format} is none of {', '.join(FORMATS)}")
+    if _flag(settings, "SPIDERMON_ENABLED", errors) and find_spec("spidermon") is None:
+        errors.append("SPIDERMON_ENABLED: Spidermon is not installed: pip install spidermon")
     on_command_line = settings.getpriority("MONGODB_URI") == SETTINGS_PRIORITIES["cmdline"]
     if on_command_line and has_password(uri):
         errors.append(
@@ -184,14 +195,8 @@ def check_spill(folder: str) -> str | None:
     """Why what is paid for could not be kept there, or None where it could."""
     if not folder:
         return "XHS_SPILL_DIR is empty: name a folder for what the store would not take"
-    there = Path(folder).absolute()
-    while not there.exists() and there != there.parent:
-        there = there.parent
-    if not there.is_dir():
-        return f"XHS_SPILL_DIR={folder}: {there} is no folder"
-    if not os.access(there, os.W_OK | os.X_OK):
-        return f"XHS_SPILL_DIR={folder}: {there} cannot be written"
-    return None
+    why = unwritable(Path(folder))
+    return f"XHS_SPILL_DIR={folder}: {why}" if why else None
 
 
 def _flag(settings: BaseSettings, name: str, errors: list[str]) -> bool:

@@ -47,7 +47,7 @@ class _MaskedRecord(logging.LogRecord):
             message = super().getMessage()
         except Exception:  # told as well as it can be: logging would print the arguments unmasked
             message = f"{self.msg!r} {self.args!r} (which do not fit)"
-        return _without_secrets(message)
+        return without_secrets(message)
 
     @property
     def exc_text(self) -> str | None:
@@ -56,8 +56,9 @@ class _MaskedRecord(logging.LogRecord):
 
     @exc_text.setter
     def exc_text(self, text: str | None) -> None:
-        self._exc_text = _without_secrets(text) if text else text
+        self._exc_text = without_secrets(text) if text else text
 
 
-def _without_secrets(text: str) -> str:
+def without_secrets(text: str) -> str:
+    """A text without any secret that is kept out of logs."""
     return masked(text, _secrets) if any(secret in text for secret in _secrets) else text

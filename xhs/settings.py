@@ -30,6 +30,20 @@ MONGODB_URI = _environment("MONGODB_URI", "embedded:")
 MONGODB_DATABASE = _environment("MONGODB_DATABASE", "xhs")
 XHS_SPILL_DIR = _environment("XHS_SPILL_DIR", ".xhs/spill")
 
+# Feeds by name, in a folder or under an address.
+XHS_FEEDS = _environment("XHS_FEEDS", "")
+XHS_FEEDS_URI = _environment("XHS_FEEDS_URI", "data/")
+
+# The log: text or json.
+XHS_LOG_FORMAT = _environment("XHS_LOG_FORMAT", "text")
+
+# Monitors, with Spidermon: what they bear as a crawl closes.
+SPIDERMON_ENABLED = _environment("SPIDERMON_ENABLED", "0")
+SPIDERMON_SPIDER_CLOSE_MONITORS = ("xhs.monitors.CrawlMonitors",)
+SPIDERMON_MAX_REJECTED_SHARE = 0.01
+SPIDERMON_MAX_NOTES_LEFT = 0
+SPIDERMON_MAX_REFUSED_SHARE = 0.2
+
 # The flow: what a request, an answer and an item pass, in order.
 DOWNLOAD_HANDLERS = {
     "http": "xhs.download.handler.JustOneApiDownloadHandler",
@@ -55,6 +69,12 @@ EXTENSIONS = {
     "xhs.extensions.run.Run": 0,
     "scrapy.extensions.throttle.AutoThrottle": None,
     "xhs.download.throttle.RefusalThrottle": 0,
+    "scrapy.extensions.feedexport.FeedExporter": None,
+    "xhs.extensions.feed_export.FeedExporter": 0,
+}
+ADDONS = {
+    "xhs.addons.FeedPresets": 100,
+    "xhs.addons.Monitors": 200,
 }
 SCHEDULER = "xhs.download.scheduler.WaitingScheduler"
 SCHEDULER_MEMORY_QUEUE = "scrapy.squeues.FifoMemoryQueue"  # Scrapy: last in, first out.
@@ -93,6 +113,12 @@ HTTPCACHE_POLICY = "xhs.download.cache.PaidPolicy"  # Scrapy's keeps refusals to
 # Feeds.
 FEED_EXPORT_ENCODING = "utf-8"  # Scrapy: JSON in ASCII.
 FEED_EXPORTERS = {
+    "jsonlines": "xhs.exporters.JsonLinesExporter",
+    "jsonl": "xhs.exporters.JsonLinesExporter",
+    "jl": "xhs.exporters.JsonLinesExporter",
     "csv": "xhs.exporters.CsvExporter",
     "xml": "xhs.exporters.XmlExporter",
 }
+FEED_STORAGES = {
+    "s3": "xhs.extensions.feed_export.S3FeedStorage"
+}  # Scrapy's loses what S3 refuses.

@@ -2,69 +2,161 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
-from xhs.endings import ADVICE, ExitStatus, StopReason
+from xhs.endings import ADVICE, CloseReason, ExitStatus, StopReason
 
-_REFUSED = "xhs/calls/refused/"
-_SKIPPED = "xhs/notes/skipped/"
+Run = dict[str, Any]
+
+_STORED, _FAILED = "feedexport/success_count/", "feedexport/failed_count/"
 
 
-def closing_lines(
-    stats: Mapping[str, Any], exitcode: int, command: str, stopped: str = ""
-) -> Iterator[tuple[int, str]]:
-    """The last lines of a run's log, each with its level. ``command`` goes on, ``stopped`` says
-    why it was stopped and what to do.
+def refused_run(errors: list[str]) -> Run:
+    """The end of a run that was refused for wrong input, as :func:`describe_run` gives others."""
+    return {
+        "exit_status": ExitStatus.WRONG_INPUT,
+        "close_reason": CloseReason.WRONG_INPUT.value,
+        "errors": errors,
+    }
+
+
+def describe_run(stats: Mapping[str, Any], exitcode: int, command: str, stopped: str = "") -> Run:
+    """The end of a run as one JSON object.
+
+    Args:
+        stats: the final stats.
+        command: goes on where the run stopped.
+        stopped: why it was stopped, and what to do.
     """
-    ends = {reason: stats.get(f"xhs/notes/{reason}", 0) for reason in StopReason}
-    ended = sum(count for reason, count in ends.items() if reason.ended)
+    reasons = {
+        reason.value: count for reason in StopReason if (count := stats.get(f"xhs/notes/{reason}"))
+    }
     left = stats.get("xhs/notes/left", 0)
-    skipped = sum(count for stat, count in stats.items() if stat.startswith(_SKIPPED))
+    ended = sum(count for reason, count in reasons.items() if StopReason(reason).ended)
+    return {
+        "exit_status": exitcode,
+        "close_reason": stats.get("finish_reason"),
+        "stopped": stopped or None,
+        "started_at": _time(stats.get("start_time")),
+        "finished_at": _time(stats.get("finish_time")),
+        "seconds": stats.get("elapsed_time_seconds"),
+        "notes": {
+            "asked": ended + left,
+            "ended": ended,
+            "left": left,
+            "stop_reasons": reasons,
+            "ended_before": _by_name(stats, "xhs/notes/skipped/"),
+        },
+        "items": _by_name(stats, "xhs/items/"),
+        "comments": {
+            "new": stats.get("xhs/comments/new", 0),
+            "known": stats.get("xhs/comments/known", 0),
+            "vanished": stats.get("xhs/comments/vanished", 0),
+        },
+        "rejected": stats.get("xhs/rejected", 0),
+        "rejected_by_field": _by_name(stats, "xhs/rejected/"),
+        "calls": {
+            "billed": stats.get("xhs/calls/billed", 0),
+            "unknown": stats.get("xhs/calls/unknown", 0),
+            "refused": _by_name(stats, "xhs/calls/refused/"),
+        },
+        "feeds": {
+            "stored": sum(_by_name(stats, _STORED).values()),
+            "failed": sum(_by_name(stats, _FAILED).values()),
+            "items_missed": stats.get("xhs/feeds/missed", 0),
+        },
+        "spilled": stats.get("xhs/spilled", 0),
+        "lost": stats.get("xhs/lost", 0),
+        "resume": command if exitcode == ExitStatus.UNFINISHED else None,
+    }
+
+
+def log_run(logger: logging.Logger, run: Run) -> None:
+    """Log the end of a run as one JSON object; a structured log has it as the line's ``run``."""
+    logger.info("%s", json.dumps(run), extra={"run": run})
+
+
+def closing_lines(run: Run) -> Iterator[tuple[int, str]]:
+    """The last lines of a run's log, each with its level, from :func:`describe_run`."""
+    notes, calls, comments = run["notes"], run["calls"], run["comments"]
+    skipped = sum(notes["ended_before"].values())
     before = f"; {skipped} more had ended before" if skipped else ""
-    yield logging.INFO, f"{ended + left} notes asked for: {ended} ended, {left} left{before}"
-    new, known = stats.get("xhs/comments/new", 0), stats.get("xhs/comments/known", 0)
+    yield (
+        logging.INFO,
+        f"{notes['asked']} notes asked for: {notes['ended']} ended, {notes['left']} left{before}",
+    )
+    new, known = comments["new"], comments["known"]
     met = f" ({new} comments new, {known} known)" if new or known else ""
     yield (
         logging.INFO,
-        f"{stats.get('item_scraped_count', 0)} items delivered{met}; "
-        f"{stats.get('xhs/rejected', 0)} objects rejected",
+        f"{sum(run['items'].values())} items delivered{met}; {run['rejected']} objects rejected",
     )
-    refusals = {
-        stat.removeprefix(_REFUSED): count
-        for stat, count in sorted(stats.items())
-        if stat.startswith(_REFUSED)
-    }
-    by_code = ", ".join(f"{_named(code)}: {count}" for code, count in refusals.items())
+    refused = calls["refused"]
+    by_code = ", ".join(f"{_named(code)}: {count}" for code, count in refused.items())
     yield (
         logging.INFO,
-        f"{stats.get('xhs/calls/billed', 0)} calls billed, {stats.get('xhs/calls/unknown', 0)} of "
-        f"unknown billing, {sum(refusals.values())} refused at no cost"
-        + (f" ({by_code})" if by_code else ""),
+        f"{calls['billed']} calls billed, {calls['unknown']} of unknown billing, "
+        f"{sum(refused.values())} refused at no cost" + (f" ({by_code})" if by_code else ""),
     )
-    if spilled := stats.get("xhs/spilled"):
+    yield from _losses(run)
+    yield from _left(run)
+
+
+def _losses(run: Run) -> Iterator[tuple[int, str]]:
+    """What was paid for and is not where it belongs."""
+    feeds = run["feeds"]
+    if run["spilled"]:
         yield (
             logging.ERROR,
-            f"{spilled} writes wait in XHS_SPILL_DIR: `scrapy recover` or the next run stores them",
+            f"{run['spilled']} writes wait in XHS_SPILL_DIR: `scrapy recover` or the next run "
+            "stores them",
         )
-    if lost := stats.get("xhs/lost"):
-        yield logging.ERROR, f"{lost} items were paid for and could not be stored"
-    if exitcode == ExitStatus.DONE:
+    if run["lost"]:
+        yield logging.ERROR, f"{run['lost']} items were paid for and could not be stored"
+    if feeds["failed"] or feeds["items_missed"]:
+        yield (
+            logging.ERROR,
+            f"{feeds['failed']} feeds failed, and {feeds['items_missed']} items are in none of "
+            "them: the errors above say why",
+        )
+
+
+def _left(run: Run) -> Iterator[tuple[int, str]]:
+    """What did not go as asked for, and what to do."""
+    status, reasons = run["exit_status"], run["notes"]["stop_reasons"]
+    if status == ExitStatus.DONE:
         return
-    why = ", ".join(f"{count} {reason}" for reason, count in ends.items() if count)
-    closed = stats.get("finish_reason", "never began") + (f": {stopped}" if stopped else "")
-    if exitcode == ExitStatus.UNFINISHED:
+    why = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
+    stopped = f": {run['stopped']}" if run["stopped"] else ""
+    closed = (run["close_reason"] or "never began") + stopped
+    if status == ExitStatus.UNFINISHED:
+        left = run["notes"]["left"]
         yield logging.WARNING, f"{left} notes are left; of those begun {why or 'none'} ({closed})"
-    elif exitcode == ExitStatus.FLAWED:
+    elif status == ExitStatus.FLAWED:
         yield logging.WARNING, f"Not every note came whole: {why}; `scrapy status` names them"
-    else:
+    elif not (run["feeds"]["failed"] or run["feeds"]["items_missed"]):
         yield logging.ERROR, f"Nothing was crawled to its end: {closed}"
     for reason, advice in ADVICE.items():
-        if ends[reason]:
-            yield logging.WARNING, f"{ends[reason]} {reason}: {advice}"
-    if exitcode == ExitStatus.UNFINISHED:
-        yield logging.WARNING, f"To go on where it stopped: {command}"
+        if reason in reasons:
+            yield logging.WARNING, f"{reasons[reason]} {reason}: {advice}"
+    if run["resume"]:
+        yield logging.WARNING, f"To go on where it stopped: {run['resume']}"
+
+
+def _by_name(stats: Mapping[str, Any], prefix: str) -> dict[str, int]:
+    return {
+        stat.removeprefix(prefix): count
+        for stat, count in sorted(stats.items())
+        if stat.startswith(prefix)
+    }
+
+
+def _time(found: datetime | None) -> str | None:
+    return found.isoformat() if found else None
 
 
 def _named(code: str) -> str:

@@ -18,6 +18,9 @@ GOOD: dict[str, Any] = {
     "MONGODB_DATABASE": "xhs",
     "XHS_SPILL_DIR": "spill",
     "XHS_MAX_CALLS": "0",
+    "XHS_LOG_FORMAT": "text",
+    "XHS_FEEDS": "",
+    "XHS_FEEDS_URI": "data/",
 }
 
 
@@ -46,6 +49,9 @@ def test_good_settings_pass() -> None:
         ("MONGODB_URI", "mongodb://host:port"),
         ("XHS_PRIVACY", "pseudonymous"),
         ("XHS_MAX_CALLS", "-1"),
+        ("XHS_LOG_FORMAT", "xml"),
+        ("XHS_FEEDS", "csv, xlsx"),
+        ("SPIDERMON_ENABLED", "maybe"),
         ("CONCURRENT_REQUESTS", "abc"),
         ("RETRY_TIMES", None),
         ("DOWNLOAD_TIMEOUT", "soon"),

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from xhs.endings import ExitStatus
-from xhs.summary import closing_lines
+from xhs.summary import closing_lines, describe_run
 
 COMMAND = "scrapy crawl comments -a notes_file=notes.txt"
 
 
 def lines(status: int, **stats: Any) -> list[tuple[int, str]]:
     named = {name.replace("__", "/"): value for name, value in stats.items()}
-    return list(closing_lines(named, status, COMMAND))
+    return list(closing_lines(describe_run(named, status, COMMAND)))
 
 
 def test_a_run_that_left_nothing_only_informs() -> None:

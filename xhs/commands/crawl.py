@@ -14,18 +14,26 @@ from scrapy import signals
 from scrapy.commands.crawl import Command as CrawlCommand
 from scrapy.crawler import Crawler
 
+from xhs import structured_log
 from xhs.command import unknown_words
 from xhs.endings import ExitStatus, exit_status
 from xhs.extensions.run import Run
 from xhs.preparation import WrongInput, prepare
 from xhs.spiders.comments import CommentsSpider
-from xhs.summary import closing_lines
+from xhs.summary import closing_lines, describe_run, log_run, refused_run
 
 logger = logging.getLogger(__name__)
 
 
 class Command(CrawlCommand):
     """Crawls; under Scrapyd too. The README lists the exit statuses."""
+
+    def process_options(self, args: list[str], opts: argparse.Namespace) -> None:
+        """Take the options, and set up the log before its first line."""
+        super().process_options(args, opts)
+        assert self.settings is not None  # noqa: S101 (Scrapy sets it)
+        if self.settings["XHS_LOG_FORMAT"] == "json":
+            structured_log.install(self.settings)
 
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
         """Check arguments, settings, token and notes, crawl, and set the exit status."""
@@ -35,7 +43,8 @@ class Command(CrawlCommand):
         assert self.crawler_process is not None  # noqa: S101 (Scrapy sets it)
         if opts.spargs.get("dry_run") == "1":
             # It must not overwrite what a crawl has brought.
-            self.crawler_process.settings.set("FEEDS", {}, "cmdline")
+            for name, nothing in (("FEEDS", {}), ("XHS_FEEDS", "")):
+                self.crawler_process.settings.set(name, nothing, "cmdline")
         try:
             crawler = self._create_crawler(args[0])
         except KeyError:
@@ -62,6 +71,7 @@ class Command(CrawlCommand):
             logger.error("%s", error)
             if not shown:
                 sys.stderr.write(f"error: {error}\n")
+        log_run(logger, refused_run(errors))
         self.exitcode = ExitStatus.WRONG_INPUT
 
     def _conclude(self, crawler: Crawler, given: dict[str, str]) -> None:
@@ -82,7 +92,9 @@ class Command(CrawlCommand):
             command += " (with the same list on standard input)"
         run = crawler.get_extension(Run) if crawler.extensions else None
         stopped = run.gate.message if run else ""
-        for level, line in closing_lines(stats, self.exitcode, command, stopped):
+        described = describe_run(stats, self.exitcode, command, stopped)
+        log_run(logger, described)
+        for level, line in closing_lines(described):
             logger.log(level, "%s", line)
 
 

@@ -47,7 +47,7 @@ def read_token(environment: Mapping[str, str]) -> Token:
             secret = Path(path).expanduser().read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-            raise NoToken(f"{TOKEN_FILE}={path}: cannot be read: {reason}") from None
+            raise NoToken(f"{TOKEN_FILE}{_shown(path)}: cannot be read: {reason}") from None
         if not secret:
             raise NoToken(f"{TOKEN_FILE}={path}: the file is empty; put the token in it")
     secret = (secret or "").strip()
@@ -56,3 +56,10 @@ def read_token(environment: Mapping[str, str]) -> Token:
     if not secret.isprintable() or " " in secret:
         raise NoToken(f"{TOKEN}: a token is one word of printable characters")
     return Token(secret)
+
+
+def _shown(path: str) -> str:
+    """A path as it may be shown: a mere name could be the token itself, put in the wrong place."""
+    if "/" in path or "\\" in path:
+        return f"={path}"
+    return f" (its value is not shown, in case it is the token; looked for in {Path.cwd()})"

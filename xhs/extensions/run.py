@@ -311,6 +311,7 @@ class Run:
         )
 
     def _item_scraped(self, item: Any, response: Response | None) -> None:
+        self.count(f"xhs/items/{item_type(item)}")
         if not is_note(item):
             if self.store is None:
                 self._count_delivered(ItemAdapter(item), self.pages.origin(item))

@@ -172,7 +172,9 @@ def _file_values(name: str) -> Iterator[Value]:
         raise _Unreadable(f"{shown_name}: {error}") from None
     except (OSError, RuntimeError) as error:  # a RuntimeError where ~USER has no home
         reason = getattr(error, "strerror", None) or error
-        raise _Unreadable(f"{shown_name}: cannot be read: {reason}") from None
+        # Relative to what, a job of Scrapyd's does not show.
+        where = "" if Path(name).is_absolute() else f" ({Path(name).absolute()})"
+        raise _Unreadable(f"{shown_name}: cannot be read: {reason}{where}") from None
     except UnicodeDecodeError:
         raise _Unreadable(f"{shown_name}: is not UTF-8 text: save it as UTF-8") from None
 

@@ -22,6 +22,7 @@ from xhs.api.page import Page, inline_replies, read_page
 from xhs.api.parsing import parse_page
 from xhs.download.handler import CallNotSent, received_at
 from xhs.endings import CloseReason, StopReason
+from xhs.extensions import feed_export
 from xhs.extensions.passbook import checkpoint_written
 from xhs.extensions.run import NotStored, Run
 from xhs.forecast import Forecast, forecast
@@ -80,6 +81,9 @@ class CommentsSpider(Spider):
             if self.arguments.dry_run:
                 await self._foretell(run, prepared.notes)
                 return
+            if feed_export.refused(self.crawler):
+                self.logger.error("FEEDS: no feed would be written, for the reason logged above")
+                raise CloseSpider(CloseReason.WRONG_INPUT)
             remember_begun(self.settings)
             async for request in self._first_requests(run, prepared.notes):
                 yield request

@@ -32,6 +32,8 @@ def test_from_the_environment_or_a_file(tmp_path: Path) -> None:
         ({}, None, "no token"),
         ({"JUSTONEAPI_TOKEN": " "}, None, "no token"),
         ({"JUSTONEAPI_TOKEN_FILE": "token"}, None, "cannot be read"),
+        ({"JUSTONEAPI_TOKEN_FILE": "no/token"}, None, "no/token: cannot be read"),
+        ({"JUSTONEAPI_TOKEN_FILE": SECRET}, None, "not shown"),
         ({"JUSTONEAPI_TOKEN_FILE": "token"}, b"\n", "empty"),
         ({"JUSTONEAPI_TOKEN_FILE": "token"}, b"\xff", "not UTF-8"),
         ({"JUSTONEAPI_TOKEN_FILE": "token", "JUSTONEAPI_TOKEN": SECRET}, b"x", "both set"),

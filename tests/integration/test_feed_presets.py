@@ -1,0 +1,220 @@
+"""Feeds turned on by name, as whoever opens them finds them."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.canary import files_with, found_in
+from support.crawl import TOKEN
+from support.s3 import SECRET, Bucket, bucket
+from support.simulator import PROJECT
+
+from xhs import schemas
+from xhs.simulator.notes import missing_note, sized_note
+from xhs.simulator.truth import truth
+from xhs.spreadsheet import GUARD
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from support.crawl import Site
+    from support.simulator import Simulator
+
+NOTE = sized_note(25)
+LONG = sized_note(400)
+DIGITS = "650000000012345678901234"
+FORMULA = "=1+1"
+SCHEMAS = {"comment": schemas.COMMENT, "user": schemas.USER, "note": schemas.NOTE}
+
+Row = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def lake() -> Iterator[Bucket]:
+    with bucket("lake") as found:
+        yield found
+
+
+def read(path: Path) -> bytes:
+    data = path.read_bytes()
+    return gzip.decompress(data) if path.suffix == ".gz" else data
+
+
+def rows(path: Path) -> list[Row]:
+    """A CSV file's rows, as Python reads it who knows of its mark."""
+    return list(csv.DictReader(io.StringIO(read(path).decode("utf-8-sig"), newline="")))
+
+
+def lines(path: Path) -> list[Row]:
+    return [json.loads(line) for line in read(path).decode().splitlines()]
+
+
+def by_type(folder: Path, ending: str) -> dict[str, Path]:
+    """The files of a preset by item type."""
+    found = {path.name.partition("-")[0]: path for path in folder.glob(f"*.{ending}")}
+    assert set(found) == {"comments", "users", "notes"}
+    return {plural.removesuffix("s"): path for plural, path in found.items()}
+
+
+def test_all_presets_hold_what_the_crawl_delivered(api: Simulator, storeless: Site) -> None:
+    patch = [
+        {"path": ["comments", 0, "id"], "value": DIGITS},
+        {"path": ["comments", 1, "content"], "value": FORMULA},
+        {"path": ["comments", 2, "content"], "value": '说"好"，\n再见, 65bf'},
+    ]
+    api.script({"rules": [{"note": NOTE, "page": 1, "patch": patch}]})
+    folder = storeless.folder / "data"
+    presets = {"XHS_FEEDS": "jsonl,csv,jsonl.gz,csv.gz", "XHS_FEEDS_URI": str(folder)}
+    done = storeless.crawl(notes=[NOTE, missing_note()], env=presets)
+    assert done.status == 0, done
+    assert done.feed, "-O and the presets are written side by side"
+    assert len(list(folder.iterdir())) == 12
+    for ending in ("jsonl", "jsonl.gz"):
+        for kind, path in by_type(folder, ending).items():
+            assert lines(path) == done.items(kind)
+    for ending in ("csv", "csv.gz"):
+        for kind, path in by_type(folder, ending).items():
+            check_csv(path, kind, done.items(kind))
+    comments = by_type(folder, "csv")["comment"].read_bytes()
+    assert comments.startswith(b"\xef\xbb\xbf"), "Excel knows UTF-8 by this mark"
+    assert '"说""好""，\n再见, 65bf"'.encode() in comments
+    assert f"{GUARD}{DIGITS}".encode() in comments
+    assert f"{GUARD}{FORMULA}".encode() in comments
+
+
+def check_csv(path: Path, kind: str, items: list[Row]) -> None:
+    """A table holds the items, but for the guard before what a spreadsheet would change."""
+    found = rows(path)
+    columns = list(SCHEMAS[kind]["properties"])
+    assert [list(row) for row in found] == [columns] * len(items)
+    for row, item in zip(found, items, strict=True):
+        for name, value in item.items():
+            if value is None:
+                assert row[name] == ""
+            elif isinstance(value, str):
+                assert row[name] in (value, GUARD + value)
+            else:
+                assert json.loads(row[name]) == value
+
+
+def test_a_table_without_items_has_its_columns(storeless: Site) -> None:
+    presets = {"XHS_FEEDS": "csv", "XHS_FEEDS_URI": str(storeless.folder / "data")}
+    assert storeless.crawl(notes=[missing_note()], feed=False, env=presets).status == 0
+    path = by_type(storeless.folder / "data", "csv")["comment"]
+    assert path.read_text("utf-8-sig").split() == [",".join(SCHEMAS["comment"]["properties"])]
+
+
+def test_batches_hold_so_many_items_each(storeless: Site) -> None:
+    presets = {"XHS_FEEDS": "jsonl", "XHS_FEEDS_URI": str(storeless.folder / "data")}
+    batched = ("-s", "FEED_EXPORT_BATCH_ITEM_COUNT=10")
+    assert storeless.crawl(*batched, notes=[NOTE], feed=False, env=presets).status == 0
+    paths = sorted((storeless.folder / "data").glob("comments-*.jsonl"))
+    sizes = [len(lines(path)) for path in paths]
+    there = truth(NOTE)
+    assert set(sizes[:-1]) == {10}
+    assert sum(sizes) == len(there.first_level) + len(there.inline_replies)
+    assert [path.stem[-5:] for path in paths] == [f"{n:05}" for n in range(1, len(sizes) + 1)]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no kill -9 here")
+def test_what_a_killed_crawl_has_written_can_be_read(api: Simulator, storeless: Site) -> None:
+    api.script({"rules": [{"note": LONG, "page": 30, "hang": True}]})
+    folder = storeless.folder / "data"
+    presets = {"XHS_FEEDS": "jsonl,csv,jsonl.gz", "XHS_FEEDS_URI": str(folder)}
+    command = [sys.executable, "-m", "scrapy", "crawl", "comments", "-a", f"notes={LONG}"]
+    with subprocess.Popen(
+        command,
+        env={**storeless.environment, **presets},
+        cwd=PROJECT,
+        stderr=subprocess.DEVNULL,
+    ) as crawl:
+        while api.books()["calls"] < 30:
+            assert crawl.poll() is None
+            time.sleep(0.02)
+        os.kill(crawl.pid, signal.SIGKILL)
+    expected = truth(LONG).first_level[:280]  # a page is asked for when the last but one is settled
+    paths = {ending: next(folder.glob(f"comments-*.{ending}")) for ending in ("jsonl", "csv")}
+    found = {
+        ending: lines(path) if ending == "jsonl" else rows(path) for ending, path in paths.items()
+    }
+    for items in found.values():
+        assert {one["comment_id"].removeprefix(GUARD) for one in items} >= set(expected)
+    assert paths["jsonl"].read_bytes().endswith(b"\n")
+    packed = next(folder.glob("comments-*.jsonl.gz")).read_bytes()
+    *whole, _ = zlib.decompressobj(wbits=31).decompress(packed).decode(errors="ignore").split("\n")
+    size = paths["jsonl"].stat().st_size
+    assert len("\n".join(whole).encode()) > size - 2 * (1 << 16)
+    assert [json.loads(line) for line in whole] == found["jsonl"][: len(whole)]
+
+
+def test_presets_go_to_s3(storeless: Site, lake: Bucket) -> None:
+    presets = {"XHS_FEEDS": "jsonl,csv.gz", "XHS_FEEDS_URI": "s3://lake/some/folder/"}
+    done = storeless.crawl(notes=[NOTE], env={**lake.environment, **presets})
+    assert done.status == 0, done
+    found = lake.objects()
+    assert len(found) == 6
+    assert all(key.startswith("some/folder/") for key in found)
+    [comments] = [data for key, data in found.items() if "comments-" in key and "jsonl" in key]
+    assert [json.loads(line) for line in comments.splitlines()] == done.items("comment")
+    for data in (done.errors.encode(), *found.values()):
+        assert not found_in(data, TOKEN, SECRET)
+
+
+def test_a_feed_that_s3_does_not_take_is_kept_and_told(storeless: Site, lake: Bucket) -> None:
+    presets = {"XHS_FEEDS": "jsonl", "XHS_FEEDS_URI": "s3://no-such-bucket/x"}
+    done = storeless.crawl(notes=[NOTE], env={**lake.environment, **presets})
+    assert done.status == 1, done
+    kept = {path.name.split("-")[2]: path for path in (storeless.folder / "spill").iterdir()}
+    assert lines(kept["comments"]) == done.items("comment")
+    assert all(str(path) in done.errors for path in kept.values())
+    assert "3 feeds failed" in done.lines("ERROR")[-1]
+    assert not found_in(done.errors.encode(), TOKEN, SECRET)
+    assert not files_with(storeless.folder, SECRET)
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["-s", "XHS_FEEDS=csv", "-s", "XHS_FEEDS_URI=/dev/null/x"], "/dev/null is no folder"),
+        (["-O", "/dev/null/out.json"], "/dev/null/out.json"),
+        (["-O", "nowhere://out.json"], "Unknown feed storage scheme: nowhere"),
+        (["-s", "FEED_EXPORT_BATCH_ITEM_COUNT=5", "-O", "out.json"], "batch_id"),
+    ],
+)
+def test_feeds_that_cannot_be_written_cost_nothing(
+    api: Simulator, storeless: Site, words: list[str], named: str
+) -> None:
+    done = storeless.crawl(*words, notes=[NOTE], feed=False)
+    assert done.status == 2, done
+    assert any(named in line for line in done.lines("ERROR"))
+    assert api.books()["calls"] == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /dev/full")
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_disk_that_is_full_is_told_and_stops_a_crawl_that_keeps_nothing_else(
+    api: Simulator, site: Site, storeless: Site, stored: bool
+) -> None:
+    place = site if stored else storeless
+    done = place.crawl("-O", "/dev/full:jsonl", notes=[LONG], feed=False)
+    [failed] = [line for line in done.lines("ERROR") if line.startswith("A feed cannot be")]
+    assert "No space left" in failed
+    if stored:
+        assert done.status == 1, done
+        assert len(site.documents("comments")) >= 400
+        assert "1 feeds failed" in done.lines("ERROR")[-1]
+    else:
+        assert (done.status, done.reason) == (3, "store_failed"), done
+        assert api.books()["billed"] <= 3

@@ -1,0 +1,164 @@
+"""What whoever runs a crawl reads: a structured log, the end of a run, monitors."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.canary import found_in
+from support.crawl import TOKEN
+
+from xhs.settings import EXTENSIONS
+from xhs.simulator.notes import missing_note, sized_note
+from xhs.simulator.truth import truth
+
+if TYPE_CHECKING:
+    from support.crawl import Outcome, Site
+    from support.simulator import Simulator
+
+NOTE = sized_note(25)
+JSON = {"XHS_LOG_FORMAT": "json"}
+REJECTED = {"path": ["comments", 0, "like_count"], "value": "many"}
+
+
+def run_of(done: Outcome) -> dict[str, Any]:
+    """The end of a run in a log of text."""
+    [line] = [text for text in done.lines("INFO") if text.startswith('{"exit_status"')]
+    found: dict[str, Any] = json.loads(line)
+    return found
+
+
+def entries(log: str) -> list[dict[str, Any]]:
+    """A structured log, each line of which must be an object."""
+    found = [json.loads(line) for line in log.splitlines()]
+    assert found
+    assert all({"time", "level", "logger", "message"} <= set(entry) for entry in found)
+    return found
+
+
+def test_the_end_of_a_run_is_one_json_line(api: Simulator, site: Site) -> None:
+    rules = [
+        {"note": NOTE, "page": 1, "patch": [REJECTED]},
+        {"note": NOTE, "page": 2, "page_call": 1, "code": 301},
+        {"note": sized_note(3, 7), "code": 400},
+    ]
+    api.script({"rules": rules})
+    done = site.crawl(notes=[NOTE, missing_note(), sized_note(3, 7)])
+    assert done.status == 4, done
+    run = run_of(done)
+    count = len(truth(NOTE).first_level) + len(truth(NOTE).inline_replies) - 1
+    assert (run["exit_status"], run["close_reason"], run["resume"]) == (4, "finished", None)
+    assert run["notes"] == {
+        "asked": 3,
+        "ended": 3,
+        "left": 0,
+        "stop_reasons": {"complete": 1, "not_found": 1, "refused": 1},
+        "ended_before": {},
+    }
+    assert (run["items"]["comment"], run["items"]["note"]) == (count, 3)
+    assert run["comments"] == {"new": count, "known": 0, "vanished": 0}
+    assert (run["rejected"], run["rejected_by_field"]) == (1, {"like_count": 1})
+    assert run["calls"]["billed"] == api.books()["billed"]
+    assert run["calls"]["refused"] == {"301": 1, "400": 1}
+    assert run["feeds"] == {"stored": 1, "failed": 0, "items_missed": 0}
+    assert run["finished_at"] > run["started_at"]
+
+
+def test_the_end_of_a_run_that_left_something_has_the_command(storeless: Site) -> None:
+    done = storeless.crawl(notes=[NOTE], env={"XHS_MAX_CALLS": "1"})
+    run = run_of(done)
+    assert (run["exit_status"], run["close_reason"]) == (3, "budget_spent")
+    assert run["notes"]["left"] == 1
+    assert run["resume"] == f"scrapy crawl comments -a notes={NOTE}"
+    assert run["resume"] in done.errors.splitlines()[-1], "the last line is for people"
+
+
+def test_a_structured_log_is_json_from_its_first_line_to_its_last(
+    api: Simulator, storeless: Site
+) -> None:
+    own = "import logging\nclass Own:\n def __init__(self):\n  try: 1 / 0\n  except Exception: "
+    own += "logging.getLogger('own').exception('多\\n行')\n"
+    (storeless.folder / "users_own.py").write_text(own)
+    path = f"{storeless.environment['PYTHONPATH']}:{storeless.folder}"
+    done = storeless.crawl(
+        *("-s", f"EXTENSIONS={json.dumps({**EXTENSIONS, 'users_own.Own': 1})}"),
+        notes=[NOTE],
+        env={**JSON, "PYTHONPATH": path},
+    )
+    assert done.status == 0, done
+    found = entries(done.errors)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]{12}\+00:00", found[0]["time"])
+    [broken] = [entry for entry in found if entry["logger"] == "own"]
+    assert (broken["level"], broken["message"]) == ("ERROR", "多\n行")
+    assert "ZeroDivisionError" in broken["exception"]
+    [end] = [entry for entry in found if "run" in entry]
+    assert end["run"]["calls"]["billed"] == api.books()["billed"]
+    assert any(entry.get("spider") == "comments" for entry in found)
+    assert not found_in(done.errors.encode(), TOKEN)
+
+
+def test_a_structured_log_goes_where_the_log_goes(storeless: Site) -> None:
+    log = storeless.folder / "job.log"
+    words = ("--logfile", str(log), "-L", "INFO")
+    for _ in range(2):
+        done = storeless.crawl(*words, notes=[missing_note()], env=JSON)
+        assert (done.status, done.errors) == (0, "")
+    found = entries(log.read_text("utf-8"))
+    assert len([entry for entry in found if "run" in entry]) == 2, "a file is added to"
+    assert not [entry for entry in found if entry["level"] == "DEBUG"]
+
+
+def test_wrong_arguments_are_lines_of_a_structured_log(api: Simulator, storeless: Site) -> None:
+    done = storeless.crawl(notes=["nonsense"], mode="all", env=JSON, feed=False)
+    assert done.status == 2
+    found = entries(done.errors)
+    errors = [entry["message"] for entry in found if entry["level"] == "ERROR"]
+    assert len(errors) == 2
+    assert found[-1]["run"] == {
+        "exit_status": 2,
+        "close_reason": "wrong_input",
+        "errors": errors,
+    }
+    assert api.books()["calls"] == 0
+
+
+def monitors(done: Outcome) -> dict[str, str]:
+    """What Spidermon says of each of its monitors."""
+    pattern = re.compile(r"\[Spidermon\] (\w+)/test_\w+\.\.\. (OK|FAIL)")
+    return {match[1]: match[2] for match in pattern.finditer(done.errors)}
+
+
+@pytest.mark.parametrize(
+    ("rules", "limits", "failed"),
+    [
+        ([], {}, set()),
+        ([{"note": NOTE, "page": 1, "patch": [REJECTED]}], {}, {"RejectedItems"}),
+        ([{"note": NOTE, "page": 1, "patch": [REJECTED]}], {"REJECTED_SHARE": "0.5"}, set()),
+        ([{"note": NOTE, "page": 3, "code": 301}], {"REFUSED_SHARE": "1"}, {"NotesLeft"}),
+        ([{"note": NOTE, "page_call": 1, "code": 301}], {}, {"RefusedCalls"}),
+        ([{"code": 400}], {"REFUSED_SHARE": "1"}, {"SomeComments"}),
+    ],
+)
+def test_monitors_look_at_what_matters(
+    api: Simulator,
+    storeless: Site,
+    rules: list[dict[str, Any]],
+    limits: dict[str, str],
+    failed: set[str],
+) -> None:
+    api.script({"rules": rules})
+    words = [
+        word for name, most in limits.items() for word in ("-s", f"SPIDERMON_MAX_{name}={most}")
+    ]
+    done = storeless.crawl(
+        "-s", "RETRY_TIMES=1", *words, notes=[NOTE], env={"SPIDERMON_ENABLED": "1"}
+    )
+    found = monitors(done)
+    assert set(found) == {"RejectedItems", "NotesLeft", "RefusedCalls", "SomeComments"}
+    assert {name for name, said in found.items() if said == "FAIL"} == failed, done
+
+
+def test_monitors_are_off_unless_asked_for(storeless: Site) -> None:
+    assert "[Spidermon]" not in storeless.crawl(notes=[missing_note()]).errors

@@ -1,0 +1,105 @@
+"""Feeds by name, and what is wrong with feeds before anything is paid for."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scrapy.settings import Settings
+
+from xhs import schemas
+from xhs.addons import FeedPresets
+from xhs.feeds import PRESETS, check_feeds, preset_feeds
+
+BEGAN = datetime(2026, 11, 25, 2, 3, 4, 56, UTC)
+
+
+def wrong(**given: Any) -> list[str]:
+    return list(check_feeds(Settings({"XHS_FEEDS": "", "XHS_FEEDS_URI": "data/", **given})))
+
+
+def applied(**given: Any) -> Settings:
+    settings = Settings({"XHS_FEEDS": "", "XHS_FEEDS_URI": "data/", **given})
+    FeedPresets().update_settings(settings)
+    return settings
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("base", ["data", "data/", "s3://bucket/some/folder/", "/a/b"])
+def test_one_feed_for_each_item_type(preset: str, base: str) -> None:
+    feeds = preset_feeds([preset], base, BEGAN, batched=False)
+    folder = base.rstrip("/")
+    assert list(feeds) == [
+        f"{folder}/{plural}-2026-11-25T02-03-04-000056Z.{preset}"
+        for plural in ("comments", "users", "notes")
+    ]
+    assert [feed["fields"] for feed in feeds.values()] == [
+        list(schema["properties"]) for schema in (schemas.COMMENT, schemas.USER, schemas.NOTE)
+    ]
+
+
+def test_batches_are_numbered() -> None:
+    assert all(
+        uri.endswith("-%(batch_id)05d.csv") for uri in preset_feeds(["csv"], "x", BEGAN, True)
+    )
+
+
+@pytest.mark.parametrize("how", ["jsonl,csv.gz", "jsonl csv.gz", " jsonl, csv.gz ,"])
+def test_several_presets_may_be_named(how: str) -> None:
+    assert len(applied(XHS_FEEDS=how).getdict("FEEDS")) == 6
+
+
+def test_presets_join_the_feeds_that_are_there_whoever_set_them() -> None:
+    settings = Settings({"XHS_FEEDS": "csv", "XHS_FEEDS_URI": "data"})
+    settings.set("FEEDS", json.dumps({"file:///items.jl": {"format": "jsonlines"}}), "cmdline")
+    FeedPresets().update_settings(settings)
+    feeds = settings.getdict("FEEDS")
+    assert feeds.pop("file:///items.jl") == {"format": "jsonlines"}
+    assert len(feeds) == 3
+
+
+def test_without_a_name_the_feeds_stay_as_they_are() -> None:
+    assert applied(FEEDS={"a.json": {"format": "json"}}).getdict("FEEDS") == {
+        "a.json": {"format": "json"}
+    }
+
+
+def test_two_crawls_write_to_files_of_their_own() -> None:
+    first, second = (set(applied(XHS_FEEDS="csv").getdict("FEEDS")) for _ in range(2))
+    assert not first & second
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"XHS_FEEDS": "csv"},
+        {"XHS_FEEDS": "csv", "XHS_FEEDS_URI": "s3://bucket/folder"},
+        {"FEEDS": {"out.json": {"format": "json"}, "stdout:": {"format": "jsonl"}}},
+        {"FEEDS": {Path("out.json"): {"format": "json"}}},
+        {"FEEDS": {"file:///%(name)s/%(time)s.json": {"format": "json"}}},
+    ],
+)
+def test_feeds_that_can_be_written_pass(given: dict[str, Any]) -> None:
+    assert wrong(**given) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"XHS_FEEDS": "xlsx"}, "XHS_FEEDS=xlsx"),
+        ({"XHS_FEEDS": "csv", "XHS_FEEDS_URI": ""}, "XHS_FEEDS_URI is empty"),
+        ({"XHS_FEEDS": "csv", "XHS_FEEDS_URI": "/dev/null/data"}, "/dev/null is no folder"),
+        ({"XHS_FEEDS": "csv", "XHS_FEEDS_URI": "file:///dev/null/data"}, "/dev/null is no folder"),
+        ({"XHS_FEEDS": "csv", "XHS_FEEDS_URI": "s3://key:secret@bucket"}, "AWS_SECRET_ACCESS_KEY"),
+        ({"FEEDS": {"/dev/null/a.json": {"format": "json"}}}, "/dev/null/a.json"),
+        ({"FEEDS": {"/dev": {"format": "json"}}}, "/dev is a folder"),
+        ({"FEEDS": {"file:///dev/null/%(name)s.json": {}}}, "/dev/null is no folder"),
+    ],
+)
+def test_a_feed_that_cannot_be_written_is_named(given: dict[str, Any], named: str) -> None:
+    [error] = wrong(**given)
+    assert named in error
+    assert "secret@" not in error

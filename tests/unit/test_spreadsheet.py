@@ -1,0 +1,93 @@
+"""What a spreadsheet would change stands behind a guard; all else is as it was."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xhs.spreadsheet import GUARD, guarded
+
+CHANGED = [
+    *(
+        "650000000000012345678901",
+        "650000000000000000001e25",
+        "0086",
+        "10086",
+        ".5",
+        "1,234",
+        "1e5",
+    ),
+    *(
+        "=1+1",
+        "+1",
+        "-1",
+        "@小红",
+        "-好吃",
+        "＝1",
+        "＋1",
+        "+",
+        "-",
+        "==",
+        "=a\nb",
+        "\t好吃",
+        "\r=1",
+        " 1",
+    ),
+    *("1/2", "1 2/3", "2026-11-25", "2026-11-25 10:30", "3:00", "3:00:01", "3:00 pm", "１２"),
+    *("5月1日", "11月", "2026年", "10点30分", "Jan5", "Jan 5", "5 Jan 2026", "Sept-26", "12-Mar"),
+    *("TRUE", "false", "12%", "¥5", "￥5", "$5", "(1)", "（1）"),
+]
+KEPT = [
+    *("65bf5360000000002c03f684", "65000000000000000000012e", "2026-11-25T02:03:00Z", "", "1e5e5"),
+    *(
+        "好吃",
+        "好吃+1",
+        "好吃\n+1",
+        "[doge]",
+        "a=1",
+        "https://example.com",
+        "e5",
+        "5e",
+        "INF",
+        "trueish",
+    ),
+    *("第1名", "9.9折", "1楼", "1号线", "10斤", "1 个", "二"),
+    *("Janet", "marching", "Decent 5 stars", "May be 5"),
+]
+
+
+@pytest.mark.parametrize("text", CHANGED)
+def test_what_would_be_changed_is_guarded(text: str) -> None:
+    assert guarded(text) == GUARD + text
+
+
+@pytest.mark.parametrize("text", KEPT)
+def test_what_is_text_already_stays_as_it_is(text: str) -> None:
+    assert guarded(text) == text
+
+
+@given(
+    st.one_of(
+        st.integers(), st.decimals(allow_nan=False, allow_infinity=False), st.dates(), st.times()
+    )
+)
+def test_numbers_dates_and_times_are_guarded(value: object) -> None:
+    assert guarded(str(value)) == f"{GUARD}{value}"
+
+
+@given(st.text())
+def test_a_text_comes_back_without_its_guard(text: str) -> None:
+    found = guarded(text)
+    assert found == text or (found == GUARD + text and found.removeprefix(GUARD) == text)
+
+
+@given(st.sampled_from("=+-@\t\r"), st.text())
+def test_no_cell_begins_as_a_formula_does(first: str, rest: str) -> None:
+    assert guarded(first + rest) == GUARD + first + rest
+
+
+@given(st.integers(1, 200), st.sampled_from(["1", "1 ", "1.", "5月", "Jan 1 ", "1:", "Jan1", " "]))
+def test_a_long_text_takes_no_longer_for_its_kind(times: int, piece: str) -> None:
+    text = piece * times * 20 + "x"
+    assert guarded(text) == text

@@ -1,0 +1,101 @@
+"""Feeds by name: ``XHS_FEEDS`` becomes entries of Scrapy's ``FEEDS``, one file an item type."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path, PureWindowsPath
+from typing import Any
+from urllib.parse import urlsplit
+
+from scrapy.settings import BaseSettings
+from w3lib.url import file_uri_to_path
+
+from xhs import schemas
+from xhs.folders import unwritable
+
+Feed = dict[str, Any]
+
+_ITEM_TYPES = {
+    "comments": ("xhs.items.CommentItem", schemas.COMMENT),
+    "users": ("xhs.items.UserItem", schemas.USER),
+    "notes": ("xhs.items.NoteItem", schemas.NOTE),
+}
+_FORMATS: dict[str, Feed] = {
+    "jsonl": {"format": "jsonlines", "encoding": "utf-8"},
+    # Excel takes a CSV file without this mark for one of the local encoding.
+    "csv": {
+        "format": "csv",
+        "encoding": "utf-8-sig",
+        "item_export_kwargs": {"spreadsheet": True},
+    },
+}
+_PLACEHOLDER = re.compile(r"%\([^)]*\)[-+ #0]*\d*[a-z]", re.IGNORECASE)
+_GZIPPED: Feed = {"postprocessing": ["xhs.exporters.ReadableGzip"]}
+
+PRESETS: dict[str, Feed] = {
+    **_FORMATS,
+    **{f"{name}.gz": {**feed, **_GZIPPED} for name, feed in _FORMATS.items()},
+}
+"""The feeds that ``XHS_FEEDS`` knows, by the ending of their files."""
+
+
+def preset_names(settings: BaseSettings) -> list[str]:
+    """The presets that ``XHS_FEEDS`` names, known or not."""
+    return str(settings.get("XHS_FEEDS") or "").replace(",", " ").split()
+
+
+def preset_feeds(presets: list[str], base: str, began: datetime, batched: bool) -> dict[str, Feed]:
+    """Entries of ``FEEDS``, by their addresses under ``base``, a folder or an address.
+
+    The time is in the names: no crawl writes into the file of another, and those of one crawl sort
+    together. With ``batched`` a number follows.
+    """
+    stamp = began.strftime("%Y-%m-%dT%H-%M-%S-%fZ") + ("-%(batch_id)05d" if batched else "")
+    return {
+        f"{base.rstrip('/')}/{plural}-{stamp}.{preset}": {
+            **PRESETS[preset],
+            "item_classes": [item_class],
+            "fields": list(schema["properties"]),
+        }
+        for preset in presets
+        for plural, (item_class, schema) in _ITEM_TYPES.items()
+    }
+
+
+def check_feeds(settings: BaseSettings) -> Iterator[str]:
+    """What is wrong with the feeds, one sentence each."""
+    wanted = preset_names(settings)
+    if unknown := [name for name in wanted if name not in PRESETS]:
+        yield f"XHS_FEEDS={','.join(unknown)}: there are {', '.join(PRESETS)}"
+    base = settings["XHS_FEEDS_URI"] or ""
+    if wanted and not base:
+        yield "XHS_FEEDS_URI is empty: name a folder, or an address such as s3://bucket/folder"
+    elif wanted and urlsplit(base).password:
+        yield (
+            "XHS_FEEDS_URI with a password in it stands in logs: give S3's keys as "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment"
+        )
+    elif wanted and (folder := _local(base)) and (why := unwritable(folder)):
+        yield f"XHS_FEEDS_URI={base}: {why}"
+    for uri in settings.getdict("FEEDS"):
+        if (path := _local(str(uri))) and (why := _unwritable_file(path)):
+            yield f"the feed {uri}: {why}"
+
+
+def _local(uri: str) -> Path | None:
+    """The path that an address names on this machine, whatever Scrapy fills in."""
+    filled = _PLACEHOLDER.sub("_", uri)
+    if PureWindowsPath(uri).drive or not (scheme := urlsplit(uri).scheme):
+        return Path(filled)
+    return Path(file_uri_to_path(filled)) if scheme == "file" else None
+
+
+def _unwritable_file(path: Path) -> str | None:
+    if path.is_dir():
+        return f"{path.absolute()} is a folder"
+    if path.exists():
+        return None if os.access(path, os.W_OK) else f"{path.absolute()} cannot be written"
+    return unwritable(path.parent)

@@ -1,0 +1,72 @@
+"""Spidermon's monitors of a crawl, run as it closes where ``SPIDERMON_ENABLED`` is set.
+
+Whoever wants to be told makes a suite of their own from :class:`CrawlMonitors`, with Spidermon's
+actions, and names it in ``SPIDERMON_SPIDER_CLOSE_MONITORS``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from spidermon import MonitorSuite
+from spidermon.contrib.scrapy.monitors.base import BaseScrapyMonitor
+
+
+class _Monitor(BaseScrapyMonitor):
+    def _stat(self, name: str) -> int:
+        return int(self.data.stats.get(name, 0))
+
+    def _sum(self, prefix: str) -> int:
+        stats: dict[str, Any] = self.data.stats
+        return sum(count for name, count in stats.items() if name.startswith(prefix))
+
+    def _limit(self, setting: str) -> float:
+        return float(self.data.crawler.settings.getfloat(setting))
+
+    def _check_share(self, part: int, whole: int, of_what: str, setting: str) -> None:
+        limit = self._limit(setting)
+        share = part / whole if whole else 0.0
+        if share > limit:
+            self.fail(f"{part} of {whole} {of_what} ({share:.1%}); {setting} is {limit:.1%}")
+
+
+class RejectedItems(_Monitor):
+    """The share of objects that are no valid items."""
+
+    def test_rejected_share(self) -> None:
+        rejected = self._stat("xhs/rejected")
+        whole = rejected + self._sum("xhs/items/")
+        self._check_share(rejected, whole, "objects were rejected", "SPIDERMON_MAX_REJECTED_SHARE")
+
+
+class NotesLeft(_Monitor):
+    """Notes that the crawl has not finished."""
+
+    def test_notes_left(self) -> None:
+        left, limit = self._stat("xhs/notes/left"), self._limit("SPIDERMON_MAX_NOTES_LEFT")
+        if left > limit:
+            self.fail(f"{left} notes are left; SPIDERMON_MAX_NOTES_LEFT is {limit:g}")
+
+
+class RefusedCalls(_Monitor):
+    """The share of calls that the API, or a gateway, refused."""
+
+    def test_refused_share(self) -> None:
+        refused = self._sum("xhs/calls/refused/")
+        whole = refused + self._stat("xhs/calls/billed")
+        self._check_share(refused, whole, "calls were refused", "SPIDERMON_MAX_REFUSED_SHARE")
+
+
+class SomeComments(_Monitor):
+    """A crawl that began notes and brought no comment at all."""
+
+    def test_some_comments(self) -> None:
+        begun = self._stat("xhs/notes/begun")
+        if begun and not self._stat("xhs/items/comment"):
+            self.fail(f"not one comment from {begun} notes")
+
+
+class CrawlMonitors(MonitorSuite):
+    """What is looked at as a crawl closes."""
+
+    monitors = (RejectedItems, NotesLeft, RefusedCalls, SomeComments)
