@@ -176,12 +176,14 @@ def test_a_feed_that_s3_does_not_take_is_kept_and_told(storeless: Site, lake: Bu
     presets = {"XHS_FEEDS": "jsonl", "XHS_FEEDS_URI": "s3://no-such-bucket/x"}
     done = storeless.crawl(notes=[NOTE], env={**lake.environment, **presets})
     assert done.status == 1, done
-    kept = {path.name.split("-")[2]: path for path in (storeless.folder / "spill").iterdir()}
+    kept = {path.name.split("-")[2]: path for path in (storeless.folder / "spill/feeds").iterdir()}
     assert lines(kept["comments"]) == done.items("comment")
     assert all(str(path) in done.errors for path in kept.values())
     assert "3 feeds failed" in done.lines("ERROR")[-1]
     assert not found_in(done.errors.encode(), TOKEN, SECRET)
     assert not files_with(storeless.folder, SECRET)
+    uri = f"embedded:{storeless.folder / 'db'}"
+    assert storeless.command("recover", env={"MONGODB_URI": uri}).errors == ""
 
 
 @pytest.mark.parametrize(

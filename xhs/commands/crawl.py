@@ -76,7 +76,10 @@ class Command(CrawlCommand):
 
     def _conclude(self, crawler: Crawler, given: dict[str, str]) -> None:
         assert self.crawler_process is not None  # noqa: S101 (Scrapy sets it)
+        run = crawler.get_extension(Run) if crawler.extensions else None
         stats: dict[str, Any] = crawler._stats.get_stats() if crawler._stats else {}
+        if run and "finish_reason" not in stats and stats.get("xhs/notes/begun"):
+            run.was_forced_to_stop()
         self.exitcode = exit_status(stats)
         if self.crawler_process.bootstrap_failed:
             self.exitcode = ExitStatus.FAILED
@@ -90,7 +93,6 @@ class Command(CrawlCommand):
         command = f"scrapy crawl comments {again}"
         if given.get("notes_file") == "-":
             command += " (with the same list on standard input)"
-        run = crawler.get_extension(Run) if crawler.extensions else None
         stopped = run.gate.message if run else ""
         described = describe_run(stats, self.exitcode, command, stopped)
         log_run(logger, described)

@@ -37,12 +37,12 @@ class FeedExporter(feedexport.FeedExporter):
 
 
 class S3FeedStorage(feedexport.S3FeedStorage):
-    """Keeps a feed that S3 does not take in ``XHS_SPILL_DIR``: it was paid for."""
+    """Keeps a feed that S3 does not take in ``XHS_SPILL_DIR/feeds``: it was paid for."""
 
-    _spill = Path()
+    _keep_in = Path()
 
     def open(self, spider: Spider) -> IO[bytes]:
-        self._spill = Path(spider.settings["XHS_SPILL_DIR"])
+        self._keep_in = Path(spider.settings["XHS_SPILL_DIR"], "feeds")
         return super().open(spider)
 
     def _store_in_thread(self, file: IO[bytes]) -> None:
@@ -56,9 +56,9 @@ class S3FeedStorage(feedexport.S3FeedStorage):
                 raise
 
     def _keep(self, file: IO[bytes]) -> Path:
-        self._spill.mkdir(parents=True, exist_ok=True)
+        self._keep_in.mkdir(parents=True, exist_ok=True)
         suffix = "-" + Path(self.keyname).name
-        descriptor, path = mkstemp(suffix, "feed-", self._spill)
+        descriptor, path = mkstemp(suffix, "unsent-", self._keep_in)
         with os.fdopen(descriptor, "wb") as kept:
             shutil.copyfileobj(file, kept)
         return Path(path).absolute()

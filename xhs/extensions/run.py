@@ -225,6 +225,7 @@ class Run:
             logger.error("%s", error)
             self.store = None
             raise CloseSpider(CloseReason.STORE_FAILED) from None
+        logger.info("Storing in %s", self.store.place)
         assert self.spill is not None  # noqa: S101 (made with the store)
         try:
             restored = await self.store.restore(self.spill.folder)
@@ -346,6 +347,11 @@ class Run:
             except NotStored:
                 lost = True
         self.pages.count(response, lost=lost)
+
+    def was_forced_to_stop(self) -> None:
+        """Count what is left where a second signal ended the crawl before its spider was closed."""
+        self._crawler.stats.set_value("finish_reason", "shutdown")
+        self._count_notes_left()
 
     def _count_notes_left(self) -> None:
         """Notes that ``mode=resume`` takes up, or that were not begun."""

@@ -47,7 +47,10 @@ class Lease:
     """A connection string, good until :meth:`close` or the end of this process, whichever is first.
 
     Keep it for as long as :attr:`uri` is in use. ``uri`` may hold a password: don't log it.
+    ``folder`` is the embedded server's.
     """
+
+    folder: Path | None = None
 
     def __init__(self, uri: str, connection: socket.socket | None = None) -> None:
         self.uri = uri
@@ -94,6 +97,7 @@ def resolve(uri: str) -> Lease:
     try:
         _make(folder)
         lease = _join_or_start(folder, deadline)
+        lease.folder = folder
     except OSError as error:
         raise EmbeddedStoreError(_unusable(folder, error)) from error
     try:

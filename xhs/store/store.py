@@ -98,6 +98,13 @@ class Store:
             await self._disconnect()
             raise StoreUnavailable(_explain(error, redact(self._uri))) from error
 
+    @property
+    def place(self) -> str:
+        """Where an open store keeps what it is given, in words and without a password."""
+        folder = self._lease.folder if self._lease else None
+        server = f"the embedded store on {folder}" if folder else redact(self._uri)
+        return f"database {self._name} of {server}"
+
     async def close(self) -> None:
         """Write all that waits, and let go of the server."""
         try:
