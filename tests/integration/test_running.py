@@ -47,6 +47,8 @@ def test_the_end_of_a_run_is_one_json_line(api: Simulator, site: Site) -> None:
     api.script({"rules": rules})
     done = site.crawl(notes=[NOTE, missing_note(), sized_note(3, 7)])
     assert done.status == 4, done
+    folder = site.uri.removeprefix("embedded:")
+    assert f"Storing in database {site.name} of the embedded store on {folder}" in done.errors
     run = run_of(done)
     count = len(truth(NOTE).first_level) + len(truth(NOTE).inline_replies) - 1
     assert (run["exit_status"], run["close_reason"], run["resume"]) == (4, "finished", None)
