@@ -15,6 +15,7 @@ from w3lib.url import file_uri_to_path
 
 from xhs import schemas
 from xhs.folders import unwritable
+from xhs.redaction import MASK
 
 Feed = dict[str, Any]
 
@@ -73,16 +74,36 @@ def check_feeds(settings: BaseSettings) -> Iterator[str]:
     base = settings["XHS_FEEDS_URI"] or ""
     if wanted and not base:
         yield "XHS_FEEDS_URI is empty: name a folder, or an address such as s3://bucket/folder"
-    elif wanted and urlsplit(base).password:
-        yield (
-            "XHS_FEEDS_URI with a password in it stands in logs: give S3's keys as "
-            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment"
+    elif wanted and (why := _wrong_address(base) or _unwritable_folder(base)):
+        yield f"XHS_FEEDS_URI={_shown(base)}: {why}"
+    for uri in map(str, settings.getdict("FEEDS")):
+        if why := _wrong_address(uri) or _unwritable_file(uri):
+            yield f"the feed {_shown(uri)}: {why}"
+
+
+def _wrong_address(uri: str) -> str | None:
+    try:
+        parts = urlsplit(uri)
+    except ValueError as error:
+        return f"no address ({error})"
+    if parts.scheme == "s3" and not parts.hostname:
+        return "an address in S3 begins with s3:// and the bucket"
+    if parts.scheme == "s3" and parts.password:
+        return (
+            "a password there stands in logs: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in "
+            "the environment"
         )
-    elif wanted and (folder := _local(base)) and (why := unwritable(folder)):
-        yield f"XHS_FEEDS_URI={base}: {why}"
-    for uri in settings.getdict("FEEDS"):
-        if (path := _local(str(uri))) and (why := _unwritable_file(path)):
-            yield f"the feed {uri}: {why}"
+    return None
+
+
+def _shown(uri: str) -> str:
+    """An address without its password."""
+    return re.sub(r"(?<=:)[^:@/]+(?=@)", MASK, uri)
+
+
+def _unwritable_folder(uri: str) -> str | None:
+    folder = _local(uri)
+    return unwritable(folder) if folder else None
 
 
 def _local(uri: str) -> Path | None:
@@ -93,7 +114,10 @@ def _local(uri: str) -> Path | None:
     return Path(file_uri_to_path(filled)) if scheme == "file" else None
 
 
-def _unwritable_file(path: Path) -> str | None:
+def _unwritable_file(uri: str) -> str | None:
+    path = _local(uri)
+    if path is None:
+        return None
     if path.is_dir():
         return f"{path.absolute()} is a folder"
     if path.exists():

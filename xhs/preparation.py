@@ -43,6 +43,7 @@ _NUMBERS: dict[str, tuple[type[int] | type[float], float]] = {
     "DOWNLOAD_DELAY": (float, 0),
     "DOWNLOAD_TIMEOUT": (float, 0.001),
     "AUTOTHROTTLE_MAX_DELAY": (float, 0),
+    "FEED_EXPORT_BATCH_ITEM_COUNT": (int, 0),
 }
 """Scrapy's settings that a user of this project is likely to change: type, and least value."""
 

@@ -120,8 +120,8 @@ def _losses(run: Run) -> Iterator[tuple[int, str]]:
     if feeds["failed"] or feeds["items_missed"]:
         yield (
             logging.ERROR,
-            f"{feeds['failed']} feeds failed, and {feeds['items_missed']} items are in none of "
-            "them: the errors above say why",
+            f"{feeds['failed']} feeds were not stored, and {feeds['items_missed']} times one could "
+            "not take an item: the errors above say why",
         )
 
 

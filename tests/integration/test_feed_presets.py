@@ -179,7 +179,7 @@ def test_a_feed_that_s3_does_not_take_is_kept_and_told(storeless: Site, lake: Bu
     kept = {path.name.split("-")[2]: path for path in (storeless.folder / "spill/feeds").iterdir()}
     assert lines(kept["comments"]) == done.items("comment")
     assert all(str(path) in done.errors for path in kept.values())
-    assert "3 feeds failed" in done.lines("ERROR")[-1]
+    assert "3 feeds were not stored" in done.lines("ERROR")[-1]
     assert not found_in(done.errors.encode(), TOKEN, SECRET)
     assert not files_with(storeless.folder, SECRET)
     uri = f"embedded:{storeless.folder / 'db'}"
@@ -192,6 +192,10 @@ def test_a_feed_that_s3_does_not_take_is_kept_and_told(storeless: Site, lake: Bu
         (["-s", "XHS_FEEDS=csv", "-s", "XHS_FEEDS_URI=/dev/null/x"], "/dev/null is no folder"),
         (["-O", "/dev/null/out.json"], "/dev/null/out.json"),
         (["-O", "nowhere://out.json"], "Unknown feed storage scheme: nowhere"),
+        (
+            ["-O", "%(nothing)s.json", "-s", "XHS_FEEDS=csv"],
+            "cannot be opened: KeyError: 'nothing'",
+        ),
         (["-s", "FEED_EXPORT_BATCH_ITEM_COUNT=5", "-O", "out.json"], "batch_id"),
     ],
 )
@@ -211,12 +215,34 @@ def test_a_disk_that_is_full_is_told_and_stops_a_crawl_that_keeps_nothing_else(
 ) -> None:
     place = site if stored else storeless
     done = place.crawl("-O", "/dev/full:jsonl", notes=[LONG], feed=False)
-    [failed] = [line for line in done.lines("ERROR") if line.startswith("A feed cannot be")]
+    [failed] = [line for line in done.lines("ERROR") if "cannot be written" in line]
     assert "No space left" in failed
     if stored:
         assert done.status == 1, done
         assert len(site.documents("comments")) >= 400
-        assert "1 feeds failed" in done.lines("ERROR")[-1]
+        assert "1 feeds were not stored" in done.lines("ERROR")[-1]
     else:
         assert (done.status, done.reason) == (3, "store_failed"), done
         assert api.books()["billed"] <= 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /dev/full")
+@pytest.mark.parametrize("kind", ["jsonl", "xml"])
+def test_a_feed_that_fails_takes_no_other_with_it(site: Site, kind: str) -> None:
+    presets = {"XHS_FEEDS": "csv", "XHS_FEEDS_URI": str(site.folder / "data")}
+    done = site.crawl("-O", f"/dev/full:{kind}", notes=[NOTE], env=presets)
+    assert done.status == 1, done
+    assert len([line for line in done.lines("ERROR") if "/dev/full cannot be written" in line]) == 1
+    assert "1 feeds were not stored" in done.lines("ERROR")[-1]
+    for kind, path in by_type(site.folder / "data", "csv").items():
+        check_csv(path, kind, done.items(kind))
+
+
+def test_an_exporter_that_raises_is_told_and_counted(api: Simulator, storeless: Site) -> None:
+    """A user's own formats take the place of the project's, whose CSV knows of spreadsheets."""
+    exporters = json.dumps({"own": "scrapy.exporters.JsonItemExporter"})
+    presets = {"XHS_FEEDS": "csv", "XHS_FEEDS_URI": str(storeless.folder / "data")}
+    done = storeless.crawl("-s", f"FEED_EXPORTERS={exporters}", notes=[LONG], env=presets)
+    assert (done.status, done.reason) == (3, "store_failed"), done
+    assert any("unexpected keyword" in line or "TypeError" in line for line in done.lines("ERROR"))
+    assert api.books()["billed"] <= 3

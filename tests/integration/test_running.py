@@ -10,7 +10,7 @@ import pytest
 from support.canary import found_in
 from support.crawl import TOKEN
 
-from xhs.settings import EXTENSIONS
+from xhs.settings import EXTENSIONS, ITEM_PIPELINES
 from xhs.simulator.notes import missing_note, sized_note
 from xhs.simulator.truth import truth
 
@@ -124,6 +124,36 @@ def test_wrong_arguments_are_lines_of_a_structured_log(api: Simulator, storeless
         "errors": errors,
     }
     assert api.books()["calls"] == 0
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_no_personal_data_is_in_a_log_of_everything(
+    api: Simulator, site: Site, log_format: str
+) -> None:
+    personal = {"content": "words of mine", "id": "668336590000000004562d30"}
+    author = {"nickname": "a name of mine", "userid": "5f0000000000000000000abc"}
+    fields = [{"path": ["comments", 0, name], "value": value} for name, value in personal.items()]
+    fields += [
+        {"path": ["comments", 0, "user", name], "value": one} for name, one in author.items()
+    ]
+    broken = [{"path": ["comments", 1, "content"], "value": ["words of mine"]}]
+    dropped = [{"path": ["comments", 2, "content"], "value": "words of mine: drop"}]
+    api.script({"rules": [{"note": NOTE, "page": 1, "patch": fields + broken + dropped}]})
+    own = "from scrapy.exceptions import DropItem\nclass Own:\n def process_item(self, item):\n"
+    own += "  if 'drop' in str(item.get('content')): raise DropItem(f'not wanted: {item}')\n"
+    (site.folder / "users_own.py").write_text(f"{own}  return item\n")
+    path = f"{site.environment['PYTHONPATH']}:{site.folder}"
+    done = site.crawl(
+        *("-L", "DEBUG"),
+        *("-s", f"ITEM_PIPELINES={json.dumps({**ITEM_PIPELINES, 'users_own.Own': 400})}"),
+        notes=[NOTE],
+        env={"XHS_LOG_FORMAT": log_format, "PYTHONPATH": path},
+    )
+    assert done.status == 0, done
+    assert site.documents("rejected")
+    assert site.documents("comments", content="words of mine")
+    assert "not wanted" in done.errors
+    assert not found_in(done.errors.encode(), *personal.values(), *author.values())
 
 
 def monitors(done: Outcome) -> dict[str, str]:

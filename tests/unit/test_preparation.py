@@ -50,6 +50,7 @@ def test_good_settings_pass() -> None:
         ("XHS_PRIVACY", "pseudonymous"),
         ("XHS_MAX_CALLS", "-1"),
         ("XHS_LOG_FORMAT", "xml"),
+        ("FEED_EXPORT_BATCH_ITEM_COUNT", "abc"),
         ("XHS_FEEDS", "csv, xlsx"),
         ("SPIDERMON_ENABLED", "maybe"),
         ("CONCURRENT_REQUESTS", "abc"),

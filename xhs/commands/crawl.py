@@ -8,6 +8,7 @@ import logging
 import os
 import shlex
 import sys
+from contextlib import suppress
 from typing import Any
 
 from scrapy import signals
@@ -76,7 +77,9 @@ class Command(CrawlCommand):
 
     def _conclude(self, crawler: Crawler, given: dict[str, str]) -> None:
         assert self.crawler_process is not None  # noqa: S101 (Scrapy sets it)
-        run = crawler.get_extension(Run) if crawler.extensions else None
+        run = None
+        with suppress(RuntimeError):  # the crawl broke before it had any extension
+            run = crawler.get_extension(Run)
         stats: dict[str, Any] = crawler._stats.get_stats() if crawler._stats else {}
         if run and "finish_reason" not in stats and stats.get("xhs/notes/begun"):
             run.was_forced_to_stop()

@@ -20,20 +20,53 @@ logger = logging.getLogger(__name__)
 
 
 class FeedExporter(feedexport.FeedExporter):
-    """Tells once what no feed could take, counts it, and stops a crawl that has nothing else to
-    keep its items in.
+    """Each feed stands for itself: what one cannot take is told and counted, the others have it. A
+    crawl that has nothing but feeds to keep its items in stops there.
     """
 
-    def item_scraped(self, item: Any, spider: Spider) -> None:
+    def __init__(self, crawler: Crawler) -> None:
+        super().__init__(crawler)
+        self._failed: list[feedexport.FeedSlot] = []
+
+    def open_spider(self, spider: Spider) -> None:
         try:
-            super().item_scraped(item, spider)
-        except OSError as error:
-            run = Run.of(self.crawler)
-            if not self.crawler.stats.get_value("xhs/feeds/missed"):
-                logger.error("A feed cannot be written: %s", error)
-            run.count("xhs/feeds/missed")
-            if run.store is None:
-                run.fail_store(StoreFailed(f"there is no store, and a feed fails: {error}"))
+            super().open_spider(spider)
+        except Exception as error:
+            logger.error("The feeds cannot be opened: %s", _said(error))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a place for each feed."""
+        return len(self.slots) == len(self.feeds)
+
+    def item_scraped(self, item: Any, spider: Spider) -> None:
+        feeds, self.slots = self.slots, []
+        after = []
+        for feed in feeds:
+            self.slots = [feed]
+            try:
+                super().item_scraped(item, spider)
+            except Exception as error:
+                self._miss(feed, error)
+            after += self.slots
+        self.slots = after
+
+    def _miss(self, feed: feedexport.FeedSlot, error: Exception) -> None:
+        run = Run.of(self.crawler)
+        if feed not in self._failed:
+            self._failed.append(feed)
+            logger.error("The feed %s cannot be written: %s", feed.uri, _said(error))
+        run.count("xhs/feeds/missed")
+        if run.store is None:
+            run.fail_store(StoreFailed(f"there is no store, and a feed fails: {_said(error)}"))
+
+    async def _close_slot(self, slot: feedexport.FeedSlot, spider: Spider) -> None:
+        try:
+            await super()._close_slot(slot, spider)
+        except Exception as error:
+            logger.error("The feed %s cannot be finished: %s", slot.uri, _said(error))
+            kind = type(slot.storage).__name__
+            self.crawler.stats.inc_value(f"feedexport/failed_count/{kind}")
 
 
 class S3FeedStorage(feedexport.S3FeedStorage):
@@ -67,5 +100,12 @@ class S3FeedStorage(feedexport.S3FeedStorage):
 def refused(crawler: Crawler) -> bool:
     """Whether Scrapy has refused the feeds, which it logs and then crawls without any."""
     wanted = crawler.settings.getdict("FEEDS")
-    exporter = crawler.settings.getwithbase("EXTENSIONS").get(f"{__name__}.{FeedExporter.__name__}")
-    return bool(wanted) and exporter is not None and crawler.get_extension(FeedExporter) is None
+    name = f"{__name__}.{FeedExporter.__name__}"
+    if not wanted or crawler.settings.getwithbase("EXTENSIONS").get(name) is None:
+        return False
+    exporter = crawler.get_extension(FeedExporter)
+    return exporter is None or not exporter.is_open
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

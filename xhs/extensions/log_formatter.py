@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from typing import Any, cast
 
+from itemadapter import ItemAdapter
 from scrapy import Spider
 from scrapy.http import Response
 from scrapy.logformatter import LogFormatter, LogFormatterResult
 from twisted.python.failure import Failure
 
 from xhs.items import item_type
+from xhs.redaction import masked, spellings
 
 
 class PrivateLogFormatter(LogFormatter):
@@ -32,7 +35,7 @@ class PrivateLogFormatter(LogFormatter):
         return {
             **result,
             "msg": "Dropped a %(type)s: %(exception)s",
-            "args": {"type": _type(item), "exception": exception},
+            "args": {"type": _type(item), "exception": _reason(item, exception)},
         }
 
     def item_error(
@@ -47,6 +50,25 @@ class PrivateLogFormatter(LogFormatter):
             "msg": "An item pipeline failed on a %(type)s",
             "args": {"type": _type(item)},
         }
+
+
+def _reason(item: Any, exception: BaseException) -> str:
+    """Why an item was dropped. Whoever drops it may put it into the message, as a whole even."""
+    return masked(str(exception).partition("{")[0], _texts(item)).strip()
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in an item, but for its type."""
+    if isinstance(value, str):
+        if len(value) > 1:
+            yield from spellings(value)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _texts(one)
+    elif ItemAdapter.is_item(value):
+        for name, one in ItemAdapter(value).items():
+            if name != "item_type":
+                yield from _texts(one)
 
 
 def _type(item: Any) -> str:
