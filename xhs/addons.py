@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from scrapy.settings import SETTINGS_PRIORITIES, BaseSettings
 from scrapy.utils.misc import load_object
 
-from xhs.feeds import PRESETS, preset_feeds, preset_names
+from xhs.feeds import PRESETS, preset_base, preset_feeds, preset_names
 from xhs.redaction import keep_out_of_logs
 
 
@@ -26,7 +26,7 @@ class FeedPresets:
         known = [name for name in preset_names(settings) if name in PRESETS]
         if known:
             batched = settings.getint("FEED_EXPORT_BATCH_ITEM_COUNT") > 0
-            added = preset_feeds(known, settings["XHS_FEEDS_URI"], datetime.now(UTC), batched)
+            added = preset_feeds(known, preset_base(settings), datetime.now(UTC), batched)
             priority = settings.getpriority("FEEDS") or SETTINGS_PRIORITIES["addon"]
             settings.set("FEEDS", {**feeds, **added}, priority)
 

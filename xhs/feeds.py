@@ -33,6 +33,7 @@ _FORMATS: dict[str, Feed] = {
         "item_export_kwargs": {"spreadsheet": True},
     },
 }
+_PLACES = "name a folder, or an address such as s3://bucket/folder"
 _PLACEHOLDER = re.compile(r"%\([^)]*\)[-+ #0]*\d*[a-z]", re.IGNORECASE)
 _GZIPPED: Feed = {"postprocessing": ["xhs.exporters.ReadableGzip"]}
 
@@ -46,6 +47,11 @@ PRESETS: dict[str, Feed] = {
 def preset_names(settings: BaseSettings) -> list[str]:
     """The presets that ``XHS_FEEDS`` names, known or not."""
     return str(settings.get("XHS_FEEDS") or "").replace(",", " ").split()
+
+
+def preset_base(settings: BaseSettings) -> str:
+    """Where they go: a folder, ``~`` made whole, or an address."""
+    return os.path.expanduser(settings["XHS_FEEDS_URI"] or "")  # noqa: PTH111 (may be an address)
 
 
 def preset_feeds(presets: list[str], base: str, began: datetime, batched: bool) -> dict[str, Feed]:
@@ -71,10 +77,10 @@ def check_feeds(settings: BaseSettings) -> Iterator[str]:
     wanted = preset_names(settings)
     if unknown := [name for name in wanted if name not in PRESETS]:
         yield f"XHS_FEEDS={','.join(unknown)}: there are {', '.join(PRESETS)}"
-    base = settings["XHS_FEEDS_URI"] or ""
+    base = preset_base(settings)
     if wanted and not base:
-        yield "XHS_FEEDS_URI is empty: name a folder, or an address such as s3://bucket/folder"
-    elif wanted and (why := _wrong_address(base) or _unwritable_folder(base)):
+        yield f"XHS_FEEDS_URI is empty: {_PLACES}"
+    elif wanted and (why := _wrong_address(base) or _no_place(base)):
         yield f"XHS_FEEDS_URI={_shown(base)}: {why}"
     for uri in map(str, settings.getdict("FEEDS")):
         if why := _wrong_address(uri) or _unwritable_file(uri):
@@ -88,6 +94,8 @@ def _wrong_address(uri: str) -> str | None:
         return f"no address ({error})"
     if parts.scheme == "s3" and not parts.hostname:
         return "an address in S3 begins with s3:// and the bucket"
+    if parts.scheme == "s3" and (parts.query or parts.fragment or uri[-1] in "?#"):
+        return "an address in S3 ends at ? and #: name it without them"
     if parts.scheme == "s3" and parts.password:
         return (
             "a password there stands in logs: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in "
@@ -101,9 +109,10 @@ def _shown(uri: str) -> str:
     return re.sub(r"(?<=:)[^:@/]+(?=@)", MASK, uri)
 
 
-def _unwritable_folder(uri: str) -> str | None:
-    folder = _local(uri)
-    return unwritable(folder) if folder else None
+def _no_place(uri: str) -> str | None:
+    if folder := _local(uri):
+        return unwritable(folder)
+    return None if urlsplit(uri).scheme == "s3" else _PLACES
 
 
 def _local(uri: str) -> Path | None:

@@ -23,13 +23,6 @@ JSON = {"XHS_LOG_FORMAT": "json"}
 REJECTED = {"path": ["comments", 0, "like_count"], "value": "many"}
 
 
-def run_of(done: Outcome) -> dict[str, Any]:
-    """The end of a run in a log of text."""
-    [line] = [text for text in done.lines("INFO") if text.startswith('{"exit_status"')]
-    found: dict[str, Any] = json.loads(line)
-    return found
-
-
 def entries(log: str) -> list[dict[str, Any]]:
     """A structured log, each line of which must be an object."""
     found = [json.loads(line) for line in log.splitlines()]
@@ -49,7 +42,7 @@ def test_the_end_of_a_run_is_one_json_line(api: Simulator, site: Site) -> None:
     assert done.status == 4, done
     folder = site.uri.removeprefix("embedded:")
     assert f"Storing in database {site.name} of the embedded store on {folder}" in done.errors
-    run = run_of(done)
+    run = done.run
     count = len(truth(NOTE).first_level) + len(truth(NOTE).inline_replies) - 1
     assert (run["exit_status"], run["close_reason"], run["resume"]) == (4, "finished", None)
     assert run["notes"] == {
@@ -70,7 +63,7 @@ def test_the_end_of_a_run_is_one_json_line(api: Simulator, site: Site) -> None:
 
 def test_the_end_of_a_run_that_left_something_has_the_command(storeless: Site) -> None:
     done = storeless.crawl(notes=[NOTE], env={"XHS_MAX_CALLS": "1"})
-    run = run_of(done)
+    run = done.run
     assert (run["exit_status"], run["close_reason"]) == (3, "budget_spent")
     assert run["notes"]["left"] == 1
     assert run["resume"] == f"scrapy crawl comments -a notes={NOTE}"

@@ -266,6 +266,9 @@ def test_resume_goes_on_where_a_job_was_cancelled(
     (cancelled,) = scrapyd.wait(job)
     assert "Traceback" not in cancelled.errors, cancelled
     assert scrapyd.cancel(job) is None
+    if signals != ["KILL"]:
+        calls = cancelled.run["calls"]
+        assert calls["billed"] + calls["unknown"] >= api.books()["billed"], cancelled
     api.script({})
     done = scrapyd.run(settings, notes=",".join(NOTES), mode="resume")
     assert done.status == 0, done

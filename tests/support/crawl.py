@@ -58,6 +58,13 @@ class Outcome:
         """The close reason."""
         return str(self.stats["finish_reason"])
 
+    @property
+    def run(self) -> Document:
+        """The end of the run, as a log of text has it."""
+        [line] = [text for text in self.lines("INFO") if text.startswith('{"exit_status"')]
+        found: Document = json.loads(line)
+        return found
+
     def lines(self, level: str) -> list[str]:
         """The log lines of a level, without time and logger."""
         return [match["text"] for match in _LINE.finditer(self.errors) if match["level"] == level]

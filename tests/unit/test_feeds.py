@@ -67,6 +67,12 @@ def test_without_a_name_the_feeds_stay_as_they_are() -> None:
     }
 
 
+def test_a_folder_of_the_user_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/a/home")
+    feeds = applied(XHS_FEEDS="csv", XHS_FEEDS_URI="~/data").getdict("FEEDS")
+    assert all(uri.startswith("/a/home/data/") for uri in feeds)
+
+
 def test_two_crawls_write_to_files_of_their_own() -> None:
     first, second = (set(applied(XHS_FEEDS="csv").getdict("FEEDS")) for _ in range(2))
     assert not first & second
@@ -97,6 +103,9 @@ def test_feeds_that_can_be_written_pass(given: dict[str, Any]) -> None:
         ({"XHS_FEEDS": "csv", "XHS_FEEDS_URI": "s3:///folder"}, "and the bucket"),
         ({"XHS_FEEDS": "csv", "XHS_FEEDS_URI": "s3:bucket/folder"}, "and the bucket"),
         ({"XHS_FEEDS": "csv", "XHS_FEEDS_URI": "s3://[bucket]/x"}, "no address"),
+        ({"XHS_FEEDS": "csv", "XHS_FEEDS_URI": "s3://bucket/brand#1"}, "ends at ? and #"),
+        ({"XHS_FEEDS": "csv", "XHS_FEEDS_URI": "s3://bucket/brand?"}, "ends at ? and #"),
+        ({"XHS_FEEDS": "csv", "XHS_FEEDS_URI": "ftp://me:secret@host/x"}, "name a folder"),
         ({"FEEDS": {"s3://key:secret@bucket/a.json": {}}}, "AWS_SECRET_ACCESS_KEY"),
         ({"FEEDS": {"/dev/null/a.json": {"format": "json"}}}, "/dev/null/a.json"),
         ({"FEEDS": {"/dev": {"format": "json"}}}, "/dev is a folder"),

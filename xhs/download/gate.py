@@ -93,6 +93,11 @@ class Gate:
             self._wake()
             self._on_stop(reason, message)
 
+    @property
+    def in_flight(self) -> int:
+        """Calls that were sent and not answered yet."""
+        return self._reserved
+
     def take_billed(self, note_id: str) -> int:
         """The billed calls for a note since this was last asked."""
         return self._unbooked.pop(note_id, 0)

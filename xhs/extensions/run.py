@@ -349,8 +349,16 @@ class Run:
         self.pages.count(response, lost=lost)
 
     def was_forced_to_stop(self) -> None:
-        """Count what is left where a second signal ended the crawl before its spider was closed."""
-        self._crawler.stats.set_value("finish_reason", "shutdown")
+        """Say what the close of the spider would have said, where a second signal came before it.
+        Calls that are not answered may have been billed.
+        """
+        stats, ended = self._crawler.stats, datetime.now(UTC)
+        stats.set_value("finish_reason", "shutdown")
+        stats.set_value("finish_time", ended)
+        stats.set_value(
+            "elapsed_time_seconds", (ended - stats.get_value("start_time")).total_seconds()
+        )
+        self.count("xhs/calls/unknown", self.gate.in_flight)
         self._count_notes_left()
 
     def _count_notes_left(self) -> None:
