@@ -46,7 +46,7 @@ PRESETS: dict[str, Feed] = {
 
 def preset_names(settings: BaseSettings) -> list[str]:
     """The presets that ``XHS_FEEDS`` names, known or not."""
-    return str(settings.get("XHS_FEEDS") or "").replace(",", " ").split()
+    return " ".join(settings.getlist("XHS_FEEDS")).split()
 
 
 def preset_base(settings: BaseSettings) -> str:

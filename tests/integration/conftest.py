@@ -7,6 +7,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
+from support import forks
 from support.crawl import Site
 from support.simulator import Simulator
 
@@ -51,3 +52,9 @@ def site(api: Simulator, _server: str, tmp_path: Path) -> Site:
 def storeless(api: Simulator, tmp_path: Path) -> Site:
     """Where to crawl from without a store."""
     return Site(api.url, tmp_path, "", "none")
+
+
+@pytest.fixture
+def from_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands start as a user's do, and not as `support.forks` has them."""
+    monkeypatch.setattr(forks, "AVAILABLE", False)

@@ -1,4 +1,7 @@
-"""The commands: what they print, what they refuse, and Scrapy's own ones in this project."""
+"""The commands: what they print, what they refuse, and Scrapy's own ones in this project.
+
+All of them in processes that start from nothing, as a user's do.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from support.simulator import Simulator
+
+pytestmark = pytest.mark.usefixtures("from_nothing")
 
 LATE = sized_note(25)
 WHOLE = sized_note(11)

@@ -1,4 +1,7 @@
-"""The main job: note IDs in, valid comments and users in the database and the feed."""
+"""The main job: note IDs in, valid comments and users in the database and the feed.
+
+All crawls in processes that start from nothing, as a user's do.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from support.crawl import Document, Outcome, Site
+
+
+pytestmark = pytest.mark.usefixtures("from_nothing")
 
 SAMPLE = PROJECT / "xhs" / "simulator" / "note-comments-v4.sample.json"
 AUTHOR = "61e0f15300000000210253a5"

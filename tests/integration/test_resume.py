@@ -101,7 +101,8 @@ def of_one_run(
 ) -> dict[str, dict[str, Document]]:
     """What one undisturbed crawl of NOTES leaves."""
     _api.reset()
-    site = Site(_api.url, tmp_path_factory.mktemp("one"), _server, "resume_one")
+    folder = tmp_path_factory.mktemp("one")
+    site = Site(_api.url, folder, _server, folder.name)
     assert site.crawl(notes=NOTES, feed=False).status == 0
     return end_state(site)
 

@@ -644,7 +644,7 @@ def patient(_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """It begins with the first test and waits beside the others: two minutes are long."""
     folder = tmp_path_factory.mktemp("patient")
     with Simulator("--latency", "0.05") as api, Proxy(port_of(_server)) as proxy:
-        store = open_store(api.url, folder, _server, "patient", proxy)
+        store = open_store(api.url, folder, _server, folder.name, proxy)
         with store.start() as crawl:
             try:
                 await_calls(api, crawl, BEFORE)
@@ -659,6 +659,6 @@ def test_two_minutes_are_waited_for_a_store(patient: Patient) -> None:
     done = store.end(patient.crawl)
     assert (done.status, done.reason) == (3, "store_failed"), done
     assert "has not answered for 120 seconds" in done.errors
-    assert_kept(api, store, done, "patient")
+    assert_kept(api, store, done, store.site.name)
     store.proxy.mend()
     go_on(api, store)

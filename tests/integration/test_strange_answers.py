@@ -156,7 +156,8 @@ def crawl(_api: Simulator, _server: str, tmp_path_factory: pytest.TempPathFactor
         rules.append({"note": LED_ASTRAY[name], "page": 1, "patch": odd_page(cursor)})
     _api.reset()
     _api.script({"rules": rules})
-    site = Site(_api.url, tmp_path_factory.mktemp("strange"), _server, "strange")
+    folder = tmp_path_factory.mktemp("strange")
+    site = Site(_api.url, folder, _server, folder.name)
     everything = [*NOTES.values(), *SPOILT.values(), *LED_ASTRAY.values(), GOOD]
     done = site.crawl(notes=everything)
     rejected: dict[str, list[Document]] = {}

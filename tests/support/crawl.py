@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pymongo import MongoClient
+from support.forks import helper
 from support.simulator import PROJECT
 
 from xhs.store.embedded import resolve
@@ -97,15 +98,20 @@ def scrapy(
     stdin: str | bytes = b"",
 ) -> Outcome:
     """Run a command of Scrapy in the project."""
-    done = subprocess.run(
-        [sys.executable, "-m", "scrapy", *words],
-        env=dict(environment),
-        cwd=cwd,
-        input=stdin.encode() if isinstance(stdin, str) else stdin,
-        capture_output=True,
-        timeout=_PATIENCE,
-        check=False,
-    )
+    stdin = stdin.encode() if isinstance(stdin, str) else stdin
+    env = dict(environment)
+    if found := helper(env, PROJECT):
+        done = found.run([*words], env, cwd, stdin, _PATIENCE)
+    else:
+        done = subprocess.run(
+            [sys.executable, "-m", "scrapy", *words],
+            env=env,
+            cwd=cwd,
+            input=stdin,
+            capture_output=True,
+            timeout=_PATIENCE,
+            check=False,
+        )
     return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 

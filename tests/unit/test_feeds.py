@@ -47,8 +47,10 @@ def test_batches_are_numbered() -> None:
     )
 
 
-@pytest.mark.parametrize("how", ["jsonl,csv.gz", "jsonl csv.gz", " jsonl, csv.gz ,"])
-def test_several_presets_may_be_named(how: str) -> None:
+@pytest.mark.parametrize(
+    "how", ["jsonl,csv.gz", "jsonl csv.gz", " jsonl, csv.gz ,jsonl", ["jsonl", "csv.gz"]]
+)
+def test_several_presets_may_be_named(how: str | list[str]) -> None:
     assert len(applied(XHS_FEEDS=how).getdict("FEEDS")) == 6
 
 

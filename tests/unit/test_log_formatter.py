@@ -37,9 +37,13 @@ def test_what_an_item_holds_is_masked_in_the_reason(message: str) -> None:
     assert not any(part in said for part in ("第一行", "quoted", "nick-name", "comment-id"))
 
 
-def test_an_item_on_which_a_pipeline_fails_is_named_by_its_type() -> None:
-    result = PrivateLogFormatter().item_error(ITEM, ValueError("why"), None, SPIDER)
+def test_an_item_on_which_a_pipeline_fails_is_named_by_its_type_alone() -> None:
+    cause = KeyError("nick-name")
+    error = ValueError(f"bad: {ITEM}", ITEM, 7)
+    error.__cause__ = cause
+    result = PrivateLogFormatter().item_error(ITEM, error, None, SPIDER)
     assert str(result["msg"]) % result["args"] == "An item pipeline failed on a comment"
+    assert (error.args, cause.args) == (("bad:", "", 7), ("***",))
 
 
 def test_an_item_that_is_delivered_is_not_logged() -> None:

@@ -19,6 +19,7 @@ from xhs import structured_log
 from xhs.command import unknown_words
 from xhs.endings import ExitStatus, exit_status
 from xhs.extensions.run import Run
+from xhs.notes.ids import find_notes
 from xhs.preparation import WrongInput, prepare
 from xhs.spiders.comments import CommentsSpider
 from xhs.summary import closing_lines, describe_run, log_run, refused_run
@@ -42,10 +43,6 @@ class Command(CrawlCommand):
             self._refuse([problem])
             return
         assert self.crawler_process is not None  # noqa: S101 (Scrapy sets it)
-        if opts.spargs.get("dry_run") == "1":
-            # It must not overwrite what a crawl has brought.
-            for name, nothing in (("FEEDS", {}), ("XHS_FEEDS", "")):
-                self.crawler_process.settings.set(name, nothing, "cmdline")
         try:
             crawler = self._create_crawler(args[0])
         except KeyError:
@@ -90,17 +87,24 @@ class Command(CrawlCommand):
         if isinstance(spider, CommentsSpider) and spider.forecast:
             sys.stdout.write("".join(f"{line}\n" for line in spider.forecast.lines()))
             return
-        resumed = {**given, "mode": "resume"} if crawler.settings["MONGODB_URI"] else given
-        words = [f"{name}={value}" for name, value in resumed.items() if not name.startswith("_")]
-        again = " ".join(f"-a {shlex.quote(word)}" for word in words)
-        command = f"scrapy crawl comments {again}"
-        if given.get("notes_file") == "-":
-            command += " (with the same list on standard input)"
+        command = _command(given, stored=bool(crawler.settings["MONGODB_URI"]))
         stopped = run.gate.message if run else ""
         described = describe_run(stats, self.exitcode, command, stopped)
         log_run(logger, described)
         for level, line in closing_lines(described):
             logger.log(level, "%s", line)
+
+
+def _command(given: dict[str, str], *, stored: bool) -> str:
+    """What goes on where a crawl with these arguments stopped."""
+    named = {name: value for name, value in given.items() if not name.startswith("_")}
+    if "notes" in named:  # a share text holds a name, and a link a key
+        named["notes"] = ",".join(dict.fromkeys(find_notes(named["notes"]).notes))
+    if stored:
+        named["mode"] = "resume"
+    words = " ".join(f"-a {shlex.quote(f'{name}={value}')}" for name, value in named.items())
+    listed = " (with the same list on standard input)" if named.get("notes_file") == "-" else ""
+    return f"scrapy crawl comments {words}{listed}"
 
 
 def _freeze() -> None:

@@ -35,7 +35,7 @@ class PrivateLogFormatter(LogFormatter):
         return {
             **result,
             "msg": "Dropped a %(type)s: %(exception)s",
-            "args": {"type": _type(item), "exception": _reason(item, exception)},
+            "args": {"type": _type(item), "exception": _without(item, str(exception))},
         }
 
     def item_error(
@@ -45,6 +45,7 @@ class PrivateLogFormatter(LogFormatter):
         response: Response | Failure | None,
         spider: Spider,
     ) -> LogFormatterResult:
+        _mask(exception, item)
         return {
             "level": logging.ERROR,
             "msg": "An item pipeline failed on a %(type)s",
@@ -52,9 +53,18 @@ class PrivateLogFormatter(LogFormatter):
         }
 
 
-def _reason(item: Any, exception: BaseException) -> str:
-    """Why an item was dropped. Whoever drops it may put it into the message, as a whole even."""
-    return masked(str(exception).partition("{")[0], _texts(item)).strip()
+def _mask(exception: BaseException | None, item: Any) -> None:
+    """Keep an item out of what an exception says: Scrapy logs it with its traceback."""
+    while exception is not None:
+        exception.args = tuple(
+            one if isinstance(one, int) else _without(item, str(one)) for one in exception.args
+        )
+        exception = exception.__cause__ or exception.__context__
+
+
+def _without(item: Any, text: str) -> str:
+    """A text without what an item holds. Whoever wrote it may have put a whole item at its end."""
+    return masked(text.partition("{")[0], _texts(item)).strip()
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -224,7 +224,7 @@ class Run:
         except StoreUnavailable as error:
             logger.error("%s", error)
             self.store = None
-            raise CloseSpider(CloseReason.STORE_FAILED) from None
+            raise CloseSpider(CloseReason.STORE_FAILED.value) from None
         logger.info("Storing in %s", self.store.place)
         assert self.spill is not None  # noqa: S101 (made with the store)
         try:

@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 from scrapy import Request, Spider
+from scrapy.crawler import Crawler
 from scrapy.exceptions import CloseSpider
 from scrapy.http import Response
 from scrapy.spidermiddlewares.httperror import HttpError
@@ -59,6 +60,15 @@ class CommentsSpider(Spider):
         self.prepared = prepared
         self.arguments = prepared.arguments if prepared else spider_arguments.parse(given)
 
+    @classmethod
+    def from_crawler(cls, crawler: Crawler, *args: Any, **kwargs: Any) -> Self:
+        """Make the spider; where it only plans, without any feed: one might be overwritten."""
+        spider = super().from_crawler(crawler, *args, **kwargs)
+        if spider.arguments.dry_run:
+            for name, nothing in (("FEEDS", {}), ("XHS_FEEDS", "")):
+                crawler.settings.set(name, nothing, "cmdline")
+        return spider
+
     @property
     def run(self) -> Run:
         """What this crawl's parts share."""
@@ -83,7 +93,7 @@ class CommentsSpider(Spider):
                 return
             if feed_export.refused(self.crawler):
                 self.logger.error("FEEDS: no feed would be written, for the reason logged above")
-                raise CloseSpider(CloseReason.WRONG_INPUT)
+                raise CloseSpider(CloseReason.WRONG_INPUT.value)
             remember_begun(self.settings)
             async for request in self._first_requests(run, prepared.notes):
                 yield request
@@ -195,7 +205,7 @@ class CommentsSpider(Spider):
         except WrongInput as wrong:
             for error in wrong.errors:
                 self.logger.error("%s", error)
-            raise CloseSpider(CloseReason.WRONG_INPUT) from None
+            raise CloseSpider(CloseReason.WRONG_INPUT.value) from None
 
     def _request(self, run: Run, call: Call, priority: int) -> Request:
         # A repeated cursor is the chain's business, and the filter's memory grows with the work.

@@ -7,6 +7,7 @@ connected to it for as long as the server is needed.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import importlib.util
@@ -20,7 +21,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pymongo import MongoClient
+from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
 from xhs.store import _supervisor
@@ -215,13 +216,23 @@ def _not_started(folder: Path, journal: Path) -> str:
 
 
 def _ping(folder: Path, uri: str, deadline: float) -> None:
+    # Not the blocking client: at this process's end it would wait half a second for its threads.
     patience = max(1, int((deadline - time.monotonic()) * 1000))
+    loop = asyncio.new_event_loop()
     try:
-        with MongoClient[dict[str, object]](uri, serverSelectionTimeoutMS=patience) as client:
-            client.admin.command("listDatabases")
+        loop.run_until_complete(_ask(uri, patience))
     except PyMongoError as error:
         reason = str(error).split(", full error")[0]
         raise EmbeddedStoreError(
             f"the embedded store on {folder} does not answer ({reason}): "
             f"see {folder / _supervisor.LOG}, {_ELSEWHERE}"
         ) from error
+    finally:
+        loop.close()
+
+
+async def _ask(uri: str, patience: int) -> None:
+    async with AsyncMongoClient[dict[str, object]](
+        uri, serverSelectionTimeoutMS=patience
+    ) as client:
+        await client.admin.command("listDatabases")

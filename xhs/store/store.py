@@ -102,7 +102,8 @@ class Store:
     def place(self) -> str:
         """Where an open store keeps what it is given, in words and without a password."""
         folder = self._lease.folder if self._lease else None
-        server = f"the embedded store on {folder}" if folder else redact(self._uri)
+        hosts = self._uri.rpartition("@")[2].rpartition("://")[2].partition("/")[0]
+        server = f"the embedded store on {folder}" if folder else f"MongoDB at {hosts}"
         return f"database {self._name} of {server}"
 
     async def close(self) -> None:
