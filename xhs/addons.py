@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from scrapy.settings import SETTINGS_PRIORITIES, BaseSettings
 from scrapy.utils.misc import load_object
 
-from xhs.feeds import PRESETS, preset_base, preset_feeds, preset_names
+from xhs.feeds import AWS_SECRETS, PRESETS, preset_base, preset_feeds, preset_names
 from xhs.redaction import keep_out_of_logs
 
 
@@ -20,9 +20,9 @@ class FeedPresets:
     def update_settings(self, settings: BaseSettings) -> None:
         """Add the feeds, and keep passwords in addresses out of the log."""
         feeds = settings.getdict("FEEDS")
-        for uri in (*feeds, settings["XHS_FEEDS_URI"] or ""):
-            if password := urlsplit(str(uri)).password:
-                keep_out_of_logs(password)
+        passwords = [urlsplit(str(uri)).password for uri in feeds]
+        for secret in (*passwords, *(settings.get(name) for name in AWS_SECRETS)):
+            keep_out_of_logs(secret or "")
         known = [name for name in preset_names(settings) if name in PRESETS]
         if known:
             batched = settings.getint("FEED_EXPORT_BATCH_ITEM_COUNT") > 0

@@ -10,7 +10,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 from urllib.parse import urlsplit
 
-from scrapy.settings import BaseSettings
+from scrapy.settings import SETTINGS_PRIORITIES, BaseSettings
 from w3lib.url import file_uri_to_path
 
 from xhs import schemas
@@ -33,6 +33,13 @@ _FORMATS: dict[str, Feed] = {
         "item_export_kwargs": {"spreadsheet": True},
     },
 }
+AWS_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+"""Settings of Scrapy's that no log is to show."""
+
+_HIDDEN = (
+    "a password there stands in logs and process lists: name the feed in FEEDS of your settings, "
+    "and for S3 set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment"
+)
 _PLACES = "name a folder, or an address such as s3://bucket/folder"
 _PLACEHOLDER = re.compile(r"%\([^)]*\)[-+ #0]*\d*[a-z]", re.IGNORECASE)
 _GZIPPED: Feed = {"postprocessing": ["xhs.exporters.ReadableGzip"]}
@@ -82,9 +89,19 @@ def check_feeds(settings: BaseSettings) -> Iterator[str]:
         yield f"XHS_FEEDS_URI is empty: {_PLACES}"
     elif wanted and (why := _wrong_address(base) or _no_place(base)):
         yield f"XHS_FEEDS_URI={_shown(base)}: {why}"
+    told = settings.getpriority("FEEDS") == SETTINGS_PRIORITIES["cmdline"]
     for uri in map(str, settings.getdict("FEEDS")):
-        if why := _wrong_address(uri) or _unwritable_file(uri):
+        if why := _wrong_address(uri) or (told and _password(uri)) or _unwritable_file(uri):
             yield f"the feed {_shown(uri)}: {why}"
+    for name in AWS_SECRETS:
+        if settings.get(name) and settings.getpriority(name) == SETTINGS_PRIORITIES["cmdline"]:
+            yield f"{name} on the command line stands in process lists: set it in the environment"
+
+
+def sends_to_s3(settings: BaseSettings) -> bool:
+    """Whether a feed waits in the spill until it is sent."""
+    bases = [preset_base(settings)] if preset_names(settings) else []
+    return any(str(uri).startswith("s3:") for uri in (*settings.getdict("FEEDS"), *bases))
 
 
 def _wrong_address(uri: str) -> str | None:
@@ -92,21 +109,25 @@ def _wrong_address(uri: str) -> str | None:
         parts = urlsplit(uri)
     except ValueError as error:
         return f"no address ({error})"
-    if parts.scheme == "s3" and not parts.hostname:
+    if parts.scheme != "s3":
+        return None
+    # The keys of S3 may have slashes, where an address would have its path.
+    if ":" in parts.netloc or "@" in parts.netloc:
+        return _HIDDEN
+    if not parts.hostname:
         return "an address in S3 begins with s3:// and the bucket"
-    if parts.scheme == "s3" and (parts.query or parts.fragment or uri[-1] in "?#"):
+    if parts.query or parts.fragment or uri[-1] in "?#":
         return "an address in S3 ends at ? and #: name it without them"
-    if parts.scheme == "s3" and parts.password:
-        return (
-            "a password there stands in logs: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in "
-            "the environment"
-        )
     return None
+
+
+def _password(uri: str) -> str | None:
+    return _HIDDEN if urlsplit(uri).password else None
 
 
 def _shown(uri: str) -> str:
     """An address without its password."""
-    return re.sub(r"(?<=:)[^:@/]+(?=@)", MASK, uri)
+    return re.sub(r"(?<=://)[^@/]*:.*@", f"{MASK}@", uri)
 
 
 def _no_place(uri: str) -> str | None:

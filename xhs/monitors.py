@@ -53,7 +53,7 @@ class RefusedCalls(_Monitor):
 
     def test_refused_share(self) -> None:
         refused = self._sum("xhs/calls/refused/")
-        whole = refused + self._stat("xhs/calls/billed")
+        whole = refused + self._stat("xhs/calls/billed") + self._stat("xhs/calls/unknown")
         self._check_share(refused, whole, "calls were refused", "SPIDERMON_MAX_REFUSED_SHARE")
 
 

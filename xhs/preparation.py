@@ -16,7 +16,7 @@ from xhs import arguments as spider_arguments
 from xhs.api.endpoints import VERSIONS, check_base_url
 from xhs.arguments import Arguments, WrongArguments, missing_notes
 from xhs.download.token import TOKEN, TOKEN_FILE, NoToken, Token, read_token
-from xhs.feeds import check_feeds
+from xhs.feeds import check_feeds, sends_to_s3
 from xhs.folders import unwritable
 from xhs.notes.planned import STALE
 from xhs.notes.sources import NoteList, WrongNotes, read_notes
@@ -36,7 +36,9 @@ _LATER = (
 _BEGUN = "xhs.begun"
 """The file in ``JOBDIR`` that says that a crawl has begun."""
 
-_NUMBERS: dict[str, tuple[type[int] | type[float], float]] = {
+Numbers = Mapping[str, tuple[type[int] | type[float], float]]
+
+_NUMBERS: Numbers = {
     "CONCURRENT_REQUESTS": (int, 1),
     "CONCURRENT_ITEMS": (int, 1),
     "RETRY_TIMES": (int, 0),
@@ -46,6 +48,13 @@ _NUMBERS: dict[str, tuple[type[int] | type[float], float]] = {
     "FEED_EXPORT_BATCH_ITEM_COUNT": (int, 0),
 }
 """Scrapy's settings that a user of this project is likely to change: type, and least value."""
+
+_LIMITS: Numbers = {
+    "SPIDERMON_MAX_REJECTED_SHARE": (float, 0),
+    "SPIDERMON_MAX_NOTES_LEFT": (int, 0),
+    "SPIDERMON_MAX_REFUSED_SHARE": (float, 0),
+}
+"""What the monitors bear."""
 
 
 class WrongInput(Exception):
@@ -143,13 +152,16 @@ def check_settings(
     ]
     if uri := settings["MONGODB_URI"]:
         errors += _check_store(uri, settings["MONGODB_DATABASE"])
-        if error := check_spill(settings["XHS_SPILL_DIR"]):
-            errors.append(error)
+    spills = uri or sends_to_s3(settings)
+    if spills and (error := check_spill(settings["XHS_SPILL_DIR"])):
+        errors.append(error)
     errors += check_feeds(settings)
     if (log_format := settings["XHS_LOG_FORMAT"]) not in FORMATS:
         errors.append(f"XHS_LOG_FORMAT={log_format} is none of {', '.join(FORMATS)}")
-    if _flag(settings, "SPIDERMON_ENABLED", errors) and find_spec("spidermon") is None:
-        errors.append("SPIDERMON_ENABLED: Spidermon is not installed: pip install spidermon")
+    if _flag(settings, "SPIDERMON_ENABLED", errors):
+        errors += _check_numbers(settings, _LIMITS)
+        if find_spec("spidermon") is None:
+            errors.append("SPIDERMON_ENABLED: Spidermon is not installed: pip install spidermon")
     on_command_line = settings.getpriority("MONGODB_URI") == SETTINGS_PRIORITIES["cmdline"]
     if on_command_line and has_password(uri):
         errors.append(
@@ -170,7 +182,12 @@ def check_api_settings(settings: BaseSettings) -> list[str]:
     allow_http = _flag(settings, "JUSTONEAPI_ALLOW_HTTP", errors)
     if error := check_base_url(settings["JUSTONEAPI_BASE_URL"], allow_http=allow_http):
         errors.append(error)
-    for name, (number, least) in _NUMBERS.items():
+    return errors + _check_numbers(settings, _NUMBERS)
+
+
+def _check_numbers(settings: BaseSettings, numbers: Numbers) -> list[str]:
+    errors = []
+    for name, (number, least) in numbers.items():
         try:
             in_bounds = least <= number(settings[name]) < math.inf
         except (ValueError, TypeError, OverflowError):

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import re
+from unicodedata import normalize
 
 GUARD = "\t"
 """What goes before a text that a spreadsheet would not leave as it is. Excel and LibreOffice then
 take the cell for text; whoever reads the file otherwise strips it.
 """
 
-_MONTH = "(?: jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec ) [a-z]*"
 _TAKEN = re.compile(
-    rf"""
-    [=+\-@＝＋－＠] .*                                    # a formula
-    | [\d$¥￥€£(（.,] [\d\s.,:/'%％()（）+\-]*             # a number, a date, a time, an amount
-      (?: e [+\-]? \d+ )?                                 # 12e34
-    | \d [\d\s.,:/\-]* [ap]m?                             # 3:00 pm
-    | (?: \d+ \s* [年月日号时時分秒点點] \s* )+ (?: \d+ )?   # 5月1日
-    | \d [\d\s.,/\-]* {_MONTH} [\d\s.,:/\-]*              # 5 Jan 2026
-    | {_MONTH} [\s.,/\-]* \d [\d\s.,:/\-]*                # Jan 5
-    | true | false
+    r"""
+    [=+\-@] .*                                     # a formula
+    | true | false | 真 | 假
+    | (?= .* \d ) (?:                              # a number, a date, a time, an amount
+        [\d\s.,:/'%()+\-$¥€£元]
+        | [et] (?= \s* [+\-]? \d )                 # 12e34, 2026-11-25T10:30
+        | (?<= [\d\s] ) [ap]m? (?! \w )
+        | nt (?= \$ ) | [上下]午 | [年月日号时時分秒点點]
+        | (?: jan | feb | mar | apr | may | jun | jul | aug | sep | oct | nov | dec
+            | mon | tue | wed | thu | fri | sat | sun ) [a-z]*+
+      )+
     """,
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
@@ -27,7 +29,8 @@ _TAKEN = re.compile(
 
 def guarded(text: str) -> str:
     """A text as it is, or behind :data:`GUARD` where it would be taken for a formula, a number, a
-    date or a truth value: a comment may be "+1", and an ID of 24 digits would end in zeros.
+    date or a truth value: a comment may be "+1", and an ID of 24 digits would end in zeros. Which
+    texts those are depends on the spreadsheet and its language; a guard too many does no harm.
     """
-    taken = text.startswith(("\t", "\r")) or _TAKEN.fullmatch(text.strip())
+    taken = text.startswith(("\t", "\r")) or _TAKEN.fullmatch(normalize("NFKC", text).strip())
     return GUARD + text if taken else text

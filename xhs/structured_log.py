@@ -7,6 +7,7 @@ import logging
 from datetime import UTC, datetime
 
 from scrapy.settings import BaseSettings
+from scrapy.utils.log import TopLevelFormatter
 
 from xhs.redaction import without_secrets
 
@@ -54,6 +55,8 @@ def install(settings: BaseSettings) -> None:
         return
     handler.setFormatter(JsonFormatter())
     handler.setLevel(settings["LOG_LEVEL"])
+    if settings.getbool("LOG_SHORT_NAMES"):
+        handler.addFilter(TopLevelFormatter(["scrapy"]))
     logging.root.setLevel(logging.NOTSET)
     logging.root.addHandler(handler)
     settings.set("LOG_INSTALL_ROOT_HANDLER", False, "cmdline")

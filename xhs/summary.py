@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,12 +15,12 @@ Run = dict[str, Any]
 _STORED, _FAILED = "feedexport/success_count/", "feedexport/failed_count/"
 
 
-def refused_run(errors: list[str]) -> Run:
+def refused_run(errors: Sequence[str]) -> Run:
     """The end of a run that was refused for wrong input, as :func:`describe_run` gives others."""
     return {
         "exit_status": ExitStatus.WRONG_INPUT,
         "close_reason": CloseReason.WRONG_INPUT.value,
-        "errors": errors,
+        "errors": list(errors),
     }
 
 
@@ -69,6 +69,7 @@ def describe_run(stats: Mapping[str, Any], exitcode: int, command: str, stopped:
             "failed": sum(_by_name(stats, _FAILED).values()),
             "items_missed": stats.get("xhs/feeds/missed", 0),
         },
+        "pipeline_errors": stats.get("xhs/pipeline_errors", 0),
         "spilled": stats.get("xhs/spilled", 0),
         "lost": stats.get("xhs/lost", 0),
         "resume": command if exitcode == ExitStatus.UNFINISHED else None,

@@ -21,6 +21,7 @@ from support.s3 import SECRET, Bucket, bucket
 from support.simulator import PROJECT
 
 from xhs import schemas
+from xhs.settings import FEED_EXPORTERS
 from xhs.simulator.notes import missing_note, sized_note
 from xhs.simulator.truth import truth
 from xhs.spreadsheet import GUARD
@@ -205,6 +206,7 @@ def test_feeds_that_cannot_be_written_cost_nothing(
     done = storeless.crawl(*words, notes=[NOTE], feed=False)
     assert done.status == 2, done
     assert any(named in line for line in done.lines("ERROR"))
+    assert (done.run["close_reason"], bool(done.run["errors"])) == ("wrong_input", True)
     assert api.books()["calls"] == 0
 
 
@@ -236,6 +238,35 @@ def test_a_feed_that_fails_takes_no_other_with_it(site: Site, kind: str) -> None
     assert "1 feeds were not stored" in done.lines("ERROR")[-1]
     for kind, path in by_type(site.folder / "data", "csv").items():
         check_csv(path, kind, done.items(kind))
+
+
+BREAKING = """
+from scrapy.exporters import JsonItemExporter
+
+class Breaking(JsonItemExporter):
+    # Fails on its third item alone, in the middle of writing it.
+    count = 0
+
+    def export_item(self, item):
+        self.count += 1
+        if self.count == 3:
+            self.file.write(b'{"half": ')
+            raise ValueError(f"odd: {item}")
+        super().export_item(item)
+"""
+
+
+def test_a_feed_that_broke_once_takes_no_more_and_is_not_called_stored(site: Site) -> None:
+    (site.folder / "users_own.py").write_text(BREAKING)
+    exporters = json.dumps({**FEED_EXPORTERS, "breaking": "users_own.Breaking"})
+    done = site.crawl(
+        *("-s", f"FEED_EXPORTERS={exporters}", "-O", f"{site.folder / 'out.breaking'}:breaking"),
+        notes=[NOTE],
+        env={"PYTHONPATH": f"{site.environment['PYTHONPATH']}:{site.folder}"},
+    )
+    assert done.status == 1, done
+    assert done.run["feeds"] == {"stored": 1, "failed": 1, "items_missed": len(done.feed) - 2}
+    assert any(line.endswith("cannot be written: ValueError: odd:") for line in done.lines("ERROR"))
 
 
 def test_an_exporter_that_raises_is_told_and_counted(api: Simulator, storeless: Site) -> None:

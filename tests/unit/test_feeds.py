@@ -109,12 +109,26 @@ def test_feeds_that_can_be_written_pass(given: dict[str, Any]) -> None:
         ({"XHS_FEEDS": "csv", "XHS_FEEDS_URI": "s3://bucket/brand?"}, "ends at ? and #"),
         ({"XHS_FEEDS": "csv", "XHS_FEEDS_URI": "ftp://me:secret@host/x"}, "name a folder"),
         ({"FEEDS": {"s3://key:secret@bucket/a.json": {}}}, "AWS_SECRET_ACCESS_KEY"),
+        ({"FEEDS": {"s3://key:a/secret@bucket/a.json": {}}}, "AWS_SECRET_ACCESS_KEY"),
         ({"FEEDS": {"/dev/null/a.json": {"format": "json"}}}, "/dev/null/a.json"),
         ({"FEEDS": {"/dev": {"format": "json"}}}, "/dev is a folder"),
         ({"FEEDS": {"file:///dev/null/%(name)s.json": {}}}, "/dev/null is no folder"),
     ],
 )
-def test_a_feed_that_cannot_be_written_is_named(given: dict[str, Any], named: str) -> None:
+def test_what_is_wrong_with_feeds_is_told(given: dict[str, Any], named: str) -> None:
     [error] = wrong(**given)
     assert named in error
+    assert "secret@" not in error
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("FEEDS", {"ftp://me:secret@host/a.json": {}}), ("AWS_SECRET_ACCESS_KEY", "secret@")],
+)
+def test_a_password_is_refused_on_the_command_line(name: str, value: object) -> None:
+    settings = Settings({"XHS_FEEDS": "", name: value})
+    assert list(check_feeds(settings)) == []
+    settings.set(name, value, "cmdline")
+    [error] = check_feeds(settings)
+    assert "process lists" in error
     assert "secret@" not in error

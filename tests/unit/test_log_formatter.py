@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import dataclass
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -37,13 +40,68 @@ def test_what_an_item_holds_is_masked_in_the_reason(message: str) -> None:
     assert not any(part in said for part in ("第一行", "quoted", "nick-name", "comment-id"))
 
 
-def test_an_item_on_which_a_pipeline_fails_is_named_by_its_type_alone() -> None:
-    cause = KeyError("nick-name")
-    error = ValueError(f"bad: {ITEM}", ITEM, 7)
-    error.__cause__ = cause
-    result = PrivateLogFormatter().item_error(ITEM, error, None, SPIDER)
-    assert str(result["msg"]) % result["args"] == "An item pipeline failed on a comment"
-    assert (error.args, cause.args) == (("bad:", "", 7), ("***",))
+@dataclass(frozen=True)
+class Unchangeable(Exception):
+    """An exception as attrs and dataclasses make them, which quotes what it is about."""
+
+    about: str
+
+    def __str__(self) -> str:
+        return f"no {self.about}"
+
+
+class Speechless(Exception):
+    def __str__(self) -> str:
+        raise ValueError
+
+
+def failed(error: Exception, item: Any = ITEM, cause: Exception | None = None) -> str:
+    """What stands in the log where a pipeline raises, logged as Scrapy does it."""
+    stream = StringIO()
+    handler = logging.StreamHandler(stream)
+    logger = logging.getLogger("scrapy.core.scraper")
+    logger.addHandler(handler)
+    try:
+        if cause is None:
+            raise error
+        cause.__context__ = error
+        raise error from cause
+    except type(error) as caught:
+        result = PrivateLogFormatter().item_error(item, caught, None, SPIDER)
+        logger.log(result["level"], result["msg"], result["args"], exc_info=True)
+    finally:
+        logger.removeHandler(handler)
+    return stream.getvalue()
+
+
+def test_an_item_on_which_a_pipeline_fails_is_named_by_its_type() -> None:
+    said = failed(ValueError("too few"))
+    assert said.startswith("An item pipeline failed on a comment\nTraceback")
+    assert said.rstrip().endswith("ValueError: too few")
+    assert "raise error" in said
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        KeyError("nick-name"),
+        ValueError(f"bad: {ITEM}"),
+        ValueError("bad", ITEM),
+        Unchangeable("nick-name"),
+        Speechless("nick-name"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_a_pipeline_raises_is_told_without_the_item(error: Exception) -> None:
+    said = failed(error, cause=KeyError("comment-id"))
+    assert type(error).__name__ in said
+    assert "KeyError" in said
+    assert not any(part in said for part in ("第一行", "quoted", "nick-name", "comment-id"))
+
+
+def test_a_text_that_cannot_be_encoded_is_no_hindrance() -> None:
+    assert "***" in failed(ValueError("no \ud83d!"), {**ITEM, "content": "\ud83d!"})
+    assert dropped({**ITEM, "content": "\ud83d!"}, "no \ud83d!") == "Dropped a comment: no ***"
 
 
 def test_an_item_that_is_delivered_is_not_logged() -> None:

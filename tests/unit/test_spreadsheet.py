@@ -10,7 +10,7 @@ from xhs.spreadsheet import GUARD, guarded
 
 CHANGED = [
     *(
-        "650000000000012345678901",
+        "650000000012345678901234",
         "650000000000000000001e25",
         "0086",
         "10086",
@@ -36,24 +36,35 @@ CHANGED = [
     ),
     *("1/2", "1 2/3", "2026-11-25", "2026-11-25 10:30", "3:00", "3:00:01", "3:00 pm", "１２"),
     *("5月1日", "11月", "2026年", "10点30分", "Jan5", "Jan 5", "5 Jan 2026", "Sept-26", "12-Mar"),
-    *("TRUE", "false", "12%", "¥5", "￥5", "$5", "(1)", "（1）"),
+    *(
+        "2026-11-25T10:30",
+        "2026-11-25t10:30:00",
+        "Friday, November 5, 2026",
+        "1:30上午",
+        "1:30 下午",
+    ),
+    *(
+        "TRUE",
+        "false",
+        "真",
+        "12%",
+        "¥5",
+        "￥5",
+        "$5",
+        "5￥",
+        "5 $",
+        "NT$5",
+        "(1)",
+        "（1）",
+        "1E 5",
+    ),
+    *("５／１", "1／2", "１．５", "１，２３４", "1：30", "ＴＲＵＥ"),
 ]
 KEPT = [
-    *("65bf5360000000002c03f684", "65000000000000000000012e", "2026-11-25T02:03:00Z", "", "1e5e5"),
-    *(
-        "好吃",
-        "好吃+1",
-        "好吃\n+1",
-        "[doge]",
-        "a=1",
-        "https://example.com",
-        "e5",
-        "5e",
-        "INF",
-        "trueish",
-    ),
-    *("第1名", "9.9折", "1楼", "1号线", "10斤", "1 个", "二"),
-    *("Janet", "marching", "Decent 5 stars", "May be 5"),
+    *("65bf5360000000002c03f684", "65000000000000000000012e", "2026-11-25T02:03:00Z", ""),
+    *("好吃", "好吃+1", "好吃\n+1", "[doge]", "a=1", "https://example.com", "5e", "INF", "trueish"),
+    *("第1名", "9.9折", "1楼", "1号线", "10斤", "1 个", "二", "周五", "真好"),
+    *("Janet", "marching", "Decent 5 stars", "May be 5", "Monday", "5 apples", "12 pieces"),
 ]
 
 
@@ -87,7 +98,12 @@ def test_no_cell_begins_as_a_formula_does(first: str, rest: str) -> None:
     assert guarded(first + rest) == GUARD + first + rest
 
 
-@given(st.integers(1, 200), st.sampled_from(["1", "1 ", "1.", "5月", "Jan 1 ", "1:", "Jan1", " "]))
+@given(
+    st.integers(1, 200),
+    st.sampled_from(
+        ["1", "1 ", "1.", "5月", "Jan 1 ", "1:", "Jan1", " ", "jan", "1jan", "mon", "1e", "1 a"]
+    ),
+)
 def test_a_long_text_takes_no_longer_for_its_kind(times: int, piece: str) -> None:
-    text = piece * times * 20 + "x"
+    text = piece * times * 20 + "!"
     assert guarded(text) == text

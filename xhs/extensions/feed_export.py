@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-import os
-import shutil
 from pathlib import Path
-from tempfile import mkstemp
+from tempfile import NamedTemporaryFile
 from typing import IO, Any
 
 from scrapy import Spider
 from scrapy.crawler import Crawler
 from scrapy.extensions import feedexport
 
+from xhs.extensions.log_formatter import without
 from xhs.extensions.run import Run
 from xhs.store.patience import StoreFailed
 
@@ -26,7 +25,7 @@ class FeedExporter(feedexport.FeedExporter):
 
     def __init__(self, crawler: Crawler) -> None:
         super().__init__(crawler)
-        self._failed: list[feedexport.FeedSlot] = []
+        self._broken: list[feedexport.FeedSlot] = []
 
     def open_spider(self, spider: Spider) -> None:
         try:
@@ -40,61 +39,68 @@ class FeedExporter(feedexport.FeedExporter):
         return len(self.slots) == len(self.feeds)
 
     def item_scraped(self, item: Any, spider: Spider) -> None:
-        feeds, self.slots = self.slots, []
-        after = []
+        feeds, after = self.slots, []
         for feed in feeds:
             self.slots = [feed]
             try:
-                super().item_scraped(item, spider)
+                if feed in self._broken:
+                    self._miss(feed, item)
+                else:
+                    super().item_scraped(item, spider)
             except Exception as error:
-                self._miss(feed, error)
+                self._break(feed, f"{type(error).__name__}: {without(item, error)}")
+                self._miss(feed, item)
             after += self.slots
         self.slots = after
 
-    def _miss(self, feed: feedexport.FeedSlot, error: Exception) -> None:
+    def _break(self, feed: feedexport.FeedSlot, why: str) -> None:
+        """Write no more to a feed: what follows half an item would not be read."""
+        self._broken.append(feed)
+        logger.error("The feed %s cannot be written: %s", feed.uri, why)
         run = Run.of(self.crawler)
-        if feed not in self._failed:
-            self._failed.append(feed)
-            logger.error("The feed %s cannot be written: %s", feed.uri, _said(error))
-        run.count("xhs/feeds/missed")
         if run.store is None:
-            run.fail_store(StoreFailed(f"there is no store, and a feed fails: {_said(error)}"))
+            run.fail_store(StoreFailed(f"there is no store, and a feed fails: {why}"))
+
+    def _miss(self, feed: feedexport.FeedSlot, item: Any) -> None:
+        if feed.filter.accepts(item):
+            self.crawler.stats.inc_value("xhs/feeds/missed")
 
     async def _close_slot(self, slot: feedexport.FeedSlot, spider: Spider) -> None:
+        broken = slot in self._broken
         try:
-            await super()._close_slot(slot, spider)
+            if broken:
+                slot.finish_exporting()
+                self._get_file(slot).close()
+            else:
+                await super()._close_slot(slot, spider)
         except Exception as error:
-            logger.error("The feed %s cannot be finished: %s", slot.uri, _said(error))
+            if not broken:
+                logger.error("The feed %s cannot be finished: %s", slot.uri, _said(error))
+            broken = True
+        if broken:
             kind = type(slot.storage).__name__
             self.crawler.stats.inc_value(f"feedexport/failed_count/{kind}")
 
 
 class S3FeedStorage(feedexport.S3FeedStorage):
-    """Keeps a feed that S3 does not take in ``XHS_SPILL_DIR/feeds``: it was paid for."""
-
-    _keep_in = Path()
+    """Collects a feed in ``XHS_SPILL_DIR/feeds`` until S3 has it: it was paid for. There it stays
+    where the crawl is killed, or S3 does not take it.
+    """
 
     def open(self, spider: Spider) -> IO[bytes]:
-        self._keep_in = Path(spider.settings["XHS_SPILL_DIR"], "feeds")
-        return super().open(spider)
+        folder = Path(spider.settings["XHS_SPILL_DIR"], "feeds")
+        folder.mkdir(parents=True, exist_ok=True)
+        name = "-" + Path(self.keyname).name
+        return NamedTemporaryFile(prefix="unsent-", suffix=name, dir=folder, delete=False)
 
     def _store_in_thread(self, file: IO[bytes]) -> None:
-        file.flush()
-        with os.fdopen(os.dup(file.fileno()), "rb") as spare:
-            try:
-                super()._store_in_thread(file)
-            except Exception:
-                spare.seek(0)
-                logger.error("Not stored in S3, kept here instead: %s", self._keep(spare))
-                raise
-
-    def _keep(self, file: IO[bytes]) -> Path:
-        self._keep_in.mkdir(parents=True, exist_ok=True)
-        suffix = "-" + Path(self.keyname).name
-        descriptor, path = mkstemp(suffix, "unsent-", self._keep_in)
-        with os.fdopen(descriptor, "wb") as kept:
-            shutil.copyfileobj(file, kept)
-        return Path(path).absolute()
+        path = Path(file.name).absolute()
+        try:
+            super()._store_in_thread(file)
+        except Exception:
+            logger.error("Not stored in S3, kept here instead: %s", path)
+            raise
+        path.unlink()
 
 
 def refused(crawler: Crawler) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from traceback import format_tb
 from typing import Any, cast
 
 from itemadapter import ItemAdapter
@@ -13,7 +14,16 @@ from scrapy.logformatter import LogFormatter, LogFormatterResult
 from twisted.python.failure import Failure
 
 from xhs.items import item_type
-from xhs.redaction import masked, spellings
+from xhs.redaction import masked
+
+
+def without(item: Any, exception: BaseException) -> str:
+    """What an exception says without what an item holds: its end may be the item as a whole."""
+    try:
+        text = str(exception)
+    except Exception:  # a user's own, which is not to stop the crawl
+        return "(it cannot say why)"
+    return masked(text.partition("{")[0], _texts(item)).strip()
 
 
 class PrivateLogFormatter(LogFormatter):
@@ -35,7 +45,7 @@ class PrivateLogFormatter(LogFormatter):
         return {
             **result,
             "msg": "Dropped a %(type)s: %(exception)s",
-            "args": {"type": _type(item), "exception": _without(item, str(exception))},
+            "args": {"type": _type(item), "exception": without(item, exception)},
         }
 
     def item_error(
@@ -45,7 +55,8 @@ class PrivateLogFormatter(LogFormatter):
         response: Response | Failure | None,
         spider: Spider,
     ) -> LogFormatterResult:
-        _mask(exception, item)
+        _traceback.text = _tracebackwithout(item, exception)
+        _LOGGER.addFilter(_traceback)  # once, however often
         return {
             "level": logging.ERROR,
             "msg": "An item pipeline failed on a %(type)s",
@@ -53,25 +64,41 @@ class PrivateLogFormatter(LogFormatter):
         }
 
 
-def _mask(exception: BaseException | None, item: Any) -> None:
-    """Keep an item out of what an exception says: Scrapy logs it with its traceback."""
-    while exception is not None:
-        exception.args = tuple(
-            one if isinstance(one, int) else _without(item, str(one)) for one in exception.args
-        )
-        exception = exception.__cause__ or exception.__context__
+class _Traceback(logging.Filter):
+    """Puts a traceback in the place of the one with which Scrapy logs what a formatter returns."""
+
+    text: str | None = None
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if self.text is not None and record.exc_info:
+            record.exc_info, record.exc_text = None, self.text
+            self.text = None
+        return True
 
 
-def _without(item: Any, text: str) -> str:
-    """A text without what an item holds. Whoever wrote it may have put a whole item at its end."""
-    return masked(text.partition("{")[0], _texts(item)).strip()
+_LOGGER = logging.getLogger("scrapy.core.scraper")
+_traceback = _Traceback()
+
+
+def _tracebackwithout(item: Any, exception: BaseException) -> str:
+    """A traceback, the cause first, in whose messages the item is masked."""
+    found: list[BaseException] = []
+    error: BaseException | None = exception
+    while error is not None and error not in found:
+        found.append(error)
+        error = error.__cause__ or error.__context__
+    return "\n".join(
+        "".join(["Traceback (most recent call last):\n", *format_tb(one.__traceback__)])
+        + f"{type(one).__name__}: {without(item, one)}"
+        for one in reversed(found)
+    )
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Every text in an item, but for its type."""
+    """Every text in an item, but for its type, as it is and as Python shows it."""
     if isinstance(value, str):
         if len(value) > 1:
-            yield from spellings(value)
+            yield from {value, repr(value)[1:-1]}
     elif isinstance(value, list | tuple):
         for one in value:
             yield from _texts(one)

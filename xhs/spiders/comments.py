@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from scrapy import Request, Spider
 from scrapy.crawler import Crawler
@@ -54,6 +54,8 @@ class CommentsSpider(Spider):
     name = "comments"
     forecast: Forecast | None = None
     """What a dry run found."""
+    wrong: Sequence[str] = ()
+    """Why the crawl was refused before its first call."""
 
     def __init__(self, prepared: Prepared | None = None, **given: str) -> None:
         super().__init__()
@@ -92,8 +94,7 @@ class CommentsSpider(Spider):
                 await self._foretell(run, prepared.notes)
                 return
             if feed_export.refused(self.crawler):
-                self.logger.error("FEEDS: no feed would be written, for the reason logged above")
-                raise CloseSpider(CloseReason.WRONG_INPUT.value)
+                self._refuse(["FEEDS: no feed would be written, for the reason logged above"])
             remember_begun(self.settings)
             async for request in self._first_requests(run, prepared.notes):
                 yield request
@@ -203,9 +204,13 @@ class CommentsSpider(Spider):
         try:
             return prepare(self.arguments, self.settings, os.environ)
         except WrongInput as wrong:
-            for error in wrong.errors:
-                self.logger.error("%s", error)
-            raise CloseSpider(CloseReason.WRONG_INPUT.value) from None
+            self._refuse(wrong.errors)
+
+    def _refuse(self, errors: list[str]) -> NoReturn:
+        for error in errors:
+            self.logger.error("%s", error)
+        self.wrong = errors
+        raise CloseSpider(CloseReason.WRONG_INPUT.value)
 
     def _request(self, run: Run, call: Call, priority: int) -> Request:
         # A repeated cursor is the chain's business, and the filter's memory grows with the work.
