@@ -99,7 +99,7 @@ class ExitStatus:
     DONE = 0
     """Every note ended as asked for."""
     FAILED = 1
-    """Nothing was begun, the crawl broke, or a feed could not be written."""
+    """Nothing was begun, the crawl broke, or a feed or a pipeline could not be finished."""
     WRONG_INPUT = 2
     UNFINISHED = 3
     """Notes are left that ``mode=resume`` takes up."""
@@ -132,10 +132,10 @@ def exit_status(stats: Mapping[str, object]) -> int:
     )
     if flawed:
         return ExitStatus.FLAWED
-    return ExitStatus.FAILED if feeds_failed(stats) else ExitStatus.DONE
+    return ExitStatus.FAILED if _lost_some(stats) else ExitStatus.DONE
 
 
-def feeds_failed(stats: Mapping[str, object]) -> bool:
-    """Whether a feed lacks items, or could not be stored where it was to go."""
+def _lost_some(stats: Mapping[str, object]) -> bool:
+    """Whether a feed lacks items or could not be stored, or a pipeline may not have kept its."""
     failed = any(stat.startswith("feedexport/failed_count/") for stat in stats)
-    return failed or bool(stats.get("xhs/feeds/missed"))
+    return failed or any(map(stats.get, ("xhs/feeds/missed", "xhs/pipelines/unclosed")))

@@ -65,6 +65,7 @@ ITEM_PIPELINES = {
     "xhs.pipelines.validate.ValidatePipeline": 100,
     "xhs.pipelines.store.StorePipeline": 300,
 }
+ITEM_PROCESSOR = "xhs.pipelines.processor.ItemProcessor"  # Scrapy's lets a page wait for ever.
 EXTENSIONS = {
     "xhs.extensions.run.Run": 0,
     "scrapy.extensions.throttle.AutoThrottle": None,

@@ -69,7 +69,10 @@ def describe_run(stats: Mapping[str, Any], exitcode: int, command: str, stopped:
             "failed": sum(_by_name(stats, _FAILED).values()),
             "items_missed": stats.get("xhs/feeds/missed", 0),
         },
-        "pipeline_errors": stats.get("xhs/pipeline_errors", 0),
+        "pipelines": {
+            "failed": stats.get("xhs/pipelines/failed", 0),
+            "unclosed": stats.get("xhs/pipelines/unclosed", 0),
+        },
         "spilled": stats.get("xhs/spilled", 0),
         "lost": stats.get("xhs/lost", 0),
         "resume": command if exitcode == ExitStatus.UNFINISHED else None,
@@ -110,6 +113,10 @@ def closing_lines(run: Run) -> Iterator[tuple[int, str]]:
 def _losses(run: Run) -> Iterator[tuple[int, str]]:
     """What was paid for and is not where it belongs."""
     feeds = run["feeds"]
+    if failed := run["pipelines"]["failed"]:
+        yield logging.ERROR, f"{failed} items are in no feed: a pipeline failed on them"
+    if unclosed := run["pipelines"]["unclosed"]:
+        yield logging.ERROR, f"{unclosed} pipelines could not be closed: what they held may be lost"
     if run["spilled"]:
         yield (
             logging.ERROR,
@@ -139,7 +146,7 @@ def _left(run: Run) -> Iterator[tuple[int, str]]:
         yield logging.WARNING, f"{left} notes are left; of those begun {why or 'none'} ({closed})"
     elif status == ExitStatus.FLAWED:
         yield logging.WARNING, f"Not every note came whole: {why}; `scrapy status` names them"
-    elif not (run["feeds"]["failed"] or run["feeds"]["items_missed"]):
+    elif run["close_reason"] != "finished":
         yield logging.ERROR, f"Nothing was crawled to its end: {closed}"
     for reason, advice in ADVICE.items():
         if reason in reasons:

@@ -164,13 +164,25 @@ def test_presets_go_to_s3(storeless: Site, lake: Bucket) -> None:
     presets = {"XHS_FEEDS": "jsonl,csv.gz", "XHS_FEEDS_URI": "s3://lake/some/folder/"}
     done = storeless.crawl(notes=[NOTE], env={**lake.environment, **presets})
     assert done.status == 0, done
-    found = lake.objects()
+    found = {key: data for key, data in lake.objects().items() if key.startswith("some/folder/")}
     assert len(found) == 6
-    assert all(key.startswith("some/folder/") for key in found)
     [comments] = [data for key, data in found.items() if "comments-" in key and "jsonl" in key]
     assert [json.loads(line) for line in comments.splitlines()] == done.items("comment")
     for data in (done.errors.encode(), *found.values()):
         assert not found_in(data, TOKEN, SECRET)
+
+
+def test_batches_go_to_s3_as_they_are_full(storeless: Site, lake: Bucket) -> None:
+    presets = {"XHS_FEEDS": "jsonl", "XHS_FEEDS_URI": "s3://lake/batches"}
+    batched = ("-s", "FEED_EXPORT_BATCH_ITEM_COUNT=10")
+    env = {**lake.environment, **presets}
+    assert storeless.crawl(*batched, notes=[NOTE], feed=False, env=env).status == 0
+    found = sorted((key, data) for key, data in lake.objects().items() if "/comments-" in key)
+    parts = [data.splitlines() for key, data in found if key.startswith("batches/")]
+    assert [len(part) for part in parts[:-1]] == [10] * (len(parts) - 1)
+    ids = [json.loads(line)["comment_id"] for part in parts for line in part]
+    assert set(ids) == {*truth(NOTE).first_level, *truth(NOTE).inline_replies}
+    assert not list((storeless.folder / "spill/feeds").iterdir())
 
 
 def test_a_feed_that_s3_does_not_take_is_kept_and_told(storeless: Site, lake: Bucket) -> None:

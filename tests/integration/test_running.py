@@ -70,6 +70,12 @@ def test_the_end_of_a_run_that_left_something_has_the_command(storeless: Site) -
     assert run["resume"] in done.errors.splitlines()[-1], "the last line is for people"
 
 
+def test_an_update_of_an_empty_ledger_is_told(site: Site) -> None:
+    done = site.crawl(mode="update", feed=False)
+    assert done.status == 0, done
+    assert any("scrapy enqueue" in line for line in done.lines("WARNING"))
+
+
 def test_the_command_names_notes_by_their_ids(storeless: Site) -> None:
     text = f"9 【a name - 小红书】 https://www.xiaohongshu.com/explore/{NOTE}?xsec_token=a-key="
     done = storeless.crawl(notes=[text], env={"XHS_MAX_CALLS": "1"})

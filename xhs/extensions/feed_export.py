@@ -43,13 +43,14 @@ class FeedExporter(feedexport.FeedExporter):
         for feed in feeds:
             self.slots = [feed]
             try:
-                if feed in self._broken:
-                    self._miss(feed, item)
-                else:
+                if feed not in self._broken:
                     super().item_scraped(item, spider)
+                elif feed.filter.accepts(item):
+                    self._miss()
             except Exception as error:
-                self._break(feed, f"{type(error).__name__}: {without(item, error)}")
-                self._miss(feed, item)
+                if feed not in self._broken:
+                    self._break(feed, f"{type(error).__name__}: {without(item, error)}")
+                self._miss()
             after += self.slots
         self.slots = after
 
@@ -61,9 +62,8 @@ class FeedExporter(feedexport.FeedExporter):
         if run.store is None:
             run.fail_store(StoreFailed(f"there is no store, and a feed fails: {why}"))
 
-    def _miss(self, feed: feedexport.FeedSlot, item: Any) -> None:
-        if feed.filter.accepts(item):
-            self.crawler.stats.inc_value("xhs/feeds/missed")
+    def _miss(self) -> None:
+        self.crawler.stats.inc_value("xhs/feeds/missed")
 
     async def _close_slot(self, slot: feedexport.FeedSlot, spider: Spider) -> None:
         broken = slot in self._broken

@@ -20,10 +20,9 @@ from xhs.redaction import masked
 def without(item: Any, exception: BaseException) -> str:
     """What an exception says without what an item holds: its end may be the item as a whole."""
     try:
-        text = str(exception)
-    except Exception:  # a user's own, which is not to stop the crawl
-        return "(it cannot say why)"
-    return masked(text.partition("{")[0], _texts(item)).strip()
+        return masked(str(exception).partition("{")[0], _texts(item)).strip()
+    except Exception:  # of a user's own; raised here it would hold the crawl up for ever
+        return "(it cannot be told)"
 
 
 class PrivateLogFormatter(LogFormatter):
@@ -84,7 +83,7 @@ def _tracebackwithout(item: Any, exception: BaseException) -> str:
     """A traceback, the cause first, in whose messages the item is masked."""
     found: list[BaseException] = []
     error: BaseException | None = exception
-    while error is not None and error not in found:
+    while error is not None and not any(error is one for one in found):
         found.append(error)
         error = error.__cause__ or error.__context__
     return "\n".join(

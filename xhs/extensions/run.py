@@ -337,7 +337,7 @@ class Run:
             self.pages.count(response, lost=lost)
 
     async def _item_error(self, item: Any, response: Response | None, failure: Failure) -> None:
-        self.count("xhs/pipeline_errors")
+        self.count("xhs/pipelines/failed")
         if is_note(item):
             return
         lost = False

@@ -120,6 +120,8 @@ class CommentsSpider(Spider):
         """What is done about each note."""
         ledger = run.store.ledger if run.store else None
         run.notes_waiting = await count(notes, self.arguments.mode, ledger)
+        if notes is None and not run.notes_waiting:
+            self.logger.warning("There is no such note in the ledger: `scrapy enqueue` adds some")
         is_cached = self.settings.getbool("HTTPCACHE_ENABLED")
         async for one in planned(notes, self.arguments, run.version, ledger, is_cached=is_cached):
             if one.problem:

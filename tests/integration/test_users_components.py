@@ -1,0 +1,151 @@
+"""A user's own components, at their worst: the crawl ends, and says what they did."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from xhs.settings import ITEM_PIPELINES
+from xhs.simulator.notes import sized_note
+from xhs.simulator.truth import truth
+
+if TYPE_CHECKING:
+    from support.crawl import Outcome, Site
+
+NOTE = sized_note(25)
+
+PIPELINES = """
+import asyncio
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Frozen(Exception):
+    about: str
+
+class Equal(Exception):
+    def __eq__(self, other):
+        raise TypeError
+
+def looped(item):
+    item["extra"]["me"] = item["extra"]
+    raise ValueError("round and round")
+
+def cancelled(item):
+    raise asyncio.CancelledError
+
+def left(item):
+    raise SystemExit(7)
+
+def frozen(item):
+    raise Frozen(item["content"])
+
+def equal(item):
+    try:
+        raise Equal
+    except Equal as error:
+        raise Equal from error
+
+def forgotten(item):
+    return None
+
+def generated(item):
+    yield item
+
+class Own:
+    ways = [looped, cancelled, left, frozen, equal, forgotten, generated]
+
+    def process_item(self, item):
+        if item["item_type"] == "comment" and self.ways:
+            return self.ways.pop()(item)
+        return item
+
+class Late:
+    async def process_item(self, item):
+        if item["item_type"] == "comment":
+            raise asyncio.CancelledError
+        return item
+
+class Unclosed:
+    def process_item(self, item):
+        return item
+
+    def close_spider(self):
+        raise ValueError("what it held is gone")
+"""
+
+FEEDS = """
+from scrapy.extensions.feedexport import ItemFilter
+
+class Raising(ItemFilter):
+    def accepts(self, item):
+        raise ValueError(f"{dict(item)}")
+"""
+
+
+def crawl(site: Site, code: str, *words: str) -> Outcome:
+    (site.folder / "users_own.py").write_text(code)
+    path = f"{site.environment['PYTHONPATH']}:{site.folder}"
+    return site.crawl(*words, notes=[NOTE], env={"PYTHONPATH": path})
+
+
+def pipeline(name: str, place: int) -> tuple[str, str]:
+    return "-s", f"ITEM_PIPELINES={json.dumps({**ITEM_PIPELINES, f'users_own.{name}': place})}"
+
+
+def comments() -> set[str]:
+    return {*truth(NOTE).first_level, *truth(NOTE).inline_replies}
+
+
+def test_whatever_a_pipeline_does_to_an_item_the_crawl_ends_and_tells(site: Site) -> None:
+    done = crawl(site, PIPELINES, *pipeline("Own", 400))
+    assert done.status == 0, done
+    assert done.run["pipelines"] == {"failed": 7, "unclosed": 0}
+    assert "7 items are in no feed" in done.lines("ERROR")[-1]
+    failed = [
+        line for line in done.lines("ERROR") if line == "An item pipeline failed on a comment"
+    ]
+    assert len(failed) == 7
+    assert "returned NoneType in place of an item" in done.errors
+    assert "returned generator in place of an item" in done.errors
+    assert "raised CancelledError" in done.errors
+    assert set(site.documents("comments")) == comments()
+    assert len(done.ids("comment")) == len(comments()) - 7
+    assert site.note(NOTE)["stop_reason"] == "complete"
+
+
+def test_what_a_pipeline_before_the_store_loses_is_kept_as_rejected(site: Site) -> None:
+    done = crawl(site, PIPELINES, *pipeline("Late", 200))
+    assert done.status == 0, done
+    assert done.run["pipelines"]["failed"] == len(comments())
+    assert len(site.documents("rejected")) == len(comments())
+    assert site.note(NOTE)["stop_reason"] == "complete"
+
+
+def test_a_pipeline_that_cannot_be_closed_does_not_keep_the_store_from_it(site: Site) -> None:
+    done = crawl(site, PIPELINES, *pipeline("Unclosed", 50))
+    assert done.status == 1, done
+    assert done.run["pipelines"] == {"failed": 0, "unclosed": 1}
+    assert "1 pipelines could not be closed" in done.lines("ERROR")[-1]
+    assert set(site.documents("comments")) == comments()
+    assert site.note(NOTE)["state"] == "ended"
+
+
+def test_a_filter_that_raises_costs_its_own_feed_alone(site: Site) -> None:
+    feeds = {
+        str(site.folder / name): {"format": "jsonl", **more}
+        for name, more in (
+            ("a.jsonl", {}),
+            ("b.jsonl", {"item_filter": "users_own.Raising"}),
+            ("c.jsonl", {}),
+        )
+    }
+    (site.folder / "users_own.py").write_text(FEEDS)
+    path = f"{site.environment['PYTHONPATH']}:{site.folder}"
+    given = ("-s", f"FEEDS={json.dumps(feeds)}")
+    done = site.crawl(*given, notes=[NOTE], feed=False, env={"PYTHONPATH": path})
+    assert done.status == 1, done
+    count = sum(done.run["items"].values())
+    assert done.run["feeds"] == {"stored": 2, "failed": 1, "items_missed": count}
+    for name in ("a.jsonl", "c.jsonl"):
+        assert len((site.folder / name).read_text().splitlines()) == count
+    assert "Traceback" not in done.errors
