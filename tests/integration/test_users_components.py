@@ -59,6 +59,11 @@ class Own:
             return self.ways.pop()(item)
         return item
 
+class Reduced:
+    def process_item(self, item):
+        kept = ("item_type", "note_id", "comment_id", "content")
+        return {name: item[name] for name in kept if name in item}
+
 class Late:
     async def process_item(self, item):
         if item["item_type"] == "comment":
@@ -128,6 +133,14 @@ def test_a_pipeline_that_cannot_be_closed_does_not_keep_the_store_from_it(site: 
     assert "1 pipelines could not be closed" in done.lines("ERROR")[-1]
     assert set(site.documents("comments")) == comments()
     assert site.note(NOTE)["state"] == "ended"
+
+
+def test_items_may_lose_fields_without_a_store(storeless: Site) -> None:
+    done = crawl(storeless, PIPELINES, *pipeline("Reduced", 400))
+    assert done.status == 0, done
+    assert done.errors.count("Error caught on signal handler") == 0
+    assert {len(item) for item in done.items("comment")} == {4}
+    assert set(done.ids("comment")) == comments()
 
 
 def test_a_filter_that_raises_costs_its_own_feed_alone(site: Site) -> None:

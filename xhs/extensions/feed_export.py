@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from asyncio import CancelledError
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO, Any
@@ -47,7 +48,7 @@ class FeedExporter(feedexport.FeedExporter):
                     super().item_scraped(item, spider)
                 elif feed.filter.accepts(item):
                     self._miss()
-            except Exception as error:
+            except (Exception, CancelledError) as error:
                 if feed not in self._broken:
                     self._break(feed, f"{type(error).__name__}: {without(item, error)}")
                 self._miss()

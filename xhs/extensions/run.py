@@ -313,21 +313,24 @@ class Run:
 
     def _item_scraped(self, item: Any, response: Response | None) -> None:
         self.count(f"xhs/items/{item_type(item)}")
-        if not is_note(item):
-            if self.store is None:
-                self._count_delivered(ItemAdapter(item), self.pages.origin(item))
-            self.pages.count(response)
+        if is_note(item):
+            return
+        if self.store is None:
+            self._count_delivered(ItemAdapter(item), self.pages.origin(item))
+        self.pages.count(response)
 
     def _count_delivered(self, item: ItemAdapter, origin: Origin | None) -> None:
-        """What the store would know of a comment."""
+        """What the store would know of a comment. A pipeline may have left fields out."""
         note = self.open_notes.get(item.get("note_id", ""))
-        if note is None or item.get("item_type") != "comment":
+        comment_id = item.get("comment_id")
+        if note is None or comment_id is None or item.get("item_type") != "comment":
             return
-        top = item["parent_comment_id"] is None
-        (note.held_comments if top else note.held_replies).add(item["comment_id"])
+        parent = origin.parent_comment_id if origin else None
+        top = item.get("parent_comment_id", parent) is None
+        (note.held_comments if top else note.held_replies).add(comment_id)
         if top and note.replies == "all" and origin and origin.met:
             comment = as_stored(item.asdict(), origin.met.inline_replies)
-            note.answered[item["comment_id"]] = comment
+            note.answered[comment_id] = comment
 
     def _item_dropped(self, item: Any, response: Response | None, exception: Exception) -> None:
         lost = isinstance(exception, NotStored)
