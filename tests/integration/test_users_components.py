@@ -136,7 +136,7 @@ def test_a_pipeline_that_cannot_be_closed_does_not_keep_the_store_from_it(site: 
 
 
 def test_items_may_lose_fields_without_a_store(storeless: Site) -> None:
-    done = crawl(storeless, PIPELINES, *pipeline("Reduced", 400))
+    done = crawl(storeless, PIPELINES, *pipeline("Reduced", 400), "-a", "replies=all")
     assert done.status == 0, done
     assert done.errors.count("Error caught on signal handler") == 0
     assert {len(item) for item in done.items("comment")} == {4}

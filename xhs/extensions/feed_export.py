@@ -89,8 +89,10 @@ class S3FeedStorage(feedexport.S3FeedStorage):
     """
 
     def open(self, spider: Spider) -> IO[bytes]:
-        folder = Path(spider.settings["XHS_SPILL_DIR"], "feeds")
-        folder.mkdir(parents=True, exist_ok=True)
+        spill = Path(spider.settings["XHS_SPILL_DIR"])
+        folder = spill / "feeds"
+        spill.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
         name = "-" + Path(self.keyname).name
         return NamedTemporaryFile(prefix="unsent-", suffix=name, dir=folder, delete=False)
 

@@ -67,12 +67,16 @@ def thread_of(
 
 
 def as_stored(fields: Mapping[str, Any], inline: int) -> dict[str, Any]:
-    """What :func:`thread_of` goes by, from an item's fields: for a crawl without a store."""
+    """What :func:`thread_of` goes by, from an item's fields: for a crawl without a store.
+
+    What a user's pipeline has left out is unknown, as where the API does not send it.
+    """
+    extra = fields.get("extra") or {}
     return {
         "_id": fields["comment_id"],
-        "sub_comment_count": fields["sub_comment_count"],
+        "sub_comment_count": fields.get("sub_comment_count"),
         "inline_replies": inline,
-        "extra": {"sub_comment_cursor": fields["extra"].get("sub_comment_cursor")},
+        "extra": {"sub_comment_cursor": extra.get("sub_comment_cursor")},
     }
 
 
