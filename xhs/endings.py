@@ -136,6 +136,6 @@ def exit_status(stats: Mapping[str, object]) -> int:
 
 
 def _lost_some(stats: Mapping[str, object]) -> bool:
-    """Whether a feed lacks items or could not be stored, or a pipeline may not have kept its."""
+    """Whether items are nowhere, or not where they were to go."""
     failed = any(stat.startswith("feedexport/failed_count/") for stat in stats)
-    return failed or any(map(stats.get, ("xhs/feeds/missed", "xhs/pipelines/unclosed")))
+    return failed or any(map(stats.get, ("xhs/lost", "xhs/feeds/missed", "xhs/pipelines/unclosed")))

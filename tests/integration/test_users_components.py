@@ -126,6 +126,13 @@ def test_what_a_pipeline_before_the_store_loses_is_kept_as_rejected(site: Site) 
     assert site.note(NOTE)["stop_reason"] == "complete"
 
 
+def test_what_is_lost_where_there_is_no_store_is_told(storeless: Site) -> None:
+    done = crawl(storeless, PIPELINES, *pipeline("Late", 400))
+    assert done.status == 1, done
+    assert done.run["lost"] == len(comments())
+    assert "were paid for and could not be stored" in done.lines("ERROR")[-1]
+
+
 def test_a_pipeline_that_cannot_be_closed_does_not_keep_the_store_from_it(site: Site) -> None:
     done = crawl(site, PIPELINES, *pipeline("Unclosed", 50))
     assert done.status == 1, done

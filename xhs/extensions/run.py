@@ -343,6 +343,8 @@ class Run:
         self.count("xhs/pipelines/failed")
         if is_note(item):
             return
+        if self.store is None:
+            self.count("xhs/lost")
         lost = False
         if self.pages.origin(item):
             problem = Problem("", f"an item pipeline raised {type(failure.value).__name__}")
