@@ -156,7 +156,7 @@ def test_what_a_killed_crawl_has_written_can_be_read(api: Simulator, storeless: 
     packed = next(folder.glob("comments-*.jsonl.gz")).read_bytes()
     *whole, _ = zlib.decompressobj(wbits=31).decompress(packed).decode(errors="ignore").split("\n")
     size = paths["jsonl"].stat().st_size
-    assert len("\n".join(whole).encode()) > size - 2 * (1 << 16)
+    assert len("\n".join(whole).encode()) > size - (1 << 16) - 4096  # and the line cut through
     assert [json.loads(line) for line in whole] == found["jsonl"][: len(whole)]
 
 
@@ -278,7 +278,7 @@ def test_a_feed_that_broke_once_takes_no_more_and_is_not_called_stored(site: Sit
     )
     assert done.status == 1, done
     assert done.run["feeds"] == {"stored": 1, "failed": 1, "items_missed": len(done.feed) - 2}
-    assert any(line.endswith("cannot be written: ValueError: odd:") for line in done.lines("ERROR"))
+    assert any(line.endswith("cannot be written: ValueError") for line in done.lines("ERROR"))
 
 
 def test_an_exporter_that_raises_is_told_and_counted(api: Simulator, storeless: Site) -> None:
@@ -287,5 +287,5 @@ def test_an_exporter_that_raises_is_told_and_counted(api: Simulator, storeless: 
     presets = {"XHS_FEEDS": "csv", "XHS_FEEDS_URI": str(storeless.folder / "data")}
     done = storeless.crawl("-s", f"FEED_EXPORTERS={exporters}", notes=[LONG], env=presets)
     assert (done.status, done.reason) == (3, "store_failed"), done
-    assert any("unexpected keyword" in line or "TypeError" in line for line in done.lines("ERROR"))
+    assert any(line.endswith("cannot be written: TypeError") for line in done.lines("ERROR"))
     assert api.books()["billed"] <= 3

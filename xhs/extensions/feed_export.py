@@ -12,7 +12,7 @@ from scrapy import Spider
 from scrapy.crawler import Crawler
 from scrapy.extensions import feedexport
 
-from xhs.extensions.log_formatter import without
+from xhs.extensions.log_formatter import stack_of, told
 from xhs.extensions.run import Run
 from xhs.store.patience import StoreFailed
 
@@ -50,18 +50,19 @@ class FeedExporter(feedexport.FeedExporter):
                     self._miss()
             except (Exception, CancelledError) as error:
                 if feed not in self._broken:
-                    self._break(feed, f"{type(error).__name__}: {without(item, error)}")
+                    self._break(feed, error)
                 self._miss()
             after += self.slots
         self.slots = after
 
-    def _break(self, feed: feedexport.FeedSlot, why: str) -> None:
+    def _break(self, feed: feedexport.FeedSlot, error: BaseException) -> None:
         """Write no more to a feed: what follows half an item would not be read."""
         self._broken.append(feed)
-        logger.error("The feed %s cannot be written: %s", feed.uri, why)
+        logger.error("The feed %s cannot be written: %s", feed.uri, told(error))
+        logger.debug("%s", stack_of(error))
         run = Run.of(self.crawler)
         if run.store is None:
-            run.fail_store(StoreFailed(f"there is no store, and a feed fails: {why}"))
+            run.fail_store(StoreFailed(f"there is no store, and a feed fails: {told(error)}"))
 
     def _miss(self) -> None:
         self.crawler.stats.inc_value("xhs/feeds/missed")

@@ -17,12 +17,27 @@ from xhs.items import item_type
 from xhs.redaction import masked
 
 
-def without(item: Any, exception: BaseException) -> str:
-    """What an exception says without what an item holds: its end may be the item as a whole."""
-    try:
-        return masked(str(exception).partition("{")[0], _texts(item)).strip()
-    except Exception:  # of a user's own; raised here it would hold the crawl up for ever
-        return "(it cannot be told)"
+def told(error: BaseException) -> str:
+    """What may be told of an exception that a user's code has raised over an item: its text may
+    hold any part of it.
+    """
+    name = type(error).__name__
+    if type(error).__module__.startswith("xhs."):
+        return f"{name}: {error}"
+    return f"{name}: {error.strerror}" if isinstance(error, OSError) else name
+
+
+def stack_of(error: BaseException) -> str:
+    """A traceback, the cause first, with what may be told."""
+    found: list[BaseException] = []
+    following: BaseException | None = error
+    while following is not None and not any(following is one for one in found):
+        found.append(following)
+        following = following.__cause__ or following.__context__
+    return "\n".join(
+        f"Traceback (most recent call last):\n{''.join(format_tb(one.__traceback__))}{told(one)}"
+        for one in reversed(found)
+    )
 
 
 class PrivateLogFormatter(LogFormatter):
@@ -44,7 +59,7 @@ class PrivateLogFormatter(LogFormatter):
         return {
             **result,
             "msg": "Dropped a %(type)s: %(exception)s",
-            "args": {"type": _type(item), "exception": without(item, exception)},
+            "args": {"type": _type(item), "exception": _reason(item, exception)},
         }
 
     def item_error(
@@ -54,7 +69,7 @@ class PrivateLogFormatter(LogFormatter):
         response: Response | Failure | None,
         spider: Spider,
     ) -> LogFormatterResult:
-        _traceback.text = _tracebackwithout(item, exception)
+        _traceback.text = stack_of(exception)
         _LOGGER.addFilter(_traceback)  # once, however often
         return {
             "level": logging.ERROR,
@@ -79,18 +94,12 @@ _LOGGER = logging.getLogger("scrapy.core.scraper")
 _traceback = _Traceback()
 
 
-def _tracebackwithout(item: Any, exception: BaseException) -> str:
-    """A traceback, the cause first, in whose messages the item is masked."""
-    found: list[BaseException] = []
-    error: BaseException | None = exception
-    while error is not None and not any(error is one for one in found):
-        found.append(error)
-        error = error.__cause__ or error.__context__
-    return "\n".join(
-        "".join(["Traceback (most recent call last):\n", *format_tb(one.__traceback__)])
-        + f"{type(one).__name__}: {without(item, one)}"
-        for one in reversed(found)
-    )
+def _reason(item: Any, exception: BaseException) -> str:
+    """Why an item was dropped, without what it holds: whoever drops it may tell it as a whole."""
+    try:
+        return masked(str(exception).partition("{")[0], _texts(item)).strip()
+    except Exception:  # of a user's own; raised here it would hold the crawl up for ever
+        return "(it cannot be told)"
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -361,9 +361,8 @@ class Run:
         stats, ended = self._crawler.stats, datetime.now(UTC)
         stats.set_value("finish_reason", "shutdown")
         stats.set_value("finish_time", ended)
-        stats.set_value(
-            "elapsed_time_seconds", (ended - stats.get_value("start_time")).total_seconds()
-        )
+        began = stats.get_value("start_time", ended)
+        stats.set_value("elapsed_time_seconds", (ended - began).total_seconds())
         self.count("xhs/calls/unknown", self.gate.in_flight)
         self._count_notes_left()
 
