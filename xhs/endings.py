@@ -112,6 +112,10 @@ def read_reason(found: object) -> StopReason | None:
     return StopReason(found) if isinstance(found, str) and found in set(StopReason) else None
 
 
+FAILED_FEEDS = "feedexport/failed_count/"
+"""Before the kind of storage, Scrapy's stat of feeds that could not be stored."""
+
+
 def exit_status(stats: Mapping[str, object]) -> int:
     """The exit status of a crawl with these final stats."""
     begun = stats.get("xhs/notes/begun")
@@ -137,5 +141,5 @@ def exit_status(stats: Mapping[str, object]) -> int:
 
 def _lost_some(stats: Mapping[str, object]) -> bool:
     """Whether items are nowhere, or not where they were to go."""
-    failed = any(stat.startswith("feedexport/failed_count/") for stat in stats)
+    failed = any(stat.startswith(FAILED_FEEDS) for stat in stats)
     return failed or any(map(stats.get, ("xhs/lost", "xhs/feeds/missed", "xhs/pipelines/unclosed")))

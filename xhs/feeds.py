@@ -10,12 +10,12 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 from urllib.parse import urlsplit
 
-from scrapy.settings import SETTINGS_PRIORITIES, BaseSettings
+from scrapy.settings import BaseSettings
 from w3lib.url import file_uri_to_path
 
 from xhs import schemas
 from xhs.folders import unwritable
-from xhs.redaction import MASK
+from xhs.redaction import MASK, is_on_command_line
 
 Feed = dict[str, Any]
 
@@ -36,7 +36,7 @@ _FORMATS: dict[str, Feed] = {
 AWS_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 """Settings of Scrapy's that no log is to show."""
 
-_HIDDEN = (
+_EXPOSED = (
     "a password there stands in logs and process lists: name the feed in FEEDS of your settings, "
     "and for S3 set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment"
 )
@@ -89,12 +89,12 @@ def check_feeds(settings: BaseSettings) -> Iterator[str]:
         yield f"XHS_FEEDS_URI is empty: {_PLACES}"
     elif wanted and (why := _wrong_address(base) or _no_place(base)):
         yield f"XHS_FEEDS_URI={_shown(base)}: {why}"
-    told = settings.getpriority("FEEDS") == SETTINGS_PRIORITIES["cmdline"]
+    told = is_on_command_line(settings, "FEEDS")
     for uri in map(str, settings.getdict("FEEDS")):
         if why := _wrong_address(uri) or (told and _password(uri)) or _unwritable_file(uri):
             yield f"the feed {_shown(uri)}: {why}"
     for name in AWS_SECRETS:
-        if settings.get(name) and settings.getpriority(name) == SETTINGS_PRIORITIES["cmdline"]:
+        if settings.get(name) and is_on_command_line(settings, name):
             yield f"{name} on the command line stands in process lists: set it in the environment"
 
 
@@ -113,7 +113,7 @@ def _wrong_address(uri: str) -> str | None:
         return None
     # The keys of S3 may have slashes, where an address would have its path.
     if ":" in parts.netloc or "@" in parts.netloc:
-        return _HIDDEN
+        return _EXPOSED
     if not parts.hostname:
         return "an address in S3 begins with s3:// and the bucket"
     if parts.query or parts.fragment or uri[-1] in "?#":
@@ -122,7 +122,7 @@ def _wrong_address(uri: str) -> str | None:
 
 
 def _password(uri: str) -> str | None:
-    return _HIDDEN if urlsplit(uri).password else None
+    return _EXPOSED if urlsplit(uri).password else None
 
 
 def _shown(uri: str) -> str:

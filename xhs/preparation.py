@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from scrapy.settings import SETTINGS_PRIORITIES, BaseSettings
+from scrapy.settings import BaseSettings
 
 from xhs import arguments as spider_arguments
 from xhs.api.endpoints import VERSIONS, check_base_url
@@ -20,6 +20,7 @@ from xhs.feeds import check_feeds, sends_to_s3
 from xhs.folders import unwritable
 from xhs.notes.planned import STALE
 from xhs.notes.sources import NoteList, WrongNotes, read_notes
+from xhs.redaction import is_on_command_line
 from xhs.store.store import check_uri, has_password
 from xhs.structured_log import FORMATS
 
@@ -162,8 +163,7 @@ def check_settings(
         errors += _check_numbers(settings, _LIMITS)
         if find_spec("spidermon") is None:
             errors.append("SPIDERMON_ENABLED: Spidermon is not installed: pip install spidermon")
-    on_command_line = settings.getpriority("MONGODB_URI") == SETTINGS_PRIORITIES["cmdline"]
-    if on_command_line and has_password(uri):
+    if is_on_command_line(settings, "MONGODB_URI") and has_password(uri):
         errors.append(
             "MONGODB_URI with a password on the command line stands in process lists and job "
             "pages; set it in the environment"

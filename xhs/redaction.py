@@ -7,6 +7,8 @@ import logging
 from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
 
+from scrapy.settings import SETTINGS_PRIORITIES, BaseSettings
+
 MASK = "***"
 _SHORTEST = 4
 
@@ -22,6 +24,11 @@ def keep_out_of_logs(secret: str) -> None:
     if len(secret) >= _SHORTEST:
         _secrets.update(spellings(secret))
         logging.setLogRecordFactory(_MaskedRecord)
+
+
+def is_on_command_line(settings: BaseSettings, name: str) -> bool:
+    """Whether a setting was given with ``-s``, where it stands in process lists and job pages."""
+    return settings.getpriority(name) == SETTINGS_PRIORITIES["cmdline"]
 
 
 def spellings(secret: str) -> set[str]:

@@ -123,5 +123,5 @@ FEED_EXPORTERS = {
     "xml": "xhs.exporters.XmlExporter",
 }
 FEED_STORAGES = {
-    "s3": "xhs.extensions.feed_export.S3FeedStorage"
-}  # Scrapy's loses what S3 refuses.
+    "s3": "xhs.extensions.feed_export.S3FeedStorage",  # Scrapy's loses what S3 refuses.
+}

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from xhs.endings import ADVICE, CloseReason, ExitStatus, StopReason
+from xhs.endings import ADVICE, FAILED_FEEDS, CloseReason, ExitStatus, StopReason
 
 Run = dict[str, Any]
 
-_STORED, _FAILED = "feedexport/success_count/", "feedexport/failed_count/"
+_STORED_FEEDS = "feedexport/success_count/"
 
 
 def refused_run(errors: Sequence[str]) -> Run:
@@ -65,8 +65,8 @@ def describe_run(stats: Mapping[str, Any], exitcode: int, command: str, stopped:
             "refused": _by_name(stats, "xhs/calls/refused/"),
         },
         "feeds": {
-            "stored": sum(_by_name(stats, _STORED).values()),
-            "failed": sum(_by_name(stats, _FAILED).values()),
+            "stored": sum(_by_name(stats, _STORED_FEEDS).values()),
+            "failed": sum(_by_name(stats, FAILED_FEEDS).values()),
             "items_missed": stats.get("xhs/feeds/missed", 0),
         },
         "pipelines": {

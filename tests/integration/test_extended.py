@@ -63,10 +63,9 @@ PIPELINES = {
 
 
 def crawl(site: Site, setting: str, components: dict[str, int]) -> Outcome:
-    (site.folder / "users_own.py").write_text(MODULE + RAISE_ON_COMMENTS)
-    paths = f"{site.folder}:{site.environment['PYTHONPATH']}"
+    site.add_module(MODULE + RAISE_ON_COMMENTS)
     option = f"{setting}={json.dumps(components)}"
-    return site.crawl("-s", option, notes=[NOTE, OTHER], env={"PYTHONPATH": paths})
+    return site.crawl("-s", option, notes=[NOTE, OTHER])
 
 
 def middleware(name: str) -> dict[str, int]:

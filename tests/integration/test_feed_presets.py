@@ -269,12 +269,11 @@ class Breaking(JsonItemExporter):
 
 
 def test_a_feed_that_broke_once_takes_no_more_and_is_not_called_stored(site: Site) -> None:
-    (site.folder / "users_own.py").write_text(BREAKING)
+    site.add_module(BREAKING)
     exporters = json.dumps({**FEED_EXPORTERS, "breaking": "users_own.Breaking"})
     done = site.crawl(
         *("-s", f"FEED_EXPORTERS={exporters}", "-O", f"{site.folder / 'out.breaking'}:breaking"),
         notes=[NOTE],
-        env={"PYTHONPATH": f"{site.environment['PYTHONPATH']}:{site.folder}"},
     )
     assert done.status == 1, done
     assert done.run["feeds"] == {"stored": 1, "failed": 1, "items_missed": len(done.feed) - 2}

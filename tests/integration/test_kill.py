@@ -146,8 +146,7 @@ MOMENTS = [
 
 
 def test_kills_between_the_stores_writes_lose_nothing(api: Simulator, site: Site) -> None:
-    (site.folder / "users_own.py").write_text(KILLER)
-    site.environment["PYTHONPATH"] += f":{site.folder}"
+    site.add_module(KILLER)
     extensions = json.dumps({**EXTENSIONS, "users_own.Killer": 1})
     api.script({"latency": 0.05})
     ends: list[int] = []

@@ -415,8 +415,7 @@ MOMENTS = [
 
 
 def test_kills_between_the_stores_writes_lose_no_reply(api: Simulator, site: Site) -> None:
-    (site.folder / "users_own.py").write_text(KILLER)
-    site.environment["PYTHONPATH"] += f":{site.folder}"
+    site.add_module(KILLER)
     extensions = json.dumps({**EXTENSIONS, "users_own.Killer": 1})
     api.script({"latency": 0.05})
     ends: list[int] = []

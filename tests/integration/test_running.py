@@ -88,12 +88,11 @@ def test_a_structured_log_is_json_from_its_first_line_to_its_last(
 ) -> None:
     own = "import logging\nclass Own:\n def __init__(self):\n  try: 1 / 0\n  except Exception: "
     own += "logging.getLogger('own').exception('多\\n行')\n"
-    (storeless.folder / "users_own.py").write_text(own)
-    path = f"{storeless.environment['PYTHONPATH']}:{storeless.folder}"
+    storeless.add_module(own)
     done = storeless.crawl(
         *("-s", f"EXTENSIONS={json.dumps({**EXTENSIONS, 'users_own.Own': 1})}"),
         notes=[NOTE],
-        env={**JSON, "PYTHONPATH": path},
+        env=JSON,
     )
     assert done.status == 0, done
     found = entries(done.errors)
@@ -148,13 +147,12 @@ def test_no_personal_data_is_in_a_log_of_everything(
     own = "from scrapy.exceptions import DropItem\nclass Own:\n def process_item(self, item):\n"
     own += "  if 'drop' in str(item.get('content')): raise DropItem(f'not wanted: {item}')\n"
     own += "  {}[item['nickname']] if 'e of m' in str(item.get('nickname')) else 0\n"
-    (site.folder / "users_own.py").write_text(f"{own}  return item\n")
-    path = f"{site.environment['PYTHONPATH']}:{site.folder}"
+    site.add_module(f"{own}  return item\n")
     done = site.crawl(
         *("-L", "DEBUG"),
         *("-s", f"ITEM_PIPELINES={json.dumps({**ITEM_PIPELINES, 'users_own.Own': 400})}"),
         notes=[NOTE],
-        env={"XHS_LOG_FORMAT": log_format, "PYTHONPATH": path},
+        env={"XHS_LOG_FORMAT": log_format},
     )
     assert done.status == 0, done
     assert site.documents("rejected")

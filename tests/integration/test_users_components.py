@@ -88,9 +88,8 @@ class Raising(ItemFilter):
 
 
 def crawl(site: Site, code: str, *words: str) -> Outcome:
-    (site.folder / "users_own.py").write_text(code)
-    path = f"{site.environment['PYTHONPATH']}:{site.folder}"
-    return site.crawl(*words, notes=[NOTE], env={"PYTHONPATH": path})
+    site.add_module(code)
+    return site.crawl(*words, notes=[NOTE])
 
 
 def pipeline(name: str, place: int) -> tuple[str, str]:
@@ -159,10 +158,8 @@ def test_a_filter_that_raises_costs_its_own_feed_alone(site: Site) -> None:
             ("c.jsonl", {}),
         )
     }
-    (site.folder / "users_own.py").write_text(FEEDS)
-    path = f"{site.environment['PYTHONPATH']}:{site.folder}"
-    given = ("-s", f"FEEDS={json.dumps(feeds)}")
-    done = site.crawl(*given, notes=[NOTE], feed=False, env={"PYTHONPATH": path})
+    site.add_module(FEEDS)
+    done = site.crawl("-s", f"FEEDS={json.dumps(feeds)}", notes=[NOTE], feed=False)
     assert done.status == 1, done
     count = sum(done.run["items"].values())
     assert done.run["feeds"] == {"stored": 2, "failed": 1, "items_missed": count}

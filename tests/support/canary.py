@@ -120,8 +120,7 @@ class Watched:
 
     def add_module(self, code: str) -> None:
         """Let commands import code of a user's own, as ``users_own``."""
-        (self.folder / "users_own.py").write_text(code)
-        self.site.environment["PYTHONPATH"] = f"{self.folder}{os.pathsep}{PROJECT}"
+        self.site.add_module(code)
 
     def crawl(
         self, *words: str, spider: str = "comments", env: dict[str, str | None] | None = None

@@ -139,6 +139,11 @@ class Site:
         )
         self._feeds = 0
 
+    def add_module(self, code: str) -> None:
+        """Let commands import code of a user's own, as ``users_own``."""
+        (self.folder / "users_own.py").write_text(code)
+        self.environment["PYTHONPATH"] = f"{self.folder}{os.pathsep}{PROJECT}"
+
     def command(
         self, *words: str, stdin: str | bytes = b"", env: Mapping[str, str | None] | None = None
     ) -> Outcome:

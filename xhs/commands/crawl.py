@@ -84,12 +84,13 @@ class Command(CrawlCommand):
         if self.crawler_process.bootstrap_failed:
             self.exitcode = ExitStatus.FAILED
         spider = crawler.spider
-        if isinstance(spider, CommentsSpider) and spider.forecast:
-            sys.stdout.write("".join(f"{line}\n" for line in spider.forecast.lines()))
-            return
-        if isinstance(spider, CommentsSpider) and spider.wrong:
-            log_run(logger, refused_run(spider.wrong))
-            return
+        if isinstance(spider, CommentsSpider):
+            if spider.forecast:
+                sys.stdout.write("".join(f"{line}\n" for line in spider.forecast.lines()))
+                return
+            if spider.wrong:
+                log_run(logger, refused_run(spider.wrong))
+                return
         command = _command(given, stored=bool(crawler.settings["MONGODB_URI"]))
         stopped = run.gate.message if run else ""
         described = describe_run(stats, self.exitcode, command, stopped)

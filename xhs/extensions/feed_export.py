@@ -12,6 +12,7 @@ from scrapy import Spider
 from scrapy.crawler import Crawler
 from scrapy.extensions import feedexport
 
+from xhs.endings import FAILED_FEEDS
 from xhs.extensions.log_formatter import stack_of, told
 from xhs.extensions.run import Run
 from xhs.store.patience import StoreFailed
@@ -80,8 +81,7 @@ class FeedExporter(feedexport.FeedExporter):
                 logger.error("The feed %s cannot be finished: %s", slot.uri, _said(error))
             broken = True
         if broken:
-            kind = type(slot.storage).__name__
-            self.crawler.stats.inc_value(f"feedexport/failed_count/{kind}")
+            self.crawler.stats.inc_value(FAILED_FEEDS + type(slot.storage).__name__)
 
 
 class S3FeedStorage(feedexport.S3FeedStorage):

@@ -312,8 +312,9 @@ class Run:
         )
 
     def _item_scraped(self, item: Any, response: Response | None) -> None:
-        self.count(f"xhs/items/{item_type(item)}")
-        if is_note(item):
+        kind = item_type(item)
+        self.count(f"xhs/items/{kind}")
+        if kind == "note":
             return
         if self.store is None:
             self._count_delivered(ItemAdapter(item), self.pages.origin(item))
