@@ -20,26 +20,28 @@ PAGE_SIZE = 10
 """Comments on a page, as the documented answer has them."""
 
 
-class Head(NamedTuple):
+class Watermark(NamedTuple):
     """The newest comments of a note, pinned ones left out, as they stood on a first page.
 
-    After a pass that ended, this is known ground: what lies behind it has been read.
+    After a pass that ended, this is where an update may stop: what lies below has been read, or was
+    left out by the limits of that pass. ``complete``: whether all below it had been read.
     """
 
     comment_ids: frozenset[str]
     newest: datetime | None
+    complete: bool = False
 
     @classmethod
-    def of(cls, seen: Iterable[Seen]) -> Head:
-        """The head that a first page shows."""
+    def of(cls, seen: Iterable[Seen]) -> Watermark:
+        """Return the watermark that a first page shows."""
         plain = [one for one in seen if not one.is_pinned]
         return cls(
             frozenset(one.comment_id for one in plain if one.comment_id is not None),
             max((one.created for one in plain if one.created is not None), default=None),
         )
 
-    def knows(self, one: Seen) -> bool:
-        """Whether a comment lies on known ground; a pinned one stands out of its order."""
+    def is_reached_by(self, one: Seen) -> bool:
+        """True if a comment stands at the watermark or below; a pinned one is out of order."""
         if one.is_pinned:
             return False
         older = self.newest is not None and one.created is not None and one.created < self.newest
@@ -77,12 +79,12 @@ class Chain:
 
     It may go on where another run stopped: then ``first`` has a cursor, and ``pages`` with ``kept``
     comments came before. ``reported``: how many comments there are, as far as is known.
-    ``ground`` ends it where it is met. ``first_cursor_is_old`` is false where the first cursor came
+    ``watermark`` ends it if it is reached. ``first_cursor_is_old`` is false if the first cursor came
     just now, so that an empty page behind it is the end.
 
     ``pages`` counts those that came in this pass, ``comment_ids`` holds the IDs of the comments
     that this chain has met. ``author_id``, ``comment_count`` and ``comment_count_l1`` are as last
-    reported; ``head`` is that of the pass's first page.
+    reported; ``new_watermark`` is that of the pass's first page.
     """
 
     def __init__(
@@ -93,8 +95,8 @@ class Chain:
         kept: int = 0,
         reported: int | None = None,
         limits: Limits = NO_LIMITS,
-        ground: Head | None = None,
-        head: Head | None = None,
+        watermark: Watermark | None = None,
+        new_watermark: Watermark | None = None,
         first_cursor_is_old: bool = True,
     ) -> None:
         self.note_id = first.note_id
@@ -102,16 +104,16 @@ class Chain:
         self.call = first
         self.pages = pages
         self.kept = kept
-        self.head = head
+        self.new_watermark = new_watermark
         self.comment_ids: set[str] = set()
         self.author_id: str | None = None
         self.comment_count: int | None = None
         self.comment_count_l1 = reported
         self.stop: StopReason | None = None
         self.out_of_order = False
-        """Whether the order was not by time where limits or known ground went by it."""
+        """True if ``since`` or a watermark needs the order by time, and the API used another."""
         self._limits = limits
-        self._ground = ground
+        self._watermark = watermark
         self._left_out: StopReason | None = None
         self._resuming = first.cursor is not None
         self._first_cursor_is_old = first_cursor_is_old
@@ -128,7 +130,7 @@ class Chain:
         self._note(page)
         seen = list(page.seen)
         if self.pages == 1:
-            self.head = Head.of(seen)
+            self.new_watermark = Watermark.of(seen)
         ids = [one.comment_id for one in seen if one.comment_id is not None]
         kept = self._keep(page, seen)
         news = not self.comment_ids.issuperset(ids)
@@ -161,7 +163,7 @@ class Chain:
     @property
     def pages_left(self) -> int:
         """How many pages are still to come, as far as is known; at least one."""
-        if self.comment_count_l1 is None or self._ground is not None:
+        if self.comment_count_l1 is None or self._watermark is not None:
             return 1
         most = self._limits.max_comments
         wanted = self.comment_count_l1 if most is None else min(self.comment_count_l1, most)
@@ -177,7 +179,7 @@ class Chain:
             self.comment_count = page.comment_count
         if page.comment_count_l1 is not None:
             self.comment_count_l1 = page.comment_count_l1
-        if self._limits.since or self._ground:
+        if self._limits.since or self._watermark:
             self.out_of_order = self.out_of_order or not page.is_by_time(self.sort)
 
     def _keep(self, page: Page, seen: Sequence[Seen]) -> _Kept:
@@ -209,24 +211,24 @@ class Chain:
     ) -> StopReason | None:
         if ids and ids == self._first_ids:
             return StopReason.CURSOR_IGNORED
-        met = self._ground_met(page, seen)
+        met = self._watermark_place(page, seen)
         if kept.crossed is not None and (met is None or kept.crossed < met):
             return kept.limit
         if page.has_more is False:
             if self._left_out:
-                return self._left_out if met is None else StopReason.KNOWN_GROUND
+                return self._left_out if met is None else StopReason.UP_TO_DATE
             return StopReason.COMPLETE if self._is_there(page) else StopReason.NOT_FOUND
         if met is not None:
-            return StopReason.KNOWN_GROUND
+            return StopReason.UP_TO_DATE
         if self._limits.max_comments is not None and self.kept >= self._limits.max_comments:
             return StopReason.MAX_COMMENTS
         return self._flaw(page, ids)
 
-    def _ground_met(self, page: Page, seen: Sequence[Seen]) -> int | None:
-        """Where on a page known ground begins."""
-        if self._ground is None or not page.is_by_time(self.sort):
+    def _watermark_place(self, page: Page, seen: Sequence[Seen]) -> int | None:
+        """Return the place on a page at which the watermark is reached, or None."""
+        if self._watermark is None or not page.is_by_time(self.sort):
             return None
-        return next((at for at, one in enumerate(seen) if self._ground.knows(one)), None)
+        return next((at for at, one in enumerate(seen) if self._watermark.is_reached_by(one)), None)
 
     def _is_there(self, page: Page) -> bool:
         """Whether there is such a note; a comment whose replies are asked for there was."""

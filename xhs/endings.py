@@ -18,7 +18,7 @@ class StopReason(StrEnum):
     """As many comments are kept as were wanted at most."""
     SINCE = "since"
     """The comments from here on are older than wanted."""
-    KNOWN_GROUND = "known_ground"
+    UP_TO_DATE = "up_to_date"
     """An update met what an earlier pass that ended has read."""
     NOT_FOUND = "not_found"
     """No comments, counts of 0 and no author: the note is not there, or is hidden."""
@@ -51,7 +51,7 @@ class StopReason(StrEnum):
         return self in _SATISFIED
 
     @property
-    def moves_head(self) -> bool:
+    def moves_watermark(self) -> bool:
         """Whether all that was new has been read, so that the next update may begin above it."""
         return self in _READ
 
@@ -68,7 +68,7 @@ class StopReason(StrEnum):
         return 1 if self is StopReason.REFUSED else 2
 
 
-_READ = frozenset({StopReason.COMPLETE, StopReason.KNOWN_GROUND, StopReason.NOT_FOUND})
+_READ = frozenset({StopReason.COMPLETE, StopReason.UP_TO_DATE, StopReason.NOT_FOUND})
 _SATISFIED = _READ | {StopReason.MAX_COMMENTS, StopReason.SINCE}
 _UNFINISHED = frozenset(
     {StopReason.RETRIES_EXHAUSTED, StopReason.UNKNOWN_CODE, StopReason.INTERRUPTED}

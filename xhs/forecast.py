@@ -79,12 +79,12 @@ async def forecast(planned: AsyncIterator[Planned], store: Store | None) -> Fore
 def _way(first: First) -> str:
     if first.resumed:
         return "resume"
-    return "full" if first.ground is None else "update"
+    return "full" if first.watermark is None else "update"
 
 
 async def _cost(store: Store, note_id: str, first: First, reported: int) -> Cost:
     arguments = first.arguments
-    if first.ground is not None and not first.resumed:
+    if first.watermark is not None and not first.resumed:
         usual = await store.history.usual_calls(note_id)
         return Cost(1, max(1, usual or 1))
     least = pages = 0
@@ -94,7 +94,7 @@ async def _cost(store: Store, note_id: str, first: First, reported: int) -> Cost
             wanted = min(wanted, await store.ledger.count_since(note_id, arguments.since))
         if arguments.max_comments is not None:
             wanted = min(wanted, arguments.max_comments)
-        pages = max(1, calls_for(wanted) - first.pages) if first.ground is None else 1
+        pages = max(1, calls_for(wanted) - first.pages) if first.watermark is None else 1
         # The API may end before what it reports: then it is likely to do so again.
         before = await store.history.last_whole(note_id, first.call.sort) or {}
         least = min(pages, max(1, before.get("pages", pages) - first.pages))

@@ -75,7 +75,7 @@ def test_each_pass_leaves_one_document(api: Simulator, site: Site) -> None:
     assert update == {
         **both,
         "mode": "update",
-        "stop_reason": "known_ground",
+        "stop_reason": "up_to_date",
         "pages": 2,
         "comment_count": now.comment_count,
         "comment_count_l1": 57,
@@ -111,8 +111,8 @@ def test_an_update_that_finishes_another_leaves_two(api: Simulator, site: Site) 
     names = ("mode", "stop_reason", "pages", "comments_met", "comments_new", "billed_calls")
     assert [tuple(one[name] for name in names) for one in history(site, NOTE)] == [
         ("full", "complete", PAGES, 45, 45, PAGES),
-        ("update", "known_ground", 6, 60, 50, 6),
-        ("update", "known_ground", 2, 20, 11, 2),
+        ("update", "up_to_date", 6, 60, 50, 6),
+        ("update", "up_to_date", 2, 20, 11, 2),
     ]
     assert site.note(NOTE)["billed_calls"] == PAGES + 6 + 2
 
@@ -403,7 +403,13 @@ def test_an_ended_note_is_queued_again_and_keeps_what_is_known(api: Simulator, s
     assert enqueue(site, [updated], "-a", "mode=update").output == queued(1, 0)
     for note, document in site.documents("notes").items():
         assert document["state"] == "queued"
-        for name in ("head", "comments_collected", "billed_calls", "first_seen_at", "complete"):
+        for name in (
+            "watermark",
+            "comments_collected",
+            "billed_calls",
+            "first_seen_at",
+            "complete",
+        ):
             assert document[name] == before[note][name], name
     done = site.crawl(mode="resume")
     assert done.status == 0, done

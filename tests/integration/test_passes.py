@@ -120,7 +120,7 @@ def test_a_flawed_thread_makes_no_update_read_more(api: Simulator, site: Site) -
     api.reset_books()
     done = site.crawl(mode="update", replies="all")
     assert (done.status, api.books()["billed"]) == (0, 1), done
-    assert done.items("note")[0]["stop_reason"] == "known_ground"
+    assert done.items("note")[0]["stop_reason"] == "up_to_date"
     assert done.items("note")[0]["complete"] is False
 
 

@@ -103,15 +103,15 @@ def test_nothing_new_costs_one_call(api: Simulator, site: Site) -> None:
     assert done.status == 0, done
     assert billed(api) == dict.fromkeys([*short, *long], 1)
     assert api.books()["calls"] == 5
-    reasons = dict.fromkeys(short, "complete") | dict.fromkeys(long, "known_ground")
+    reasons = dict.fromkeys(short, "complete") | dict.fromkeys(long, "up_to_date")
     assert ends(done) == {note: (reason, 1, True) for note, reason in reasons.items()}
-    assert (done.stats["xhs/notes/known_ground"], done.stats["xhs/notes/complete"]) == (3, 2)
+    assert (done.stats["xhs/notes/up_to_date"], done.stats["xhs/notes/complete"]) == (3, 2)
     assert (done.stats["xhs/notes/left"], done.stats.get("xhs/comments/new", 0)) == (0, 0)
     for note, document in site.documents("notes").items():
         assert_feed(done, note, 0, 1)
         assert (document["state"], document["checkpoint"]) == ("ended", None), document
         assert (document["complete"], document["missing"]) == (True, 0), document
-        assert document["head"] == before[note]["head"]
+        assert document["watermark"] == before[note]["watermark"]
         assert document["billed_calls"] == before[note]["billed_calls"] + 1
 
 
@@ -127,7 +127,7 @@ def test_what_is_new_costs_its_pages_or_one_more(api: Simulator, site: Site, kin
     assert done.status == 0, done
     pages = {note: (grown + len(profile(note).pinned)) // 10 + 1 for note, grown in notes.items()}
     assert billed(api) == pages
-    assert ends(done) == {note: ("known_ground", pages[note], True) for note in notes}
+    assert ends(done) == {note: ("up_to_date", pages[note], True) for note in notes}
     for note, grown in notes.items():
         assert pages[note] - -(-grown // 10) in (0, 1)
         assert_stored(site, note, grown)
@@ -192,7 +192,7 @@ def test_comments_deleted_since_leave_no_gap(api: Simulator, site: Site) -> None
         assert site.comment_ids(note)[0] >= set(truth(note, grow + 3, lost).first_level), name
 
 
-def test_a_comment_of_the_head_that_is_pinned_since_ends_nothing(
+def test_a_comment_of_the_watermark_that_is_pinned_since_ends_nothing(
     api: Simulator, site: Site
 ) -> None:
     crawl_whole(api, site, [NOTE])
@@ -205,33 +205,35 @@ def test_a_comment_of_the_head_that_is_pinned_since_ends_nothing(
     shown = {**page, "comments": comments, "cursor": cursor}
     api.script({"rules": [{"note": NOTE, "page": 1, "data": shown}]})
     done = update(api, site, NOTE)
-    assert ends(done) == {NOTE: ("known_ground", 4, True)}, done
+    assert ends(done) == {NOTE: ("up_to_date", 4, True)}, done
     assert_stored(site, NOTE, 30)
 
 
 def test_an_update_killed_between_its_pages_leaves_no_gap(api: Simulator, site: Site) -> None:
     crawl_whole(api, site, [NOTE])
-    head = site.note(NOTE)["head"]
+    watermark = site.note(NOTE)["watermark"]
     api.change(NOTE, grow=60)
     kill_at_page(api, site, NOTE, 3)
     killed = site.note(NOTE)
-    assert (killed["head"], killed["state"]) == (head, "running")
+    assert (killed["watermark"], killed["state"]) == (watermark, "running")
     assert killed["checkpoint"]["mode"] == "update"
-    assert set(killed["checkpoint"]["head"]["comment_ids"]) == set(truth(NOTE, 60).first_level[:10])
+    assert set(killed["checkpoint"]["watermark"]["comment_ids"]) == set(
+        truth(NOTE, 60).first_level[:10]
+    )
     api.change(NOTE, grow=10)
     kill_at_page(api, site, NOTE, 5)
-    assert site.note(NOTE)["head"] == head
+    assert site.note(NOTE)["watermark"] == watermark
     api.change(NOTE, grow=25)
 
     done = update(api, site, NOTE)
     assert done.status == 0, done
     assert pages_of(api, NOTE) == [5, 6, 7, 1, 2, 3, 4]
-    assert ends(done) == {NOTE: ("known_ground", 4, True)}
-    assert (done.stats["xhs/notes/known_ground"], done.stats["xhs/notes/left"]) == (1, 0)
+    assert ends(done) == {NOTE: ("up_to_date", 4, True)}
+    assert (done.stats["xhs/notes/up_to_date"], done.stats["xhs/notes/left"]) == (1, 0)
     assert_stored(site, NOTE, 95)
     document = site.note(NOTE)
     assert (document["state"], document["checkpoint"]) == ("ended", None)
-    assert set(document["head"]["comment_ids"]) == set(truth(NOTE, 95).first_level[:10])
+    assert set(document["watermark"]["comment_ids"]) == set(truth(NOTE, 95).first_level[:10])
     assert [one["mode"] for one in history(site, NOTE)] == ["full", "update", "update"]
 
 
@@ -246,7 +248,7 @@ def test_an_update_killed_in_the_pass_after_the_one_it_finished_leaves_no_gap(
     assert len(history(site, NOTE)) == 2
     api.change(NOTE, grow=5)
     done = update(api, site, NOTE)
-    assert ends(done) == {NOTE: ("known_ground", 1, True)}, done
+    assert ends(done) == {NOTE: ("up_to_date", 1, True)}, done
     assert pages_of(api, NOTE) == [2, 3, 1]
     assert_stored(site, NOTE, 90)
 
@@ -259,11 +261,11 @@ def test_resume_finishes_an_update_that_was_killed(api: Simulator, site: Site) -
     done = site.crawl(notes=[NOTE], mode="resume")
     assert done.status == 0, done
     assert pages_of(api, NOTE) == [4, 5, 6, 7]
-    assert ends(done) == {NOTE: ("known_ground", 7, True)}
+    assert ends(done) == {NOTE: ("up_to_date", 7, True)}
     assert_stored(site, NOTE, 60)
 
     done = update(api, site, NOTE)
-    assert ends(done) == {NOTE: ("known_ground", 3, True)}, done
+    assert ends(done) == {NOTE: ("up_to_date", 3, True)}, done
     assert pages_of(api, NOTE) == [1, 2, 3]
     assert_stored(site, NOTE, 85)
 
@@ -276,7 +278,7 @@ def test_a_first_pass_that_was_interrupted_is_finished_and_followed_by_an_update
     api.script({})
     api.change(NOTE, grow=12)
     done = update(api, site, NOTE)
-    assert ends(done) == {NOTE: ("known_ground", 2, True)}, done
+    assert ends(done) == {NOTE: ("up_to_date", 2, True)}, done
     assert pages_of(api, NOTE) == [3, 4, 5, 1, 2]
     assert_stored(site, NOTE, 12)
     assert [one["mode"] for one in history(site, NOTE)] == ["full", "update"]
@@ -286,13 +288,13 @@ def test_an_update_that_the_budget_stopped_is_finished_by_the_next(
     api: Simulator, site: Site
 ) -> None:
     crawl_whole(api, site, [NOTE])
-    head = site.note(NOTE)["head"]
+    watermark = site.note(NOTE)["watermark"]
     api.change(NOTE, grow=60)
     stopped = site.crawl(notes=[NOTE], mode="update", env={"XHS_MAX_CALLS": "3"})
     assert (stopped.status, stopped.reason) == (3, "budget_spent"), stopped
     assert stopped.items("note") == []
     document = site.note(NOTE)
-    assert (document["state"], document["head"]) == ("unfinished", head)
+    assert (document["state"], document["watermark"]) == ("unfinished", watermark)
     done = update(api, site, NOTE)
     assert done.status == 0, done
     assert pages_of(api, NOTE) == [4, 5, 6, 7, 1]
@@ -333,7 +335,7 @@ def test_a_limit_in_the_pass_before_leaves_no_gap(
     api: Simulator, site: Site, mode: str, limit: str
 ) -> None:
     crawl_whole(api, site, [NOTE])
-    head = site.note(NOTE)["head"]
+    watermark = site.note(NOTE)["watermark"]
     api.change(NOTE, grow=50)
     value = "15" if limit == "max_comments" else time_of(NOTE, 14, 50)
     arguments: dict[str, Any] = {"mode": mode, limit: value}
@@ -342,24 +344,24 @@ def test_a_limit_in_the_pass_before_leaves_no_gap(
     assert pages_of(api, NOTE) == [1, 2]
     assert ends(first) == {NOTE: (limit, 2, False)}
     assert_stored(site, NOTE, 50, first=15, known=45)
-    assert site.note(NOTE)["head"] == head
+    assert site.note(NOTE)["watermark"] == watermark
 
     done = update(api, site, NOTE)
-    assert ends(done) == {NOTE: ("known_ground", 6, False)}, done
+    assert ends(done) == {NOTE: ("up_to_date", 6, False)}, done
     assert_stored(site, NOTE, 50)
     assert site.note(NOTE)["missing"] == 0
 
 
 @pytest.mark.parametrize("limit", ["max_comments", "since"])
-def test_a_first_pass_with_a_limit_is_known_ground(api: Simulator, site: Site, limit: str) -> None:
+def test_a_first_pass_with_a_limit_is_up_to_date(api: Simulator, site: Site, limit: str) -> None:
     note = sized_note(95, 1040)
     value = "15" if limit == "max_comments" else time_of(note, 14)
     crawl_whole(api, site, [note], **{limit: value})
     assert_stored(site, note, first=15)
-    assert set(site.note(note)["head"]["comment_ids"]) == set(truth(note).first_level[:10])
+    assert set(site.note(note)["watermark"]["comment_ids"]) == set(truth(note).first_level[:10])
     api.change(note, grow=25)
     done = update(api, site, note)
-    assert ends(done) == {note: ("known_ground", 3, False)}, done
+    assert ends(done) == {note: ("up_to_date", 3, False)}, done
     assert_stored(site, note, 25, first=30, known=15)
 
 
@@ -367,7 +369,7 @@ def test_a_limit_that_is_not_reached_changes_nothing(api: Simulator, site: Site)
     crawl_whole(api, site, [NOTE])
     api.change(NOTE, grow=12)
     done = update(api, site, NOTE, max_comments="100")
-    assert ends(done) == {NOTE: ("known_ground", 2, True)}, done
+    assert ends(done) == {NOTE: ("up_to_date", 2, True)}, done
     assert_stored(site, NOTE, 12)
 
 
@@ -395,7 +397,7 @@ def test_a_note_never_met_is_read_whole(api: Simulator, site: Site) -> None:
     assert done.status == 0, done
     assert billed(api) == {fresh: 1, short: 1, empty: 3, gone: 1}
     assert ends(done) == {
-        fresh: ("known_ground", 1, True),
+        fresh: ("up_to_date", 1, True),
         short: ("complete", 1, True),
         empty: ("complete", 3, True),
         gone: ("not_found", 1, False),
@@ -421,7 +423,7 @@ def test_a_note_that_was_hidden_for_a_while_is_read_whole(api: Simulator, site: 
 
 @pytest.mark.parametrize(
     ("change", "pages", "reason"),
-    [({"value": "default"}, 5, "complete"), ({"remove": True}, 1, "known_ground")],
+    [({"value": "default"}, 5, "complete"), ({"remove": True}, 1, "up_to_date")],
     ids=["default", "none"],
 )
 def test_where_the_order_is_not_by_time_it_says_so_and_reads_on(
@@ -452,7 +454,7 @@ def test_in_another_order_it_says_so_and_reads_on(api: Simulator, site: Site) ->
     api.change(NOTE, grow=12)
     done = update(api, site, NOTE)
     assert done.status == 0, done
-    assert ends(done)[NOTE][0] == "known_ground"
+    assert ends(done)[NOTE][0] == "up_to_date"
     assert_stored(site, NOTE, 17)
 
 
@@ -481,9 +483,9 @@ def test_without_a_list_it_takes_the_whole_ledger(api: Simulator, site: Site) ->
     done = update(api, site)
     assert done.status == 0, done
     assert ends(done) == {
-        grown: ("known_ground", 2, True),
-        same: ("known_ground", 1, True),
-        late: ("known_ground", 1, True),
+        grown: ("up_to_date", 2, True),
+        same: ("up_to_date", 1, True),
+        late: ("up_to_date", 1, True),
         gone: ("not_found", 1, False),
     }
     assert billed(api) == {grown: 2, same: 1, late: 4, gone: 1}
@@ -541,7 +543,7 @@ FLAWS: dict[str, dict[str, Any]] = {
 }
 
 
-def test_a_pass_that_goes_wrong_moves_no_head(api: Simulator, site: Site) -> None:
+def test_a_pass_that_goes_wrong_moves_no_watermark(api: Simulator, site: Site) -> None:
     notes = {reason: sized_note(45, 1070 + place) for place, reason in enumerate(FLAWS)}
     crawl_whole(api, site, notes.values())
     before = site.documents("notes")
@@ -552,7 +554,7 @@ def test_a_pass_that_goes_wrong_moves_no_head(api: Simulator, site: Site) -> Non
     assert flawed.status == 3, flawed
     assert {item["stop_reason"]: item["note_id"] for item in flawed.items("note")} == notes
     for note, document in site.documents("notes").items():
-        assert (document["head"], document["complete"]) == (before[note]["head"], False)
+        assert (document["watermark"], document["complete"]) == (before[note]["watermark"], False)
 
     api.script({})
     done = update(api, site, *notes.values())
@@ -576,7 +578,7 @@ def test_threads_of_new_comments_are_followed(api: Simulator, site: Site) -> Non
     assert books["billed"] == books["paths"][REPLIES] + 1
     assert {call["comment"] for call in books["log"]} == {None, *now.first_level[:5]}
     assert site.comment_ids(note) == (set(now.first_level), now.replies)
-    assert ends(done) == {note: ("known_ground", 1, True)}
+    assert ends(done) == {note: ("up_to_date", 1, True)}
 
 
 def test_threads_of_what_is_not_met_are_left(api: Simulator, site: Site) -> None:
@@ -615,7 +617,7 @@ def test_an_update_killed_between_its_replies_loses_none(api: Simulator, site: S
     now = truth(note, 15)
     assert site.comment_ids(note) == (set(now.first_level), now.replies)
     assert api.books()["repeated"] == 0
-    assert ends(done) == {note: ("known_ground", 1, True)}
+    assert ends(done) == {note: ("up_to_date", 1, True)}
     assert update(api, site, note, replies="all").status == 0
     assert billed(api) == {note: 1}
 
@@ -659,8 +661,8 @@ def test_two_updates_at_once_do_no_harm(api: Simulator, site: Site) -> None:
     for note, grown in notes.items():
         assert_stored(site, note, grown)
         document = ledger[note]
-        assert (document["state"], document["stop_reason"]) == ("ended", "known_ground"), document
+        assert (document["state"], document["stop_reason"]) == ("ended", "up_to_date"), document
         assert (document["complete"], document["missing"]) == (True, 0), document
         assert document["billed_calls"] == PAGES + billed(api)[note]
-        assert set(document["head"]["comment_ids"]) == set(truth(note, grown).first_level[:10])
+        assert set(document["watermark"]["comment_ids"]) == set(truth(note, grown).first_level[:10])
     assert all(calls <= 3 * (notes[note] // 10 + 1) for note, calls in billed(api).items())

@@ -64,7 +64,7 @@ def test_what_a_later_pass_no_longer_meets_is_marked_until_it_returns(
 def test_an_update_marks_nothing(api: Simulator, site: Site) -> None:
     crawl(site)
     api.change(NOTE, vanish=IDS[:4])
-    assert crawl(site, mode="update").items("note")[0]["stop_reason"] == "known_ground"
+    assert crawl(site, mode="update").items("note")[0]["stop_reason"] == "up_to_date"
     api.script({"rules": [{"patch": [{"path": ["current_sort_strategy"], "value": "default"}]}]})
     assert crawl(site, mode="update").items("note")[0]["stop_reason"] == "complete"
     assert vanished(site, NOTE) == set()

@@ -1,4 +1,4 @@
-"""What limits and known ground make of a chain, against a list of comments that is served whole."""
+"""What limits and a watermark make of a chain, against a list of comments that is served whole."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from xhs.api.endpoints import Call
 from xhs.api.page import Page, read_page
-from xhs.chain import NO_LIMITS, PAGE_SIZE, Chain, Head, Limits, calls_for
+from xhs.chain import NO_LIMITS, PAGE_SIZE, Chain, Limits, Watermark, calls_for
 from xhs.endings import StopReason
 
 NOTE = "65bf5360000000002c03f684"
@@ -74,10 +74,10 @@ class Read(NamedTuple):
 def read(
     comments: list[Comment],
     limits: Limits = NO_LIMITS,
-    ground: Head | None = None,
+    watermark: Watermark | None = None,
     strategy: str | None = "latest_v2",
 ) -> Read:
-    chain = Chain(Call(NOTE), limits=limits, ground=ground)
+    chain = Chain(Call(NOTE), limits=limits, watermark=watermark)
     kept: list[str] = []
     for number in range(1000):
         step = chain.step(page(comments, number, strategy))
@@ -91,8 +91,8 @@ def ids(comments: list[Comment]) -> list[str]:
     return [one.comment_id for one in comments]
 
 
-def head_of(comments: list[Comment]) -> Head:
-    found = read(comments).chain.head
+def watermark_of(comments: list[Comment]) -> Watermark:
+    found = read(comments).chain.new_watermark
     assert found is not None
     return found
 
@@ -167,62 +167,62 @@ def test_an_order_that_is_not_by_time_is_filtered_and_read_to_its_end() -> None:
     found = read(comments, Limits(since=at(20)), strategy="default")
     assert set(found.kept) == {f"c{one}" for one in range(20, 25)}
     assert (found.calls, found.stop, found.chain.out_of_order) == (3, "since", True)
-    found = read(comments, ground=head_of(comments), strategy="default")
+    found = read(comments, watermark=watermark_of(comments), strategy="default")
     assert (found.calls, found.stop, found.chain.out_of_order) == (3, "complete", True)
 
 
 @pytest.mark.parametrize("new", [0, 1, 9, 10, 11, 19, 20, 35])
 @pytest.mark.parametrize("pinned", [(), (3,), (3, 7)])
-def test_an_update_ends_at_known_ground(new: int, pinned: tuple[int, ...]) -> None:
+def test_an_update_ends_at_up_to_date(new: int, pinned: tuple[int, ...]) -> None:
     before = shown(*range(40), pinned=pinned)
     comments = shown(*range(40 + new), pinned=pinned)
-    found = read(comments, ground=head_of(before))
+    found = read(comments, watermark=watermark_of(before))
     assert {f"c{one}" for one in range(40, 40 + new)} <= set(found.kept)
     assert max(1, calls_for(new)) <= found.calls <= calls_for(new) + 1
-    assert found.stop == "known_ground"
+    assert found.stop == "up_to_date"
     if not new:
         assert found.calls == 1
 
 
 def test_ground_that_is_gone_is_known_by_its_time() -> None:
-    head = head_of(shown(*range(40)))
+    watermark = watermark_of(shown(*range(40)))
     left = [one for one in range(60) if one not in range(25, 40)]
-    found = read(shown(*left), ground=head)
-    assert (found.stop, found.calls) == ("known_ground", 3)
+    found = read(shown(*left), watermark=watermark)
+    assert (found.stop, found.calls) == ("up_to_date", 3)
 
 
-def test_what_was_pinned_is_no_known_ground() -> None:
+def test_what_was_pinned_is_no_up_to_date() -> None:
     before = shown(*range(40), pinned=(39,))
     comments = shown(*range(60))
-    found = read(comments, ground=head_of(before))
+    found = read(comments, watermark=watermark_of(before))
     assert {f"c{one}" for one in range(40, 60)} <= set(found.kept)
-    assert "c39" not in head_of(before).comment_ids
+    assert "c39" not in watermark_of(before).comment_ids
 
 
 def test_no_ground_is_known_where_there_was_no_comment() -> None:
-    found = read(shown(*range(25)), ground=head_of([]))
+    found = read(shown(*range(25)), watermark=watermark_of([]))
     assert (found.stop, found.calls) == ("complete", 3)
 
 
 def test_the_last_page_is_complete_also_where_ground_is_known() -> None:
     comments = shown(*range(9))
-    assert read(comments, ground=head_of(comments)).stop == "complete"
+    assert read(comments, watermark=watermark_of(comments)).stop == "complete"
 
 
-def test_known_ground_before_the_limit_counts() -> None:
+def test_up_to_date_before_the_limit_counts() -> None:
     before = shown(*range(40))
     comments = shown(*range(43))
-    assert read(comments, Limits(max_comments=5), head_of(before)).stop == "known_ground"
-    assert read(comments, Limits(max_comments=3), head_of(before)).stop == "known_ground"
-    assert read(comments, Limits(max_comments=2), head_of(before)).stop == "max_comments"
-    assert read(comments, Limits(since=at(39)), head_of(before)).stop == "known_ground"
-    assert read(comments, Limits(since=at(41)), head_of(before)).stop == "since"
+    assert read(comments, Limits(max_comments=5), watermark_of(before)).stop == "up_to_date"
+    assert read(comments, Limits(max_comments=3), watermark_of(before)).stop == "up_to_date"
+    assert read(comments, Limits(max_comments=2), watermark_of(before)).stop == "max_comments"
+    assert read(comments, Limits(since=at(39)), watermark_of(before)).stop == "up_to_date"
+    assert read(comments, Limits(since=at(41)), watermark_of(before)).stop == "since"
 
 
-def test_the_head_is_that_of_the_first_page() -> None:
+def test_the_watermark_is_that_of_the_first_page() -> None:
     comments = shown(*range(40), pinned=(2,))
-    head = head_of(comments)
-    assert head == Head(frozenset(f"c{one}" for one in range(31, 40)), at(39))
+    watermark = watermark_of(comments)
+    assert watermark == Watermark(frozenset(f"c{one}" for one in range(31, 40)), at(39))
 
 
 MINUTES = st.sets(st.integers(0, 200), max_size=60)
@@ -258,6 +258,6 @@ def test_an_update_leaves_no_gap_in_any_note(
     )
     minutes = {one.minute for one in before if one.comment_id not in gone} | new
     comments = shown(*minutes, pinned=tuple(pinned))
-    found = read(comments, ground=head_of(before))
+    found = read(comments, watermark=watermark_of(before))
     assert {f"c{one}" for one in new} <= set(found.kept)
     assert found.calls <= calls_for(len(new) + len(pinned)) + 1

@@ -32,7 +32,7 @@ _COLUMNS = {
 }
 """A column's title: its field in the ledger, and its width in characters."""
 
-_READ = (StopReason.COMPLETE, StopReason.KNOWN_GROUND)
+_READ = (StopReason.COMPLETE, StopReason.UP_TO_DATE)
 _INCOMPLETE = {"$or": [{"complete": {"$ne": True}}, {"missing": {"$gt": 0}}]}
 
 

@@ -84,7 +84,7 @@ class Passbook:
             if stop.ended:
                 checkpoint = replace(note.progress, calls=note.calls)
                 await writer.put(pass_ended(fields, held, checkpoint, now()))
-            await writer.put(end_note(fields, calls, note.next_head))
+            await writer.put(end_note(fields, calls, note.next_watermark))
         except StoreFailed as error:
             self._on_failure(error)
             return False

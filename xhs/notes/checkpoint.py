@@ -12,7 +12,7 @@ from typing import Any
 
 from xhs.api.endpoints import Call
 from xhs.api.values import is_storable
-from xhs.chain import Head
+from xhs.chain import Watermark
 from xhs.endings import StopReason, read_reason
 
 OF_A_PASS = ("replies", "max_comments", "since")
@@ -23,8 +23,8 @@ OF_A_PASS = ("replies", "max_comments", "since")
 class Checkpoint:
     """``call`` asks for the next page; of no use once the first-level comments have ended.
 
-    ``mode``: ``full`` or ``update``, the kind of pass. ``began`` is its name, too. ``head`` is what
-    its first page showed, ``kept`` how many first-level comments it has kept, ``calls`` how many
+    ``mode``: ``full`` or ``update``, the kind of pass. ``began`` is its name, too. ``watermark`` is
+    that of its first page, ``kept`` how many first-level comments it has kept, ``calls`` how many
     calls were billed for it. ``arguments``: those of :data:`OF_A_PASS` that it was given.
     ``stop_reason``: how its first-level comments ended, where only
     replies are left.
@@ -34,7 +34,7 @@ class Checkpoint:
     version: str
     mode: str
     began: datetime
-    head: Head | None = None
+    watermark: Watermark | None = None
     kept: int = 0
     calls: int = 0
     arguments: Mapping[str, str] = field(default_factory=dict)
@@ -46,7 +46,7 @@ class Checkpoint:
             "cursor": self.call.cursor if self.stop_reason is None else None,
             "sort": self.call.sort,
             "version": self.version,
-            "head": head_document(self.head),
+            "watermark": watermark_document(self.watermark),
             "mode": self.mode,
             "began": self.began,
             "kept": self.kept,
@@ -80,7 +80,7 @@ def read_checkpoint(note_id: str, found: Any, now: datetime) -> Checkpoint | Non
         version,
         mode if mode == "update" else "full",
         began if isinstance(began, datetime) else now,
-        read_head(found.get("head")),
+        read_watermark(found.get("watermark")),
         _count(found.get("kept")),
         _count(found.get("calls")),
         of_a_pass(found.get("arguments")),
@@ -95,21 +95,21 @@ def of_a_pass(given: Any) -> dict[str, str]:
     return {name: str(given[name]) for name in OF_A_PASS if name in given}
 
 
-def head_document(head: Head | None) -> dict[str, Any] | None:
-    """A head as the ledger keeps it."""
-    if head is None:
+def watermark_document(watermark: Watermark | None) -> dict[str, Any] | None:
+    """A watermark as the ledger keeps it."""
+    if watermark is None:
         return None
-    return {"comment_ids": sorted(head.comment_ids), "newest": head.newest}
+    return {"comment_ids": sorted(watermark.comment_ids), "newest": watermark.newest}
 
 
-def read_head(found: Any) -> Head | None:
-    """What the ledger has; None where it is no head."""
+def read_watermark(found: Any) -> Watermark | None:
+    """What the ledger has; None where it is no watermark."""
     if not isinstance(found, Mapping):
         return None
     ids, newest = found.get("comment_ids"), found.get("newest")
     if not isinstance(ids, list) or not isinstance(newest, datetime | None):
         return None
-    return Head(frozenset(one for one in ids if isinstance(one, str)), newest)
+    return Watermark(frozenset(one for one in ids if isinstance(one, str)), newest)
 
 
 def _count(found: Any) -> int:

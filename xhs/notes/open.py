@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 
-from xhs.chain import Chain, Head
+from xhs.chain import Chain, Watermark
 from xhs.endings import StopReason
 from xhs.notes.checkpoint import Checkpoint
 from xhs.notes.plan import First
@@ -108,22 +108,23 @@ class OpenNote(OpenChain):
         return replace(
             self.progress,
             call=chain.call,
-            head=chain.head,
+            watermark=chain.new_watermark,
             kept=chain.kept,
             stop_reason=chain.stop,
         )
 
     @property
-    def next_head(self) -> Head | None:
-        """Where the next update is to find known ground, once this pass has ended; None where that
-        stays as it is. It is about the note's own pages, however their threads ended.
+    def next_watermark(self) -> Watermark | None:
+        """Where the next update may stop, once this pass has ended; None if that stays as it is.
+
+        It is about the note's own pages, however their threads ended.
         """
         stop = self.chain.stop
         if stop is None or not self.worst.ended:
             return None
         limited = stop in {StopReason.MAX_COMMENTS, StopReason.SINCE}
-        moves = stop.moves_head or (limited and self.first.known_head is None)
-        return self.chain.head if moves else None
+        moves = stop.moves_watermark or (limited and self.first.known_watermark is None)
+        return self.chain.new_watermark if moves else None
 
     @property
     def replies(self) -> str:

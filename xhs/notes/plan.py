@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from xhs.api.endpoints import Call
 from xhs.arguments import OF_A_NOTE, Arguments, WrongArguments
-from xhs.chain import Chain, Head
+from xhs.chain import Chain, Watermark
 from xhs.endings import StopReason, read_reason
-from xhs.notes.checkpoint import Checkpoint, of_a_pass, read_checkpoint, read_head
+from xhs.notes.checkpoint import Checkpoint, of_a_pass, read_checkpoint, read_watermark
 from xhs.store.documents import Document
 
 
@@ -22,9 +22,9 @@ class First:
     those that the ledger keeps with the note.
 
     ``author_id``, ``comment_count`` and ``reported`` (first-level comments): as the ledger has
-    them; ``ground``: where an update ends.
-    ``was_complete``: whether the pass that ended last was complete. ``known_head``: what the ledger
-    has. ``resumed``: whether an earlier run began this pass. ``then_again``: whether another pass
+    them; ``watermark``: where an update ends.
+    ``was_complete``: whether the pass that ended last was complete. ``known_watermark``: what the
+    ledger has. ``resumed``: whether an earlier run began this pass. ``then_again``: whether another pass
     follows, since an update was asked for and this finishes what was left.
     """
 
@@ -34,8 +34,8 @@ class First:
     author_id: str | None = None
     comment_count: int | None = None
     reported: int | None = None
-    ground: Head | None = None
-    known_head: Head | None = None
+    watermark: Watermark | None = None
+    known_watermark: Watermark | None = None
     was_complete: bool = False
     resumed: bool = False
     then_again: bool = False
@@ -53,8 +53,8 @@ class First:
             kept=self.checkpoint.kept,
             reported=self.reported,
             limits=self.arguments.limits,
-            ground=self.ground,
-            head=self.checkpoint.head,
+            watermark=self.watermark,
+            new_watermark=self.checkpoint.watermark,
         )
         chain.author_id, chain.comment_count = self.author_id, self.comment_count
         chain.stop = self.checkpoint.stop_reason
@@ -74,7 +74,7 @@ def plan(
 
     ``mode=full`` asks for every page from the first. ``mode=resume`` leaves alone what has ended,
     and goes on at a checkpoint; one of another sort or version begins anew. ``mode=update`` goes on
-    at a checkpoint too, and then reads from the first page down to known ground.
+    at a checkpoint too, and then reads from the first page down to the watermark.
 
     Raises:
         WrongArguments: where what the ledger keeps with the note does not go with the crawl's.
@@ -125,7 +125,7 @@ def _first(
 ) -> First:
     pages, author_id = known.get("pages"), known.get("user_id")
     count, reported = known.get("comment_count"), known.get("comment_count_l1")
-    head = read_head(known.get("head"))
+    watermark = read_watermark(known.get("watermark"))
     return First(
         checkpoint,
         arguments,
@@ -133,8 +133,8 @@ def _first(
         author_id if isinstance(author_id, str) else None,
         count if isinstance(count, int) else None,
         reported if isinstance(reported, int) else None,
-        head if checkpoint.mode == "update" else None,
-        head,
+        watermark if checkpoint.mode == "update" else None,
+        watermark,
         known.get("complete") is True,
         resumed,
     )

@@ -262,7 +262,7 @@ class CommentsSpider(Spider):
     def _log_order(self, note: OpenNote, page: Page) -> None:
         self.logger.warning(
             "%s comes in the order %s, which is not by time: it is read to its end, since neither "
-            "since nor known ground can end it before",
+            "since nor the watermark can end it before",
             named(note.chain.call),
             page.strategy or note.chain.sort,
         )

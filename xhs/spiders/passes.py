@@ -178,7 +178,7 @@ def named(call: Call) -> str:
 def _note_item(note: OpenNote, stop: StopReason, held: Held | None) -> NoteItem:
     chain = note.chain
     reported = chain.comment_count_l1
-    still = stop is StopReason.KNOWN_GROUND and note.first.was_complete
+    still = stop is StopReason.UP_TO_DATE and note.first.was_complete
     return NoteItem(
         item_type="note",
         note_id=chain.note_id,

@@ -84,7 +84,7 @@ class History:
         stages: list[Document] = [{"$match": {"stop_reason": "complete"}}]
         stages.append({"$group": {"_id": "$note_id", "billed_calls": {"$max": "$billed_calls"}}})
         if note_id is not None:
-            stages = [{"$match": {"note_id": note_id, "stop_reason": "known_ground"}}]
+            stages = [{"$match": {"note_id": note_id, "stop_reason": "up_to_date"}}]
         return await patiently(lambda: self._average_calls(stages))
 
     async def last_whole(self, note_id: str, sort: str) -> Document | None:

@@ -10,9 +10,9 @@ from uuid import uuid4
 from pymongo import UpdateOne
 from pymongo.asynchronous.database import AsyncDatabase
 
-from xhs.chain import Chain, Head
+from xhs.chain import Chain, Watermark
 from xhs.endings import StopReason
-from xhs.notes.checkpoint import Checkpoint, head_document
+from xhs.notes.checkpoint import Checkpoint, watermark_document
 from xhs.store.documents import COMMENTS, NOTES, Document, Write, document_fields, met_field
 from xhs.store.patience import patiently
 
@@ -91,10 +91,10 @@ def settle_page(
     return _booking(note_id, calls, {"$set": update})
 
 
-def end_note(item: Mapping[str, Any], calls: int, head: Head | None = None) -> Write:
+def end_note(item: Mapping[str, Any], calls: int, watermark: Watermark | None = None) -> Write:
     """The update that a ``NoteItem`` asks for: the note has ended, or is left at its checkpoint.
 
-    ``head``: where the next update finds known ground; None leaves it as it is.
+    ``watermark``: where the next update may stop; None leaves the stored one as it is.
     """
     reason = StopReason(item["stop_reason"])
     fields = document_fields(item)
@@ -103,8 +103,8 @@ def end_note(item: Mapping[str, Any], calls: int, head: Head | None = None) -> W
     update["last_seen_at"] = fields["scraped_at"]
     if reason.ended:
         update["checkpoint"] = None
-    if head is not None:
-        update["head"] = head_document(head)
+    if watermark is not None:
+        update["watermark"] = watermark_document(watermark)
     return _booking(item["note_id"], calls, {"$set": update})
 
 

@@ -6,16 +6,16 @@ import pytest
 
 from xhs.api.endpoints import Call
 from xhs.arguments import Arguments, WrongArguments, parse
-from xhs.chain import Head
+from xhs.chain import Watermark
 from xhs.endings import StopReason
-from xhs.notes.checkpoint import Checkpoint, head_document, read_checkpoint
+from xhs.notes.checkpoint import Checkpoint, read_checkpoint, watermark_document
 from xhs.notes.plan import First, Skip, plan
 
 NOTE = "65bf5360000000002c03f684"
 RESUME, UPDATE = Arguments(mode="resume"), Arguments(mode="update")
 NOW, BEFORE = datetime(2026, 11, 24, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC)
-HEAD = Head(frozenset({"a", "b"}), BEFORE)
-LEFT = Checkpoint(Call(NOTE, "c4"), "v4", "full", BEFORE, HEAD, kept=30, calls=4)
+WATERMARK = Watermark(frozenset({"a", "b"}), BEFORE)
+LEFT = Checkpoint(Call(NOTE, "c4"), "v4", "full", BEFORE, WATERMARK, kept=30, calls=4)
 
 
 def anew(sort: str = "latest", mode: str = "full", version: str = "v4") -> Checkpoint:
@@ -43,17 +43,17 @@ def begun(there: dict[str, Any] | None, arguments: Arguments, version: str = "v4
 @pytest.mark.parametrize("there", [None, known(), known(state="ended", stop_reason="complete")])
 def test_a_full_pass_begins_at_the_first_page(sort: str, there: dict[str, Any] | None) -> None:
     first = begun(there, Arguments(sort=sort))
-    assert (first.checkpoint, first.pages, first.ground) == (anew(sort), 0, None)
+    assert (first.checkpoint, first.pages, first.watermark) == (anew(sort), 0, None)
 
 
 @pytest.mark.parametrize("state", ["queued", "running", "unfinished"])
 @pytest.mark.parametrize("mode", ["full", "update"])
 def test_resume_goes_on_at_the_checkpoint(state: str, mode: str) -> None:
     left = replace(LEFT, mode=mode)
-    first = begun(known(left, state=state, head=head_document(HEAD)), RESUME)
+    first = begun(known(left, state=state, watermark=watermark_document(WATERMARK)), RESUME)
     assert (first.checkpoint, first.pages, first.reported) == (left, 3, 77)
     assert (first.resumed, first.then_again) == (True, False)
-    assert first.ground == (HEAD if mode == "update" else None)
+    assert first.watermark == (WATERMARK if mode == "update" else None)
 
 
 def test_resume_starts_what_is_unknown() -> None:
@@ -85,9 +85,9 @@ def test_a_checkpoint_that_does_not_fit_begins_anew(
 
 
 def test_an_update_that_was_left_and_does_not_fit_stays_an_update() -> None:
-    there = known(replace(LEFT, mode="update"), head=head_document(HEAD))
+    there = known(replace(LEFT, mode="update"), watermark=watermark_document(WATERMARK))
     first = begun(there, RESUME, "v3")
-    assert (first.checkpoint, first.ground) == (anew(mode="update", version="v3"), HEAD)
+    assert (first.checkpoint, first.watermark) == (anew(mode="update", version="v3"), WATERMARK)
 
 
 def test_where_only_replies_are_left_no_page_is_asked_for() -> None:
@@ -97,16 +97,16 @@ def test_where_only_replies_are_left_no_page_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize("complete", [True, False])
-def test_an_update_reads_down_to_the_head(complete: bool) -> None:
-    there = known(None, state="ended", complete=complete, head=head_document(HEAD))
+def test_an_update_reads_down_to_the_watermark(complete: bool) -> None:
+    there = known(None, state="ended", complete=complete, watermark=watermark_document(WATERMARK))
     first = begun(there, UPDATE)
-    assert (first.checkpoint, first.ground) == (anew(mode="update"), HEAD)
+    assert (first.checkpoint, first.watermark) == (anew(mode="update"), WATERMARK)
     assert (first.was_complete, first.then_again) == (complete, False)
 
 
 def test_an_update_finishes_first_what_was_left() -> None:
     first = begun(known(), UPDATE)
-    assert (first.checkpoint, first.then_again, first.ground) == (LEFT, True, None)
+    assert (first.checkpoint, first.then_again, first.watermark) == (LEFT, True, None)
 
 
 def test_an_update_of_an_unknown_note_has_no_ground() -> None:
@@ -143,9 +143,9 @@ def test_arguments_of_a_pass_that_do_not_go_with_the_crawl_are_left() -> None:
 
 
 @pytest.mark.parametrize("call", [Call(NOTE, "c4"), Call(NOTE, None, "like_count")])
-@pytest.mark.parametrize("head", [None, HEAD, Head(frozenset(), None)])
-def test_a_checkpoint_comes_back_from_its_document(call: Call, head: Head | None) -> None:
-    checkpoint = replace(LEFT, call=call, head=head)
+@pytest.mark.parametrize("watermark", [None, WATERMARK, Watermark(frozenset(), None)])
+def test_a_checkpoint_comes_back_from_its_document(call: Call, watermark: Watermark | None) -> None:
+    checkpoint = replace(LEFT, call=call, watermark=watermark)
     assert read_checkpoint(NOTE, checkpoint.document(), NOW) == checkpoint
 
 
@@ -160,7 +160,7 @@ def test_a_checkpoint_that_says_nothing_is_none(changes: dict[str, Any]) -> None
 @pytest.mark.parametrize(
     "changes",
     [
-        {"head": {"comment_ids": 1}},
+        {"watermark": {"comment_ids": 1}},
         {"kept": "x"},
         {"arguments": 7},
         {"calls": -1},
@@ -179,7 +179,7 @@ def test_a_checkpoint_is_of_use_without_what_is_odd_in_it(changes: dict[str, Any
 
 
 def test_cursor_sort_and_version_are_enough_to_go_on() -> None:
-    left = {"cursor": "c4", "sort": "latest", "version": "v4", "head": None}
+    left = {"cursor": "c4", "sort": "latest", "version": "v4", "watermark": None}
     first = begun({**known(None), "checkpoint": left}, RESUME)
     assert (first.call, first.checkpoint.began, first.pages) == (LEFT.call, NOW, 3)
 
@@ -208,8 +208,8 @@ def test_what_the_ledger_knows_of_a_note_stands_until_a_page_says_more() -> None
     "odd",
     [
         {"state": "ended", "stop_reason": ["complete"]},
-        {"head": [], "arguments": "all"},
-        {"head": {"comment_ids": [1], "newest": "x"}, "complete": "yes"},
+        {"watermark": [], "arguments": "all"},
+        {"watermark": {"comment_ids": [1], "newest": "x"}, "complete": "yes"},
         {"user_id": 5, "comment_count": "9", "comment_count_l1": None, "pages": {}},
         {"arguments": {"replies": 1}},
     ],
