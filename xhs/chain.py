@@ -79,8 +79,8 @@ class Chain:
 
     It may go on where another run stopped: then ``first`` has a cursor, and ``pages`` with ``kept``
     comments came before. ``reported``: how many comments there are, as far as is known.
-    ``watermark`` ends it if it is reached. ``first_cursor_is_old`` is false if the first cursor came
-    just now, so that an empty page behind it is the end.
+    ``watermark`` ends it if it is reached. ``first_cursor_is_old`` is false if the first cursor
+    came just now, so that an empty page behind it is the end.
 
     ``pages`` counts those that came in this pass, ``comment_ids`` holds the IDs of the comments
     that this chain has met. ``author_id``, ``comment_count`` and ``comment_count_l1`` are as last
@@ -123,6 +123,10 @@ class Chain:
 
     def step(self, page: Page) -> Step:
         """Take the page that :attr:`call` asked for, and say what follows it."""
+        if not page.is_readable:
+            self.pages += 1
+            self.stop = StopReason.UNREADABLE_ANSWER
+            return Step(page, None, self.stop)
         if not page.comments and self._first_cursor_is_old and (first := self.restart()):
             return Step(page, first, None)
         self._resuming = False

@@ -19,7 +19,7 @@ class StopReason(StrEnum):
     SINCE = "since"
     """The comments from here on are older than wanted."""
     UP_TO_DATE = "up_to_date"
-    """An update met what an earlier pass that ended has read."""
+    """An update reached the watermark of the last pass that ended."""
     NOT_FOUND = "not_found"
     """No comments, counts of 0 and no author: the note is not there, or is hidden."""
 
@@ -34,8 +34,14 @@ class StopReason(StrEnum):
     """There should be more, and nothing says how to ask for it."""
     NO_PROGRESS = "no_progress"
     """Two pages running brought no ID that is new to this chain."""
+    UNREADABLE_ANSWER = "unreadable_answer"
+    """An answer with code 0 had data, but no list of comments that is known."""
+    ALL_REJECTED = "all_rejected"
+    """Every comment that the pass met was rejected."""
 
     RETRIES_EXHAUSTED = "retries_exhausted"
+    EMPTY_ANSWER = "empty_answer"
+    """Answers with code 0, each of them billed, had no data in them."""
     UNKNOWN_CODE = "unknown_code"
     INTERRUPTED = "interrupted"
     """The crawl stopped before the note's end."""
@@ -71,12 +77,24 @@ class StopReason(StrEnum):
 _READ = frozenset({StopReason.COMPLETE, StopReason.UP_TO_DATE, StopReason.NOT_FOUND})
 _SATISFIED = _READ | {StopReason.MAX_COMMENTS, StopReason.SINCE}
 _UNFINISHED = frozenset(
-    {StopReason.RETRIES_EXHAUSTED, StopReason.UNKNOWN_CODE, StopReason.INTERRUPTED}
+    {
+        StopReason.RETRIES_EXHAUSTED,
+        StopReason.EMPTY_ANSWER,
+        StopReason.UNKNOWN_CODE,
+        StopReason.INTERRUPTED,
+    }
 )
 
 ADVICE = {
     StopReason.CURSOR_IGNORED: "the endpoint serves the first page only: try another "
     "JUSTONEAPI_COMMENTS_VERSION (of replies there is one)",
+    StopReason.UNREADABLE_ANSWER: "the provider's answers have a form that this version cannot "
+    "read; they are kept whole in `rejected`. Try another JUSTONEAPI_COMMENTS_VERSION, or a newer "
+    "xhs",
+    StopReason.ALL_REJECTED: "not one comment was valid; they are kept whole in `rejected`, with "
+    "the reasons. `scrapy recover` stores them once the schemas allow it",
+    StopReason.EMPTY_ANSWER: "the provider answered without data, and billed it; ask the provider, "
+    "and try again later with mode=resume",
 }
 """What to do about notes that ended so, where there is something."""
 

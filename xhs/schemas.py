@@ -162,13 +162,18 @@ NOTE = _item(
             "Replies held for the note, all runs together; without a store, this run's."
         ),
         "missing": _maybe(_count("First-level comments reported and not held, never below 0.")),
+        "replies_reported": _count("Replies that the comments held report."),
+        "replies_missing": _count("Of these, the replies not held, never below 0."),
         "sort": {
             "enum": ["latest", "normal", "like_count"],
             "type": "string",
             "description": "The order asked for.",
         },
         "pages": _count("Pages of this pass."),
-        "complete": _flag("Whether the pages were followed until the API said there is no more."),
+        "complete": _flag(
+            "True if the pages that were asked for were followed until the API said there is no "
+            "more. It says nothing of `missing` and `replies_missing`."
+        ),
         "stop_reason": {
             "enum": [reason.value for reason in StopReason],
             "type": "string",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -57,6 +58,10 @@ def describe_run(stats: Mapping[str, Any], exitcode: int, command: str, stopped:
             "known": stats.get("xhs/comments/known", 0),
             "vanished": stats.get("xhs/comments/vanished", 0),
         },
+        "replies": {
+            "reported": stats.get("xhs/replies/reported", 0),
+            "missing": stats.get("xhs/replies/missing", 0),
+        },
         "rejected": stats.get("xhs/rejected", 0),
         "rejected_by_field": _by_name(stats, "xhs/rejected/"),
         "calls": {
@@ -106,6 +111,13 @@ def closing_lines(run: Run) -> Iterator[tuple[int, str]]:
         f"{calls['billed']} calls billed, {calls['unknown']} of unknown billing, "
         f"{sum(refused.values())} refused at no cost" + (f" ({by_code})" if by_code else ""),
     )
+    if missing := run["replies"]["missing"]:
+        yield (
+            logging.INFO,
+            f"Of {run['replies']['reported']} replies that the comments held report, {missing} are "
+            "not held: `scrapy status --incomplete` names the notes, and what -a replies=all would "
+            "cost",
+        )
     yield from _losses(run)
     yield from _left(run)
 
@@ -135,7 +147,7 @@ def _losses(run: Run) -> Iterator[tuple[int, str]]:
 
 def _left(run: Run) -> Iterator[tuple[int, str]]:
     """What did not go as asked for, and what to do."""
-    status, reasons = run["exit_status"], run["notes"]["stop_reasons"]
+    status, reasons = run["exit_status"], _bad_reasons(run["notes"])
     if status == ExitStatus.DONE:
         return
     why = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
@@ -153,6 +165,12 @@ def _left(run: Run) -> Iterator[tuple[int, str]]:
             yield logging.WARNING, f"{reasons[reason]} {reason}: {advice}"
     if run["resume"]:
         yield logging.WARNING, f"To go on where it stopped: {run['resume']}"
+
+
+def _bad_reasons(notes: Run) -> dict[str, int]:
+    """How many notes ended otherwise than asked for, by reason, in this run or before."""
+    found: Counter[str] = Counter(notes["stop_reasons"]) + Counter(notes["ended_before"])
+    return {reason: count for reason, count in found.items() if not StopReason(reason).satisfied}
 
 
 def _by_name(stats: Mapping[str, Any], prefix: str) -> dict[str, int]:

@@ -18,7 +18,7 @@ from support.passes import (
 )
 
 from xhs.simulator.notes import missing_note, sized_note, threaded_note
-from xhs.simulator.truth import truth
+from xhs.simulator.truth import Truth, truth
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -58,8 +58,10 @@ def test_each_pass_leaves_one_document(api: Simulator, site: Site) -> None:
     assert began <= done <= ended
     was, now = truth(NOTE), truth(NOTE, 12)
     both = {"note_id": NOTE, "sort": "latest", "complete": True, "missing": 0}
+    reported = {"replies_reported": replies_of(was), "replies_missing": missing_of(was)}
     assert full == {
         **both,
+        **reported,
         "mode": "full",
         "stop_reason": "complete",
         "pages": PAGES,
@@ -72,8 +74,10 @@ def test_each_pass_leaves_one_document(api: Simulator, site: Site) -> None:
         "replies_new": len(was.inline_replies),
         "billed_calls": PAGES,
     }
+    reported = {"replies_reported": replies_of(now), "replies_missing": missing_of(now)}
     assert update == {
         **both,
+        **reported,
         "mode": "update",
         "stop_reason": "up_to_date",
         "pages": 2,
@@ -86,6 +90,14 @@ def test_each_pass_leaves_one_document(api: Simulator, site: Site) -> None:
         "replies_new": len(now.inline_replies) - len(was.inline_replies),
         "billed_calls": 2,
     }
+
+
+def replies_of(note: Truth) -> int:
+    return note.comment_count - note.comment_count_l1
+
+
+def missing_of(note: Truth) -> int:
+    return replies_of(note) - len(note.inline_replies)
 
 
 def test_a_pass_of_several_runs_is_one_pass(api: Simulator, site: Site) -> None:
@@ -153,7 +165,7 @@ def advice(site: Site, *words: str) -> dict[str, str | None]:
 def test_what_a_chain_did_not_show_may_be_there_in_another_order(
     api: Simulator, site: Site
 ) -> None:
-    note, whole = sized_note(117, 3020), sized_note(25, 3021)
+    note, whole = (sized_note(*size, replies=False) for size in ((117, 3020), (25, 3021)))
     rule = cut_short(note, 1, 7)
     api.script({"rules": [rule]})
     done = site.crawl(notes=[note, whole])
@@ -205,7 +217,9 @@ def test_a_note_that_is_not_there_is_told_from_an_empty_one(api: Simulator, site
 
 
 def test_incomplete_is_what_is_not_complete_or_misses_something(api: Simulator, site: Site) -> None:
-    whole, short, late, limited, waiting = (sized_note(45, serial) for serial in range(3040, 3045))
+    whole, short, late, limited, waiting = (
+        sized_note(45, serial, replies=False) for serial in range(3040, 3045)
+    )
     api.script({"rules": [cut_short(short, 2), {"note": late, "page": 2, "code": 999}]})
     assert site.crawl(notes=[whole, short, late], feed=False).status == 3
     api.script({})

@@ -16,10 +16,10 @@ from support.crawl import Site, database
 
 from xhs.api.endpoints import Call
 from xhs.chain import Chain
-from xhs.notes.checkpoint import Checkpoint
+from xhs.notes.checkpoint import Checkpoint, Wanted
 from xhs.simulator.notes import sized_note, threaded_note
 from xhs.store.documents import Origin, Problem, Write, item_write, rejected_write
-from xhs.store.ledger import begin_pass, chain_fields, end_note, leave_note, settle_page
+from xhs.store.ledger import add_note, chain_fields, end_note, leave_note, settle_page
 from xhs.store.spill import Entry, Spill, encode, head, lock_of
 
 if TYPE_CHECKING:
@@ -198,13 +198,14 @@ def ledger_writes(note: str) -> list[Write]:
     chain.pages = 2
     begun = Checkpoint(Call(note), "v4", "full", NOW)
     return [
-        begin_pass(begun, NOW),
+        add_note(note, Wanted("full"), NOW),
         *(
             settle_page(
                 note,
                 chain_fields(chain),
                 replace(begun, call=Call(note, f"to page {calls + 1}")),
                 calls,
+                NOW,
             )
             for calls in (1, 2)
         ),
@@ -267,7 +268,7 @@ def test_an_end_that_was_spilled_counts_what_is_held_by_now(site: Site, spill: P
     held = site.note(NOTE)
     with database(site.uri, site.name) as found:
         found["notes"].delete_one({"_id": NOTE})
-    put(spill, "end", [end_note(end, 3)], site.name)
+    put(spill, "end", [end_note(end, 3, NOW)], site.name)
     recover(site)
     document = site.note(NOTE)
     counts = ("comments_collected", "replies_collected", "missing", "state")
@@ -382,7 +383,14 @@ def test_what_is_valid_by_now_moves_to_where_it_belongs(api: Simulator, site: Si
         assert document["parent_comment_id"] == parent
     stored = site.documents("users")["newcomer"]
     assert (stored["nickname"], stored["scraped_at"]) == (comment["user"]["nickname"], NOW)
-    counted = {"comments_collected": 15, "replies_collected": replies - lost + 1, "missing": 0}
+    reported = comment["sub_comment_count"]
+    counted = {
+        "comments_collected": 15,
+        "replies_collected": replies - lost + 1,
+        "missing": 0,
+        "replies_reported": ended["replies_reported"] + reported,
+        "replies_missing": ended["replies_missing"] + reported - 1,
+    }
     assert site.note(note) == {**ended, **counted}
     assert recover(site).output.splitlines()[1] == "0 rejected objects stored"
 

@@ -320,7 +320,6 @@ EMPTY: dict[str, Any] = {
 DEAD_ENDS: dict[str, tuple[str, dict[str, Any]]] = {
     "refused": (sized_note(45, 430), {"page_call": 1, "code": 400}),
     "empty": (sized_note(45, 431), {"page_call": 1, **EMPTY}),
-    "no data": (sized_note(45, 432), {"page_call": 1, "data": None}),
     "always refused": (sized_note(45, 433), {"code": 400}),
     "always empty": (sized_note(45, 434), EMPTY),
 }

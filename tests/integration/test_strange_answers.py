@@ -98,15 +98,16 @@ NOTES = {name: sized_note(25, serial, replies=False) for serial, name in enumera
 """Each with three pages, the first of them strange."""
 
 ANSWERS: dict[str, tuple[Any, str]] = {
-    "null": (None, "cursor_missing"),
-    "a list": ([], "cursor_missing"),
-    "a text": ("nothing", "cursor_missing"),
-    "a number": (2**80, "cursor_missing"),
-    "no comments": ({"has_more": False, "comment_count": 3}, "complete"),
-    "comments null": ({"comments": None, "has_more": True, "cursor": ""}, "cursor_missing"),
-    "comments an object": ({"comments": {"0": {}}, "has_more": False, "user_id": "a"}, "complete"),
-    "deep": ({"comments": nested(151), "has_more": False}, "complete"),
-    "a surrogate": ({"comments": "\ud83d", "has_more": False, "\udfff": 1}, "complete"),
+    "a list": ([{"id": "a", "content": "b"}], "unreadable_answer"),
+    "a text": ("nothing", "unreadable_answer"),
+    "a number": (2**80, "unreadable_answer"),
+    "no comments": ({"has_more": False, "comment_count": 3}, "unreadable_answer"),
+    "another name": ({"comment_list": [{"id": "a"}], "has_more": False}, "unreadable_answer"),
+    "an envelope": ({"code": 0, "data": {"comments": [], "has_more": False}}, "unreadable_answer"),
+    "comments null": ({"comments": None, "has_more": True, "cursor": ""}, "unreadable_answer"),
+    "comments an object": ({"comments": {"0": {}}, "has_more": False}, "unreadable_answer"),
+    "deep": ({"comments": nested(151), "has_more": False}, "unreadable_answer"),
+    "a surrogate": ({"comments": "\ud83d", "has_more": False, "\udfff": 1}, "unreadable_answer"),
 }
 """The whole ``data`` of a note's second page, and how the note ends."""
 SPOILT = {name: sized_note(25, 100 + n, replies=False) for n, name in enumerate(ANSWERS)}

@@ -347,7 +347,7 @@ def test_a_limit_in_the_pass_before_leaves_no_gap(
     assert site.note(NOTE)["watermark"] == watermark
 
     done = update(api, site, NOTE)
-    assert ends(done) == {NOTE: ("up_to_date", 6, False)}, done
+    assert ends(done) == {NOTE: ("up_to_date", 6, True)}, done
     assert_stored(site, NOTE, 50)
     assert site.note(NOTE)["missing"] == 0
 

@@ -15,7 +15,7 @@ def kind(write):
     fields = write.update.get("$set", {})
     if write.collection != "notes":
         return "thread" if "thread" in fields else write.collection
-    if "last_crawled_at" in fields:
+    if "$setOnInsert" in write.update:
         return "begin"
     return "checkpoint" if fields.get("state") in (None, "running") else "end"
 

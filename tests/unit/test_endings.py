@@ -29,4 +29,12 @@ def test_exit_status(stats: dict[str, object], begun: bool, status: int) -> None
 
 def test_what_resume_takes_up() -> None:
     unfinished = {reason.value for reason in StopReason if not reason.ended}
-    assert unfinished == {"retries_exhausted", "unknown_code", "interrupted"}
+    assert unfinished == {"retries_exhausted", "empty_answer", "unknown_code", "interrupted"}
+
+
+@pytest.mark.parametrize("reason", ["unreadable_answer", "all_rejected"])
+def test_what_was_paid_for_and_is_not_read_is_no_success(reason: str) -> None:
+    stop = StopReason(reason)
+    assert (stop.ended, stop.satisfied, stop.moves_watermark) == (True, False, False)
+    stats = {"finish_reason": "finished", "xhs/notes/begun": 1, f"xhs/notes/{reason}": 1}
+    assert exit_status(stats) == 4

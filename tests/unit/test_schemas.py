@@ -42,6 +42,8 @@ VALID: dict[type[CommentItem], dict[str, Any]] = {
         "note_id": "6" * 24,
         "comments_collected": 1,
         "replies_collected": 0,
+        "replies_reported": 0,
+        "replies_missing": 0,
         "sort": "latest",
         "pages": 1,
         "complete": True,

@@ -46,6 +46,10 @@ class Page:
     """The order that the API says it used (``current_sort_strategy``)."""
     flaw: str | None = None
     """What is wrong with the answer as a whole."""
+    is_readable: bool = True
+    """False if the answer has no list of comments that is known."""
+    is_empty: bool = False
+    """True if there is nothing in the answer: providers disguise a failed collection so."""
 
     @property
     def ids(self) -> list[str]:
@@ -68,15 +72,19 @@ def read_page(data: Raw, *, replies: bool = False) -> Page:
     ``replies``: an answer of the replies endpoint, of which no example is published. So the names
     that a comment carries for its thread are taken too.
     """
+    if is_empty(data):
+        return Page(flaw=f"data is {_kind(data)}, with nothing in it", is_empty=True)
     if not isinstance(data, dict):
-        return Page(flaw=f"data is {_kind(data)}, not an object")
+        return Page(flaw=f"data is {_kind(data)}, not an object", is_readable=False)
     if replies:
-        own = {name: data.get(of_thread) for name, of_thread in _OF_A_THREAD.items()}
-        data = {**own, **{name: value for name, value in data.items() if value is not None}}
+        for name, of_thread in _OF_A_THREAD.items():
+            if data.get(name) is None and of_thread in data:
+                data = {**data, name: data[of_thread]}
     comments, more, cursor = data.get("comments"), data.get("has_more"), data.get("cursor")
-    flaw = None
+    flaw, is_readable = None, True
     if not isinstance(comments, list):
-        if comments is not None or _truth(more) or data.get("comment_count"):
+        is_readable = _says_none(data)
+        if not is_readable:
             flaw = f"comments is {_kind(comments)}, not a list"
         comments = []
     if isinstance(cursor, dict | list):
@@ -92,6 +100,22 @@ def read_page(data: Raw, *, replies: bool = False) -> Page:
         comment_count_l1=_reported(data.get("comment_count_l1")),
         strategy=strategy if isinstance(strategy, str) and strategy else None,
         flaw=flaw,
+        is_readable=is_readable,
+    )
+
+
+def is_empty(data: Raw) -> bool:
+    """True if there is nothing in the ``data`` of an answer."""
+    return data is None or data in ({}, [], "")
+
+
+def _says_none(data: dict[str, Any]) -> bool:
+    """True if an answer has null for its comments, and also otherwise says that there are none."""
+    reported = data.get("comment_count")
+    return (
+        data.get("comments", "absent") is None
+        and not _truth(data.get("has_more"))
+        and reported in (None, 0, "0")
     )
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from xhs.api.endpoints import SORTS
 from xhs.api.values import iso
+from xhs.chain import calls_for
 from xhs.command import ProjectCommand
 from xhs.endings import ADVICE, ExitStatus, StopReason, read_reason
+from xhs.notes.checkpoint import read_wanted
 from xhs.notes.ids import find_notes
 from xhs.store.documents import Document
 from xhs.store.store import Store, StoreUnavailable
@@ -26,6 +28,7 @@ _COLUMNS = {
     "missing": ("missing", 8),
     "replies": ("replies_reported", 7),
     "replies held": ("replies_collected", 12),
+    "replies missing": ("replies_missing", 15),
     "calls": ("billed_calls", 6),
     "last crawled": ("last_crawled_at", 16),
     "advice": ("advice", 0),
@@ -33,7 +36,13 @@ _COLUMNS = {
 """A column's title: its field in the ledger, and its width in characters."""
 
 _READ = (StopReason.COMPLETE, StopReason.UP_TO_DATE)
-_INCOMPLETE = {"$or": [{"complete": {"$ne": True}}, {"missing": {"$gt": 0}}]}
+_INCOMPLETE = {
+    "$or": [
+        {"complete": {"$ne": True}},
+        {"missing": {"$gt": 0}},
+        {"replies_missing": {"$gt": 0}},
+    ]
+}
 
 
 class Command(ProjectCommand):
@@ -49,7 +58,7 @@ class Command(ProjectCommand):
         parser.add_argument(
             "--incomplete",
             action="store_true",
-            help="only notes not complete, or with some missing",
+            help="only notes that are not complete, or lack comments or replies that are reported",
         )
         parser.add_argument("--note", metavar="ID", help="only this note (an ID or a link)")
         parser.add_argument("--json", action="store_true", help="JSON Lines, one object a note")
@@ -80,46 +89,60 @@ class Command(ProjectCommand):
             if not as_json:
                 self.print(_row({name: title for title, (name, _) in _COLUMNS.items()}))
             async for note in store.ledger.notes(query):
-                told = {**note, "replies_reported": replies_reported(note)}
+                if calls := await _calls_for_replies(store, note):
+                    note["replies_calls"] = calls
                 if sentence := await _advice(store, note):
-                    told["advice"] = sentence
-                as_text = json.dumps(_plain(told), ensure_ascii=False) if as_json else _row(told)
+                    note["advice"] = sentence
+                as_text = json.dumps(_plain(note), ensure_ascii=False) if as_json else _row(note)
                 self.print(as_text)
+
+
+async def _calls_for_replies(store: Store, note: Document) -> int | None:
+    """Return the calls that bring a note's missing replies, at most; None if none is missing.
+
+    Threads are found on the note's own pages, so these are read again.
+    """
+    if not note.get("replies_missing"):
+        return None
+    held = await store.ledger.held(note["_id"])
+    first_level = max(held.comments, note.get("comment_count_l1") or 0)
+    return calls_for(first_level) + held.reply_calls
 
 
 async def _advice(store: Store, note: Document) -> str | None:
     orders = set()
     if read_reason(note.get("stop_reason")) in _READ and note.get("missing"):
         orders = await store.history.orders(note["_id"])
-    return advice(note, orders)
+    return "; ".join(advice(note, orders)) or None
 
 
-def replies_reported(note: Mapping[str, Any]) -> int | None:
-    """How many replies a note reports: all its comments but those of the first level."""
-    total, first_level = note.get("comment_count"), note.get("comment_count_l1")
-    if not isinstance(total, int) or not isinstance(first_level, int):
-        return None
-    return max(0, total - first_level)
-
-
-def advice(note: Mapping[str, Any], orders: Collection[str]) -> str | None:
-    """What to tell of a note that is not as one would have it; None where there is nothing.
+def advice(note: Mapping[str, Any], orders: Collection[str]) -> Iterator[str]:
+    """Yield what to do about a note that is not as one would have it.
 
     ``orders``: those in which it has been read to its end.
     """
-    stop, missing = read_reason(note.get("stop_reason")), note.get("missing")
+    if wanted := read_wanted(note.get("wanted")):
+        yield f"mode={wanted.mode} was asked for and has not begun: -a mode=resume"
     if note.get("state") != "ended":
-        return None
+        return
+    stop, missing = read_reason(note.get("stop_reason")), note.get("missing")
     if stop == StopReason.NOT_FOUND:
-        return "does not exist, or is hidden"
-    if stop in ADVICE:
-        return ADVICE[stop]
-    if stop not in _READ or not isinstance(missing, int) or not missing:
-        return None
-    shown = f"{missing} of {note.get('comment_count_l1')} not shown"
-    untried = [order for order in SORTS if order not in orders]
+        yield "does not exist, or is hidden"
+    elif stop in ADVICE:
+        yield ADVICE[stop]
+    elif stop in _READ and isinstance(missing, int) and missing:
+        yield _missing_comments(f"{missing} of {note.get('comment_count_l1')} not shown", orders)
+    if calls := note.get("replies_calls"):
+        yield (
+            f"{note.get('replies_missing')} of {note.get('replies_reported')} replies not held: "
+            f"-a mode=full -a replies=all, at most {calls} calls"
+        )
+
+
+def _missing_comments(shown: str, orders: Collection[str]) -> str:
     if not orders:
         return f"{shown}: try -a mode=full"
+    untried = [order for order in SORTS if order not in orders]
     return f"{shown}: try -a sort={untried[0]}" if untried else f"{shown}, in any order"
 
 

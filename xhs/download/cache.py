@@ -6,12 +6,14 @@ from scrapy import Request
 from scrapy.extensions.httpcache import DummyPolicy
 from scrapy.http import Response
 
+from xhs.api import envelope
 from xhs.api.envelope import SUCCESS
-from xhs.download.handler import CODE_HEADER
+from xhs.api.page import is_empty
 
 
 class PaidPolicy(DummyPolicy):
-    """Keeps answers with code 0 alone: a refusal asked again may be answered."""
+    """Keeps pages alone: a call that was refused, or brought nothing, may bring one next time."""
 
     def should_cache_response(self, response: Response, request: Request) -> bool:
-        return response.headers.get(CODE_HEADER) == str(SUCCESS).encode()
+        answer = envelope.read(response.body)
+        return answer is not None and answer.code == SUCCESS and not is_empty(answer.data)

@@ -12,13 +12,13 @@ from typing import Any
 from xhs.api.values import is_storable
 from xhs.download.gate import Gate
 from xhs.endings import StopReason
-from xhs.notes.checkpoint import Checkpoint
+from xhs.notes.checkpoint import Checkpoint, Wanted
 from xhs.notes.open import OpenChain, OpenNote, OpenThread
 from xhs.notes.planned import now
 from xhs.notes.threads import Thread, thread_of
 from xhs.store.documents import Document, Write
 from xhs.store.history import pass_ended
-from xhs.store.ledger import Held, begin_pass, book_calls, end_note, leave_note, settle_page
+from xhs.store.ledger import Held, add_note, book_calls, end_note, leave_note, settle_page
 from xhs.store.patience import StoreFailed
 from xhs.store.store import Store
 from xhs.store.threads import thread_write
@@ -39,15 +39,19 @@ class Passbook:
         self._gate = gate
         self._on_failure = on_failure
 
-    def begin(self, note: OpenNote) -> None:
-        """A note's first call is about to be sent."""
-        self._write(begin_pass(note.progress, datetime.now(UTC)))
+    def begin(self, note: OpenNote, wanted: Wanted) -> None:
+        """A note's first call is about to be sent: see that the ledger has the note."""
+        if note.first.is_new:
+            self._write(add_note(note.chain.note_id, wanted, datetime.now(UTC)))
 
     def settle(self, note: OpenNote, fields: Mapping[str, Any], checkpoint: Checkpoint) -> None:
         """A note's page is stored: ask for the write that says how far the note is."""
         calls = self._calls_to_book(note)
+        note.has_page = True
         note.progress = replace(checkpoint, calls=note.calls)
-        note.checkpoint = self._write(settle_page(note.chain.note_id, fields, note.progress, calls))
+        note.checkpoint = self._write(
+            settle_page(note.chain.note_id, fields, note.progress, calls, datetime.now(UTC))
+        )
 
     def settle_thread(self, note: OpenNote, opened: OpenThread, cursor: str | None) -> None:
         """A page of replies is stored: ask for the write that says how far the thread is."""
@@ -70,10 +74,18 @@ class Passbook:
         self._book(note)
         return True
 
-    async def end_pass(self, note: OpenNote, fields: Mapping[str, Any], held: Held | None) -> bool:
-        """Write the end of a note's pass, as its item has it; false where that fails.
+    async def end_pass(
+        self,
+        note: OpenNote,
+        fields: Mapping[str, Any],
+        held: Held | None,
+        wanted: Wanted | None = None,
+    ) -> bool:
+        """Write the end of a note's pass, as its item has it; false if that fails.
 
-        The ledger says how a note ended whatever becomes of the item in the pipelines.
+        The ledger says how a note ended whatever becomes of the item in the pipelines. A pass that
+        is left before its first page changes nothing that an earlier answer said. ``wanted``: the
+        pass that follows.
         """
         await checkpoint_written(note)
         calls = self._take_calls(note)
@@ -84,19 +96,23 @@ class Passbook:
             if stop.ended:
                 checkpoint = replace(note.progress, calls=note.calls)
                 await writer.put(pass_ended(fields, held, checkpoint, now()))
-            await writer.put(end_note(fields, calls, note.next_watermark))
+            if stop.ended or note.has_page or not note.first.has_state:
+                moment = datetime.now(UTC)
+                await writer.put(end_note(fields, calls, moment, note.next_watermark, wanted))
+            elif calls:
+                await writer.put(book_calls(note.chain.note_id, calls))
         except StoreFailed as error:
             self._on_failure(error)
             return False
         return True
 
     async def leave(self, note: OpenNote) -> None:
-        """The crawl stops before a note's end: leave it at its checkpoint."""
+        """The crawl stops before a note's end: leave it at its checkpoint, if it has one."""
         await checkpoint_written(note)
         calls = self._take_calls(note)
-        if note.counted:
+        if note.has_page:
             self._write(leave_note(replace(note.progress, calls=note.calls), calls))
-        else:
+        elif calls:
             self._write(book_calls(note.chain.note_id, calls))
 
     async def mark_vanished(self, note: OpenNote) -> int:
@@ -114,7 +130,7 @@ class Passbook:
     async def held(self, note: OpenNote) -> Held | None:
         """What is held of a note; None where the store has failed."""
         if self._store is None:
-            return Held(len(note.held_comments), len(note.held_replies))
+            return note.delivered()
         if self._store.failed:
             return None
         try:
@@ -149,7 +165,9 @@ class Passbook:
     def _book(self, note: OpenNote) -> None:
         if calls := self._calls_to_book(note):
             note.progress = replace(note.progress, calls=note.calls)
-            note.checkpoint = self._write(settle_page(note.chain.note_id, {}, note.progress, calls))
+            note.checkpoint = self._write(
+                settle_page(note.chain.note_id, {}, note.progress, calls, datetime.now(UTC))
+            )
 
     def _calls_to_book(self, note: OpenNote) -> int:
         """One write that books is under way at a time: of two in one bulk, which is repeated where

@@ -27,11 +27,11 @@ from xhs.download.token import NoToken, Token, read_token
 from xhs.endings import CloseReason, StopReason
 from xhs.extensions.passbook import Passbook
 from xhs.items import item_type
-from xhs.notes.checkpoint import Checkpoint
+from xhs.notes.checkpoint import Checkpoint, Wanted
 from xhs.notes.open import OpenChain, OpenNote, OpenThread
 from xhs.notes.order import Order
 from xhs.notes.plan import First
-from xhs.notes.planned import now
+from xhs.notes.planned import now, of_a_note
 from xhs.notes.threads import Thread, as_stored
 from xhs.privacy import as_sent
 from xhs.store.documents import Origin, Problem, Write, rejected_write
@@ -147,8 +147,15 @@ class Run:
         note = self.open_notes[note_id] = OpenNote.begin(first)
         if first.call is not None:
             self._unsent.add(note_id)
-        self.passbook.begin(note)
+        self.passbook.begin(note, self.wanted)
         return note
+
+    @property
+    def wanted(self) -> Wanted:
+        """How this crawl reads notes of which the ledger knows nothing else."""
+        arguments = self.arguments
+        mode = "full" if arguments.mode == "resume" else arguments.mode
+        return Wanted(mode, of_a_note(arguments))
 
     def opened(self, call: Call) -> tuple[OpenNote, OpenChain]:
         """The note and the chain that a call belongs to.
@@ -258,6 +265,8 @@ class Run:
             NotStored: where the store takes no more writes.
         """
         self.count("xhs/rejected")
+        if kind == "comment" and (note := self.open_notes.get(origin.note_id)):
+            note.comments_rejected += 1
         for path in sorted({problem.path.split(".")[0] or "item" for problem in problems}):
             self.count(f"xhs/rejected/{path}")
         logger.warning(
@@ -327,8 +336,13 @@ class Run:
         if note is None or comment_id is None or item.get("item_type") != "comment":
             return
         parent = origin.parent_comment_id if origin else None
-        top = item.get("parent_comment_id", parent) is None
-        (note.held_comments if top else note.held_replies).add(comment_id)
+        parent = item.get("parent_comment_id", parent)
+        top = parent is None
+        if top:
+            reported = item.get("sub_comment_count")
+            note.held_comments[comment_id] = reported if isinstance(reported, int) else 0
+        else:
+            note.held_replies[comment_id] = str(parent)
         if top and note.replies == "all" and origin and origin.met:
             comment = as_stored(item.asdict(), origin.met.inline_replies)
             note.answered[comment_id] = comment

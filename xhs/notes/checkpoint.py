@@ -88,6 +88,28 @@ def read_checkpoint(note_id: str, found: Any, now: datetime) -> Checkpoint | Non
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A pass that was asked for and has stored no page yet: its mode and its arguments."""
+
+    mode: str
+    arguments: Mapping[str, str] = field(default_factory=dict)
+
+    def document(self) -> dict[str, Any]:
+        """Return it as the ledger keeps it."""
+        return {"mode": self.mode, "arguments": dict(self.arguments)}
+
+
+def read_wanted(found: Any) -> Wanted | None:
+    """Return what the ledger has; None if no pass is wanted."""
+    if not isinstance(found, Mapping) or found.get("mode") not in ("full", "update"):
+        return None
+    given = found.get("arguments")
+    given = given if isinstance(given, Mapping) else {}
+    kept = {name: str(value) for name, value in given.items() if name in (*OF_A_PASS, "sort")}
+    return Wanted(found["mode"], kept)
+
+
 def of_a_pass(given: Any) -> dict[str, str]:
     """Those arguments that stay with a pass, whoever finishes it."""
     if not isinstance(given, Mapping):
@@ -99,7 +121,11 @@ def watermark_document(watermark: Watermark | None) -> dict[str, Any] | None:
     """A watermark as the ledger keeps it."""
     if watermark is None:
         return None
-    return {"comment_ids": sorted(watermark.comment_ids), "newest": watermark.newest}
+    return {
+        "comment_ids": sorted(watermark.comment_ids),
+        "newest": watermark.newest,
+        "complete": watermark.complete,
+    }
 
 
 def read_watermark(found: Any) -> Watermark | None:
@@ -109,7 +135,11 @@ def read_watermark(found: Any) -> Watermark | None:
     ids, newest = found.get("comment_ids"), found.get("newest")
     if not isinstance(ids, list) or not isinstance(newest, datetime | None):
         return None
-    return Watermark(frozenset(one for one in ids if isinstance(one, str)), newest)
+    return Watermark(
+        frozenset(one for one in ids if isinstance(one, str)),
+        newest,
+        found.get("complete") is True,
+    )
 
 
 def _count(found: Any) -> int:

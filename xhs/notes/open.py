@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 
-from xhs.chain import Chain, Watermark
+from xhs.chain import Chain, Watermark, calls_for
 from xhs.endings import StopReason
 from xhs.notes.checkpoint import Checkpoint
 from xhs.notes.plan import First
 from xhs.notes.threads import Thread
 from xhs.store.documents import Document
+from xhs.store.ledger import Held
 
 
 @dataclass(slots=True, eq=False)
@@ -76,6 +78,11 @@ class OpenNote(OpenChain):
     """The checkpoint that was asked to be written last."""
     calls: int = 0
     """Calls billed for this pass."""
+    has_page: bool = False
+    """True once the ledger was told of a page that this run has stored."""
+    comments_met: int = 0
+    comments_rejected: int = 0
+    """Comments, replies too, that this run has met and rejected."""
     counted: bool = True
     """False for a page asked for on its own: ``scrapy parse`` keeps its items to itself, and the
     ledger learns of its cost alone."""
@@ -86,9 +93,10 @@ class OpenNote(OpenChain):
     ending: bool = False
     told: bool = False
     """Whether the log says that its order is not by time."""
-    held_comments: set[str] = field(default_factory=set)
-    held_replies: set[str] = field(default_factory=set)
-    """IDs of the comments that this run has delivered; kept only without a store, which counts."""
+    held_comments: dict[str, int] = field(default_factory=dict)
+    """The first-level comments that this run has delivered, and how many replies each reports."""
+    held_replies: dict[str, str] = field(default_factory=dict)
+    """The replies, each with its first-level comment. Both are empty if there is a store."""
     answered: dict[str, Document] = field(default_factory=dict)
     """The comments that may have replies, by their IDs; kept only without a store."""
 
@@ -101,6 +109,23 @@ class OpenNote(OpenChain):
             progress=first.checkpoint,
             calls=first.checkpoint.calls,
         )
+
+    def delivered(self) -> Held:
+        """Count what this run has delivered, for a crawl without a store."""
+        came = Counter(self.held_replies.values())
+        missing = [max(0, reported - came[one]) for one, reported in self.held_comments.items()]
+        return Held(
+            comments=len(self.held_comments),
+            replies=len(self.held_replies),
+            replies_reported=sum(self.held_comments.values()),
+            replies_missing=sum(missing),
+            reply_calls=sum(map(calls_for, missing)),
+        )
+
+    def met_only_rejected(self, held: Held | None) -> bool:
+        """True if this pass has met comments, and every one of them was rejected."""
+        stored = held.comments_met if held else 0
+        return 0 < self.comments_met <= self.comments_rejected and not stored
 
     def checkpoint_here(self) -> Checkpoint:
         """How far the pass is with the last page that came."""
@@ -120,11 +145,20 @@ class OpenNote(OpenChain):
         It is about the note's own pages, however their threads ended.
         """
         stop = self.chain.stop
-        if stop is None or not self.worst.ended:
+        if stop is None or not self.worst.ended or self.worst is StopReason.ALL_REJECTED:
             return None
         limited = stop in {StopReason.MAX_COMMENTS, StopReason.SINCE}
         moves = stop.moves_watermark or (limited and self.first.known_watermark is None)
-        return self.chain.new_watermark if moves else None
+        found = self.chain.new_watermark
+        return found._replace(complete=self.is_complete) if moves and found else None
+
+    @property
+    def is_complete(self) -> bool:
+        """True if all pages that were asked for have been read, by this pass or those before."""
+        watermark = self.first.watermark
+        if self.worst is StopReason.UP_TO_DATE:
+            return watermark is not None and watermark.complete
+        return self.worst is StopReason.COMPLETE
 
     @property
     def replies(self) -> str:

@@ -5,13 +5,19 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from xhs.api.endpoints import Call
 from xhs.arguments import OF_A_NOTE, Arguments, WrongArguments
 from xhs.chain import Chain, Watermark
 from xhs.endings import StopReason, read_reason
-from xhs.notes.checkpoint import Checkpoint, of_a_pass, read_checkpoint, read_watermark
+from xhs.notes.checkpoint import (
+    Checkpoint,
+    of_a_pass,
+    read_checkpoint,
+    read_wanted,
+    read_watermark,
+)
 from xhs.store.documents import Document
 
 
@@ -22,10 +28,11 @@ class First:
     those that the ledger keeps with the note.
 
     ``author_id``, ``comment_count`` and ``reported`` (first-level comments): as the ledger has
-    them; ``watermark``: where an update ends.
-    ``was_complete``: whether the pass that ended last was complete. ``known_watermark``: what the
-    ledger has. ``resumed``: whether an earlier run began this pass. ``then_again``: whether another pass
-    follows, since an update was asked for and this finishes what was left.
+    them; ``watermark``: where an update ends. ``known_watermark``: what the ledger has.
+    ``is_new``: the ledger has no such note. ``has_state``: what the ledger says of the note came
+    from an answer, so only an answer may replace it. ``resumed``: an earlier run began this pass.
+    ``then_again``: another pass follows, since an update was asked for and this finishes what was
+    left.
     """
 
     checkpoint: Checkpoint
@@ -36,7 +43,8 @@ class First:
     reported: int | None = None
     watermark: Watermark | None = None
     known_watermark: Watermark | None = None
-    was_complete: bool = False
+    is_new: bool = False
+    has_state: bool = False
     resumed: bool = False
     then_again: bool = False
 
@@ -73,42 +81,45 @@ def plan(
     """What to ask for first. ``known`` is what the ledger has of the note.
 
     ``mode=full`` asks for every page from the first. ``mode=resume`` leaves alone what has ended,
-    and goes on at a checkpoint; one of another sort or version begins anew. ``mode=update`` goes on
-    at a checkpoint too, and then reads from the first page down to the watermark.
+    unless the ledger says that it is wanted, and continues from a checkpoint; one of another sort
+    or version restarts. ``mode=update`` continues from a checkpoint too, and then reads from the
+    first page down to the watermark.
 
     Raises:
         WrongArguments: where what the ledger keeps with the note does not go with the crawl's.
     """
-    known = known or {}
-    kept = _kept_arguments(known)
+    is_new, known = known is None, known or {}
+    kept = _kept_arguments(known.get("arguments"))
     arguments = crawl.for_note(kept)
 
     def anew(mode: str, its: Arguments) -> First:
-        call = Call(note_id, sort=arguments.sort)
+        call = Call(note_id, sort=its.sort)
         checkpoint = Checkpoint(call, version, mode, now, arguments=of_a_pass(its.given))
-        return _first(checkpoint, its, known)
+        return replace(_first(checkpoint, its, known), is_new=is_new)
 
     if arguments.mode == "full":
         return anew("full", arguments)
+    wanted = read_wanted(known.get("wanted"))
     stop = read_reason(known.get("stop_reason")) if known.get("state") == "ended" else None
-    if arguments.mode == "resume" and stop:
+    if arguments.mode == "resume" and stop and wanted is None:
         return Skip(stop)
     left = read_checkpoint(note_id, known.get("checkpoint"), now)
     its = arguments
-    if left is not None:
+    of_the_pass = left.arguments if left else wanted.arguments if wanted else {}
+    if arguments.mode == "resume" or left is not None:
         with suppress(WrongArguments):  # such as only another hand can have put there
-            its = crawl.for_note({**kept, **left.arguments})
+            its = crawl.for_note({**kept, **of_the_pass})
     if left is not None and _leads_on(left, arguments.sort, version):
         first = _first(left, its, known, resumed=True)
         return replace(first, then_again=arguments.mode == "update")
     if arguments.mode == "update":
         return anew("update", arguments)
-    return anew(left.mode if left else kept.get("mode", "full"), its)
+    mode = left.mode if left else wanted.mode if wanted else kept.get("mode", "full")
+    return anew(mode, its)
 
 
-def _kept_arguments(known: Document) -> dict[str, str]:
+def _kept_arguments(kept: Any) -> dict[str, str]:
     """The arguments that the ledger keeps with a note."""
-    kept = known.get("arguments")
     if not isinstance(kept, dict):
         return {}
     return {name: str(value) for name, value in kept.items() if name in OF_A_NOTE}
@@ -135,6 +146,6 @@ def _first(
         reported if isinstance(reported, int) else None,
         watermark if checkpoint.mode == "update" else None,
         watermark,
-        known.get("complete") is True,
-        resumed,
+        has_state=known.get("state") == "ended" or known.get("checkpoint") is not None,
+        resumed=resumed,
     )

@@ -7,9 +7,8 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import NamedTuple
 
-from xhs.api.endpoints import Call
-from xhs.arguments import Arguments, WrongArguments
-from xhs.notes.checkpoint import Checkpoint, of_a_pass
+from xhs.arguments import OF_A_NOTE, Arguments, WrongArguments
+from xhs.notes.checkpoint import Wanted
 from xhs.notes.plan import First, Skip, plan
 from xhs.notes.sources import NoteList, wanted
 from xhs.store.ledger import Ledger
@@ -26,28 +25,28 @@ class Planned(NamedTuple):
     problem: str = ""
 
 
-async def queue(notes: NoteList | None, arguments: Arguments, version: str, ledger: Ledger) -> None:
-    """Say in the ledger which notes are to be read anew, so that whatever stops the crawl before
-    it begins them, ``mode=resume`` does.
+async def mark_wanted(notes: NoteList | None, arguments: Arguments, ledger: Ledger) -> None:
+    """Say in the ledger how its notes are to be read, so that ``mode=resume`` reads those that the
+    crawl does not come to.
 
     Raises:
-        StoreFailed: where the database does not answer.
+        StoreFailed: if the database does not answer.
     """
     if arguments.mode == "resume":
         return
-    begun = Checkpoint(
-        Call("", sort=arguments.sort),
-        version,
-        arguments.mode,
-        now(),
-        arguments=of_a_pass(arguments.given),
-    ).document()
+    wanted = Wanted(arguments.mode, of_a_note(arguments))
     if notes is None:
-        await ledger.queue_ended(None, begun)
+        await ledger.want(None, wanted)
         return
     remaining = iter(notes)
     while batch := list(islice(remaining, _BATCH)):
-        await ledger.queue_ended(batch, begun)
+        await ledger.want(batch, wanted)
+
+
+def of_a_note(arguments: Arguments) -> dict[str, str]:
+    """Return the arguments that were given and say how a note is read."""
+    given = arguments.given
+    return {name: given[name] for name in OF_A_NOTE if name in given and name != "mode"}
 
 
 async def planned(

@@ -120,7 +120,7 @@ async def count(notes: NoteList | None, mode: str, ledger: Ledger | None) -> int
     """
     if notes is not None:
         return len(notes)
-    return await ledger.count(not_ended=mode == "resume") if ledger else 0
+    return await ledger.count(to_resume=mode == "resume") if ledger else 0
 
 
 async def wanted(
@@ -135,7 +135,7 @@ async def wanted(
     """
     if notes is None:
         if ledger is not None:
-            async for note in ledger.not_ended() if mode == "resume" else ledger.all():
+            async for note in ledger.to_resume() if mode == "resume" else ledger.all():
                 yield note["_id"], note
     elif ledger is None:
         for note_id in notes:

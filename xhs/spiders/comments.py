@@ -22,6 +22,7 @@ from xhs.api.endpoints import Call, call_url, read_call
 from xhs.api.page import Page, inline_replies, read_page
 from xhs.api.parsing import parse_page
 from xhs.download.handler import CallNotSent, received_at
+from xhs.download.retry import WAIT, wait
 from xhs.endings import CloseReason, StopReason
 from xhs.extensions import feed_export
 from xhs.extensions.passbook import checkpoint_written
@@ -31,17 +32,20 @@ from xhs.items import CommentItem, NoteItem, UserItem
 from xhs.notes.open import OpenChain, OpenNote, OpenThread
 from xhs.notes.order import UNSEEN
 from xhs.notes.plan import Skip
-from xhs.notes.planned import Planned, planned, queue
+from xhs.notes.planned import Planned, mark_wanted, planned
 from xhs.notes.sources import NoteList, count
 from xhs.preparation import Prepared, WrongInput, prepare, remember_begun
 from xhs.spiders.passes import Ask, Next, Passes, named
 from xhs.store.documents import Met, Origin, Problem
-from xhs.store.ledger import chain_fields
+from xhs.store.ledger import Ledger, chain_fields
 from xhs.store.patience import StoreFailed
 
 _ITEMS = {"comment": CommentItem, "user": UserItem}
 _PATIENCE = 60
 _RETRIED = frozenset({301, 302, 500})
+_REPEATS = "empty_answers"
+"""The key of ``Request.meta`` that counts how often a call brought nothing."""
+_MOST_REPEATS = 2
 
 
 class CommentsSpider(Spider):
@@ -104,7 +108,7 @@ class CommentsSpider(Spider):
     async def _first_requests(self, run: Run, notes: NoteList | None) -> AsyncIterator[Any]:
         """The first request of each note, when there is room for it."""
         if run.store:
-            await queue(notes, self.arguments, run.version, run.store.ledger)
+            await mark_wanted(notes, self.arguments, run.store.ledger)
         async for one in self._planned(run, notes):
             if isinstance(one.plan, Skip):
                 run.waits_no_longer()
@@ -121,13 +125,13 @@ class CommentsSpider(Spider):
         ledger = run.store.ledger if run.store else None
         run.notes_waiting = await count(notes, self.arguments.mode, ledger)
         if notes is None and not run.notes_waiting:
-            self.logger.warning("There is no such note in the ledger: `scrapy enqueue` adds some")
+            self.logger.warning("%s", await _nothing_to_do(ledger))
         is_cached = self.settings.getbool("HTTPCACHE_ENABLED")
         async for one in planned(notes, self.arguments, run.version, ledger, is_cached=is_cached):
             if one.problem:
                 self.logger.error("Note %s is left: %s", one.note_id, one.problem)
                 if ledger and not self.arguments.dry_run:
-                    await ledger.end_again(one.note_id)
+                    await ledger.want([one.note_id], None)
             yield one
 
     async def _foretell(self, run: Run, notes: NoteList | None) -> None:
@@ -153,6 +157,10 @@ class CommentsSpider(Spider):
         data = run.protect(answer.data)
         page = read_page(data, replies=call.comment_id is not None)
         note, opened = run.opened(call)
+        if page.is_empty:
+            async for output in self._empty_answer(response, note, opened, data, page):
+                yield output
+            return
         step = opened.chain.step(page)
         if step.next and step.next.cursor is None:
             self._log_restart(step.next, "leads to an empty page")
@@ -167,8 +175,7 @@ class CommentsSpider(Spider):
         settled = run.pages.open(response, items, checkpoint)
         opened.settled = settled if note.counted else None
         if page.flaw:
-            with suppress(NotStored):
-                await run.reject("page", _origin(note, opened, data), [Problem("", page.flaw)])
+            await self._reject_page(note, opened, data, page)
         if step.next and not opened.lost:
             yield self._request(run, step.next, run.priority(opened.chain))
         for item, _ in items:
@@ -179,6 +186,35 @@ class CommentsSpider(Spider):
                 yield output
         elif await settled:
             await checkpoint_written(opened)  # until then the page counts as not settled
+
+    async def _empty_answer(
+        self, response: Response, note: OpenNote, opened: OpenChain, data: Any, page: Page
+    ) -> AsyncIterator[Any]:
+        """Take an answer that was billed and has nothing in it: it is no page. The call is repeated
+        :data:`_MOST_REPEATS` times at most, since each is billed.
+        """
+        opened.answered_at = received_at(response)
+        await self._reject_page(note, opened, data, page)
+        request, run = response.request, self.run
+        assert request is not None  # noqa: S101 (Scrapy sets it)
+        repeats = request.meta.get(_REPEATS, 0)
+        if repeats < _MOST_REPEATS:
+            again = request.replace(dont_filter=True)
+            again.meta.update({_REPEATS: repeats + 1, WAIT: wait(repeats + 1)})
+            yield again
+            return
+        opened.chain.end(StopReason.EMPTY_ANSWER)
+        why = f"{repeats + 1} answers with code 0 had no data in them, and each was billed"
+        async for output in self._outputs(Passes(run).chain_ended(note, opened, why)):
+            yield output
+
+    async def _reject_page(self, note: OpenNote, opened: OpenChain, data: Any, page: Page) -> None:
+        """Keep an answer that is odd as a whole."""
+        origin = _origin(note, opened, data)
+        if page.is_empty:
+            origin = replace(origin, page=origin.page + 1)
+        with suppress(NotStored):
+            await self.run.reject("page", origin, [Problem("", page.flaw or "")])
 
     async def call_failed(self, failure: Failure) -> AsyncIterator[Any]:
         """Take a call that brought no page: end its chain with the reason."""
@@ -239,6 +275,7 @@ class CommentsSpider(Spider):
             parent_id=chain.call.comment_id,
         ):
             parent = parsed.fields.get("parent_comment_id")
+            note.comments_met += parsed.item_type == "comment"
             met = None
             if opened is note and note.counted and parsed.item_type == "comment" and not parent:
                 there = len(inline_replies(parsed.raw)) if inline else 0
@@ -266,6 +303,17 @@ class CommentsSpider(Spider):
             named(note.chain.call),
             page.strategy or note.chain.sort,
         )
+
+
+async def _nothing_to_do(ledger: Ledger | None) -> str:
+    """Say why a crawl of the ledger has no note."""
+    known = await ledger.count() if ledger else 0
+    if known:
+        return (
+            f"Nothing is left to do: all {known} notes in the ledger have ended. mode=update reads "
+            "what is new, mode=full with `notes` or `notes_file` reads them again"
+        )
+    return "The ledger has no notes: `scrapy enqueue` adds some"
 
 
 def _origin(note: OpenNote, opened: OpenChain, data: Any) -> Origin:

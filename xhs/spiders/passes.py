@@ -138,19 +138,27 @@ class Passes:
         """A note's pass has ended. Its item follows, unless another pass does, or what is held of
         the note cannot be known.
         """
-        run, stop = self._run, note.worst
-        if stop is StopReason.COMPLETE and note.progress.mode == "full":
+        run = self._run
+        if note.worst is StopReason.COMPLETE and note.progress.mode == "full":
             run.count("xhs/comments/vanished", await self._book.mark_vanished(note))
         held = await self._book.held(note)
+        if note.worst.satisfied and note.met_only_rejected(held):
+            note.worst = StopReason.ALL_REJECTED
+            _log_end(note.chain, note.worst, "")
+        stop = note.worst
         item = _note_item(note, stop, held)
-        if not await self._book.end_pass(note, ItemAdapter(item).asdict(), held):
+        again = note.first.then_again and stop.ended
+        wanted = run.wanted if again else None
+        if not await self._book.end_pass(note, ItemAdapter(item).asdict(), held, wanted):
             return
-        if note.first.then_again and stop.ended:
+        if again:
             async for following in self._begin_again(note):
                 yield following
             return
         run.end_note(note, stop)
         if held:
+            run.count("xhs/replies/reported", held.replies_reported)
+            run.count("xhs/replies/missing", held.replies_missing)
             _log_missing(item)
             yield item
 
@@ -178,7 +186,6 @@ def named(call: Call) -> str:
 def _note_item(note: OpenNote, stop: StopReason, held: Held | None) -> NoteItem:
     chain = note.chain
     reported = chain.comment_count_l1
-    still = stop is StopReason.UP_TO_DATE and note.first.was_complete
     return NoteItem(
         item_type="note",
         note_id=chain.note_id,
@@ -188,7 +195,7 @@ def _note_item(note: OpenNote, stop: StopReason, held: Held | None) -> NoteItem:
         **(held_fields(held, reported) if held else {}),
         sort=chain.sort,
         pages=chain.pages,
-        complete=stop is StopReason.COMPLETE or still,
+        complete=note.is_complete,
         stop_reason=stop.value,
         scraped_at=note.answered_at or iso(datetime.now(UTC)),
     )

@@ -10,25 +10,34 @@ from uuid import uuid4
 from pymongo import UpdateOne
 from pymongo.asynchronous.database import AsyncDatabase
 
-from xhs.chain import Chain, Watermark
+from xhs.chain import PAGE_SIZE, Chain, Watermark
 from xhs.endings import StopReason
-from xhs.notes.checkpoint import Checkpoint, watermark_document
+from xhs.notes.checkpoint import Checkpoint, Wanted, watermark_document
 from xhs.store.documents import COMMENTS, NOTES, Document, Write, document_fields, met_field
 from xhs.store.patience import patiently
 
 LOOKUP = 200
 """Notes that are asked for at once."""
 _STATES_NOT_ENDED = ["queued", "running", "unfinished"]
-_NOT_ENDED = {"state": {"$in": _STATES_NOT_ENDED}}
+_TO_RESUME = {
+    "$or": [{"state": {"$in": _STATES_NOT_ENDED}}, {"wanted.mode": {"$in": ["full", "update"]}}]
+}
 
 
 class Held(NamedTuple):
-    """What is stored for a note, all runs together: first-level comments, and replies. Of these,
-    what was first seen since a pass began, and the first-level comments that it met.
+    """Counts of what is stored for a note, all runs together.
+
+    ``comments`` (first level) and ``replies`` have not vanished. ``replies_reported`` and
+    ``replies_missing`` are about the comments held: the replies that they report, and how many of
+    these are not held. ``reply_calls``: calls that bring those, at most. ``comments_new`` and
+    ``replies_new`` were first seen since a pass began; ``comments_met`` were on its pages.
     """
 
     comments: int
     replies: int
+    replies_reported: int = 0
+    replies_missing: int = 0
+    reply_calls: int = 0
     comments_new: int = 0
     replies_new: int = 0
     comments_met: int = 0
@@ -40,25 +49,19 @@ def held_fields(held: Held, reported: int | None) -> Document:
         "comments_collected": held.comments,
         "replies_collected": held.replies,
         "missing": None if reported is None else max(0, reported - held.comments),
+        "replies_reported": held.replies_reported,
+        "replies_missing": held.replies_missing,
     }
 
 
-def begin_pass(checkpoint: Checkpoint, now: datetime) -> Write:
-    """The note's first call is about to be sent: it is running, from there."""
-    note_id = checkpoint.call.note_id
-    return Write(
-        NOTES,
-        note_id,
-        {
-            "$set": {
-                "note_id": note_id,
-                "state": "running",
-                "checkpoint": checkpoint.document(),
-                "last_crawled_at": now,
-            },
-            "$min": {"first_seen_at": now},
-        },
-    )
+def add_note(note_id: str, wanted: Wanted, now: datetime) -> Write:
+    """The first call for a note that the ledger may not know is about to be sent: it is queued.
+
+    A note that is there stays as it is: only an answer changes it.
+    """
+    fresh = {"note_id": note_id, "state": "queued", "wanted": wanted.document()}
+    update = {"$setOnInsert": fresh, "$min": {"first_seen_at": now}}
+    return Write(NOTES, note_id, update)
 
 
 def chain_fields(chain: Chain) -> Document:
@@ -75,15 +78,15 @@ def chain_fields(chain: Chain) -> Document:
 
 
 def settle_page(
-    note_id: str, fields: Mapping[str, Any], checkpoint: Checkpoint, calls: int
+    note_id: str, fields: Mapping[str, Any], checkpoint: Checkpoint, calls: int, now: datetime
 ) -> Write:
     """A page is stored: what the pages say of the note (:func:`chain_fields`), and how far the pass
-    is now.
+    is now. With its first page a pass is no longer only wanted.
 
     ``calls``: billed calls for the note that the ledger does not know of yet.
     """
     # Another run may have ended the note meanwhile.
-    update = {**fields, "state": "running"}
+    update = {**fields, "state": "running", "wanted": None, "last_crawled_at": now}
     if checkpoint.is_storable:
         update["checkpoint"] = checkpoint.document()
     else:
@@ -91,18 +94,27 @@ def settle_page(
     return _booking(note_id, calls, {"$set": update})
 
 
-def end_note(item: Mapping[str, Any], calls: int, watermark: Watermark | None = None) -> Write:
+def end_note(
+    item: Mapping[str, Any],
+    calls: int,
+    now: datetime,
+    watermark: Watermark | None = None,
+    wanted: Wanted | None = None,
+) -> Write:
     """The update that a ``NoteItem`` asks for: the note has ended, or is left at its checkpoint.
 
-    ``watermark``: where the next update may stop; None leaves the stored one as it is.
+    ``watermark``: where the next update may stop; None leaves the stored one as it is. ``wanted``:
+    the pass that follows one that has ended.
     """
     reason = StopReason(item["stop_reason"])
     fields = document_fields(item)
     update = {name: value for name, value in fields.items() if value is not None}
     update["state"] = "ended" if reason.ended else "unfinished"
     update["last_seen_at"] = fields["scraped_at"]
+    update["last_crawled_at"] = now
     if reason.ended:
         update["checkpoint"] = None
+        update["wanted"] = wanted and wanted.document()
     if watermark is not None:
         update["watermark"] = watermark_document(watermark)
     return _booking(item["note_id"], calls, {"$set": update})
@@ -158,32 +170,37 @@ class Ledger:
         return await patiently(lambda: self._held(note_id, sort, began))
 
     async def _held(self, note_id: str, sort: str, began: datetime | None) -> Held:
-        counts: Document = {"held": 1}
+        is_reply = {"$ne": [{"$ifNull": ["$parent_comment_id", None]}, None]}
+        comment: Document = {"comments": 1, "replies_reported": "$sub_comment_count"}
+        reply: Document = {"replies": 1}
         if began is not None:
-            counts["new"] = _one_if("first_seen_at", began)
-            counts["met"] = _one_if(met_field(sort), began)
-        groups: dict[bool, Document] = {True: {}, False: {}}
+            comment["comments_new"] = _one_if("first_seen_at", began)
+            comment["comments_met"] = _one_if(met_field(sort), began)
+            reply["replies_new"] = _one_if("first_seen_at", began)
+        of_thread = {
+            **{name: {"$sum": {"$cond": [is_reply, 0, one]}} for name, one in comment.items()},
+            **{name: {"$sum": {"$cond": [is_reply, one, 0]}} for name, one in reply.items()},
+        }
+        missing = {"$max": [0, {"$subtract": ["$replies_reported", "$replies"]}]}
         cursor = await self._database[COMMENTS].aggregate(
             [
                 {"$match": {"note_id": note_id, "vanished_at": None}},
+                {"$group": {"_id": {"$ifNull": ["$parent_comment_id", "$_id"]}, **of_thread}},
+                {"$addFields": {"replies_missing": missing}},
                 {
                     "$group": {
-                        "_id": {"$eq": [{"$ifNull": ["$parent_comment_id", None]}, None]},
-                        **{name: {"$sum": one} for name, one in counts.items()},
+                        "_id": None,
+                        **{name: {"$sum": f"${name}"} for name in (*of_thread, "replies_missing")},
+                        "reply_calls": {
+                            "$sum": {"$ceil": {"$divide": ["$replies_missing", PAGE_SIZE]}}
+                        },
                     }
                 },
             ]
         )
-        async for group in cursor:
-            groups[group["_id"]] = group
-        first_level, replies = groups[True], groups[False]
-        return Held(
-            comments=first_level.get("held", 0),
-            replies=replies.get("held", 0),
-            comments_new=first_level.get("new", 0),
-            replies_new=replies.get("new", 0),
-            comments_met=first_level.get("met", 0),
-        )
+        found = await cursor.to_list()
+        counts = found[0] if found else {"comments": 0, "replies": 0}
+        return Held(**{name: int(count) for name, count in counts.items() if name != "_id"})
 
     async def count_since(self, note_id: str, since: datetime) -> int:
         """How many first-level comments of a note are stored that are no older.
@@ -205,7 +222,7 @@ class Ledger:
             StoreFailed: where the database does not answer.
         """
         now = datetime.now(UTC)
-        kept = {"arguments": dict(arguments)} if arguments else {}
+        kept = {"arguments": dict(arguments), "wanted": None} if arguments else {}
         notes = self._database[NOTES]
         ids = {"_id": {"$in": list(note_ids)}}
 
@@ -213,7 +230,7 @@ class Ledger:
             there = await notes.distinct("_id", ids)
             ended = await notes.update_many(
                 {**ids, "state": {"$nin": _STATES_NOT_ENDED}},
-                {"$set": {"state": "queued", "arguments": dict(arguments)}},
+                {"$set": {"state": "queued", "arguments": dict(arguments), "wanted": None}},
             )
             await notes.bulk_write(
                 [
@@ -233,29 +250,20 @@ class Ledger:
 
         return await patiently(write)
 
-    async def queue_ended(self, note_ids: Sequence[str] | None, checkpoint: Document) -> None:
-        """Queue those of these notes that have ended, or all that have: a crawl is about to read
-        them anew, and should it stop before, ``mode=resume`` is to find them.
+    async def want(self, note_ids: Sequence[str] | None, wanted: Wanted | None) -> None:
+        """Say of these notes, or of all, that a crawl is about to read them so; None takes it back.
+
+        It stands beside their state: if the crawl stops before their first page, ``mode=resume``
+        reads them so. A note with a checkpoint is found by that.
 
         Raises:
-            StoreFailed: where the database does not answer.
+            StoreFailed: if the database does not answer.
         """
-        query: Document = {"state": "ended"}
+        query: Document = {"checkpoint": None}
         if note_ids is not None:
             query["_id"] = {"$in": list(note_ids)}
-        update = {"$set": {"state": "queued", "checkpoint": checkpoint}}
+        update = {"$set": {"wanted": wanted and wanted.document()}}
         await patiently(lambda: self._database[NOTES].update_many(query, update))
-
-    async def end_again(self, note_id: str) -> None:
-        """Take a note back that :meth:`queue_ended` has queued.
-
-        Raises:
-            StoreFailed: where the database does not answer.
-        """
-        queued = {"_id": note_id, "state": "queued", "checkpoint.cursor": None}
-        query = {**queued, "stop_reason": {"$ne": None}, "checkpoint": {"$ne": None}}
-        update = {"$set": {"state": "ended", "checkpoint": None}}
-        await patiently(lambda: self._database[NOTES].update_one(query, update))
 
     async def enqueue_unfinished(self) -> int:
         """Queue every note that was begun and has not ended, to go on from its checkpoint.
@@ -278,13 +286,13 @@ class Ledger:
         found = await patiently(lambda: self._find({"_id": {"$in": list(note_ids)}}))
         return {note["_id"]: note for note in found}
 
-    async def not_ended(self) -> AsyncIterator[Document]:
-        """Every note that ``mode=resume`` takes up, in the order of their IDs.
+    async def to_resume(self) -> AsyncIterator[Document]:
+        """Yield every note that has not ended or is wanted, in the order of their IDs.
 
         Raises:
             StoreFailed: where the database does not answer.
         """
-        async for note in self._patiently_each(_NOT_ENDED):
+        async for note in self._patiently_each(_TO_RESUME):
             yield note
 
     async def all(self) -> AsyncIterator[Document]:
@@ -296,13 +304,13 @@ class Ledger:
         async for note in self._patiently_each({}):
             yield note
 
-    async def count(self, *, not_ended: bool = False) -> int:
-        """How many notes :meth:`all` or :meth:`not_ended` gives.
+    async def count(self, *, to_resume: bool = False) -> int:
+        """Return how many notes :meth:`all` or :meth:`to_resume` gives.
 
         Raises:
             StoreFailed: where the database does not answer.
         """
-        query = _NOT_ENDED if not_ended else {}
+        query = _TO_RESUME if to_resume else {}
         return await patiently(lambda: self._database[NOTES].count_documents(query))
 
     async def _patiently_each(self, wanted: Document) -> AsyncIterator[Document]:

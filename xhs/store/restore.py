@@ -136,6 +136,11 @@ def _as_one(entries: Sequence[Entry], note: Document) -> Entry:
             there = update.setdefault(operator, {})
             for name, value in fields.items():
                 there[name] = _merged(operator, there.get(name), value)
+    # What is set needs no default, and a server takes no path twice.
+    for name in update.get("$set", {}).keys() & update.get("$setOnInsert", {}).keys():
+        del update["$setOnInsert"][name]
+    if not update.get("$setOnInsert", True):
+        del update["$setOnInsert"]
     once = hashlib.sha256("".join(name or "" for name in names).encode()).hexdigest()[:32]
     update["$set"] = {**update.get("$set", {}), "last_write": once}
     return replace(entries[-1], write=Write(NOTES, entries[-1].write.key, update, once=once))

@@ -20,7 +20,7 @@ from pymongo.write_concern import WriteConcern
 
 from xhs.redaction import keep_out_of_logs
 from xhs.store import embedded
-from xhs.store.documents import COMMENTS, HISTORY, NOTES, REJECTED, Document, Write
+from xhs.store.documents import COMMENTS, HISTORY, NOTES, REJECTED, USERS, Document, Write
 from xhs.store.history import History
 from xhs.store.ledger import Ledger
 from xhs.store.patience import StoreFailed, describe
@@ -36,14 +36,17 @@ _NOT_VALID = (
     "what is special in a password is written with %"
 )
 
+_LAST_SEEN = IndexModel([("last_seen_at", 1)])
 _INDEXES = {
     COMMENTS: [
         IndexModel([("note_id", 1), ("parent_comment_id", 1), ("created_at", -1)]),
         IndexModel([("user_id", 1)]),
+        _LAST_SEEN,
     ],
-    NOTES: [IndexModel([("state", 1)])],
+    USERS: [_LAST_SEEN],
+    NOTES: [IndexModel([("state", 1)]), IndexModel([("wanted.mode", 1)]), _LAST_SEEN],
     HISTORY: [IndexModel([("note_id", 1), ("began_at", -1)])],
-    REJECTED: [IndexModel([("note_id", 1)])],
+    REJECTED: [IndexModel([("note_id", 1)]), _LAST_SEEN],
 }
 
 # At DEBUG, Scrapy's default level, pymongo writes whole documents to the log.

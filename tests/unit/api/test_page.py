@@ -85,10 +85,18 @@ def test_reported_counts(value: object, expected: int | None) -> None:
     assert (page.comment_count, page.comment_count_l1) == (expected, expected)
 
 
-@pytest.mark.parametrize("data", [None, [], "", 5, True])
-def test_data_that_is_no_object_is_a_flaw(data: object) -> None:
+@pytest.mark.parametrize("data", [5, True, "text", [1], [{"comments": []}]])
+def test_data_that_is_no_object_is_not_readable(data: object) -> None:
     page = read_page(data)
-    assert page.comments == []
+    assert (page.comments, page.is_readable, page.is_empty) == ([], False, False)
+    assert page.flaw
+
+
+@pytest.mark.parametrize("replies", [True, False])
+@pytest.mark.parametrize("data", [None, {}, [], ""])
+def test_data_with_nothing_in_it_is_no_page(data: object, replies: bool) -> None:
+    page = read_page(data, replies=replies)
+    assert (page.comments, page.is_empty) == ([], True)
     assert page.flaw
 
 
@@ -98,18 +106,29 @@ def test_data_that_is_no_object_is_a_flaw(data: object) -> None:
         {"comments": "none", "has_more": False},
         {"comments": {}, "has_more": False},
         {"has_more": True},
+        {"has_more": False},
         {"comments": None, "comment_count": 5},
+        {"comments": None, "comment_count": "many"},
+        {"comments": None, "has_more": True},
+        {"comment_list": [{"id": "a"}], "has_more": False, "comment_count": 0},
+        {"code": 0, "data": {"comments": [{"id": "a"}], "has_more": False}},
     ],
 )
-def test_comments_that_are_no_list_are_a_flaw(data: object) -> None:
-    page = read_page(data)
-    assert page.comments == []
+@pytest.mark.parametrize("replies", [True, False])
+def test_without_a_list_of_comments_an_answer_is_not_readable(data: object, replies: bool) -> None:
+    page = read_page(data, replies=replies)
+    assert (page.comments, page.is_readable, page.is_empty) == ([], False, False)
     assert page.flaw
 
 
-@pytest.mark.parametrize("data", [{"has_more": False}, {"comments": None, "comment_count": 0}])
-def test_a_note_without_comments_may_have_no_list(data: object) -> None:
-    assert read_page(data).flaw is None
+@pytest.mark.parametrize("count", [{}, {"comment_count": 0}, {"comment_count": "0"}])
+@pytest.mark.parametrize("more", [{}, {"has_more": False}, {"has_more": None}])
+def test_a_note_without_comments_may_have_null_for_its_list(
+    count: dict[str, object], more: dict[str, object]
+) -> None:
+    page = read_page({"comments": None, **count, **more})
+    assert (page.comments, page.is_readable, page.flaw) == ([], True, None)
+    assert read_page({"sub_comments": None, **count, **more}, replies=True).is_readable
 
 
 def test_ids_are_those_of_the_elements_that_have_one() -> None:

@@ -8,7 +8,7 @@ from xhs.api.endpoints import Call
 from xhs.arguments import Arguments, WrongArguments, parse
 from xhs.chain import Watermark
 from xhs.endings import StopReason
-from xhs.notes.checkpoint import Checkpoint, read_checkpoint, watermark_document
+from xhs.notes.checkpoint import Checkpoint, Wanted, read_checkpoint, watermark_document
 from xhs.notes.plan import First, Skip, plan
 
 NOTE = "65bf5360000000002c03f684"
@@ -81,7 +81,8 @@ def test_a_checkpoint_that_does_not_fit_begins_anew(
 ) -> None:
     first = begun(known(left), arguments, version)
     mode = "update" if arguments is UPDATE else "full"
-    assert first == First(anew(mode=mode, version=version), arguments, reported=77)
+    wanted = First(anew(mode=mode, version=version), arguments, reported=77)
+    assert first == replace(wanted, has_state=left is not None)
 
 
 def test_an_update_that_was_left_and_does_not_fit_stays_an_update() -> None:
@@ -98,10 +99,11 @@ def test_where_only_replies_are_left_no_page_is_asked_for() -> None:
 
 @pytest.mark.parametrize("complete", [True, False])
 def test_an_update_reads_down_to_the_watermark(complete: bool) -> None:
-    there = known(None, state="ended", complete=complete, watermark=watermark_document(WATERMARK))
+    watermark = WATERMARK._replace(complete=complete)
+    there = known(None, state="ended", watermark=watermark_document(watermark))
     first = begun(there, UPDATE)
-    assert (first.checkpoint, first.watermark) == (anew(mode="update"), WATERMARK)
-    assert (first.was_complete, first.then_again) == (complete, False)
+    assert (first.checkpoint, first.watermark) == (anew(mode="update"), watermark)
+    assert (first.has_state, first.then_again) == (True, False)
 
 
 def test_an_update_finishes_first_what_was_left() -> None:
@@ -109,8 +111,37 @@ def test_an_update_finishes_first_what_was_left() -> None:
     assert (first.checkpoint, first.then_again, first.watermark) == (LEFT, True, None)
 
 
-def test_an_update_of_an_unknown_note_has_no_ground() -> None:
-    assert begun(None, UPDATE) == First(anew(mode="update"), UPDATE)
+def test_an_update_of_an_unknown_note_has_no_watermark() -> None:
+    assert begun(None, UPDATE) == First(anew(mode="update"), UPDATE, is_new=True)
+
+
+@pytest.mark.parametrize("mode", ["full", "update"])
+@pytest.mark.parametrize("state", ["ended", "queued", "unfinished"])
+def test_resume_takes_up_what_is_wanted_as_it_is_wanted(mode: str, state: str) -> None:
+    wanted = Wanted(mode, {"sort": "normal", "replies": "all", "max_comments": "50"})
+    there = known(None, state=state, stop_reason="complete", wanted=wanted.document())
+    first = begun(there, RESUME)
+    assert (first.checkpoint.mode, first.call) == (mode, Call(NOTE, sort="normal"))
+    assert (first.arguments.replies, first.arguments.max_comments) == ("all", 50)
+    assert first.checkpoint.arguments == {"replies": "all", "max_comments": "50"}
+    named = begun(there, parse({"mode": "resume", "sort": "latest", "replies": "none"}))
+    assert (named.call, named.arguments.replies) == (Call(NOTE), "none")
+
+
+def test_a_checkpoint_is_continued_whatever_is_wanted() -> None:
+    there = known(wanted=Wanted("update", {"replies": "all"}).document())
+    assert begun(there, RESUME).checkpoint == LEFT
+
+
+@pytest.mark.parametrize("wanted", [None, {}, "full", {"mode": "resume"}, {"mode": ["full"]}])
+def test_what_says_of_no_pass_that_it_is_wanted_wants_none(wanted: Any) -> None:
+    there = known(None, state="ended", stop_reason="complete", wanted=wanted)
+    assert plan(NOTE, there, RESUME, "v4", NOW) == Skip(StopReason.COMPLETE)
+
+
+def test_what_is_wanted_says_nothing_to_a_crawl_that_names_its_own_mode() -> None:
+    there = known(None, state="ended", wanted=Wanted("full", {"sort": "normal"}).document())
+    assert begun(there, UPDATE).checkpoint == anew(mode="update")
 
 
 def test_a_queued_note_keeps_the_kind_of_its_pass() -> None:
@@ -143,7 +174,9 @@ def test_arguments_of_a_pass_that_do_not_go_with_the_crawl_are_left() -> None:
 
 
 @pytest.mark.parametrize("call", [Call(NOTE, "c4"), Call(NOTE, None, "like_count")])
-@pytest.mark.parametrize("watermark", [None, WATERMARK, Watermark(frozenset(), None)])
+@pytest.mark.parametrize(
+    "watermark", [None, WATERMARK._replace(complete=True), Watermark(frozenset(), None)]
+)
 def test_a_checkpoint_comes_back_from_its_document(call: Call, watermark: Watermark | None) -> None:
     checkpoint = replace(LEFT, call=call, watermark=watermark)
     assert read_checkpoint(NOTE, checkpoint.document(), NOW) == checkpoint
@@ -212,6 +245,8 @@ def test_what_the_ledger_knows_of_a_note_stands_until_a_page_says_more() -> None
         {"watermark": {"comment_ids": [1], "newest": "x"}, "complete": "yes"},
         {"user_id": 5, "comment_count": "9", "comment_count_l1": None, "pages": {}},
         {"arguments": {"replies": 1}},
+        {"wanted": {"mode": "full", "arguments": [1]}},
+        {"state": "ended", "wanted": {"mode": "full", "arguments": {"max_comments": "x"}}},
     ],
 )
 @pytest.mark.parametrize("mode", ["full", "resume", "update"])

@@ -1,0 +1,245 @@
+"""Answers with code 0 that bring nothing, or nothing that can be read: each of them is billed."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.passes import assert_stored, pages_of
+
+from xhs.simulator.notes import sized_note, threaded_note
+from xhs.simulator.truth import truth
+
+if TYPE_CHECKING:
+    from support.crawl import Document, Outcome, Site
+    from support.simulator import Simulator
+
+NOTE = sized_note(45, 6000, replies=False)
+PAGES = 5
+NOTHING: list[Any] = [{}, None, []]
+ALL_INVALID: dict[str, Any] = {
+    "patch": [{"path": ["comments", "*", "like_count"], "value": "many"}],
+}
+
+
+def crawl(site: Site, **arguments: Any) -> Outcome:
+    """Crawl without waiting for long between calls."""
+    return site.crawl(notes=[NOTE], **arguments)
+
+
+def end_of(done: Outcome) -> tuple[str, int, bool]:
+    (item,) = done.items("note")
+    return item["stop_reason"], item["pages"], item["complete"]
+
+
+def kept_pages(site: Site) -> list[Document]:
+    return list(site.documents("rejected", kind="page").values())
+
+
+@pytest.mark.parametrize("data", NOTHING)
+def test_an_answer_with_nothing_in_it_is_asked_for_again(
+    api: Simulator, site: Site, data: Any
+) -> None:
+    api.script({"rules": [{"page": 2, "page_call": "1-2", "data": data}]})
+    done = crawl(site)
+    assert done.status == 0, done
+    assert end_of(done) == ("complete", PAGES, True)
+    assert pages_of(api, NOTE) == [1, 2, 2, 2, 3, 4, 5]
+    assert done.stats["xhs/calls/billed"] == api.books()["billed"] == PAGES + 2
+    assert site.note(NOTE)["billed_calls"] == PAGES + 2
+    assert_stored(site, NOTE)
+    (page,) = kept_pages(site)
+    assert (json.loads(page["raw"]), page["note_id"], page["page"]) == (data, NOTE, 2)
+
+
+@pytest.mark.parametrize("data", NOTHING)
+def test_it_is_asked_for_again_twice_at_most_and_then_left(
+    api: Simulator, site: Site, data: Any
+) -> None:
+    api.script({"rules": [{"page": 3, "data": data}]})
+    done = crawl(site)
+    assert done.status == 3, done
+    assert end_of(done) == ("empty_answer", 2, False)
+    assert pages_of(api, NOTE) == [1, 2, 3, 3, 3]
+    assert done.stats["xhs/notes/empty_answer"] == done.stats["xhs/notes/left"] == 1
+    note = site.note(NOTE)
+    assert (note["state"], note["stop_reason"]) == ("unfinished", "empty_answer")
+    assert json.loads(note["checkpoint"]["cursor"])["index"] == 3
+    assert note["billed_calls"] == api.books()["billed"] == 5
+    assert [line for line in done.lines("WARNING") if "without data" in line], done
+
+    api.script({})
+    api.reset_books()
+    resumed = site.crawl(mode="resume")
+    assert resumed.status == 0, resumed
+    assert pages_of(api, NOTE) == [3, 4, 5]
+    assert end_of(resumed) == ("complete", PAGES, True)
+
+
+def test_each_of_them_counts_in_the_budget(api: Simulator, site: Site) -> None:
+    api.script({"rules": [{"page": 1, "data": {}}]})
+    done = site.crawl(notes=[NOTE], env={"XHS_MAX_CALLS": "2"})
+    assert (done.status, done.reason) == (3, "budget_spent"), done
+    assert api.books()["billed"] == 2
+    assert site.note(NOTE)["billed_calls"] == 2
+
+
+def test_an_update_that_meets_one_does_not_spoil_what_was_complete(
+    api: Simulator, site: Site
+) -> None:
+    assert crawl(site).status == 0
+    before = site.note(NOTE)
+    api.script({"rules": [{"data": {}}]})
+    assert crawl(site, mode="update").status == 3
+    after = site.note(NOTE)
+    assert after["billed_calls"] == before["billed_calls"] + 3
+    unchanged = ("state", "stop_reason", "complete", "watermark", "checkpoint", "missing")
+    assert {name: after[name] for name in unchanged} == {name: before[name] for name in unchanged}
+
+    api.script({})
+    api.reset_books()
+    done = site.crawl(mode="resume")
+    assert done.status == 0, done
+    assert end_of(done) == ("up_to_date", 1, True)
+    assert pages_of(api, NOTE) == [1]
+    assert site.note(NOTE)["wanted"] is None
+
+
+def test_an_update_that_fails_on_its_way_leaves_completeness_to_the_watermark(
+    api: Simulator, site: Site
+) -> None:
+    assert crawl(site).status == 0
+    api.change(NOTE, grow=25)
+    api.script({"rules": [{"page": 2, "data": []}]})
+    assert crawl(site, mode="update").status == 3
+    assert site.note(NOTE)["complete"] is False
+    api.script({})
+    done = crawl(site, mode="update")
+    assert done.status == 0, done
+    assert (site.note(NOTE)["stop_reason"], site.note(NOTE)["complete"]) == ("up_to_date", True)
+    assert_stored(site, NOTE, 25)
+
+
+def test_a_thread_whose_answers_have_nothing_in_them_is_left(api: Simulator, site: Site) -> None:
+    note = threaded_note(15, 17)
+    roots = [root for root in truth(note).first_level if len(truth(note).threads.get(root, ())) > 3]
+    api.script({"rules": [{"endpoint": "replies", "comment": roots[0], "data": None}]})
+    done = site.crawl(notes=[note], replies="all")
+    assert done.status == 3, done
+    calls = [call for call in api.books()["log"] if call["comment"] == roots[0]]
+    assert len(calls) == 3
+    assert end_of(done)[0] == "empty_answer"
+    assert site.note(note)["billed_calls"] == api.books()["billed"]
+    api.script({})
+    assert site.crawl(mode="resume").status == 0
+    assert site.comment_ids(note) == (set(truth(note).first_level), truth(note).replies)
+
+
+def test_none_of_them_stays_in_the_cache(api: Simulator, site: Site) -> None:
+    api.script({"rules": [{"page": 1, "page_call": 1, "data": {}}]})
+    cache = ("-s", "HTTPCACHE_ENABLED=1", "-s", f"HTTPCACHE_DIR={site.folder / 'cache'}")
+    assert site.crawl(*cache, notes=[NOTE]).status == 0
+    assert pages_of(api, NOTE) == [1, 1, 2, 3, 4, 5]
+    api.reset_books()
+    again = site.crawl(*cache, notes=[NOTE])
+    assert end_of(again) == ("complete", PAGES, True)
+    assert api.books()["calls"] == 0
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"comment_list": [{"id": "a", "content": "b"}], "has_more": False},
+        {"code": 0, "message": "", "data": {"comments": [], "has_more": False}},
+        [{"id": "a", "content": "b"}],
+        "later",
+    ],
+)
+def test_what_cannot_be_read_is_kept_and_told_and_not_bought_again(
+    api: Simulator, site: Site, data: Any
+) -> None:
+    api.script({"rules": [{"data": data}]})
+    done = crawl(site)
+    assert done.status == 4, done
+    assert end_of(done) == ("unreadable_answer", 1, False)
+    assert pages_of(api, NOTE) == [1]
+    (page,) = kept_pages(site)
+    assert json.loads(page["raw"]) == data
+    told = [line for line in done.lines("WARNING") if "unreadable_answer" in line]
+    assert [line for line in told if "rejected" in line], done
+    assert site.crawl(mode="resume").status == 4 - 4
+    assert site.crawl(notes=[NOTE], mode="resume").status == 4
+    assert pages_of(api, NOTE) == [1]
+    api.script({})
+    assert crawl(site).status == 0
+
+
+def test_a_note_of_which_every_comment_is_rejected_is_no_success(
+    api: Simulator, site: Site
+) -> None:
+    api.script({"rules": [ALL_INVALID]})
+    done = crawl(site)
+    assert done.status == 4, done
+    assert end_of(done) == ("all_rejected", PAGES, False)
+    assert len(site.documents("rejected", kind="comment")) == 45
+    assert [line for line in done.lines("WARNING") if "all_rejected" in line], done
+    assert not [line for line in done.errors.splitlines() if "other sort" in line]
+    note = site.note(NOTE)
+    assert (note["state"], note.get("watermark"), note["missing"]) == ("ended", None, 45)
+    assert site.crawl(notes=[NOTE], mode="resume").status == 4
+    assert api.books()["calls"] == PAGES
+
+    api.script({})
+    assert site.crawl(mode="update").status == 0
+    assert_stored(site, NOTE)
+
+
+def test_an_update_of_which_every_comment_is_rejected_keeps_the_watermark(
+    api: Simulator, site: Site
+) -> None:
+    assert crawl(site).status == 0
+    watermark = site.note(NOTE)["watermark"]
+    api.change(NOTE, grow=5)
+    api.script({"rules": [ALL_INVALID]})
+    done = crawl(site, mode="update")
+    assert (done.status, end_of(done)) == (4, ("all_rejected", 1, False)), done
+    assert site.note(NOTE)["watermark"] == watermark
+    api.script({})
+    assert crawl(site, mode="update").status == 0
+    assert_stored(site, NOTE, 5)
+
+
+def test_without_a_store_it_is_no_success_either(api: Simulator, storeless: Site) -> None:
+    api.script({"rules": [ALL_INVALID]})
+    done = crawl(storeless)
+    assert (done.status, end_of(done)) == (4, ("all_rejected", PAGES, False)), done
+
+
+def test_one_valid_comment_is_enough(api: Simulator, site: Site) -> None:
+    for_nine = [{"path": ["comments", n, "like_count"], "value": "many"} for n in range(9)]
+    api.script({"rules": [{"page": 1, "patch": for_nine}, {"after": 1, **ALL_INVALID}]})
+    done = crawl(site)
+    assert (done.status, end_of(done)) == (0, ("complete", PAGES, True)), done
+
+
+def test_a_pass_that_stored_some_before_it_was_stopped_has_not_met_rejected_ones_alone(
+    api: Simulator, site: Site
+) -> None:
+    api.script({"rules": [{"page": 3, "code": 999}]})
+    assert crawl(site).status == 3
+    api.script({"rules": [ALL_INVALID]})
+    done = site.crawl(mode="resume")
+    assert (done.status, end_of(done)) == (0, ("complete", PAGES, True)), done
+
+
+def test_comments_that_a_pipeline_of_the_users_drops_are_not_rejected(
+    api: Simulator, site: Site
+) -> None:
+    site.add_module(
+        "from scrapy.exceptions import DropItem\n\n\n"
+        "class Drop:\n    def process_item(self, item):\n        raise DropItem('not wanted')\n"
+    )
+    pipelines = json.dumps({"users_own.Drop": 200, "xhs.pipelines.store.StorePipeline": 300})
+    done = site.crawl("-s", f"ITEM_PIPELINES={pipelines}", notes=[NOTE], feed=False)
+    assert done.status == 0, done

@@ -1,0 +1,278 @@
+"""A crawl that receives nothing changes nothing: what it wanted stands beside the notes' state."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.crawl import database
+from support.passes import assert_stored, pages_of
+from support.simulator import PROJECT
+
+from xhs.settings import EXTENSIONS
+from xhs.simulator.notes import sized_note
+
+if TYPE_CHECKING:
+    from support.crawl import Document, Site
+    from support.simulator import Simulator
+
+ENDED, LEFT, QUEUED, NEW = (sized_note(45, serial, replies=False) for serial in range(6100, 6104))
+KNOWN = [ENDED, LEFT, QUEUED]
+PAGES = 5
+FATAL = {
+    100: "token_rejected",
+    600: "permission_denied",
+    601: "balance_exhausted",
+    602: "balance_exhausted",
+    303: "quota_exhausted",
+}
+OTHER: dict[str, Any] = {"retries": {"code": 301}, "unknown code": {"code": 999}, "empty": {}}
+UNCHANGING = ("wanted", "billed_calls", "last_write")
+"""Fields of the ledger that a crawl without an answer may change: what it wants, what it costs."""
+
+
+def prepare(api: Simulator, site: Site) -> dict[str, Document]:
+    """A note that has ended, one that was left at its third page, and one that is queued."""
+    assert site.crawl(notes=[ENDED], feed=False).status == 0
+    api.script({"rules": [{"page": 3, "code": 999}]})
+    assert site.crawl(notes=[LEFT], feed=False).status == 3
+    file = site.folder / "notes.txt"
+    file.write_text(QUEUED)
+    assert site.command("enqueue", str(file), "-a", "max_comments=20").status == 0
+    api.reset_books()
+    return ledger(site)
+
+
+def ledger(site: Site) -> dict[str, Document]:
+    """The ledger without what a crawl without an answer may change."""
+    notes = site.documents("notes")
+    for note in notes.values():
+        for name in UNCHANGING:
+            note.pop(name, None)
+    return notes
+
+
+def wanted(site: Site) -> dict[str, Any]:
+    return {key: note.get("wanted") for key, note in site.documents("notes").items()}
+
+
+def pages(api: Simulator) -> dict[str, list[int]]:
+    return {note: pages_of(api, note) for note in api.books()["notes"]}
+
+
+@pytest.mark.parametrize(
+    ("mode", "code"), [*(("full", code) for code in FATAL), ("update", 601), ("update", 100)]
+)
+def test_a_fatal_code_leaves_every_note_as_it_was(
+    api: Simulator, site: Site, mode: str, code: int
+) -> None:
+    before = prepare(api, site)
+    api.script({"rules": [{"code": code}]})
+    done = site.crawl(notes=KNOWN, feed=False, mode=mode)
+    assert (done.status, done.reason) == (3, FATAL[code]), done
+    assert done.stats["xhs/notes/left"] == 3
+    assert ledger(site) == before
+    asked_for = {"mode": mode, "arguments": {}}
+    assert wanted(site) == {ENDED: asked_for, LEFT: None, QUEUED: asked_for}
+
+    api.script({})
+    api.reset_books()
+    resumed = site.crawl(mode="resume", feed=False)
+    assert resumed.status == 0, resumed
+    first = [1] if mode == "update" else [1, 2, 3, 4, 5]
+    assert pages(api) == {ENDED: first, LEFT: [3, 4, 5], QUEUED: [1, 2]}
+    ends = {key: (note["stop_reason"], note["complete"]) for key, note in ledger(site).items()}
+    assert ends[ENDED] == ("up_to_date" if mode == "update" else "complete", True)
+    assert (ends[LEFT], ends[QUEUED]) == (("complete", True), ("max_comments", False))
+    assert set(map(str, wanted(site).values())) == {"None"}
+
+
+@pytest.mark.parametrize(
+    ("mode", "fault"), [("full", "retries"), ("full", "unknown code"), ("update", "empty")]
+)
+def test_a_first_call_that_fails_for_good_leaves_what_an_answer_said(
+    api: Simulator, site: Site, mode: str, fault: str
+) -> None:
+    before = prepare(api, site)
+    api.script({"rules": [OTHER[fault] or {"data": {}}]})
+    done = site.crawl("-s", "RETRY_TIMES=1", notes=[*KNOWN, NEW], mode=mode)
+    assert done.status == 3, done
+    reasons = {item["stop_reason"] for item in done.items("note")}
+    assert reasons <= {"retries_exhausted", "unknown_code", "empty_answer"}
+    after = ledger(site)
+    assert {key: after[key] for key in (ENDED, LEFT)} == {key: before[key] for key in (ENDED, LEFT)}
+    for key in (QUEUED, NEW):
+        assert (after[key]["state"], after[key]["complete"]) == ("unfinished", False)
+        assert {after[key]["stop_reason"]} == reasons
+    billed = api.books()["notes"]
+    for key, note in site.documents("notes").items():
+        earlier = {ENDED: PAGES, LEFT: 2}.get(key, 0)
+        assert note["billed_calls"] == earlier + billed[key]["billed"]
+
+    api.script({})
+    api.reset_books()
+    assert site.crawl(mode="resume", feed=False).status == 0
+    assert pages(api)[LEFT] == [3, 4, 5]
+    assert pages(api).keys() == {ENDED, LEFT, QUEUED, NEW}
+
+
+def test_resume_reads_what_was_wanted_as_it_was_wanted(api: Simulator, site: Site) -> None:
+    sort = "normal"
+    prepare(api, site)
+    api.script({"rules": [{"code": 601}]})
+    arguments: dict[str, Any] = {
+        "mode": "full",
+        "sort": sort,
+        "max_comments": "30",
+        "replies": "none",
+    }
+    assert site.crawl(notes=[ENDED, NEW], feed=False, **arguments).status == 3
+    del arguments["mode"]
+    asked_for = {"mode": "full", "arguments": arguments}
+    assert (wanted(site)[ENDED], wanted(site)[NEW]) == (asked_for, asked_for)
+    api.script({})
+    api.reset_books()
+    done = site.crawl(notes=[ENDED, NEW], mode="resume")
+    assert done.status == 0, done
+    assert pages(api) == {ENDED: [1, 2, 3], NEW: [1, 2, 3]}
+    assert {call["sort"] for call in api.books()["log"]} == {sort}
+    assert {item["stop_reason"] for item in done.items("note")} == {"max_comments"}
+
+
+def test_a_note_that_an_update_has_finished_and_not_updated_is_still_wanted(
+    api: Simulator, site: Site
+) -> None:
+    prepare(api, site)
+    api.script({"rules": [{"page": 1, "code": 601}]})
+    done = site.crawl(notes=[LEFT], mode="update", feed=False)
+    assert (done.status, done.reason) == (3, "balance_exhausted"), done
+    note = site.note(LEFT)
+    assert (note["state"], note["stop_reason"], note["complete"]) == ("ended", "complete", True)
+    assert note["wanted"] == {"mode": "update", "arguments": {}}
+    api.script({})
+    api.reset_books()
+    assert site.crawl(mode="resume", feed=False).status == 0
+    assert pages(api)[LEFT] == [1]
+    assert site.note(LEFT)["stop_reason"] == "up_to_date"
+
+
+def test_a_crawl_that_is_stopped_twice_before_an_answer_changes_nothing(
+    api: Simulator, site: Site
+) -> None:
+    before = prepare(api, site)
+    api.script({"rules": [{"hang": True, "billed": False}]})
+    words = ["crawl", "comments", "-a", f"notes={','.join([*KNOWN, NEW])}"]
+    crawl = subprocess.Popen(
+        [sys.executable, "-m", "scrapy", *words],
+        env=site.environment,
+        cwd=PROJECT,
+        stderr=subprocess.PIPE,
+    )
+    while api.books()["calls"] < 4:
+        assert crawl.poll() is None
+        time.sleep(0.02)
+    os.kill(crawl.pid, signal.SIGINT)
+    assert crawl.stderr is not None
+    while b"again to force" not in crawl.stderr.readline():
+        pass
+    os.kill(crawl.pid, signal.SIGINT)
+    errors = crawl.communicate()[1].decode()
+    assert (crawl.returncode, "Traceback" in errors) == (3, False), errors
+    after = ledger(site)
+    assert after.pop(NEW)["state"] == "queued"
+    assert after == before
+    api.script({})
+    api.reset_books()
+    assert site.crawl(mode="resume", feed=False).status == 0
+    assert pages(api)[LEFT] == [3, 4, 5]
+    for note in (ENDED, LEFT, NEW):
+        assert_stored(site, note)
+
+
+FAILING = """
+from pymongo.errors import AutoReconnect
+
+from xhs.store import patience, writer
+
+patience.patiently.__defaults__ = (1.0,)
+writer.Writer.__init__.__defaults__ = (None, None, 1.0)
+
+
+async def gone(*_):
+    raise AutoReconnect("gone")
+
+
+class Failing:
+    # Every write fails from the first one on.
+    @classmethod
+    def from_crawler(cls, crawler):
+        writer.Writer._bulk = gone
+        return cls()
+"""
+
+
+def test_a_store_that_fails_at_once_leaves_every_note_as_it_was(api: Simulator, site: Site) -> None:
+    before = prepare(api, site)
+    site.add_module(FAILING)
+    extensions = json.dumps({**EXTENSIONS, "users_own.Failing": 0})
+    api.script({"latency": 0.1})
+    done = site.crawl("-s", f"EXTENSIONS={extensions}", notes=[*KNOWN, NEW], feed=False)
+    assert (done.status, done.reason) == (3, "store_failed"), done
+    assert ledger(site) == before
+    paid = api.books()["billed"]
+    api.script({})
+    assert site.command("recover").status == 0
+    assert site.crawl(notes=[NEW], mode="resume", feed=False).status == 0
+    assert site.crawl(mode="resume", feed=False).status == 0
+    for note in (ENDED, LEFT, NEW):
+        assert_stored(site, note)
+    assert api.books()["billed"] <= paid + PAGES + 3 + 2 + PAGES
+
+
+def test_a_note_without_what_is_wanted_is_told_from_an_empty_ledger(
+    api: Simulator, site: Site
+) -> None:
+    empty = site.crawl(mode="resume", feed=False)
+    assert "has no notes" in "".join(empty.lines("WARNING")), empty
+    assert site.crawl(notes=[ENDED], feed=False).status == 0
+    ended = site.crawl(mode="resume", feed=False)
+    assert ended.status == 0, ended
+    (told,) = (line for line in ended.lines("WARNING") if "ledger" in line)
+    assert "all 1 notes in the ledger have ended" in told
+
+
+def test_status_names_what_is_wanted(api: Simulator, site: Site) -> None:
+    prepare(api, site)
+    api.script({"rules": [{"code": 100}]})
+    assert site.crawl(notes=[ENDED], mode="full", feed=False).status == 3
+    done = site.command("status", "--note", ENDED, "--json")
+    note = json.loads(done.output)
+    assert note["wanted"] == {"mode": "full", "arguments": {}}
+    assert "mode=resume" in note["advice"]
+
+
+def test_what_enqueue_says_replaces_what_was_wanted(api: Simulator, site: Site) -> None:
+    prepare(api, site)
+    api.script({"rules": [{"code": 100}]})
+    assert site.crawl(notes=[ENDED], mode="full", sort="normal", feed=False).status == 3
+    file = site.folder / "again.txt"
+    file.write_text(ENDED)
+    assert site.command("enqueue", str(file), "-a", "mode=update").status == 0
+    api.script({})
+    api.reset_books()
+    assert site.crawl(notes=[ENDED], mode="resume", feed=False).status == 0
+    assert pages(api)[ENDED] == [1]
+
+
+def test_the_ledger_s_index_serves_those_who_read_what_is_new(site: Site) -> None:
+    assert site.crawl(notes=[NEW], feed=False).status == 0
+    with database(site.uri, site.name) as found:
+        for name in ("comments", "users", "notes", "rejected"):
+            keys = [index["key"] for index in found[name].list_indexes()]
+            assert {"last_seen_at": 1} in [dict(key) for key in keys], name
