@@ -82,3 +82,33 @@ def test_a_run_that_did_not_begin_is_an_error(stats: dict[str, Any], why: str) -
     level, line = lines(ExitStatus.FAILED, **stats)[-1]
     assert level == logging.ERROR
     assert why in line
+
+
+def test_notes_that_ended_badly_before_are_named_with_their_reasons() -> None:
+    said = lines(
+        ExitStatus.FLAWED,
+        finish_reason="finished",
+        xhs__notes__skipped__complete=4,
+        xhs__notes__skipped__refused=2,
+        xhs__notes__cursor_ignored=1,
+        xhs__notes__complete=3,
+    )
+    (line,) = (text for _, text in said if "came whole" in text)
+    assert "1 cursor_ignored, 2 refused;" in line
+    assert "complete" not in line
+
+
+def test_the_reason_of_what_ended_before_has_its_advice() -> None:
+    said = lines(ExitStatus.FLAWED, finish_reason="finished", xhs__notes__skipped__cursor_ignored=1)
+    assert any("JUSTONEAPI_COMMENTS_VERSION" in text for _, text in said)
+
+
+def test_replies_that_are_not_held_are_said_with_what_to_do() -> None:
+    counts = {"xhs__replies__reported": 944 - 801, "xhs__replies__missing": 140}
+    said = lines(ExitStatus.DONE, finish_reason="finished", **counts)
+    (line,) = (text for _, text in said if "replies" in text)
+    assert "143" in line
+    assert "140" in line
+    assert "scrapy status --incomplete" in line
+    quiet = lines(ExitStatus.DONE, finish_reason="finished", xhs__replies__reported=5)
+    assert not [text for _, text in quiet if "replies" in text]
