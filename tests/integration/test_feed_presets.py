@@ -110,6 +110,28 @@ def check_csv(path: Path, kind: str, items: list[Row]) -> None:
                 assert json.loads(row[name]) == value
 
 
+def test_control_characters_break_no_line_and_are_stored_as_sent(
+    api: Simulator, site: Site
+) -> None:
+    sent = "a\x00b\x0bc\x1c\x85d\u2028e\u2029=1\x7f"
+    patch = [{"path": ["comments", 0, "content"], "value": sent}]
+    api.script({"rules": [{"note": NOTE, "page": 1, "patch": patch}]})
+    folder = site.folder / "data"
+    presets = {"XHS_FEEDS": "jsonl,csv", "XHS_FEEDS_URI": str(folder)}
+    done = site.crawl(notes=[NOTE], env=presets)
+    assert done.status == 0, done
+    first = truth(NOTE).first_level[0]
+    assert site.documents("comments")[first]["content"] == sent
+    found = {
+        one["comment_id"]: one["content"] for one in lines(by_type(folder, "jsonl")["comment"])
+    }
+    assert found[first] == sent
+    table = read(by_type(folder, "csv")["comment"]).decode("utf-8-sig").splitlines(keepends=True)
+    cells = {one["comment_id"].strip(GUARD): one["content"] for one in csv.DictReader(table)}
+    assert cells[first] == "a\ufffdb\nc\ufffd\nd\ne\n=1\ufffd"
+    assert len(cells) == len(found) == len(done.items("comment"))
+
+
 def test_a_table_without_items_has_its_columns(storeless: Site) -> None:
     presets = {"XHS_FEEDS": "csv", "XHS_FEEDS_URI": str(storeless.folder / "data")}
     assert storeless.crawl(notes=[missing_note()], feed=False, env=presets).status == 0
