@@ -28,6 +28,7 @@ class FeedExporter(feedexport.FeedExporter):
     def __init__(self, crawler: Crawler) -> None:
         super().__init__(crawler)
         self._broken: list[feedexport.FeedSlot] = []
+        self._has_items = False
 
     def open_spider(self, spider: Spider) -> None:
         try:
@@ -41,6 +42,7 @@ class FeedExporter(feedexport.FeedExporter):
         return len(self.slots) == len(self.feeds)
 
     def item_scraped(self, item: Any, spider: Spider) -> None:
+        self._has_items = True
         feeds, after = self.slots, []
         for feed in feeds:
             self.slots = [feed]
@@ -69,6 +71,8 @@ class FeedExporter(feedexport.FeedExporter):
         self.crawler.stats.inc_value("xhs/feeds/missed")
 
     async def _close_slot(self, slot: feedexport.FeedSlot, spider: Spider) -> None:
+        if not self._has_items and _keeps(slot, spider):
+            return
         broken = slot in self._broken
         try:
             if broken:
@@ -105,6 +109,21 @@ class S3FeedStorage(feedexport.S3FeedStorage):
             logger.error("Not stored in S3, kept here instead: %s", path)
             raise
         path.unlink()
+
+
+def _keeps(slot: feedexport.FeedSlot, spider: Spider) -> bool:
+    """True if the empty feed of a crawl without items must not take the place of an earlier one: of
+    one that was refused before its first call, or of one that received nothing.
+    """
+    if getattr(spider, "wrong", ()):
+        return True
+    storage = slot.storage
+    if not isinstance(storage, feedexport.FileFeedStorage) or storage.write_mode != "wb":
+        return False
+    path = Path(storage.path)
+    if kept := path.is_file() and path.stat().st_size > 0:
+        logger.warning("The feed %s stays as it was: this crawl has received nothing", slot.uri)
+    return kept
 
 
 def refused(crawler: Crawler) -> bool:
