@@ -20,6 +20,7 @@ from w3lib.url import file_uri_to_path
 from xhs import schemas
 from xhs.folders import unwritable
 from xhs.redaction import MASK, is_on_command_line
+from xhs.s3 import S3, S3Refused
 
 Feed = dict[str, Any]
 
@@ -48,7 +49,8 @@ _PLACES = "name a folder, or an address such as s3://bucket/folder"
 _PLACEHOLDER = re.compile(r"%\([^)]*\)[-+ #0]*\d*[a-z]", re.IGNORECASE)
 _SPIDER = "comments"
 _STAMP = "%(time)s"
-_STAMPED = re.compile(r"%\((batch_)?time\)")
+_STAMPED = re.compile(r"%\((batch_)?time\)|T\d\d-\d\d-\d\d-\d{6}Z")
+"""A time in an address: to be filled in, or there already as in a preset's."""
 _OVERWRITTEN = ("ftp", "ftps", "gs")
 """Where Scrapy overwrites a feed unless told otherwise, and no look tells what is there."""
 
@@ -108,9 +110,13 @@ def check_feeds(settings: BaseSettings) -> Iterator[str]:
             yield f"{name} on the command line stands in process lists: set it in the environment"
 
 
-def check_written(settings: BaseSettings, mode: str) -> Iterator[str]:
+def check_written(settings: BaseSettings, mode: str, job: str | None) -> Iterator[str]:
     """What this crawl would destroy of the feeds that earlier ones have written, one sentence each:
     parts that ``resume`` and ``update`` continue, and files that are one JSON or XML document.
+
+    Args:
+        mode: the crawl's.
+        job: its ID under Scrapyd: an address with it is new each time.
     """
     for uri, feed in _named_feeds(settings):
         if _wrong_address(uri):
@@ -125,10 +131,37 @@ def check_written(settings: BaseSettings, mode: str) -> Iterator[str]:
                 said = f"{continues}: {new}" if kind else f"{continues}: {same}, or {new}"
             elif kind and not feed.get("overwrite"):
                 said = f"it is there already, and nothing can be appended to {kind}: {new}"
-        elif mode != "full" and feed.get("overwrite", True) and _is_fixed(uri, _OVERWRITTEN):
-            said = f"{continues}: put {_STAMP} in its name, -o {_stamped(_shown(uri))}"
+        elif mode != "full" and feed.get("overwrite", True) and _is_fixed(uri, _OVERWRITTEN, job):
+            said = f"{continues}: {_named_with_time(uri)}"
         if said:
             yield f"the feed {_shown(uri)}: {said}"
+
+
+def check_s3(settings: BaseSettings, mode: str, job: str | None, *, dry_run: bool) -> Iterator[str]:
+    """Why S3 would not take a feed, one sentence for each folder, and which objects would be
+    overwritten, as in :func:`check_written`. A dry run looks for the bucket, and writes nothing.
+    """
+    s3, tried = None, set()
+    for label, uri in _feeds_in_s3(settings):
+        first = urlsplit(_first_uri(uri) or _PLACEHOLDER.sub("_", uri))
+        bucket, key = first.hostname or "", first.path.removeprefix("/")
+        folder = key.rpartition("/")[0]
+        try:
+            s3 = s3 or S3(settings)
+            if (bucket, folder) not in tried:
+                tried.add((bucket, folder))
+                if dry_run:
+                    s3.find_bucket(bucket)
+                else:
+                    s3.try_writing(bucket, folder)
+            continues = mode != "full" and not dry_run and _is_fixed(uri, ("s3",), job)
+            if continues and not s3.is_free(bucket, key):
+                why = f"mode={mode} would overwrite what an earlier crawl has written to it"
+                yield f"{label}: {why}: {_named_with_time(uri)}"
+        except S3Refused as refused:
+            yield f"{label}: {_shown(str(refused))}"
+            if s3 is None:
+                return
 
 
 def options_to_continue(
@@ -186,6 +219,16 @@ def _shown(uri: str) -> str:
     return re.sub(r"(?<=://)[^@/]*:.*@", f"{MASK}@", uri)
 
 
+def _feeds_in_s3(settings: BaseSettings) -> Iterator[tuple[str, str]]:
+    """What to call each feed in S3, and its address."""
+    base = preset_base(settings)
+    if preset_names(settings) and base.startswith("s3:") and not _wrong_address(base):
+        yield f"XHS_FEEDS_URI={base}", f"{base.rstrip('/')}/{_STAMP}"
+    for uri, _ in _named_feeds(settings):
+        if uri.startswith("s3:") and not _wrong_address(uri):
+            yield f"the feed {uri}", uri
+
+
 def _named_feeds(settings: BaseSettings) -> Iterator[tuple[str, Feed]]:
     for uri, feed in settings.getdict("FEEDS").items():
         yield str(uri), dict(feed or {})
@@ -211,9 +254,10 @@ def _is_written(uri: str) -> bool:
     return path is not None and path.is_file() and path.stat().st_size > 0
 
 
-def _is_fixed(uri: str, schemes: Sequence[str]) -> bool:
+def _is_fixed(uri: str, schemes: Sequence[str], job: str | None = None) -> bool:
     """True if a feed has an address of these schemes, and the same one each time."""
-    return urlsplit(uri).scheme in schemes and not _STAMPED.search(uri)
+    is_new = _STAMPED.search(uri) or (job and job in uri)
+    return urlsplit(uri).scheme in schemes and not is_new
 
 
 def _one_document(uri: str, feed: Feed) -> str | None:
@@ -243,6 +287,10 @@ def _unused(uri: str) -> str:
         stem = base
     names = (f"{stem}-{number}{suffix}" for number in count(2))
     return next(name for name in names if not ((path := _first_file(name)) and path.exists()))
+
+
+def _named_with_time(uri: str) -> str:
+    return f"put {_STAMP} in its name, -o {shlex.quote(_stamped(_shown(uri)))}"
 
 
 def _stamped(uri: str) -> str:

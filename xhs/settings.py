@@ -6,6 +6,7 @@ The project's own settings are environment variables of the same name too. What 
 
 from __future__ import annotations
 
+import logging
 import os
 
 BOT_NAME = "xhs"
@@ -109,6 +110,10 @@ URLLENGTH_LIMIT = 0  # Scrapy: 2083, which drops long cursors without a word.
 # Safe.
 DOWNLOAD_VERIFY_CERTIFICATES = True  # Scrapy: off.
 LOG_FORMATTER = "xhs.extensions.log_formatter.PrivateLogFormatter"  # Scrapy's prints whole items.
+
+# At Scrapy's default level, DEBUG, these log each step of each request.
+for _library in ("asyncio", "boto3", "botocore", "s3transfer", "urllib3"):
+    logging.getLogger(_library).setLevel(logging.WARNING)
 
 # Development: a page that was paid for is not paid for again.
 HTTPCACHE_POLICY = "xhs.download.cache.PaidPolicy"  # Scrapy's keeps refusals too.

@@ -12,8 +12,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from support.crawl import Outcome
+from support.s3 import guarded
 from support.simulator import PROJECT
 
+from xhs.s3 import TRIAL
 from xhs.simulator.notes import missing_note, sized_note
 from xhs.simulator.truth import truth
 
@@ -226,4 +228,17 @@ def test_a_crawl_that_is_refused_from_a_script_opens_no_feed(
     assert len(done.lines("ERROR")) == 1
     assert path.read_text() == '[{"item_type": "note"}]'
     assert not new.exists()
+    assert api.books()["calls"] == 0
+
+
+def test_what_s3_refuses_closes_a_crawl_from_a_script(api: Simulator, storeless: Site) -> None:
+    with guarded() as s3:
+        storeless.environment.update({k: v for k, v in s3.environment.items() if v})
+        feeds = {"s3://lake/x/a.json": {"format": "json"}, "s3://lake/x/b.csv": {"format": "csv"}}
+        done = from_a_script(storeless, {"notes": NOTE}, feeds)
+    assert done.output == "wrong_input\n", done
+    [error] = done.lines("ERROR")
+    assert "the feed s3://lake/x/a.json: S3 refuses it (AccessDenied" in error
+    assert "Traceback" not in done.errors
+    assert s3.asked == [("PUT", f"/lake/x/{TRIAL}")]
     assert api.books()["calls"] == 0

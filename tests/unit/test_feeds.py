@@ -147,7 +147,7 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def destroyed(mode: str, uri: str | Path, **feed: Any) -> list[str]:
-    return list(check_written(Settings({"FEEDS": {uri: feed}}), mode))
+    return list(check_written(Settings({"FEEDS": {uri: feed}}), mode, "job-1"))
 
 
 @pytest.mark.parametrize("mode", ["resume", "update"])
@@ -161,9 +161,9 @@ def destroyed(mode: str, uri: str | Path, **feed: Any) -> list[str]:
         ("c.jsonl", {"overwrite": True}, "-o c.jsonl, or"),
         ("b.csv.gz", {"format": "csv", "postprocessing": ["x"]}, "compressed CSV"),
         ("d-%(batch_id)d.json", {"overwrite": True}, "-o 'd-%(batch_id)d-2.json'"),
-        ("ftp://host/a.csv", {}, "-o ftp://host/a-%(time)s.csv"),
+        ("ftp://host/a.csv", {}, "-o 'ftp://host/a-%(time)s.csv'"),
         ("ftp://me:secret@host/a.csv", {}, "-%(time)s.csv"),
-        ("gs://bucket/a.csv", {"overwrite": True}, "-o gs://bucket/a-%(time)s.csv"),
+        ("gs://bucket/a.csv", {"overwrite": True}, "-o 'gs://bucket/a-%(time)s.csv'"),
     ],
 )
 def test_what_would_be_destroyed_is_told(
@@ -187,6 +187,7 @@ def test_what_would_be_destroyed_is_told(
         ("resume", "%(nothing)s.json", {"overwrite": True}),
         ("resume", "ftp://host/%(batch_time)s.csv", {}),
         ("resume", "ftp://host/a.jsonl", {"overwrite": False}),
+        ("resume", "ftp://host/job-1.jl", {}),
         ("resume", "s3://[bucket]/x", {}),
     ],
 )

@@ -20,6 +20,20 @@ from xhs.store.patience import StoreFailed
 logger = logging.getLogger(__name__)
 
 
+class _WithoutTraceback(logging.Filter):
+    """What S3 or the disk says to a feed is one line of the log; Scrapy adds a traceback."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, OSError) or type(error).__module__.startswith(("boto", "s3transfer")):
+            record.msg, record.args = f"{record.getMessage()}: {error}", ()
+            record.exc_info = None
+        return True
+
+
+logging.getLogger(feedexport.__name__).addFilter(_WithoutTraceback())
+
+
 class FeedExporter(feedexport.FeedExporter):
     """Each feed stands for itself: what one cannot take is told and counted, the others have it. A
     crawl that has nothing but feeds to keep its items in stops there.
