@@ -128,5 +128,7 @@ FEED_EXPORTERS = {
     "xml": "xhs.exporters.XmlExporter",
 }
 FEED_STORAGES = {
+    "": "xhs.extensions.feed_export.FileFeedStorage",  # Scrapy's leaves the mode to the umask.
+    "file": "xhs.extensions.feed_export.FileFeedStorage",
     "s3": "xhs.extensions.feed_export.S3FeedStorage",  # Scrapy's loses what S3 refuses.
 }

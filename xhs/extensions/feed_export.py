@@ -102,6 +102,17 @@ class FeedExporter(feedexport.FeedExporter):
             self.crawler.stats.inc_value(FAILED_FEEDS + type(slot.storage).__name__)
 
 
+class FileFeedStorage(feedexport.FileFeedStorage):
+    """Makes a file for its owner alone, from a script too, whose umask is its own."""
+
+    def open(self, spider: Spider) -> IO[bytes]:
+        path = Path(self.path)
+        if not path.exists():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+        return super().open(spider)
+
+
 class S3FeedStorage(feedexport.S3FeedStorage):
     """Collects a feed in ``XHS_SPILL_DIR/feeds`` until S3 has it: it was paid for. There it stays
     where the crawl is killed, or S3 does not take it.
