@@ -1,4 +1,9 @@
-"""The feeds' formats: CSV and XML without Python's own spelling, lines that outlive a kill."""
+"""The feeds' formats: CSV and XML without Python's own spelling, lines that survive a kill.
+
+Python's ``str.splitlines`` ends a line at ten characters, and ``openpyxl`` and Excel refuse control
+characters. JSON Lines therefore escapes them, which leaves the value as it is. CSV has no escape:
+there they become a newline or U+FFFD.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +16,24 @@ from typing import Any, BinaryIO
 from itemadapter import ItemAdapter
 from scrapy.exporters import CsvItemExporter, JsonLinesItemExporter, XmlItemExporter
 from scrapy.extensions.postprocessing import GzipPlugin
+from scrapy.utils.serialize import ScrapyJSONEncoder
 
 from xhs.schemas import COLUMNS
 from xhs.spreadsheet import guarded
 
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NOT_IN_CSV = re.compile("[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_LINE_BREAK = re.compile("[\v\f\x85\u2028\u2029]")
+_RAW_IN_JSON = re.compile("[\x7f-\x9f\u2028\u2029\ufffe\uffff]")  # others are escaped already
 _READABLE_EVERY = 1 << 16
 
 
 class JsonLinesExporter(JsonLinesItemExporter):
     """A line is in the file once its item is delivered, so a killed crawl leaves whole lines."""
+
+    def __init__(self, file: BytesIO, **kwargs: Any) -> None:
+        super().__init__(file, **kwargs)
+        self.encoder = _LineEncoder(**self._kwargs)
 
     def export_item(self, item: Any) -> None:
         super().export_item(item)
@@ -30,8 +43,9 @@ class JsonLinesExporter(JsonLinesItemExporter):
 class CsvExporter(CsvItemExporter):
     """Fixed columns: the union of the item types' fields, unless the feed names its own.
 
-    ``spreadsheet`` keeps text from being taken for numbers, dates and formulas where a spreadsheet
-    opens the file. The header is there without items too, and rows outlive a kill.
+    ``spreadsheet`` keeps text from being taken for numbers, dates and formulas when a spreadsheet
+    opens the file. The header is there without items too, but not again in a file that is appended
+    to. Rows survive a kill.
     """
 
     def __init__(self, file: BytesIO, *, spreadsheet: bool = False, **kwargs: Any) -> None:
@@ -41,19 +55,20 @@ class CsvExporter(CsvItemExporter):
 
     def start_exporting(self) -> None:
         super().start_exporting()
-        if self.include_headers_line:
+        if self.include_headers_line and not (self.stream.seekable() and self.stream.tell()):
             fields = self.fields_to_export or COLUMNS
             self.csv_writer.writerow(fields.values() if isinstance(fields, Mapping) else fields)
-            self.include_headers_line = False
+        self.include_headers_line = False
 
     def export_item(self, item: Any) -> None:
         super().export_item(item)
         self.stream.flush()
 
     def serialize_field(self, field: Any, name: str, value: Any) -> Any:
-        if self._spreadsheet and isinstance(value, str):
-            return guarded(value)
-        return _flat(value)
+        if not isinstance(value, str):
+            return _flat(value)
+        value = _NOT_IN_CSV.sub("\ufffd", _LINE_BREAK.sub("\n", value))
+        return guarded(value) if self._spreadsheet else value
 
 
 class XmlExporter(XmlItemExporter):
@@ -85,7 +100,19 @@ class ReadableGzip(GzipPlugin):
         return written
 
 
+class _LineEncoder(ScrapyJSONEncoder):
+    """Escapes all that may end a line for some program."""
+
+    def encode(self, o: Any) -> str:
+        return _on_one_line(super().encode(o))
+
+
+def _on_one_line(text: str) -> str:
+    """JSON with its control characters and line ends escaped: they occur in texts alone."""
+    return _RAW_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 def _flat(value: Any) -> Any:
     if isinstance(value, dict | list | tuple | bool):
-        return json.dumps(value, ensure_ascii=False)
+        return _on_one_line(json.dumps(value, ensure_ascii=False))
     return value

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from datetime import datetime
+import shlex
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path, PureWindowsPath
 from typing import Any
 from urllib.parse import urlsplit
 
+from scrapy.extensions.feedexport import apply_uri_params
 from scrapy.settings import BaseSettings
+from scrapy.utils.conf import feed_process_params_from_cli
 from w3lib.url import file_uri_to_path
 
 from xhs import schemas
 from xhs.folders import unwritable
 from xhs.redaction import MASK, is_on_command_line
+from xhs.s3 import S3, S3Refused
 
 Feed = dict[str, Any]
 
@@ -42,6 +47,13 @@ _EXPOSED = (
 )
 _PLACES = "name a folder, or an address such as s3://bucket/folder"
 _PLACEHOLDER = re.compile(r"%\([^)]*\)[-+ #0]*\d*[a-z]", re.IGNORECASE)
+_SPIDER = "comments"
+_STAMP = "%(time)s"
+_STAMPED = re.compile(r"%\((batch_)?time\)|T\d\d-\d\d-\d\d-\d{6}Z")
+"""A time in an address: to be filled in, or there already as in a preset's."""
+_OVERWRITTEN = ("ftp", "ftps", "gs")
+"""Where Scrapy overwrites a feed unless told otherwise, and no look tells what is there."""
+
 _GZIPPED: Feed = {"postprocessing": ["xhs.exporters.ReadableGzip"]}
 
 PRESETS: dict[str, Feed] = {
@@ -98,6 +110,83 @@ def check_feeds(settings: BaseSettings) -> Iterator[str]:
             yield f"{name} on the command line stands in process lists: set it in the environment"
 
 
+def check_written(settings: BaseSettings, mode: str, job: str | None) -> Iterator[str]:
+    """What this crawl would destroy of the feeds that earlier ones have written, one sentence each:
+    parts that ``resume`` and ``update`` continue, and files that are one JSON or XML document.
+
+    Args:
+        mode: the crawl's.
+        job: its ID under Scrapyd: an address with it is new each time.
+    """
+    for uri, feed in _named_feeds(settings):
+        if _wrong_address(uri):
+            continue
+        continues = f"mode={mode} would overwrite what an earlier crawl has written to it"
+        said = None
+        if _is_written(uri):
+            kind = _one_document(uri, feed)
+            new = f"write to a new file, -o {_output(_unused(uri), feed)}"
+            if feed.get("overwrite") and mode != "full":
+                same = f"append to it with -o {_output(uri, feed)}"
+                said = f"{continues}: {new}" if kind else f"{continues}: {same}, or {new}"
+            elif kind and not feed.get("overwrite"):
+                said = f"it is there already, and nothing can be appended to {kind}: {new}"
+        elif mode != "full" and feed.get("overwrite", True) and _is_fixed(uri, _OVERWRITTEN, job):
+            said = f"{continues}: {_named_with_time(uri)}"
+        if said:
+            yield f"the feed {_shown(uri)}: {said}"
+
+
+def check_s3(settings: BaseSettings, mode: str, job: str | None, *, dry_run: bool) -> Iterator[str]:
+    """Why S3 would not take a feed, one sentence for each folder, and which objects would be
+    overwritten, as in :func:`check_written`. A dry run looks for the bucket, and writes nothing.
+    """
+    s3, tried = None, set()
+    for label, uri in _feeds_in_s3(settings):
+        first = urlsplit(_first_uri(uri) or _PLACEHOLDER.sub("_", uri))
+        bucket, key = first.hostname or "", first.path.removeprefix("/")
+        folder = key.rpartition("/")[0]
+        try:
+            s3 = s3 or S3(settings)
+            if (bucket, folder) not in tried:
+                tried.add((bucket, folder))
+                if dry_run:
+                    s3.find_bucket(bucket)
+                else:
+                    s3.try_writing(bucket, folder)
+            continues = mode != "full" and not dry_run and _is_fixed(uri, ("s3",), job)
+            if continues and not s3.is_free(bucket, key):
+                why = f"mode={mode} would overwrite what an earlier crawl has written to it"
+                yield f"{label}: {why}: {_named_with_time(uri)}"
+        except S3Refused as refused:
+            yield f"{label}: {_shown(str(refused))}"
+            if s3 is None:
+                return
+
+
+def options_to_continue(
+    settings: BaseSettings, outputs: Sequence[str], *, append: bool
+) -> Iterator[str]:
+    """The options with which a next crawl writes what ``-o`` and ``-O`` of this one were given, and
+    the presets, without a loss.
+
+    Args:
+        outputs: values of ``-o`` and ``-O``.
+        append: to a file that can be appended to; all others get a new name.
+    """
+    for output in outputs:
+        uri, feed = next(iter(feed_process_params_from_cli(settings, [output]).items()))
+        following = output
+        if _is_fixed(uri, ("s3", *_OVERWRITTEN)):
+            following = output.replace(uri, _stamped(uri), 1)
+        elif _is_written(uri) and (not append or _one_document(uri, feed)):
+            following = output.replace(uri, _unused(uri), 1)
+        yield f"-o {shlex.quote(following)}"
+    if presets := preset_names(settings):
+        given = {"XHS_FEEDS": ",".join(presets), "XHS_FEEDS_URI": settings["XHS_FEEDS_URI"]}
+        yield from (f"-s {shlex.quote(f'{name}={value}')}" for name, value in given.items())
+
+
 def sends_to_s3(settings: BaseSettings) -> bool:
     """Whether a feed waits in the spill until it is sent."""
     bases = [preset_base(settings)] if preset_names(settings) else []
@@ -128,6 +217,85 @@ def _password(uri: str) -> str | None:
 def _shown(uri: str) -> str:
     """An address without its password."""
     return re.sub(r"(?<=://)[^@/]*:.*@", f"{MASK}@", uri)
+
+
+def _feeds_in_s3(settings: BaseSettings) -> Iterator[tuple[str, str]]:
+    """What to call each feed in S3, and its address."""
+    base = preset_base(settings)
+    if preset_names(settings) and base.startswith("s3:") and not _wrong_address(base):
+        yield f"XHS_FEEDS_URI={base}", f"{base.rstrip('/')}/{_STAMP}"
+    for uri, _ in _named_feeds(settings):
+        if uri.startswith("s3:") and not _wrong_address(uri):
+            yield f"the feed {uri}", uri
+
+
+def _named_feeds(settings: BaseSettings) -> Iterator[tuple[str, Feed]]:
+    for uri, feed in settings.getdict("FEEDS").items():
+        yield str(uri), dict(feed or {})
+
+
+def _first_uri(uri: str) -> str | None:
+    """The address that a feed begins with; None if only a running crawl can tell."""
+    now = datetime.now(UTC).isoformat()
+    filled = {"name": _SPIDER, "batch_id": 1, "time": now, "batch_time": now}
+    try:
+        return apply_uri_params(uri, filled)
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _first_file(uri: str) -> Path | None:
+    return _local(first) if (first := _first_uri(uri)) else None
+
+
+def _is_written(uri: str) -> bool:
+    """True if a feed begins with a file that has something in it."""
+    path = _first_file(uri)
+    return path is not None and path.is_file() and path.stat().st_size > 0
+
+
+def _is_fixed(uri: str, schemes: Sequence[str], job: str | None = None) -> bool:
+    """True if a feed has an address of these schemes, and the same one each time."""
+    is_new = _STAMPED.search(uri) or (job and job in uri)
+    return urlsplit(uri).scheme in schemes and not is_new
+
+
+def _one_document(uri: str, feed: Feed) -> str | None:
+    """The kind of a file to which nothing can be appended; None for the others."""
+    kind = _format(uri, feed)
+    if kind == "csv" and feed.get("postprocessing"):
+        return "compressed CSV"  # its header would come again
+    return {"json": "JSON", "xml": "XML"}.get(kind)
+
+
+def _format(uri: str, feed: Feed) -> str:
+    return feed.get("format") or Path(uri).suffix.removeprefix(".")
+
+
+def _output(uri: str, feed: Feed) -> str:
+    """A feed as ``-o`` takes it."""
+    kind = _format(uri, feed)
+    return shlex.quote(uri if Path(uri).suffix == f".{kind}" else f"{uri}:{kind}")
+
+
+def _unused(uri: str) -> str:
+    """The next name with a number that no file has: ``a.json``, ``a-2.json``, ``a-3.json``."""
+    suffix = Path(uri).suffix
+    stem = uri.removesuffix(suffix)
+    base, _, number = stem.rpartition("-")
+    if number.isdecimal() and _is_written(base + suffix):
+        stem = base
+    names = (f"{stem}-{number}{suffix}" for number in count(2))
+    return next(name for name in names if not ((path := _first_file(name)) and path.exists()))
+
+
+def _named_with_time(uri: str) -> str:
+    return f"put {_STAMP} in its name, -o {shlex.quote(_stamped(_shown(uri)))}"
+
+
+def _stamped(uri: str) -> str:
+    suffix = Path(uri).suffix
+    return f"{uri.removesuffix(suffix)}-{_STAMP}{suffix}"
 
 
 def _no_place(uri: str) -> str | None:

@@ -16,7 +16,7 @@ from xhs import arguments as spider_arguments
 from xhs.api.endpoints import VERSIONS, check_base_url
 from xhs.arguments import Arguments, WrongArguments, missing_notes
 from xhs.download.token import TOKEN, TOKEN_FILE, NoToken, Token, read_token
-from xhs.feeds import check_feeds, sends_to_s3
+from xhs.feeds import check_feeds, check_s3, check_written, sends_to_s3
 from xhs.folders import unwritable
 from xhs.notes.planned import STALE
 from xhs.notes.sources import NoteList, WrongNotes, read_notes
@@ -93,6 +93,10 @@ def prepare(
     if resumes:
         arguments = replace(arguments, mode="resume", given={**arguments.given, "mode": "resume"})
     errors += check_settings(settings, environment)
+    feeds_for = (settings, arguments.mode, arguments.given.get("_job"))
+    if not arguments.dry_run:
+        errors += check_written(*feeds_for)
+    errors += check_s3(*feeds_for, dry_run=arguments.dry_run)
     if arguments.mode != "full" and not settings["MONGODB_URI"]:
         why = " (JOBDIR was used before, so the crawl goes on)" if resumes else ""
         errors.append(f"mode={arguments.mode} needs a store{why}: MONGODB_URI is empty")

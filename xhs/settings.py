@@ -6,6 +6,7 @@ The project's own settings are environment variables of the same name too. What 
 
 from __future__ import annotations
 
+import logging
 import os
 
 BOT_NAME = "xhs"
@@ -110,6 +111,10 @@ URLLENGTH_LIMIT = 0  # Scrapy: 2083, which drops long cursors without a word.
 DOWNLOAD_VERIFY_CERTIFICATES = True  # Scrapy: off.
 LOG_FORMATTER = "xhs.extensions.log_formatter.PrivateLogFormatter"  # Scrapy's prints whole items.
 
+# At Scrapy's default level, DEBUG, these log each step of each request.
+for _library in ("asyncio", "boto3", "botocore", "s3transfer", "urllib3"):
+    logging.getLogger(_library).setLevel(logging.WARNING)
+
 # Development: a page that was paid for is not paid for again.
 HTTPCACHE_POLICY = "xhs.download.cache.PaidPolicy"  # Scrapy's keeps refusals too.
 
@@ -123,5 +128,7 @@ FEED_EXPORTERS = {
     "xml": "xhs.exporters.XmlExporter",
 }
 FEED_STORAGES = {
+    "": "xhs.extensions.feed_export.FileFeedStorage",  # Scrapy's leaves the mode to the umask.
+    "file": "xhs.extensions.feed_export.FileFeedStorage",
     "s3": "xhs.extensions.feed_export.S3FeedStorage",  # Scrapy's loses what S3 refuses.
 }

@@ -7,6 +7,8 @@ import gzip
 import io
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -17,10 +19,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.canary import files_with, found_in
 from support.crawl import TOKEN
-from support.s3 import SECRET, Bucket, bucket
+from support.s3 import SECRET, Bucket, bucket, guarded
 from support.simulator import PROJECT
 
 from xhs import schemas
+from xhs.s3 import TRIAL
 from xhs.settings import FEED_EXPORTERS
 from xhs.simulator.notes import missing_note, sized_note
 from xhs.simulator.truth import truth
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from support.crawl import Site
+    from support.crawl import Outcome, Site
     from support.simulator import Simulator
 
 NOTE = sized_note(25)
@@ -110,6 +113,28 @@ def check_csv(path: Path, kind: str, items: list[Row]) -> None:
                 assert json.loads(row[name]) == value
 
 
+def test_control_characters_break_no_line_and_are_stored_as_sent(
+    api: Simulator, site: Site
+) -> None:
+    sent = "a\x00b\x0bc\x1c\x85d\u2028e\u2029=1\x7f"
+    patch = [{"path": ["comments", 0, "content"], "value": sent}]
+    api.script({"rules": [{"note": NOTE, "page": 1, "patch": patch}]})
+    folder = site.folder / "data"
+    presets = {"XHS_FEEDS": "jsonl,csv", "XHS_FEEDS_URI": str(folder)}
+    done = site.crawl(notes=[NOTE], env=presets)
+    assert done.status == 0, done
+    first = truth(NOTE).first_level[0]
+    assert site.documents("comments")[first]["content"] == sent
+    found = {
+        one["comment_id"]: one["content"] for one in lines(by_type(folder, "jsonl")["comment"])
+    }
+    assert found[first] == sent
+    table = read(by_type(folder, "csv")["comment"]).decode("utf-8-sig").splitlines(keepends=True)
+    cells = {one["comment_id"].strip(GUARD): one["content"] for one in csv.DictReader(table)}
+    assert cells[first] == "a\ufffdb\nc\ufffd\nd\ne\n=1\ufffd"
+    assert len(cells) == len(found) == len(done.items("comment"))
+
+
 def test_a_table_without_items_has_its_columns(storeless: Site) -> None:
     presets = {"XHS_FEEDS": "csv", "XHS_FEEDS_URI": str(storeless.folder / "data")}
     assert storeless.crawl(notes=[missing_note()], feed=False, env=presets).status == 0
@@ -185,18 +210,129 @@ def test_batches_go_to_s3_as_they_are_full(storeless: Site, lake: Bucket) -> Non
     assert not list((storeless.folder / "spill/feeds").iterdir())
 
 
-def test_a_feed_that_s3_does_not_take_is_kept_and_told(storeless: Site, lake: Bucket) -> None:
-    presets = {"XHS_FEEDS": "jsonl", "XHS_FEEDS_URI": "s3://no-such-bucket/x"}
-    done = storeless.crawl(notes=[NOTE], env={**lake.environment, **presets})
+def test_a_feed_that_s3_does_not_take_is_kept_and_told(storeless: Site) -> None:
+    presets = {"XHS_FEEDS": "jsonl", "XHS_FEEDS_URI": "s3://lake/x"}
+    with guarded(("PUT", TRIAL), ("DELETE", TRIAL)) as s3:
+        done = storeless.crawl("-L", "DEBUG", notes=[NOTE], env={**s3.environment, **presets})
     assert done.status == 1, done
     kept = {path.name.split("-")[2]: path for path in (storeless.folder / "spill/feeds").iterdir()}
     assert lines(kept["comments"]) == done.items("comment")
     assert all(str(path) in done.errors for path in kept.values())
     assert "3 feeds were not stored" in done.lines("ERROR")[-1]
+    assert sum("AccessDenied" in line for line in done.lines("ERROR")) == 3
+    assert "Traceback" not in done.errors
+    assert not of_libraries(done)
     assert not found_in(done.errors.encode(), TOKEN, SECRET)
     assert not files_with(storeless.folder, SECRET)
     uri = f"embedded:{storeless.folder / 'db'}"
     assert storeless.command("recover", env={"MONGODB_URI": uri}).errors == ""
+
+
+def of_libraries(done: Outcome) -> set[str]:
+    """Whose lines stand in a log that are neither Scrapy's nor ours."""
+    loggers = set(re.findall(r"^[\d-]+ [\d:]+ \[([^\]]+)\]", done.errors, re.M))
+    return {name for name in loggers - {"comments"} if not name.startswith(("scrapy", "xhs"))}
+
+
+PRESET = {"XHS_FEEDS": "jsonl", "XHS_FEEDS_URI": "s3://lake/x"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "words", "said"),
+    [
+        ({"XHS_FEEDS_URI": "s3://no-such-bucket/x"}, "", "NoSuchBucket"),
+        ({}, "-O s3://no-such-bucket/x/out.json", "NoSuchBucket"),
+        ({}, "-s FEED_STORAGE_S3_ACL=everybody", "S3 refuses it"),
+        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, "", "Could not connect"),
+        ({}, "-s AWS_ENDPOINT_URL=http://127.0.0.1:1", "Could not connect"),
+        ({"AWS_ENDPOINT_URL": "http://me:secret-word@127.0.0.1:1"}, "", "Could not connect"),
+        ({"AWS_ENDPOINT_URL": "nonsense"}, "", "Invalid endpoint"),
+        ({"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}, "", "no credentials"),
+        ({"AWS_DEFAULT_REGION": "far away"}, "", "region_name"),
+        ({"AWS_PROFILE": "nobody"}, "", "nobody"),
+    ],
+)
+def test_what_s3_refuses_is_told_before_the_first_call(
+    api: Simulator, storeless: Site, lake: Bucket, changed: Row, words: str, said: str
+) -> None:
+    env = {**lake.environment, **PRESET, **changed}
+    words = f"-L DEBUG {words}"
+    done = storeless.crawl(*words.split(), notes=[NOTE], feed=False, env=env)
+    assert done.status == 2, done
+    [error] = done.lines("ERROR")
+    assert said in error
+    assert "s3://" in error
+    assert "Traceback" not in done.errors
+    assert not of_libraries(done)
+    assert not found_in(done.errors.encode(), TOKEN, SECRET, "secret-word")
+    assert api.books()["calls"] == 0
+    assert not list((storeless.folder / "spill").glob("**/*"))
+
+
+def test_without_boto3_no_call_is_made(api: Simulator, storeless: Site) -> None:
+    storeless.add_module("")
+    (storeless.folder / "boto3.py").write_text("raise ImportError")
+    done = storeless.crawl("-O", "s3://lake/out.json", notes=[NOTE], feed=False)
+    assert done.status == 2, done
+    assert done.lines("ERROR") == [
+        "the feed s3://lake/out.json: boto3 is not installed: pip install boto3"
+    ]
+    assert api.books()["calls"] == 0
+
+
+def test_a_key_that_may_not_write_is_told_once(api: Simulator, storeless: Site) -> None:
+    with guarded(("HEAD", "/lake")) as s3:
+        done = storeless.crawl(notes=[NOTE], feed=False, env={**s3.environment, **PRESET})
+    assert done.status == 2, done
+    [error] = done.lines("ERROR")
+    assert "XHS_FEEDS_URI=s3://lake/x: S3 refuses it (AccessDenied: Access Denied)" in error
+    assert api.books()["calls"] == 0
+
+
+def test_a_key_that_may_only_write_is_enough(storeless: Site) -> None:
+    with guarded(("PUT", "")) as s3:
+        done = storeless.crawl(notes=[NOTE], feed=False, env={**s3.environment, **PRESET})
+    assert done.status == 0, done
+    assert s3.asked[:2] == [("PUT", f"/lake/x/{TRIAL}"), ("DELETE", f"/lake/x/{TRIAL}")]
+
+
+@pytest.mark.parametrize("mode", ["full", "update"])
+def test_a_dry_run_looks_for_the_bucket_and_writes_nothing(
+    site: Site, lake: Bucket, mode: str
+) -> None:
+    words = ("-O", "s3://lake/dry/out.json")
+    before = lake.objects()
+    env = {**lake.environment, **PRESET}
+    done = site.crawl(*words, notes=[NOTE], feed=False, mode=mode, dry_run="1", env=env)
+    assert (done.status, lake.objects()) == (0, before), done
+    env["XHS_FEEDS_URI"] = "s3://no-such-bucket/x"
+    done = site.crawl(notes=[NOTE], feed=False, mode=mode, dry_run="1", env=env)
+    assert done.status == 2, done
+    with guarded() as s3:
+        env = {**s3.environment, **PRESET}
+        assert site.crawl(notes=[NOTE], feed=False, dry_run="1", env=env).status == 0
+    assert {method for method, _ in s3.asked} == {"HEAD"}
+
+
+def test_an_object_is_not_overwritten_by_a_crawl_that_continues(
+    api: Simulator, site: Site, lake: Bucket
+) -> None:
+    env = {**lake.environment, "XHS_MAX_CALLS": "1"}
+    words = ("-O", "s3://lake/kept/out.jsonl")
+    first = site.crawl(*words, notes=[NOTE], feed=False, env=env)
+    assert first.status == 3, first
+    before = lake.objects()
+    for option in ("-o", "-O"):
+        done = site.crawl(option, words[1], mode="resume", feed=False, env=lake.environment)
+        assert done.status == 2, done
+        assert "-o 's3://lake/kept/out-%(time)s.jsonl'" in done.lines("ERROR")[0]
+    assert (lake.objects(), api.books()["billed"]) == (before, 1)
+    _, *command = shlex.split(first.run["resume"])
+    assert site.command(*command, env=lake.environment).status == 0
+    parts = [data for key, data in lake.objects().items() if key.startswith("kept/")]
+    assert len(parts) == 2
+    found = {json.loads(line).get("comment_id") for part in parts for line in part.splitlines()}
+    assert found - {None} == {*truth(NOTE).first_level, *truth(NOTE).inline_replies}
 
 
 @pytest.mark.parametrize(

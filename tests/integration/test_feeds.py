@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 NOTE = sized_note(25)
 TEXT = '说"好"，再见[捂脸R]\n第二行, <b>&amp;</b>\t\U0001f600 ]]>'
-CONTROL = "a\x00b\x0bc\x1b\ufffe\u2028d"
+CONTROL = "a\x00b\x0bc\x1b\ufffe\u2028d\x85\x80e"
+CONTROL_IN_CSV = "a\ufffdb\nc\ufffd\ufffd\nd\n\ufffde"
 
 COLUMNS = [
     "item_type",
@@ -133,17 +134,19 @@ def check_json(items: list[Feeds], path: Path) -> None:
 
 
 def check_jsonl(items: list[Feeds], path: Path) -> None:
-    lines = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
+    lines = path.read_text(encoding="utf-8").splitlines()
     assert in_order([json.loads(line) for line in lines]) == in_order(items)
     assert "再见[捂脸R]" in path.read_text(encoding="utf-8")
 
 
 def check_csv(items: list[Feeds], path: Path) -> None:
-    with path.open(encoding="utf-8", newline="") as file:
-        header, *rows = csv.reader(file)
+    text = path.read_bytes().decode()
+    header, *rows = csv.reader(text.splitlines(keepends=True))
     assert header == COLUMNS
     found = [dict(zip(header, row, strict=True)) for row in rows]
+    assert of_comment(found, 1)["content"] == CONTROL_IN_CSV
     expected = [{name: plain(item.get(name)) for name in COLUMNS} for item in items]
+    of_comment(expected, 1)["content"] = CONTROL_IN_CSV
     assert in_order(found) == in_order(expected)
     pictured = [row for row in found if row["pictures"] not in ("", "[]")]
     for row in pictured:

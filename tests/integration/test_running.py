@@ -62,7 +62,7 @@ def test_the_end_of_a_run_is_one_json_line(api: Simulator, site: Site) -> None:
 
 
 def test_the_end_of_a_run_that_left_something_has_the_command(storeless: Site) -> None:
-    done = storeless.crawl(notes=[NOTE], env={"XHS_MAX_CALLS": "1"})
+    done = storeless.crawl(notes=[NOTE], feed=False, env={"XHS_MAX_CALLS": "1"})
     run = done.run
     assert (run["exit_status"], run["close_reason"]) == (3, "budget_spent")
     assert run["notes"]["left"] == 1
@@ -78,7 +78,7 @@ def test_an_update_of_an_empty_ledger_is_told(site: Site) -> None:
 
 def test_the_command_names_notes_by_their_ids(storeless: Site) -> None:
     text = f"9 【a name - 小红书】 https://www.xiaohongshu.com/explore/{NOTE}?xsec_token=a-key="
-    done = storeless.crawl(notes=[text], env={"XHS_MAX_CALLS": "1"})
+    done = storeless.crawl(notes=[text], feed=False, env={"XHS_MAX_CALLS": "1"})
     assert done.run["resume"] == f"scrapy crawl comments -a notes={NOTE}"
     assert "a-key" not in done.errors
 

@@ -172,7 +172,9 @@ def test_a_job_ends_with_its_log_its_items_and_the_database_filled(
     (listed,) = (one for one in scrapyd.jobs()["finished"] if one["id"] == job)
     assert listed["log_url"].endswith(f"/{job}.log")
     assert listed["items_url"].endswith(f"/{job}.jl")
-    assert {path.suffix for path in files_with(scrapyd.folder, NOTE)} >= {".log", ".jl"}
+    held = files_with(scrapyd.folder, NOTE)
+    assert {path.suffix for path in held} >= {".log", ".jl"}
+    assert {path.stat().st_mode & 0o777 for path in held if path.stem == job} == {0o600}
     assert files_with(scrapyd.folder, *secrets) == []
 
 

@@ -126,7 +126,10 @@ class Watched:
         self, *words: str, spider: str = "comments", env: dict[str, str | None] | None = None
     ) -> Outcome:
         """Crawl with everything on that Scrapy can write, watching the process list."""
-        given = ["-a", f"notes={NOTE}", "-O", str(self.folder / "feed.json")]
+        feed = self.folder / "feed.json"
+        if feed.exists():  # the job directory makes this a resume, which overwrites no feed
+            feed = self.folder / "feed-2.json"
+        given = ["-a", f"notes={NOTE}", "-O", str(feed)]
         given += ["-s", f"JOBDIR={self.folder / 'job'}"]
         return self.run("crawl", spider, *given, *words, env=env)
 

@@ -6,6 +6,8 @@ import re
 import subprocess
 import sys
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -18,7 +20,9 @@ KEYS = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": SECRET,
     "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",  # else a client without keys asks the network for some
 }
+DENIED = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
 
 
 class Bucket:
@@ -35,6 +39,10 @@ class Bucket:
             aws_secret_access_key=SECRET,
         )
         self._client.create_bucket(Bucket=name)
+
+    def put(self, key: str, data: bytes) -> None:
+        """Write an object."""
+        self._client.put_object(Bucket=self.name, Key=key, Body=data)
 
     def objects(self) -> dict[str, bytes]:
         """The contents by their keys."""
@@ -64,3 +72,46 @@ def _address(process: subprocess.Popen[str]) -> str:
         if found := re.search(r"Running on (http://\S+)", line):
             return found[1]
     raise AssertionError(said)
+
+
+class Guarded:
+    """A server that grants what is in ``granted`` (a method and the end of a path) and refuses all
+    else; what was asked of it.
+    """
+
+    def __init__(self, url: str, *granted: tuple[str, str]) -> None:
+        self.environment: dict[str, str | None] = {**KEYS, "AWS_ENDPOINT_URL": url}
+        self.granted = granted
+        self.asked: list[tuple[str, str]] = []
+
+
+@contextmanager
+def guarded(*granted: tuple[str, str]) -> Iterator[Guarded]:
+    """A server as :class:`Guarded`, while the block lasts."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self) -> None:
+            found.asked.append((self.command, self.path.partition("?")[0]))
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            method, path = found.asked[-1]
+            grants = any(method == name and path.endswith(end) for name, end in found.granted)
+            body = b"" if grants or method == "HEAD" else DENIED
+            self.send_response(200 if grants else 403)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_PUT = do_DELETE = do_HEAD = do_GET = do_POST = answer  # noqa: N815
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        found = Guarded(f"http://127.0.0.1:{server.server_address[1]}", *granted)
+        Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield found
+        finally:
+            server.shutdown()

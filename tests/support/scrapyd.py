@@ -238,6 +238,7 @@ class Scrapyd:
                 stdin=subprocess.DEVNULL,
                 stdout=journal,
                 stderr=journal,
+                umask=0o022,
             )
         deadline = time.monotonic() + _SECONDS
         while self._process.poll() is None and time.monotonic() < deadline:

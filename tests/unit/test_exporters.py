@@ -6,20 +6,31 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xhs.exporters import CsvExporter, XmlExporter
+from xhs.exporters import CsvExporter, JsonLinesExporter, XmlExporter
 from xhs.schemas import COLUMNS
+from xhs.spreadsheet import GUARD
 
 COMMENT: dict[str, Any] = {"item_type": "comment", "comment_id": "c1", "like_count": 0}
 USER: dict[str, Any] = {"item_type": "user", "user_id": "u1", "nickname": "水果店"}
 
-texts = st.text(st.characters(codec="utf-8", exclude_characters="\x00"))
+LINE_BREAKS = "\v\f\x85\u2028\u2029"
+CONTROLS = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0))]
+KEPT_CONTROLS = "\t\n\r"
+UNUSABLE = {*CONTROLS, "\ufffe", "\uffff", *LINE_BREAKS} - {*KEPT_CONTROLS}
+"""What breaks a program that people open a CSV file with."""
+
+characters = st.characters(codec="utf-8")
+ordinary = st.characters(codec="utf-8", exclude_characters=UNUSABLE)
+unusual = st.sampled_from([*CONTROLS, "\u2028", "\u2029", "\ufffe", "\uffff", '"', ",", "="])
+texts = st.text(st.one_of(unusual, characters))
 
 
 def csv_text(*items: dict[str, Any], **options: Any) -> str:
@@ -80,9 +91,54 @@ def test_plain_values_in_a_cell(value: object, cell: str) -> None:
     assert csv_rows({"status": value})[0]["status"] == cell
 
 
-@given(texts)
+@given(st.text(ordinary))
 def test_any_text_comes_back_from_a_cell(text: str) -> None:
     assert csv_rows({"comment_id": "c", "content": text})[0]["content"] == text
+
+
+@given(texts, st.booleans())
+def test_no_character_breaks_a_row(text: str, spreadsheet: bool) -> None:
+    items = [{"content": text, "extra": {text: [text]}, "nickname": "last"}, USER]
+    written = csv_text(*items, spreadsheet=spreadsheet)
+    assert not UNUSABLE & {*written}
+    first, second = csv.DictReader(written.splitlines(keepends=True))
+    expected = "".join(
+        "\n" if one in LINE_BREAKS else "\ufffd" if one in UNUSABLE else one for one in text
+    )
+    assert first["content"] in (expected, GUARD + expected if spreadsheet else expected)
+    assert (first["nickname"], second["nickname"]) == ("last", USER["nickname"])
+    assert json.loads(first["extra"]) == {text: [text]}
+
+
+def test_a_control_character_does_not_hide_a_formula_from_the_guard() -> None:
+    (row,) = csv_rows({"content": "\u2028=1+1"}, spreadsheet=True)
+    assert row["content"] == "\t\n=1+1"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_a_table_that_is_appended_to_has_one_header(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "out.csv"
+    for item in (COMMENT, USER):
+        with path.open("ab") as file:
+            exporter = CsvExporter(cast("io.BytesIO", file), encoding=encoding)
+            exporter.start_exporting()
+            exporter.export_item(item)
+            exporter.finish_exporting()
+    comment, user = csv.DictReader(io.StringIO(path.read_text(encoding), newline=""))
+    assert (comment["comment_id"], user["nickname"]) == ("c1", "水果店")
+
+
+@given(texts)
+def test_a_line_is_an_item_whatever_splits_it(text: str) -> None:
+    items = [{"content": text, "extra": {text: [text]}}, USER]
+    file = io.BytesIO()
+    exporter = JsonLinesExporter(file, encoding="utf-8")
+    for item in items:
+        exporter.export_item(item)
+    written = file.getvalue().decode("utf-8")
+    assert not {*written} & (UNUSABLE | {"\t", "\r"})
+    assert [json.loads(line) for line in written.splitlines()] == items
+    assert "水果店" in written
 
 
 def test_xml_leaves_null_out_and_keeps_the_rest() -> None:

@@ -12,7 +12,9 @@ from scrapy.settings import Settings
 
 from xhs import schemas
 from xhs.addons import FeedPresets
-from xhs.feeds import PRESETS, check_feeds, preset_feeds
+from xhs.feeds import PRESETS, check_feeds, check_written, options_to_continue, preset_feeds
+
+Feed = dict[str, Any]
 
 BEGAN = datetime(2026, 11, 25, 2, 3, 4, 56, UTC)
 
@@ -132,3 +134,81 @@ def test_a_password_is_refused_on_the_command_line(name: str, value: object) -> 
     [error] = check_feeds(settings)
     assert "process lists" in error
     assert "secret@" not in error
+
+
+@pytest.fixture
+def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with feeds that have something in them, and one that is empty."""
+    for name in ("a.json", "a-2.json", "b.csv.gz", "c.jsonl", "d-1.json"):
+        (tmp_path / name).write_text("[]")
+    (tmp_path / "empty.json").touch()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def destroyed(mode: str, uri: str | Path, **feed: Any) -> list[str]:
+    return list(check_written(Settings({"FEEDS": {uri: feed}}), mode, "job-1"))
+
+
+@pytest.mark.parametrize("mode", ["resume", "update"])
+@pytest.mark.parametrize(
+    ("uri", "feed", "cure"),
+    [
+        ("a.json", {"overwrite": True}, "-o a-3.json"),
+        ("a-2.json", {"format": "json", "overwrite": True}, "-o a-3.json"),
+        ("a.json", {}, "-o a-3.json"),
+        (Path("a.json"), {"overwrite": True}, "-o a-3.json"),
+        ("c.jsonl", {"overwrite": True}, "-o c.jsonl, or"),
+        ("b.csv.gz", {"format": "csv", "postprocessing": ["x"]}, "compressed CSV"),
+        ("d-%(batch_id)d.json", {"overwrite": True}, "-o 'd-%(batch_id)d-2.json'"),
+        ("ftp://host/a.csv", {}, "-o 'ftp://host/a-%(time)s.csv'"),
+        ("ftp://me:secret@host/a.csv", {}, "-%(time)s.csv"),
+        ("gs://bucket/a.csv", {"overwrite": True}, "-o 'gs://bucket/a-%(time)s.csv'"),
+    ],
+)
+def test_what_would_be_destroyed_is_told(
+    written: Path, mode: str, uri: str | Path, feed: Feed, cure: str
+) -> None:
+    [error] = destroyed(mode, uri, **feed)
+    assert cure in error
+    assert "secret" not in error
+
+
+@pytest.mark.parametrize(
+    ("mode", "uri", "feed"),
+    [
+        ("full", "a.json", {"overwrite": True}),
+        ("full", "ftp://host/a.csv", {}),
+        ("resume", "c.jsonl", {}),
+        ("resume", "empty.json", {"overwrite": True}),
+        ("resume", "new.json", {"overwrite": True}),
+        ("resume", "stdout:", {"format": "json", "overwrite": True}),
+        ("resume", "a-%(time)s.json", {"overwrite": True}),
+        ("resume", "%(nothing)s.json", {"overwrite": True}),
+        ("resume", "ftp://host/%(batch_time)s.csv", {}),
+        ("resume", "ftp://host/a.jsonl", {"overwrite": False}),
+        ("resume", "ftp://host/job-1.jl", {}),
+        ("resume", "s3://[bucket]/x", {}),
+    ],
+)
+def test_what_destroys_nothing_passes(written: Path, mode: str, uri: str, feed: Feed) -> None:
+    assert destroyed(mode, uri, **feed) == []
+
+
+@pytest.mark.parametrize(
+    ("output", "following"),
+    [
+        ("a.json", "a-3.json"),
+        ("c.jsonl", "c.jsonl"),
+        ("new.json", "new.json"),
+        ("-:csv", "-:csv"),
+        ("s3://bucket/a.jsonl", "'s3://bucket/a-%(time)s.jsonl'"),
+        ("s3://bucket/a:csv", "'s3://bucket/a-%(time)s:csv'"),
+        ("s3://bucket/%(time)s.csv", "'s3://bucket/%(time)s.csv'"),
+    ],
+)
+def test_the_next_crawl_has_a_place_for_the_feed(
+    written: Path, output: str, following: str
+) -> None:
+    settings = Settings({"XHS_FEEDS": ""})
+    assert list(options_to_continue(settings, [output], append=True)) == [f"-o {following}"]

@@ -14,11 +14,13 @@ from typing import Any
 from scrapy import signals
 from scrapy.commands.crawl import Command as CrawlCommand
 from scrapy.crawler import Crawler
+from scrapy.settings import BaseSettings
 
 from xhs import structured_log
 from xhs.command import unknown_words
 from xhs.endings import ExitStatus, exit_status
 from xhs.extensions.run import Run
+from xhs.feeds import options_to_continue
 from xhs.notes.ids import find_notes
 from xhs.preparation import WrongInput, prepare
 from xhs.spiders.comments import CommentsSpider
@@ -59,7 +61,7 @@ class Command(CrawlCommand):
         crawler.signals.connect(_freeze, signals.spider_opened)
         self.crawler_process.crawl(crawler, prepared=prepared)
         self.crawler_process.start()
-        self._conclude(crawler, opts.spargs)
+        self._conclude(crawler, opts)
 
     def _refuse(self, errors: list[str]) -> None:
         assert self.settings is not None  # noqa: S101 (Scrapy sets it)
@@ -72,7 +74,7 @@ class Command(CrawlCommand):
         log_run(logger, refused_run(errors))
         self.exitcode = ExitStatus.WRONG_INPUT
 
-    def _conclude(self, crawler: Crawler, given: dict[str, str]) -> None:
+    def _conclude(self, crawler: Crawler, opts: argparse.Namespace) -> None:
         assert self.crawler_process is not None  # noqa: S101 (Scrapy sets it)
         run = None
         with suppress(RuntimeError):  # the crawl broke before it had any extension
@@ -91,7 +93,8 @@ class Command(CrawlCommand):
             if spider.wrong:
                 log_run(logger, refused_run(spider.wrong))
                 return
-        command = _command(given, stored=bool(crawler.settings["MONGODB_URI"]))
+        outputs = [*(opts.output or ()), *(opts.overwrite_output or ())]
+        command = _command(opts.spargs, outputs, crawler.settings)
         stopped = run.gate.message if run else ""
         described = describe_run(stats, self.exitcode, command, stopped)
         log_run(logger, described)
@@ -99,16 +102,18 @@ class Command(CrawlCommand):
             logger.log(level, "%s", line)
 
 
-def _command(given: dict[str, str], *, stored: bool) -> str:
-    """What goes on where a crawl with these arguments stopped."""
+def _command(given: dict[str, str], outputs: list[str], settings: BaseSettings) -> str:
+    """The command that continues a crawl with these arguments and feeds."""
+    stored = bool(settings["MONGODB_URI"])
     named = {name: value for name, value in given.items() if not name.startswith("_")}
     if "notes" in named:  # a share text holds a name, and a link a key
         named["notes"] = ",".join(dict.fromkeys(find_notes(named["notes"]).notes))
     if stored:
         named["mode"] = "resume"
-    words = " ".join(f"-a {shlex.quote(f'{name}={value}')}" for name, value in named.items())
+    words = [f"-a {shlex.quote(f'{name}={value}')}" for name, value in named.items()]
+    words += options_to_continue(settings, outputs, append=stored)
     listed = " (with the same list on standard input)" if named.get("notes_file") == "-" else ""
-    return f"scrapy crawl comments {words}{listed}"
+    return f"scrapy crawl comments {' '.join(words)}{listed}"
 
 
 def _freeze() -> None:

@@ -81,7 +81,7 @@ class Command(ProjectCommand):
         if uri:
             self.print(f"  MONGODB_URI={uri} scrapy status")
         self.print("  export JUSTONEAPI_TOKEN=…")
-        self.print("  scrapy crawl comments -a notes=NOTE_ID_OR_LINK -O comments.json")
+        self.print("  scrapy crawl comments -a notes=NOTE_ID_OR_LINK -O data/comments.json")
 
 
 @contextmanager

@@ -20,6 +20,20 @@ from xhs.store.patience import StoreFailed
 logger = logging.getLogger(__name__)
 
 
+class _WithoutTraceback(logging.Filter):
+    """What S3 or the disk says to a feed is one line of the log; Scrapy adds a traceback."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, OSError) or type(error).__module__.startswith(("boto", "s3transfer")):
+            record.msg, record.args = f"{record.getMessage()}: {error}", ()
+            record.exc_info = None
+        return True
+
+
+logging.getLogger(feedexport.__name__).addFilter(_WithoutTraceback())
+
+
 class FeedExporter(feedexport.FeedExporter):
     """Each feed stands for itself: what one cannot take is told and counted, the others have it. A
     crawl that has nothing but feeds to keep its items in stops there.
@@ -28,6 +42,7 @@ class FeedExporter(feedexport.FeedExporter):
     def __init__(self, crawler: Crawler) -> None:
         super().__init__(crawler)
         self._broken: list[feedexport.FeedSlot] = []
+        self._has_items = False
 
     def open_spider(self, spider: Spider) -> None:
         try:
@@ -41,6 +56,7 @@ class FeedExporter(feedexport.FeedExporter):
         return len(self.slots) == len(self.feeds)
 
     def item_scraped(self, item: Any, spider: Spider) -> None:
+        self._has_items = True
         feeds, after = self.slots, []
         for feed in feeds:
             self.slots = [feed]
@@ -69,6 +85,8 @@ class FeedExporter(feedexport.FeedExporter):
         self.crawler.stats.inc_value("xhs/feeds/missed")
 
     async def _close_slot(self, slot: feedexport.FeedSlot, spider: Spider) -> None:
+        if not self._has_items and _keeps(slot, spider):
+            return
         broken = slot in self._broken
         try:
             if broken:
@@ -82,6 +100,17 @@ class FeedExporter(feedexport.FeedExporter):
             broken = True
         if broken:
             self.crawler.stats.inc_value(FAILED_FEEDS + type(slot.storage).__name__)
+
+
+class FileFeedStorage(feedexport.FileFeedStorage):
+    """Makes a file for its owner alone, from a script too, whose umask is its own."""
+
+    def open(self, spider: Spider) -> IO[bytes]:
+        path = Path(self.path)
+        if not path.exists():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+        return super().open(spider)
 
 
 class S3FeedStorage(feedexport.S3FeedStorage):
@@ -105,6 +134,21 @@ class S3FeedStorage(feedexport.S3FeedStorage):
             logger.error("Not stored in S3, kept here instead: %s", path)
             raise
         path.unlink()
+
+
+def _keeps(slot: feedexport.FeedSlot, spider: Spider) -> bool:
+    """True if the empty feed of a crawl without items must not take the place of an earlier one: of
+    one that was refused before its first call, or of one that received nothing.
+    """
+    if getattr(spider, "wrong", ()):
+        return True
+    storage = slot.storage
+    if not isinstance(storage, feedexport.FileFeedStorage) or storage.write_mode != "wb":
+        return False
+    path = Path(storage.path)
+    if kept := path.is_file() and path.stat().st_size > 0:
+        logger.warning("The feed %s stays as it was: this crawl has received nothing", slot.uri)
+    return kept
 
 
 def refused(crawler: Crawler) -> bool:
