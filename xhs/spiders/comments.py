@@ -79,6 +79,7 @@ class CommentsSpider(Spider):
     async def start(self) -> AsyncIterator[Request]:
         """Begin the notes, each when there is room for it."""
         run = self.run
+        run.check_not_stopped()
         prepared = self._prepare()
         self.arguments = prepared.arguments
         run.token = prepared.token

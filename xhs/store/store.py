@@ -31,6 +31,8 @@ from xhs.store.threads import Threads
 from xhs.store.writer import Writer
 
 _PATIENCE_MS = 5000
+_GOODBYE_SECONDS = 1.0
+"""How long a server may take to note that a client leaves: it would find out by itself."""
 _NOT_VALID = (
     "MONGODB_URI is no valid connection string: it begins with mongodb:// or mongodb+srv://, and "
     "what is special in a password is written with %"
@@ -115,6 +117,12 @@ class Store:
                 self._spill.close()
             await self._disconnect()
 
+    async def abandon(self) -> None:
+        """Let go of the server, however far the store is open, and write nothing more."""
+        if self._client is not None and hasattr(self, "writer"):
+            await self.writer.abandon()
+        await self._disconnect()
+
     async def restore(self, folder: Path) -> Restored:
         """Store what waits in the spill files of a folder.
 
@@ -173,7 +181,7 @@ class Store:
     async def _disconnect(self) -> None:
         if self._client is not None:
             with suppress(TimeoutError):
-                async with asyncio.timeout(_PATIENCE_MS / 1000):  # it says good-bye to the server
+                async with asyncio.timeout(_GOODBYE_SECONDS):
                     await self._client.close()
         if self._lease is not None:
             await asyncio.to_thread(self._lease.close)
