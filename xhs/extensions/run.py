@@ -341,7 +341,8 @@ class Run:
 
     def fail_store(self, error: StoreFailed) -> None:
         """The store has failed for good: stop paying."""
-        self.gate.stop(CloseReason.STORE_FAILED, str(error))
+        why = self.store.why(error) if self.store else str(error)
+        self.gate.stop(CloseReason.STORE_FAILED, why)
 
     def _close(self, reason: CloseReason, message: str) -> None:
         level = logging.WARNING if reason is CloseReason.BUDGET_SPENT else logging.ERROR

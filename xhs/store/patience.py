@@ -16,6 +16,9 @@ PATIENCE = 120.0
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0
 
+FULL_DISK = "the disk of the database is full: free space there"
+_OUT_OF_DISK_SPACE = 14031
+
 _SLOW = 5.0
 """Seconds that a database which is merely slow may take."""
 
@@ -75,4 +78,6 @@ def hurry_up() -> None:
 def describe(error: Exception) -> str:
     """A database error on one line, without the documents and addresses that it may quote."""
     code = getattr(error, "code", None)
+    if code == _OUT_OF_DISK_SPACE:
+        return FULL_DISK
     return type(error).__name__ + (f" (code {code})" if code is not None else "")

@@ -23,7 +23,7 @@ from xhs.store import embedded
 from xhs.store.documents import COMMENTS, HISTORY, NOTES, REJECTED, Document, Write
 from xhs.store.history import History
 from xhs.store.ledger import Ledger
-from xhs.store.patience import StoreFailed, describe
+from xhs.store.patience import FULL_DISK, StoreFailed, describe
 from xhs.store.rejected import Rejected
 from xhs.store.restore import Restored, restore
 from xhs.store.spill import Spill, SpillFailed
@@ -97,8 +97,11 @@ class Store:
         except embedded.EmbeddedStoreError as error:
             raise StoreUnavailable(str(error)) from error
         except (PyMongoError, ValueError, OSError) as error:
+            said = _explain(error, redact(self._uri))
+            if self._lease and self._lease.disk_is_full:
+                said = f"{self.place} cannot be opened: {FULL_DISK}"
             await self._disconnect()
-            raise StoreUnavailable(_explain(error, redact(self._uri))) from error
+            raise StoreUnavailable(said) from error
 
     @property
     def place(self) -> str:
@@ -107,6 +110,12 @@ class Store:
         hosts = self._uri.rpartition("@")[2].rpartition("://")[2].partition("/")[0]
         server = f"the embedded store on {folder}" if folder else f"MongoDB at {hosts}"
         return f"database {self._name} of {server}"
+
+    def why(self, failure: StoreFailed) -> str:
+        """Why it has failed, in one sentence that says what to do, where that is known."""
+        if self._lease and self._lease.disk_is_full:
+            return f"{self.place} takes no more: {FULL_DISK}"
+        return str(failure)
 
     async def close(self) -> None:
         """Write all that waits, and let go of the server."""
@@ -233,6 +242,8 @@ def has_password(uri: str) -> bool:
 def _explain(error: Exception, uri: str) -> str:
     if isinstance(error, ConfigurationError | ValueError):
         return f"{_NOT_VALID} ({type(error).__name__})"
+    if (said := describe(error)) == FULL_DISK:
+        return f"MongoDB at {uri} cannot be used: {said}"
     if isinstance(error, OperationFailure):
         return f"MongoDB at {uri} refuses to be used ({describe(error)}): check user and password"
     return (
