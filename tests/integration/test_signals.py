@@ -157,19 +157,39 @@ def test_signals_at_random_moments_lose_nothing_and_cost_nothing(
     assert site.documents("comments").keys() == expected
 
 
-@linux
-@pytest.mark.parametrize("number", SIGNALS)
-def test_a_signal_ends_the_wait_for_the_rest_of_a_list(storeless: Site, number: int) -> None:
+def write_and_wait(process: subprocess.Popen[bytes]) -> None:
+    """Write the first line of a list that goes on, and wait until it is read."""
     import fcntl
     import termios
 
-    crawl = Crawl(storeless, "-a", "notes_file=-", notes=[], stdin=subprocess.PIPE)
-    assert crawl.process.stdin
-    crawl.process.stdin.write(f"{NOTES[0]}\n".encode())
-    crawl.process.stdin.flush()
-    while any(fcntl.ioctl(crawl.process.stdin, termios.FIONREAD, bytes(4))):  # not read yet
-        assert crawl.process.poll() is None
+    assert process.stdin
+    process.stdin.write(f"{NOTES[0]}\n".encode())
+    process.stdin.flush()
+    while any(fcntl.ioctl(process.stdin, termios.FIONREAD, bytes(4))):
+        assert process.poll() is None
         time.sleep(0.002)
+
+
+@linux
+def test_a_command_that_is_interrupted_ends_without_a_traceback(site: Site) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "scrapy", "enqueue", "-"],
+        env=site.environment,
+        cwd=PROJECT,
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    write_and_wait(process)
+    process.send_signal(signal.SIGINT)
+    errors = process.communicate(timeout=PATIENCE)[1]
+    assert (process.returncode, errors) == (130, b"")
+
+
+@linux
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_ends_the_wait_for_the_rest_of_a_list(storeless: Site, number: int) -> None:
+    crawl = Crawl(storeless, "-a", "notes_file=-", notes=[], stdin=subprocess.PIPE)
+    write_and_wait(crawl.process)
     crawl.signal(number)
     assert crawl.end() == 3
     assert f"Received {signal.Signals(number).name} before the crawl began" in crawl.log
