@@ -11,6 +11,9 @@ from scrapy.commands import ScrapyCommand
 
 from xhs.endings import ExitStatus
 
+_INTERRUPTED = 130
+"""What shells say of a command that SIGINT has ended."""
+
 
 class ProjectCommand(ScrapyCommand):
     """A command that prints for pipes, reports errors on one line each and crawls nothing itself.
@@ -34,6 +37,8 @@ class ProjectCommand(ScrapyCommand):
             return
         try:
             self.execute(args, opts)
+        except KeyboardInterrupt:
+            self.exitcode = _INTERRUPTED
         except BrokenPipeError:
             # Whoever read the output has enough. Python would complain again as it exits.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -111,6 +111,10 @@ class CloseReason(StrEnum):
     WRONG_INPUT = "wrong_input"
 
 
+STOPPED = "shutdown"
+"""Scrapy's close reason of a crawl that a signal has stopped."""
+
+
 class ExitStatus:
     """What ``scrapy crawl`` tells the shell."""
 
@@ -143,9 +147,10 @@ def exit_status(stats: Mapping[str, object]) -> int:
     unopened = reason == CloseReason.STORE_FAILED and not begun
     if reason is None or unopened:
         return ExitStatus.FAILED
-    if stats.get("xhs/notes/left"):
+    left = stats.get("xhs/notes/left")
+    if left or (left is None and reason == STOPPED and not begun):
         return ExitStatus.UNFINISHED
-    if not begun and reason != "finished":
+    if not begun and reason not in ("finished", STOPPED):
         return ExitStatus.FAILED
     flawed = any(
         stats.get(f"xhs/notes/{stop}") or stats.get(f"xhs/notes/skipped/{stop}")

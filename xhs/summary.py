@@ -36,7 +36,8 @@ def describe_run(stats: Mapping[str, Any], exitcode: int, command: str, stopped:
     reasons = {
         reason.value: count for reason in StopReason if (count := stats.get(f"xhs/notes/{reason}"))
     }
-    left = stats.get("xhs/notes/left", 0)
+    # None: the crawl was stopped before they were counted.
+    left = stats.get("xhs/notes/left", None if exitcode == ExitStatus.UNFINISHED else 0)
     ended = sum(count for reason, count in reasons.items() if StopReason(reason).ended)
     return {
         "exit_status": exitcode,
@@ -46,7 +47,7 @@ def describe_run(stats: Mapping[str, Any], exitcode: int, command: str, stopped:
         "finished_at": _time(stats.get("finish_time")),
         "seconds": stats.get("elapsed_time_seconds"),
         "notes": {
-            "asked": ended + left,
+            "asked": None if left is None else ended + left,
             "ended": ended,
             "left": left,
             "stop_reasons": reasons,
@@ -94,10 +95,9 @@ def closing_lines(run: Run) -> Iterator[tuple[int, str]]:
     notes, calls, comments = run["notes"], run["calls"], run["comments"]
     skipped = sum(notes["ended_before"].values())
     before = f"; {skipped} more had ended before" if skipped else ""
-    yield (
-        logging.INFO,
-        f"{notes['asked']} notes asked for: {notes['ended']} ended, {notes['left']} left{before}",
-    )
+    if notes["left"] is not None:
+        asked, ended, left = notes["asked"], notes["ended"], notes["left"]
+        yield logging.INFO, f"{asked} notes asked for: {ended} ended, {left} left{before}"
     new, known = comments["new"], comments["known"]
     met = f" ({new} comments new, {known} known)" if new or known else ""
     yield (
@@ -154,11 +154,11 @@ def _left(run: Run) -> Iterator[tuple[int, str]]:
     stopped = f": {run['stopped']}" if run["stopped"] else ""
     closed = (run["close_reason"] or "never began") + stopped
     if status == ExitStatus.UNFINISHED:
-        left = run["notes"]["left"]
+        left = "All" if run["notes"]["left"] is None else run["notes"]["left"]
         yield logging.WARNING, f"{left} notes are left; of those begun {why or 'none'} ({closed})"
     elif status == ExitStatus.FLAWED:
         yield logging.WARNING, f"Not every note came whole: {why}; `scrapy status` names them"
-    elif run["close_reason"] != "finished":
+    elif run["close_reason"] != "finished" and not run["notes"]["ended"]:
         yield logging.ERROR, f"Nothing was crawled to its end: {closed}"
     for reason, advice in ADVICE.items():
         if reason in reasons:

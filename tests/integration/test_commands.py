@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.crawl import TOKEN, Outcome, Site, environment, scrapy
@@ -247,3 +247,70 @@ def test_parse_without_a_token_says_so_and_calls_nothing(api: Simulator, storele
     assert any(line.startswith("no token") for line in done.lines("ERROR")), done
     assert "Traceback" not in done.errors
     assert api.books()["calls"] == 0
+
+
+@pytest.mark.parametrize(
+    ("rule", "env", "why"),
+    [
+        ({"code": 301}, {}, "code 301"),
+        ({"code": 400}, {}, "code 400"),
+        ({"code": 601}, {}, "code 601"),
+        ({"reset": "before"}, {}, "the connection failed"),
+        ({}, {"JUSTONEAPI_TOKEN": None}, "no token"),
+        ({}, {"JUSTONEAPI_BASE_URL": "http://127.0.0.1:1"}, "refuses connections"),
+        ({}, {"MONGODB_URI": "mongodb://127.0.0.1:1/"}, "the errors above say why"),
+        ({"html": True}, {}, "of no envelope"),
+    ],
+)
+def test_parse_says_why_no_page_came(
+    api: Simulator,
+    storeless: Site,
+    rule: dict[str, Any],
+    env: dict[str, str | None],
+    why: str,
+) -> None:
+    api.script({"rules": [rule] if rule else []})
+    address = f"{env.get('JUSTONEAPI_BASE_URL', api.url)}{COMMENTS}?noteId={LATE}"
+    words = ("parse", "--spider=comments", "-c", "parse_page", "-s", "RETRY_TIMES=1", address)
+    done = storeless.command(*words, env=env)
+    assert done.status == 1, done
+    last = done.lines("ERROR")[-1]
+    assert last.startswith("No page came: ")
+    assert why in last
+    assert "Traceback" not in done.errors
+    assert done.output == ""
+    retried = rule.get("code") == 301 or "reset" in rule or "html" in rule or "BASE_URL" in str(env)
+    told = [line for line in done.lines("INFO") if line.startswith("No page yet (")]
+    assert len(told) == retried
+
+
+def test_parse_of_an_address_that_is_no_page_fails(storeless: Site, api: Simulator) -> None:
+    address = f"{api.url}/api/unknown?noteId={LATE}"
+    words = ("parse", "--spider=comments", "-c", "parse_page", "-s", "RETRY_TIMES=0", address)
+    done = storeless.command(*words)
+    assert done.status == 1, done
+    assert done.lines("ERROR")[-1].startswith("No page came: ")
+
+
+def test_parse_without_its_spider_fails(storeless: Site, api: Simulator) -> None:
+    done = storeless.command("parse", "-c", "parse_page", f"{api.url}{COMMENTS}?noteId={LATE}")
+    assert done.status == 2, done
+    assert "Unable to find spider" in done.errors
+
+
+def test_elsewhere_two_variables_name_the_project(
+    api: Simulator, storeless: Site, tmp_path: Path
+) -> None:
+    """Without them Scrapy finds no project; with them, relative paths are of the folder there."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    words = ("crawl", "comments", "-a", f"notes={LATE}", "-O", "comments.json")
+    there = {**storeless.environment, "XHS_SPILL_DIR": ".xhs/spill"}
+    lost = scrapy(*words, environment=there, cwd=folder)
+    assert lost.status == 2, lost
+    assert "only available from within a project" in lost.output
+    there["SCRAPY_SETTINGS_MODULE"] = "xhs.settings"  # PYTHONPATH is the project already
+    done = scrapy(*words, environment=there, cwd=folder)
+    assert done.status == 0, done
+    items = json.loads((folder / "comments.json").read_text())
+    assert items[-1]["stop_reason"] == "complete"

@@ -106,6 +106,32 @@ class FullOnce(Full):
 """
 
 
+NO_ROOM = """
+import os
+from errno import ENOSPC
+from pathlib import Path
+
+from pymongo.errors import OperationFailure
+
+from xhs.store.writer import Writer
+
+
+class NoRoom:
+    # The embedded server's disk is full: it answers and logs what it then does.
+    @classmethod
+    def from_crawler(cls, crawler):
+        folder = Path(crawler.settings["MONGODB_URI"].partition(":")[2])
+
+        async def refuse(*_):
+            with (folder / "server.log").open("a") as log:
+                log.write(f"WT_SESSION.commit: {os.strerror(ENOSPC)}\\nWT_PANIC\\n")
+            raise OperationFailure("internal server error", 1)
+
+        Writer._bulk = refuse
+        return cls()
+"""
+
+
 class Store(NamedTuple):
     """A store that can be disturbed, and where to crawl into it from."""
 
@@ -557,6 +583,16 @@ def test_a_disk_that_is_full_loses_no_more_than_is_told(
     again = store.crawl(notes=NOTES, mode="resume", feed=False)
     assert again.status == 0, again
     assert_whole(api, store.site, repeated=None)
+
+
+def test_a_disk_of_the_embedded_store_that_is_full_is_named(api: Simulator, alone: Store) -> None:
+    done = alone.crawl(*alone.extended(Hurry=HURRY, NoRoom=NO_ROOM), notes=NOTES[:3])
+    assert (done.status, done.reason) == (3, "store_failed"), done
+    assert "the disk of the database is full: free space there" in done.run["stopped"]
+    assert "OperationFailure" not in done.errors
+    go_on_with = alone.crawl(notes=NOTES[:3], mode="resume")
+    assert go_on_with.status == 0, go_on_with
+    assert api.books()["repeated"] == 0
 
 
 @pytest.fixture(params=[17_000_000, 50_000_000], ids=["document", "message"])

@@ -6,5 +6,10 @@ alone: feeds and cached answers are people's data. Files that are there keep the
 """
 
 import os
+import sys
+
+from xhs.shutdown import runs_crawl, shutdown
 
 os.umask(0o077)
+if runs_crawl(sys.argv):  # before the commands, which take half a second to import
+    shutdown.install()

@@ -7,8 +7,11 @@ import gc
 import logging
 import os
 import shlex
+import signal
 import sys
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from scrapy import signals
@@ -18,11 +21,12 @@ from scrapy.settings import BaseSettings
 
 from xhs import structured_log
 from xhs.command import unknown_words
-from xhs.endings import ExitStatus, exit_status
+from xhs.endings import STOPPED, ExitStatus, exit_status
 from xhs.extensions.run import Run
 from xhs.feeds import options_to_continue
 from xhs.notes.ids import find_notes
-from xhs.preparation import WrongInput, prepare
+from xhs.preparation import Prepared, WrongInput, prepare
+from xhs.shutdown import shutdown
 from xhs.spiders.comments import CommentsSpider
 from xhs.summary import closing_lines, describe_run, log_run, refused_run
 
@@ -44,24 +48,68 @@ class Command(CrawlCommand):
         if problem := unknown_words(args, ("spider",)):
             self._refuse([problem])
             return
-        assert self.crawler_process is not None  # noqa: S101 (Scrapy sets it)
+        shutdown.install()
         try:
-            crawler = self._create_crawler(args[0])
+            with shutdown.interrupting():
+                prepared = self._prepare(args[0], opts)
+        except KeyboardInterrupt:
+            self._conclude_unbegun(opts)
+        else:
+            if prepared is not None:
+                self._crawl(*prepared, opts)
+        shutdown.finish(self.exitcode)
+
+    def _prepare(self, spider: str, opts: argparse.Namespace) -> tuple[Crawler, Prepared] | None:
+        """Check everything; None where there is nothing left to do."""
+        try:
+            crawler = self._create_crawler(spider)
         except KeyError:
-            self._refuse([f"no such spider: {args[0]}"])
-            return
+            self._refuse([f"no such spider: {spider}"])
+            return None
         if not issubclass(crawler.spidercls, CommentsSpider):
-            super().run(args, opts)
-            return
+            shutdown.uninstall()
+            super().run([spider], opts)
+            return None
         try:
-            prepared = prepare(opts.spargs, crawler.settings, os.environ)
+            return crawler, prepare(opts.spargs, crawler.settings, os.environ)
         except WrongInput as wrong:
             self._refuse(wrong.errors)
-            return
+            return None
+
+    def _crawl(self, crawler: Crawler, prepared: Prepared, opts: argparse.Namespace) -> None:
+        assert self.crawler_process is not None  # noqa: S101 (Scrapy sets it)
         crawler.signals.connect(_freeze, signals.spider_opened)
+        shutdown.deliver(partial(self._stop, crawler), partial(self._force, crawler))
         self.crawler_process.crawl(crawler, prepared=prepared)
-        self.crawler_process.start()
+        self.crawler_process.start(install_signal_handlers=False)
+        shutdown.pause()
         self._conclude(crawler, opts)
+
+    @staticmethod
+    def _stop(crawler: Crawler, number: int) -> None:
+        """Stop a crawl as Scrapy does, and wait for what it is doing."""
+
+        def stop() -> None:
+            name = signal.Signals(number).name
+            logger.info("Received %s, shutting down gracefully. Send again to force", name)
+            with suppress(RuntimeError):  # where there is none yet, it will ask by itself
+                Run.of(crawler).stop()
+
+        _in_reactor(stop)
+
+    def _force(self, crawler: Crawler, number: int) -> None:
+        """Stop the reactor, whatever the crawl is doing."""
+        process = self.crawler_process
+        assert process is not None  # noqa: S101 (Scrapy sets it)
+
+        def force() -> None:
+            name = signal.Signals(number).name
+            logger.info("Received %s as a second signal, forcing unclean shutdown", name)
+            process.crawlers.discard(crawler)  # which the reactor would wait for
+            with suppress(RuntimeError):  # it has been stopped
+                _reactor().stop()
+
+        _in_reactor(force)
 
     def _refuse(self, errors: list[str]) -> None:
         assert self.settings is not None  # noqa: S101 (Scrapy sets it)
@@ -74,13 +122,23 @@ class Command(CrawlCommand):
         log_run(logger, refused_run(errors))
         self.exitcode = ExitStatus.WRONG_INPUT
 
+    def _conclude_unbegun(self, opts: argparse.Namespace) -> None:
+        """A signal came while the input was checked: how many notes it names is not known."""
+        self.exitcode = ExitStatus.UNFINISHED
+        name = signal.Signals(shutdown.received[0]).name
+        logger.info("Received %s before the crawl began", name)
+        assert self.settings is not None  # noqa: S101 (Scrapy sets it)
+        command = _command(opts, self.settings)
+        self._log_end(describe_run({"finish_reason": STOPPED}, self.exitcode, command))
+
     def _conclude(self, crawler: Crawler, opts: argparse.Namespace) -> None:
         assert self.crawler_process is not None  # noqa: S101 (Scrapy sets it)
         run = None
         with suppress(RuntimeError):  # the crawl broke before it had any extension
             run = crawler.get_extension(Run)
         stats: dict[str, Any] = crawler._stats.get_stats() if crawler._stats else {}
-        if run and "finish_reason" not in stats and stats.get("xhs/notes/begun"):
+        began = stats.get("xhs/notes/begun") or shutdown.received
+        if run and "finish_reason" not in stats and began:
             run.was_forced_to_stop()
         self.exitcode = exit_status(stats)
         if self.crawler_process.bootstrap_failed:
@@ -93,19 +151,22 @@ class Command(CrawlCommand):
             if spider.wrong:
                 log_run(logger, refused_run(spider.wrong))
                 return
-        outputs = [*(opts.output or ()), *(opts.overwrite_output or ())]
-        command = _command(opts.spargs, outputs, crawler.settings)
+        command = _command(opts, crawler.settings)
         stopped = run.gate.message if run else ""
-        described = describe_run(stats, self.exitcode, command, stopped)
+        self._log_end(describe_run(stats, self.exitcode, command, stopped))
+
+    @staticmethod
+    def _log_end(described: dict[str, Any]) -> None:
         log_run(logger, described)
         for level, line in closing_lines(described):
             logger.log(level, "%s", line)
 
 
-def _command(given: dict[str, str], outputs: list[str], settings: BaseSettings) -> str:
+def _command(opts: argparse.Namespace, settings: BaseSettings) -> str:
     """The command that continues a crawl with these arguments and feeds."""
+    outputs = [*(opts.output or ()), *(opts.overwrite_output or ())]
     stored = bool(settings["MONGODB_URI"])
-    named = {name: value for name, value in given.items() if not name.startswith("_")}
+    named = {name: value for name, value in opts.spargs.items() if not name.startswith("_")}
     if "notes" in named:  # a share text holds a name, and a link a key
         named["notes"] = ",".join(dict.fromkeys(find_notes(named["notes"]).notes))
     if stored:
@@ -114,6 +175,17 @@ def _command(given: dict[str, str], outputs: list[str], settings: BaseSettings) 
     words += options_to_continue(settings, outputs, append=stored)
     listed = " (with the same list on standard input)" if named.get("notes_file") == "-" else ""
     return f"scrapy crawl comments {' '.join(words)}{listed}"
+
+
+def _in_reactor(function: Callable[[], None]) -> None:
+    """Call it later: a signal may have interrupted the writing of a log line."""
+    _reactor().callFromThread(function)
+
+
+def _reactor() -> Any:
+    from twisted.internet import reactor  # not before Scrapy has installed it
+
+    return reactor
 
 
 def _freeze() -> None:

@@ -68,8 +68,10 @@ class Command(ProjectCommand):
         store = Store(uri, self.settings["MONGODB_DATABASE"])
         try:
             asyncio.run(self._queue(store, notes, kept))
-        except (StoreUnavailable, StoreFailed) as error:
+        except StoreUnavailable as error:
             self.fail(str(error), ExitStatus.FAILED)
+        except StoreFailed as error:
+            self.fail(store.why(error), ExitStatus.FAILED)
 
     def _read(
         self, args: list[str], opts: argparse.Namespace

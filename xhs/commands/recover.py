@@ -36,8 +36,10 @@ class Command(ProjectCommand):
         store = Store(uri, self.settings["MONGODB_DATABASE"])
         try:
             asyncio.run(self._recover(store, Path(folder)))
-        except (StoreUnavailable, StoreFailed) as error:
+        except StoreUnavailable as error:
             self.fail(str(error), ExitStatus.FAILED)
+        except StoreFailed as error:
+            self.fail(store.why(error), ExitStatus.FAILED)
 
     async def _recover(self, store: Store, folder: Path) -> None:
         async with store:

@@ -17,6 +17,7 @@ from xhs.endings import ADVICE, ExitStatus, StopReason, read_reason
 from xhs.notes.checkpoint import read_wanted
 from xhs.notes.ids import find_notes
 from xhs.store.documents import Document
+from xhs.store.patience import StoreFailed
 from xhs.store.store import Store, StoreUnavailable
 
 _COLUMNS = {
@@ -77,12 +78,13 @@ class Command(ProjectCommand):
         if not uri:
             self.fail("MONGODB_URI is empty: without a store there is no ledger")
             return
+        store = Store(uri, self.settings["MONGODB_DATABASE"])
         try:
-            asyncio.run(
-                self._print(Store(uri, self.settings["MONGODB_DATABASE"]), query, opts.json)
-            )
+            asyncio.run(self._print(store, query, opts.json))
         except StoreUnavailable as error:
             self.fail(str(error), ExitStatus.FAILED)
+        except StoreFailed as error:
+            self.fail(store.why(error), ExitStatus.FAILED)
 
     async def _print(self, store: Store, query: Document, as_json: bool) -> None:
         async with store:

@@ -10,6 +10,8 @@ from scrapy.exceptions import DownloadTimeoutError
 
 WAIT = "retry_wait"
 """The key of ``Request.meta`` that tells the scheduler how many seconds a request is to wait."""
+REASON = "retry_reason"
+"""The key that says what a request failed with last."""
 _TIMEOUTS = "retry_timeouts"
 """The key that counts how many of a request's failures were time-outs."""
 
@@ -34,6 +36,7 @@ class BackoffRetryMiddleware(RetryMiddleware):
         retry = super()._retry(request, reason)
         if retry is not None:
             retry.meta[_TIMEOUTS] = timeouts
+            retry.meta[REASON] = str(reason)
             caution = _TIMEOUT_CAUTION if timed_out else 1
             retry.meta[WAIT] = caution * wait(retry.meta["retry_times"])
         return retry

@@ -21,10 +21,10 @@ from twisted.python.failure import Failure
 from xhs.api.endpoints import Call, read_call
 from xhs.arguments import Arguments
 from xhs.chain import Chain
-from xhs.download.closing import hurry
+from xhs.download.closing import hurry, is_closing
 from xhs.download.gate import Gate
 from xhs.download.token import NoToken, Token, read_token
-from xhs.endings import CloseReason, StopReason
+from xhs.endings import STOPPED, CloseReason, StopReason
 from xhs.extensions.passbook import Passbook
 from xhs.items import item_type
 from xhs.notes.checkpoint import Checkpoint, Wanted
@@ -34,9 +34,10 @@ from xhs.notes.plan import First
 from xhs.notes.planned import now, of_a_note
 from xhs.notes.threads import Thread, as_stored
 from xhs.privacy import as_sent
+from xhs.shutdown import shutdown
 from xhs.store.documents import Origin, Problem, Write, rejected_write
 from xhs.store.pages import PageLedger
-from xhs.store.patience import StoreFailed
+from xhs.store.patience import StoreFailed, hurry_up
 from xhs.store.spill import Spill, SpillFailed
 from xhs.store.store import Store, StoreUnavailable
 from xhs.store.writer import Unstorable
@@ -78,6 +79,9 @@ class Run:
         """Notes that were not begun yet."""
         self._places = settings.getint("CONCURRENT_REQUESTS")
         self.order = Order(self._places)
+        self._stop = asyncio.Event()
+        if shutdown.received:
+            self._stop.set()
         self._threads_open = 0
         self._unsent: set[str] = set()
         self._room = asyncio.Event()
@@ -218,24 +222,60 @@ class Run:
         if call := read_call(request.url):
             self.order.answered(call.chain_id)
 
-    async def open_store(self) -> None:
-        """Open the store, where there is one.
+    def stop(self) -> None:
+        """Stop the crawl, since a signal asks for it: calls in flight land and are stored.
+
+        A store that is being opened is left; one that is away is waited for no longer. A spider
+        that is being closed already takes its time.
+        """
+        self._stop.set()
+        hurry_up()
+        if not is_closing(self._crawler):
+            self._closing = asyncio.create_task(self._crawler.stop_async())
+
+    def check_not_stopped(self) -> None:
+        """Do nothing unless the crawl was stopped before it could begin.
 
         Raises:
-            CloseSpider: where it cannot be opened; the reason is logged.
+            CloseSpider: if it was.
         """
-        if self.store is None:
+        if self._stop.is_set():
+            raise CloseSpider(STOPPED)
+
+    async def open_store(self) -> None:
+        """Open the store, where there is one, and store what an earlier run had to spill.
+
+        Raises:
+            CloseSpider: where it cannot be opened, which is logged, or a signal stops the crawl.
+        """
+        store = self.store
+        if store is None:
             return
+        opening = asyncio.ensure_future(self._open(store))
+        stop = asyncio.ensure_future(self._stop.wait())
         try:
-            await self.store.open()
+            await asyncio.wait({opening, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if not opening.done():
+                self.store = None
+                opening.cancel()
+                await asyncio.gather(opening, return_exceptions=True)
+                await store.abandon()
+                raise CloseSpider(STOPPED)
+            opening.result()
+        finally:
+            stop.cancel()
+
+    async def _open(self, store: Store) -> None:
+        try:
+            await store.open()
         except StoreUnavailable as error:
             logger.error("%s", error)
             self.store = None
             raise CloseSpider(CloseReason.STORE_FAILED.value) from None
-        logger.info("Storing in %s", self.store.place)
+        logger.info("Storing in %s", store.place)
         assert self.spill is not None  # noqa: S101 (made with the store)
         try:
-            restored = await self.store.restore(self.spill.folder)
+            restored = await store.restore(self.spill.folder)
         except StoreFailed as error:
             self.fail_store(error)
             return
@@ -310,7 +350,8 @@ class Run:
 
     def fail_store(self, error: StoreFailed) -> None:
         """The store has failed for good: stop paying."""
-        self.gate.stop(CloseReason.STORE_FAILED, str(error))
+        why = self.store.why(error) if self.store else str(error)
+        self.gate.stop(CloseReason.STORE_FAILED, why)
 
     def _close(self, reason: CloseReason, message: str) -> None:
         level = logging.WARNING if reason is CloseReason.BUDGET_SPENT else logging.ERROR
@@ -374,12 +415,14 @@ class Run:
         Calls that are not answered may have been billed.
         """
         stats, ended = self._crawler.stats, datetime.now(UTC)
-        stats.set_value("finish_reason", "shutdown")
+        stats.set_value("finish_reason", STOPPED)
         stats.set_value("finish_time", ended)
         began = stats.get_value("start_time", ended)
         stats.set_value("elapsed_time_seconds", (ended - began).total_seconds())
         self.count("xhs/calls/unknown", self.gate.in_flight)
         self._count_notes_left()
+        if not stats.get_value("xhs/notes/left"):  # all had ended, and the crawl was closing
+            self.count("xhs/pipelines/unclosed")
 
     def _count_notes_left(self) -> None:
         """Notes that ``mode=resume`` takes up, or that were not begun."""
@@ -389,14 +432,18 @@ class Run:
         unfinished = sum(
             stats.get_value(f"xhs/notes/{reason}", 0) for reason in StopReason if not reason.ended
         )
-        stats.set_value("xhs/notes/left", unfinished + self._not_begun())
+        not_begun = self._not_begun()
+        if not_begun is not None:
+            stats.set_value("xhs/notes/left", unfinished + not_begun)
 
-    def _not_begun(self) -> int:
-        """Notes that were not begun, also where the crawl stopped before it looked at any."""
+    def _not_begun(self) -> int | None:
+        """Notes that were not begun, also where the crawl stopped before it looked at any; None
+        where the ledger names them and was not read.
+        """
         if self.notes_waiting is not None:
             return self.notes_waiting
         prepared = getattr(self._crawler.spider, "prepared", None)
-        return len(prepared.notes) if prepared and prepared.notes is not None else 0
+        return len(prepared.notes) if prepared and prepared.notes is not None else None
 
 
 def is_note(item: Any) -> bool:

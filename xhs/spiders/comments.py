@@ -83,6 +83,7 @@ class CommentsSpider(Spider):
     async def start(self) -> AsyncIterator[Request]:
         """Begin the notes, each when there is room for it."""
         run = self.run
+        run.check_not_stopped()
         prepared = self._prepare()
         self.arguments = prepared.arguments
         run.token = prepared.token
@@ -224,7 +225,7 @@ class CommentsSpider(Spider):
             return
         if isinstance(failure.value, CallNotSent):
             return
-        stop, why = _reason_to_give_up(failure.value)
+        stop, why = reason_to_give_up(failure.value)
         if stop is None:
             return
         note, opened = run.opened(call)
@@ -328,7 +329,7 @@ def _origin(note: OpenNote, opened: OpenChain, data: Any) -> Origin:
     )
 
 
-def _reason_to_give_up(error: BaseException | None) -> tuple[StopReason | None, str]:
+def reason_to_give_up(error: BaseException | None) -> tuple[StopReason | None, str]:
     """Why a note ends at a failed call, and what was said; None where the whole crawl stops."""
     answer = envelope.read(error.response.body) if isinstance(error, HttpError) else None
     if answer is None:

@@ -13,6 +13,7 @@ import errno
 import importlib.util
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -36,6 +37,10 @@ _JOIN_SECONDS = 5.0
 
 _ELSEWHERE = "or point MONGODB_URI at a MongoDB server, or make it empty to crawl without storage"
 
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+_LEAST_SPACE = 1_000_000
+"""Bytes: with less on its disk, the server cannot write its next journal."""
+
 # The supervisor and its server outlive this process and need none of its secrets.
 _NOT_INHERITED = ("JUSTONEAPI_", "XHS_", "MONGODB_", "REDIS_", "AWS_", "PYTHONPATH")
 
@@ -56,6 +61,11 @@ class Lease:
     def __init__(self, uri: str, connection: socket.socket | None = None) -> None:
         self.uri = uri
         self._connection = connection
+
+    @property
+    def disk_is_full(self) -> bool:
+        """Whether the embedded server has no room left, which it calls an internal error."""
+        return self.folder is not None and _disk_is_full(self.folder)
 
     def close(self) -> None:
         """Need the server no more; it ends about a second after nobody does."""
@@ -103,6 +113,11 @@ def resolve(uri: str) -> Lease:
         raise EmbeddedStoreError(_unusable(folder, error)) from error
     try:
         _ping(folder, lease.uri, deadline)
+    except EmbeddedStoreError as error:
+        lease.close()
+        if lease.disk_is_full:
+            raise EmbeddedStoreError(_unusable(folder, OSError(errno.ENOSPC, ""))) from error
+        raise
     except BaseException:
         lease.close()
         raise
@@ -121,7 +136,7 @@ def _make(folder: Path) -> None:
 
 def _unusable(folder: Path, error: OSError) -> str:
     what = f"the embedded store cannot use the folder {folder}: "
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in _NO_SPACE:
         return what + f"the disk is full; free some space, {_ELSEWHERE}"
     if error.errno in (errno.EEXIST, errno.ENOTDIR):
         return what + "there is a file of that name, or in the place of a parent; name another"
@@ -203,16 +218,33 @@ def _spawn(folder: Path, journal: Path) -> subprocess.Popen[bytes]:
 
 
 def _not_started(folder: Path, journal: Path) -> str:
-    said = ""
-    with contextlib.suppress(OSError):
-        said = journal.read_text(encoding="utf-8", errors="replace")
-    if os.strerror(errno.ENOSPC) in said:
-        return _unusable(folder, OSError(errno.ENOSPC, said))
+    if _disk_is_full(folder):
+        return _unusable(folder, OSError(errno.ENOSPC, ""))
+    said = _end_of(journal)
     last = next((line.strip() for line in reversed(said.splitlines()) if line.strip()), "")
     return (
         f"the embedded store did not start on {folder} ({last or 'it said nothing'}): "
         f"see {journal}, {_ELSEWHERE}"
     )
+
+
+def _disk_is_full(folder: Path) -> bool:
+    """Ask the server's log, and the disk: on a full one there was perhaps no room for the log."""
+    said = _end_of(folder / _supervisor.LOG)
+    if any(os.strerror(number) in said for number in _NO_SPACE):
+        return True
+    with contextlib.suppress(OSError):
+        return shutil.disk_usage(folder).free < _LEAST_SPACE
+    return False
+
+
+def _end_of(journal: Path) -> str:
+    try:
+        with journal.open("rb") as lines:
+            lines.seek(max(0, journal.stat().st_size - 1_000_000))
+            return lines.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 def _ping(folder: Path, uri: str, deadline: float) -> None:

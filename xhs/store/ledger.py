@@ -9,12 +9,13 @@ from uuid import uuid4
 
 from pymongo import UpdateOne
 from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import PyMongoError
 
 from xhs.chain import PAGE_SIZE, Chain, Watermark
 from xhs.endings import StopReason
 from xhs.notes.checkpoint import Checkpoint, Wanted, watermark_document
 from xhs.store.documents import COMMENTS, NOTES, Document, Write, document_fields, met_field
-from xhs.store.patience import patiently
+from xhs.store.patience import StoreFailed, describe, patiently
 
 LOOKUP = 200
 """Notes that are asked for at once."""
@@ -329,6 +330,13 @@ class Ledger:
         return await found.to_list()
 
     async def notes(self, query: Document) -> AsyncIterator[Document]:
-        """The notes that match ``query``, in the order of their IDs."""
-        async for note in self._database[NOTES].find(query).sort("_id"):
-            yield note
+        """The notes that match ``query``, in the order of their IDs.
+
+        Raises:
+            StoreFailed: where the database does not answer.
+        """
+        try:
+            async for note in self._database[NOTES].find(query).sort("_id"):
+                yield note
+        except PyMongoError as error:
+            raise StoreFailed(f"the database does not answer: {describe(error)}") from None

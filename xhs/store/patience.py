@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -15,6 +16,16 @@ PATIENCE = 120.0
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0
 
+FULL_DISK = "the disk of the database is full: free space there"
+_OUT_OF_DISK_SPACE = 14031
+
+_SLOW = 5.0
+"""Seconds that a database which is merely slow may take."""
+
+_most = PATIENCE
+_waiting: dict[asyncio.Timeout, float] = {}
+"""What is waited for, and since when."""
+
 
 class StoreFailed(Exception):
     """The database is gone for good. What it has not acknowledged is not stored."""
@@ -26,30 +37,47 @@ async def patiently(operation: Callable[[], Awaitable[T]], patience: float = PAT
     So it must bear repetition: an attempt that failed may have been carried out all the same.
 
     Raises:
-        StoreFailed: after ``patience`` seconds.
+        StoreFailed: after ``patience`` seconds, or sooner after :func:`hurry_up`.
     """
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + patience
-    wait, last = _FIRST_WAIT, "no answer"
-    while True:
-        try:
-            async with asyncio.timeout_at(deadline):
-                return await operation()
-        except TimeoutError:
-            raise _gone(patience, last) from None
-        except PyMongoError as error:
-            last = describe(error)
-        if loop.time() + wait >= deadline:
-            raise _gone(patience, last)
-        await asyncio.sleep(wait)
-        wait = min(2 * wait, _LONGEST_WAIT)
+    clock = asyncio.get_running_loop().time
+    wait, last, began = _FIRST_WAIT, "no answer", clock()
+    limit = asyncio.timeout(min(patience, _most))
+    _waiting[limit] = began
+    try:
+        async with limit:
+            while True:
+                try:
+                    return await operation()
+                except PyMongoError as error:
+                    last = describe(error)
+                if clock() + wait >= (limit.when() or math.inf):
+                    raise TimeoutError
+                await asyncio.sleep(wait)
+                wait = min(2 * wait, _LONGEST_WAIT)
+    except TimeoutError:
+        waited = f"{clock() - began:.0f} seconds"
+        raise StoreFailed(f"the database has not answered for {waited}: {last}") from None
+    finally:
+        del _waiting[limit]
+
+
+def hurry_up() -> None:
+    """Wait for the database no longer than a slow one takes: the process was told to stop.
+
+    What has been waited for so long already gets one second more.
+    """
+    global _most
+    _most = _SLOW
+    now = asyncio.get_running_loop().time()
+    for limit, began in _waiting.items():
+        wanted = max(now + 1, began + _SLOW)
+        if not limit.expired() and wanted < (limit.when() or math.inf):
+            limit.reschedule(wanted)
 
 
 def describe(error: Exception) -> str:
     """A database error on one line, without the documents and addresses that it may quote."""
     code = getattr(error, "code", None)
+    if code == _OUT_OF_DISK_SPACE:
+        return FULL_DISK
     return type(error).__name__ + (f" (code {code})" if code is not None else "")
-
-
-def _gone(patience: float, last: str) -> StoreFailed:
-    return StoreFailed(f"the database has not answered for {patience:g} seconds: {last}")

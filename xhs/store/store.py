@@ -23,7 +23,7 @@ from xhs.store import embedded
 from xhs.store.documents import COMMENTS, HISTORY, NOTES, REJECTED, USERS, Document, Write
 from xhs.store.history import History
 from xhs.store.ledger import Ledger
-from xhs.store.patience import StoreFailed, describe
+from xhs.store.patience import FULL_DISK, StoreFailed, describe
 from xhs.store.rejected import Rejected
 from xhs.store.restore import Restored, restore
 from xhs.store.spill import Spill, SpillFailed
@@ -31,6 +31,8 @@ from xhs.store.threads import Threads
 from xhs.store.writer import Writer
 
 _PATIENCE_MS = 5000
+_GOODBYE_SECONDS = 1.0
+"""How long a server may take to note that a client leaves: it would find out by itself."""
 _NOT_VALID = (
     "MONGODB_URI is no valid connection string: it begins with mongodb:// or mongodb+srv://, and "
     "what is special in a password is written with %"
@@ -98,8 +100,11 @@ class Store:
         except embedded.EmbeddedStoreError as error:
             raise StoreUnavailable(str(error)) from error
         except (PyMongoError, ValueError, OSError) as error:
+            said = _explain(error, redact(self._uri))
+            if self._lease and self._lease.disk_is_full:
+                said = f"{self.place} cannot be opened: {FULL_DISK}"
             await self._disconnect()
-            raise StoreUnavailable(_explain(error, redact(self._uri))) from error
+            raise StoreUnavailable(said) from error
 
     @property
     def place(self) -> str:
@@ -109,6 +114,12 @@ class Store:
         server = f"the embedded store on {folder}" if folder else f"MongoDB at {hosts}"
         return f"database {self._name} of {server}"
 
+    def why(self, failure: StoreFailed) -> str:
+        """Why it has failed, in one sentence that says what to do, where that is known."""
+        if self._lease and self._lease.disk_is_full:
+            return f"{self.place} takes no more: {FULL_DISK}"
+        return str(failure)
+
     async def close(self) -> None:
         """Write all that waits, and let go of the server."""
         try:
@@ -117,6 +128,12 @@ class Store:
             if self._spill is not None:
                 self._spill.close()
             await self._disconnect()
+
+    async def abandon(self) -> None:
+        """Let go of the server, however far the store is open, and write nothing more."""
+        if self._client is not None and hasattr(self, "writer"):
+            await self.writer.abandon()
+        await self._disconnect()
 
     async def restore(self, folder: Path) -> Restored:
         """Store what waits in the spill files of a folder.
@@ -176,7 +193,7 @@ class Store:
     async def _disconnect(self) -> None:
         if self._client is not None:
             with suppress(TimeoutError):
-                async with asyncio.timeout(_PATIENCE_MS / 1000):  # it says good-bye to the server
+                async with asyncio.timeout(_GOODBYE_SECONDS):
                     await self._client.close()
         if self._lease is not None:
             await asyncio.to_thread(self._lease.close)
@@ -228,6 +245,8 @@ def has_password(uri: str) -> bool:
 def _explain(error: Exception, uri: str) -> str:
     if isinstance(error, ConfigurationError | ValueError):
         return f"{_NOT_VALID} ({type(error).__name__})"
+    if (said := describe(error)) == FULL_DISK:
+        return f"MongoDB at {uri} cannot be used: {said}"
     if isinstance(error, OperationFailure):
         return f"MongoDB at {uri} refuses to be used ({describe(error)}): check user and password"
     return (

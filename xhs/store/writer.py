@@ -113,6 +113,14 @@ class Writer:
             lane.wake.set()
         await asyncio.gather(*(lane.task for lane in self._lanes.values() if lane.task))
 
+    async def abandon(self) -> None:
+        """Stop at once, and leave unwritten what waits."""
+        self._closing = True
+        tasks = [lane.task for lane in self._lanes.values() if lane.task]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
     def _lane(self, collection: str) -> _Lane:
         if collection not in self._lanes:
             lane = self._lanes[collection] = _Lane()

@@ -1,0 +1,378 @@
+"""SIGINT, SIGTERM or SIGHUP at any moment of a crawl's process: it stops, and nothing is lost."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.crawl import Site
+from support.pages import of_pages
+from support.proxy import Proxy
+from support.simulator import PROJECT
+
+from xhs.settings import EXTENSIONS, ITEM_PIPELINES
+from xhs.simulator.notes import sized_note
+from xhs.simulator.truth import truth
+from xhs.store.documents import Write
+from xhs.store.embedded import resolve
+from xhs.store.lock import take_lock
+from xhs.store.spill import Spill
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from support.simulator import Simulator
+
+pytestmark = [
+    pytest.mark.skipif(
+        importlib.util.find_spec("secantus") is None, reason="SecantusDB is not installed"
+    ),
+    pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them"),
+]
+linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+SEEDS = (20261127, 20261128)
+MOMENTS = 20
+"""For each seed."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+NOTES = [sized_note(100, serial) for serial in range(24)]
+PATIENCE = 120
+UNBEGUN = "came before the crawl began: no note was begun"
+
+
+class Crawl:
+    """A crawl under way, whose log can be waited for."""
+
+    def __init__(self, site: Site, *words: str, notes: list[str] | None = None, **options: Any):
+        given = ["-a", f"notes={','.join(NOTES[:3] if notes is None else notes)}"]
+        command = ["crawl", "comments", *(given if notes != [] else []), *words]
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "scrapy", *command],
+            **{"env": site.environment, "cwd": PROJECT, "stderr": subprocess.PIPE, **options},
+        )
+        self.log = ""
+
+    def wait_for(self, text: str) -> None:
+        """Read the log until a line has this text."""
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.log += line.decode()
+            if text in self.log:
+                return
+        raise AssertionError(self.log)
+
+    def signal(self, *numbers: int) -> None:
+        for number in numbers:
+            self.process.send_signal(number)
+
+    def end(self) -> int:
+        """Wait for its end; the exit status."""
+        try:
+            self.log += self.process.communicate(timeout=PATIENCE)[1].decode()
+        finally:
+            self.process.kill()
+        assert "Traceback" not in self.log
+        assert "never awaited" not in self.log
+        assert "destroyed but it is pending" not in self.log
+        return self.process.returncode
+
+
+@pytest.fixture
+def server(_server: str) -> Iterator[Proxy]:
+    """The server, and what can come between."""
+    with resolve(_server) as lease:
+        found = re.search(r":(\d+)/", lease.uri)
+        assert found
+        with Proxy(int(found[1])) as proxy:
+            yield proxy
+
+
+def own(site: Site, code: str, name: str = "Own") -> list[str]:
+    """Options of a crawl with an extension of a user's own."""
+    site.add_module(code)
+    return ["-s", f"EXTENSIONS={json.dumps({**EXTENSIONS, f'users_own.{name}': 1})}"]
+
+
+def handles_signals(process: subprocess.Popen[bytes]) -> bool:
+    """Whether the project's code has got so far: neither Python nor Scrapy handles SIGHUP."""
+    with contextlib.suppress(OSError):
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        found = re.search(r"^SigCgt:\s*(\w+)", status, re.MULTILINE)
+        return bool(found and int(found[1], 16) >> (signal.SIGHUP - 1) & 1)
+    return False
+
+
+@linux
+@pytest.mark.parametrize("seed", SEEDS)
+def test_signals_at_random_moments_lose_nothing_and_cost_nothing(
+    api: Simulator, site: Site, seed: int
+) -> None:
+    chance = random.Random(seed)  # noqa: S311 (moments, no secret)
+    api.script({"latency": 0.03})
+    statuses = []
+    for _ in range(MOMENTS):
+        number = chance.choice(SIGNALS)
+        crawl = Crawl(site, "-a", "mode=resume", "-s", "CONCURRENT_REQUESTS=4", notes=NOTES)
+        while not handles_signals(crawl.process):
+            assert crawl.process.poll() is None
+            time.sleep(0.001)
+        if chance.random() < 0.5:
+            time.sleep(chance.uniform(0, 2))
+        else:
+            last = api.books()["calls"] + chance.randint(1, 20)
+            while api.books()["calls"] < last and crawl.process.poll() is None:
+                time.sleep(0.002)
+        crawl.signal(number)
+        status = crawl.end()
+        statuses.append(status)
+        if status == 0:
+            assert "Closing spider (finished)" in crawl.log
+        else:
+            assert status == 3, crawl.log
+            assert UNBEGUN in crawl.log or '{"exit_status": 3' in crawl.log
+    assert statuses.count(3) > MOMENTS // 2, statuses
+    api.script({})
+    done = site.crawl(notes=NOTES, mode="resume", feed=False)
+    assert done.status == 0, done
+    books = api.books()
+    assert books["repeated"] == 0
+    assert books["billed"] == sum(truth(note).pages for note in NOTES)
+    ledger = site.documents("notes")
+    assert {note: one["billed_calls"] for note, one in ledger.items()} == {
+        note: truth(note).pages for note in NOTES
+    }
+    assert {one["stop_reason"] for one in ledger.values()} == {"complete"}
+    expected = {comment for note in NOTES for comment in of_pages(note, None)}
+    assert site.documents("comments").keys() == expected
+
+
+def write_and_wait(process: subprocess.Popen[bytes]) -> None:
+    """Write the first line of a list that goes on, and wait until it is read."""
+    import fcntl
+    import termios
+
+    assert process.stdin
+    process.stdin.write(f"{NOTES[0]}\n".encode())
+    process.stdin.flush()
+    while any(fcntl.ioctl(process.stdin, termios.FIONREAD, bytes(4))):
+        assert process.poll() is None
+        time.sleep(0.002)
+
+
+@linux
+def test_a_command_that_is_interrupted_ends_without_a_traceback(site: Site) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "scrapy", "enqueue", "-"],
+        env=site.environment,
+        cwd=PROJECT,
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    write_and_wait(process)
+    process.send_signal(signal.SIGINT)
+    errors = process.communicate(timeout=PATIENCE)[1]
+    assert (process.returncode, errors) == (130, b"")
+
+
+@linux
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_ends_the_wait_for_the_rest_of_a_list(storeless: Site, number: int) -> None:
+    crawl = Crawl(storeless, "-a", "notes_file=-", notes=[], stdin=subprocess.PIPE)
+    write_and_wait(crawl.process)
+    crawl.signal(number)
+    assert crawl.end() == 3
+    assert f"Received {signal.Signals(number).name} before the crawl began" in crawl.log
+    assert '"close_reason": "shutdown"' in crawl.log
+    assert crawl.log.splitlines()[-1].endswith("(with the same list on standard input)")
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_ends_the_wait_for_an_embedded_server(
+    api: Simulator, tmp_path: Path, number: int
+) -> None:
+    site = Site(api.url, tmp_path, f"embedded:{tmp_path / 'db'}", "xhs")
+    (tmp_path / "db").mkdir()
+    lock = take_lock(tmp_path / "db" / "start.lock")
+    assert lock is not None
+    try:
+        crawl = Crawl(site)
+        crawl.wait_for("Spider opened")
+        crawl.signal(number)
+        assert crawl.end() == 3
+    finally:
+        os.close(lock)
+    assert "Closing spider (shutdown)" in crawl.log
+    assert "3 notes asked for: 0 ended, 3 left" in crawl.log
+    again = site.crawl(notes=NOTES[:1], mode="resume")
+    assert again.status == 0, again
+
+
+def test_a_signal_while_an_embedded_server_starts_leaves_no_process(
+    api: Simulator, tmp_path: Path
+) -> None:
+    site = Site(api.url, tmp_path, f"embedded:{tmp_path / 'db'}", "xhs")
+    crawl = Crawl(site)
+    while not (tmp_path / "db" / "server.log").exists():
+        assert crawl.process.poll() is None
+        time.sleep(0.002)
+    crawl.signal(signal.SIGTERM)
+    assert crawl.end() == 3
+    lock = take_lock(tmp_path / "db" / "supervisor.lock", time.monotonic() + PATIENCE)
+    assert lock is not None, "the supervisor did not end"
+    os.close(lock)
+    again = site.crawl(notes=NOTES[:1])
+    assert again.status == 0, again
+
+
+def test_a_signal_ends_the_wait_for_a_server_that_does_not_answer(
+    site: Site, server: Proxy
+) -> None:
+    server.freeze()
+    site.environment["MONGODB_URI"] = (
+        f"mongodb://127.0.0.1:{server.port}/?serverSelectionTimeoutMS=600000"
+    )
+    crawl = Crawl(site)
+    crawl.wait_for("Spider opened")
+    crawl.signal(signal.SIGTERM)
+    assert crawl.end() == 3
+    assert "Closing spider (shutdown)" in crawl.log
+
+
+AWAY = """
+import logging
+from pymongo.errors import AutoReconnect
+from xhs.store.{module} import {owner}
+
+
+async def away(*_):
+    logging.getLogger("own").info("asked")
+    raise AutoReconnect("away")
+
+
+{owner}.{method} = away
+
+
+class Own:
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "method"), [("writer.Writer", "_bulk"), ("ledger.Ledger", "_find")]
+)
+def test_a_signal_ends_the_wait_for_a_database_that_is_away_at_the_start(
+    api: Simulator, site: Site, module: str, method: str
+) -> None:
+    """While the spill is restored, and while the ledger is asked for the notes."""
+    if method == "_bulk":
+        spill = Spill(Path(site.environment["XHS_SPILL_DIR"]), site.name)
+        spill.keep([Write("users", "u", {"$set": {"nickname": "n"}})], "away")
+        spill.close()
+    name, owner = module.split(".")
+    crawl = Crawl(site, *own(site, AWAY.format(module=name, owner=owner, method=method)))
+    crawl.wait_for("asked")
+    crawl.signal(signal.SIGHUP)
+    assert crawl.end() == 3
+    assert "Received SIGHUP" in crawl.log
+    assert "Closing spider (shutdown)" in crawl.log
+    assert "3 notes asked for: 0 ended, 3 left" in crawl.log
+    assert api.books()["calls"] == 0
+    done = site.crawl(notes=NOTES[:3], mode="resume")
+    assert done.status == 0, done
+    assert ("an earlier run had to spill" in done.errors) == (method == "_bulk")
+
+
+CLOSES = """
+import asyncio
+import logging
+
+
+class Own:
+    async def close_spider(self):
+        logging.getLogger("own").info("closing")
+        await asyncio.sleep({seconds})
+        logging.getLogger("own").info("closed")
+"""
+
+
+def closing(site: Site, seconds: float) -> Crawl:
+    """A crawl that is over but for a pipeline, which closes in so many seconds."""
+    site.add_module(CLOSES.format(seconds=seconds))
+    pipelines = json.dumps({**ITEM_PIPELINES, "users_own.Own": 400})
+    feed = ["-O", str(site.folder / "feed.json")]
+    crawl = Crawl(site, "-s", f"ITEM_PIPELINES={pipelines}", *feed, notes=[NOTES[0]])
+    crawl.wait_for("closing")
+    return crawl
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_while_a_crawl_closes_lets_it_close(storeless: Site, number: int) -> None:
+    crawl = closing(storeless, 2)
+    crawl.signal(number)
+    assert crawl.end() == 0
+    assert "closed" in crawl.log.replace("closing", "")
+    feed = json.loads((storeless.folder / "feed.json").read_text())
+    assert feed[-1]["stop_reason"] == "complete"
+
+
+def test_a_second_signal_while_a_crawl_closes_ends_it(storeless: Site) -> None:
+    crawl = closing(storeless, 600)
+    crawl.signal(signal.SIGTERM)
+    crawl.wait_for("shutting down gracefully")
+    crawl.signal(signal.SIGHUP)
+    assert crawl.end() == 1
+    assert "1 pipelines could not be closed" in crawl.log
+
+
+def test_under_nohup_a_crawl_outlives_its_terminal(api: Simulator, storeless: Site) -> None:
+    api.script({"latency": 0.1})
+    crawl = Crawl(storeless, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    crawl.wait_for("Spider opened")
+    crawl.signal(signal.SIGHUP)
+    assert crawl.end() == 0
+    assert api.books()["billed"] == sum(truth(note).pages for note in NOTES[:3])
+
+
+@linux
+def test_a_crawl_whose_terminal_is_closed_stops(api: Simulator, site: Site) -> None:
+    import fcntl
+    import termios
+
+    api.script({"latency": 0.1})
+    ours, theirs = os.openpty()
+    log = site.folder / "log"
+
+    def take_terminal() -> None:
+        fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
+
+    crawl = Crawl(
+        site,
+        *("--logfile", str(log)),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        preexec_fn=take_terminal,
+    )
+    os.close(theirs)
+    while api.books()["calls"] < 10:
+        assert crawl.process.poll() is None
+        time.sleep(0.02)
+    os.close(ours)
+    assert crawl.process.wait(PATIENCE) == 3
+    assert "Received SIGHUP" in log.read_text()
+    api.script({})
+    done = site.crawl(notes=NOTES[:3], mode="resume")
+    assert done.status == 0, done
+    assert api.books()["repeated"] == 0

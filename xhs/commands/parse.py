@@ -1,0 +1,79 @@
+"""``scrapy parse``: Scrapy's own, which says why no page came."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from contextlib import suppress
+
+from scrapy import Request, Spider, signals
+from scrapy.commands.parse import Command as ParseCommand
+from scrapy.crawler import Crawler
+from twisted.python.failure import Failure
+
+from xhs.download.retry import REASON, WAIT
+from xhs.endings import ExitStatus
+from xhs.extensions.run import Run
+from xhs.spiders.comments import reason_to_give_up
+
+logger = logging.getLogger(__name__)
+
+
+class Command(ParseCommand):
+    """Parses one page. The exit status is 1 if none came, or what came is no page."""
+
+    _failure: BaseException | None = None
+
+    def run(self, args: list[str], opts: argparse.Namespace) -> None:
+        """Parse the page, and print what is in it."""
+        super().run(args, opts)
+        if self.spidercls is None:
+            self.exitcode = ExitStatus.WRONG_INPUT
+
+    def start_parsing(self, url: str, opts: argparse.Namespace) -> None:
+        """Ask for the page; afterwards say whether it came."""
+        super().start_parsing(url, opts)
+        if self.first_response is None or self._failure is not None:
+            self.exitcode = ExitStatus.FAILED
+            logger.error("No page came: %s", self._why())
+
+    def print_results(self, opts: argparse.Namespace) -> None:
+        """Print what is in the page, if one came."""
+        if self.exitcode == ExitStatus.DONE:
+            super().print_results(opts)
+
+    def prepare_request(
+        self, spider: Spider, request: Request, opts: argparse.Namespace
+    ) -> Request:
+        """Follow what becomes of the request."""
+        request = super().prepare_request(spider, request, opts)
+        request.errback = self._call_failed
+        return request
+
+    def handle_exception(self, _failure: Failure) -> None:
+        """Keep what the callback raised."""
+        super().handle_exception(_failure)
+        self._failure = _failure.value
+
+    def _create_crawler(self, spidercls: type[Spider] | str) -> Crawler:
+        crawler = super()._create_crawler(spidercls)
+        crawler.signals.connect(self._tell_of_retry, signals.request_scheduled)
+        return crawler
+
+    @staticmethod
+    def _tell_of_retry(request: Request) -> None:
+        if WAIT in request.meta:
+            times, seconds = request.meta["retry_times"], request.meta[WAIT]
+            why = request.meta[REASON]
+            logger.info("No page yet (%s): retry %d in %.0f seconds", why, times, seconds)
+
+    def _call_failed(self, failure: Failure) -> None:
+        self._failure = failure.value
+
+    def _why(self) -> str:
+        with suppress(RuntimeError):  # the crawl broke before it had any extension
+            if stopped := Run.of(self.pcrawler).gate.message:
+                return stopped
+        if self._failure is None:
+            return "the crawl ended before the call; the errors above say why"
+        return reason_to_give_up(self._failure)[1] or str(self._failure)
