@@ -63,7 +63,9 @@ def unknown_words(args: list[str], positional: tuple[str, ...]) -> str | None:
     if options := [word for word in args if word.startswith("-") and word != "-"]:
         return f"no such option: {' '.join(word.partition('=')[0] for word in options)}"
     if len(args) > len(positional):
-        return f"too many arguments: {' '.join(args[len(positional) :])}"
+        # Not which: a share text without quotation marks is a person's words.
+        extra = len(args) - len(positional)
+        return f"too many arguments ({extra} more): a value with blanks needs quotation marks"
     if len(args) < len(positional):
         return f"missing: {' '.join(positional[len(args) :])}"
     return None

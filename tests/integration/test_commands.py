@@ -90,7 +90,7 @@ def test_status_shows_the_ledger(api: Simulator, site: Site) -> None:
     [
         (["status", "--bogus"], "--bogus"),
         (["status", "more"], "more"),
-        (["status", "--note", "nonsense"], "nonsense"),
+        (["status", "--note", "nonsense"], "--note: neither a note ID"),
         (["status", "--note", f"{WHOLE},{LATE}"], "--note"),
         (["status", "--note"], "--note"),
         (["demo", "--bogus"], "--bogus"),
@@ -226,7 +226,7 @@ def test_wrong_arguments_from_a_script_are_a_value_error(
     ("arguments", "token", "said"),
     [
         ({"notes": WHOLE}, False, "no token"),
-        ({"notes": "nonsense"}, True, "nonsense"),
+        ({"notes": "nonsense"}, True, "notes: neither a note ID"),
         ({}, True, "no notes"),
     ],
 )
@@ -238,6 +238,15 @@ def test_wrong_input_from_a_script_closes_the_crawl(
     assert sum(said in line for line in done.lines("ERROR")) == 1, done
     assert "Traceback" not in done.errors
     assert api.books()["calls"] == 0
+
+
+def test_a_share_text_from_a_script_is_not_quoted(api: Simulator, storeless: Site) -> None:
+    profile = "https://www.xiaohongshu.com/user/profile/5b0e1a2c4eacab3f1d2e3f40"
+    share = f"81 Zhang 张三 发布了一篇小红书笔记，快来看吧！ {profile}?xsec_token=hunter2 复制"
+    done = from_a_script(storeless, "AsyncCrawlerProcess", {"notes": share})
+    assert json.loads(done.output)["finish_reason"] == "wrong_input", done
+    assert sum(f"notes: '{profile}' " in line for line in done.lines("ERROR")) == 1, done
+    assert not any(word in done.errors for word in ("Zhang", "张三", "hunter2"))
 
 
 def test_parse_without_a_token_says_so_and_calls_nothing(api: Simulator, storeless: Site) -> None:

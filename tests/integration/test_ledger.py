@@ -296,11 +296,11 @@ def test_an_update_without_a_list_takes_what_is_queued_too(api: Simulator, site:
 
 def test_all_that_is_wrong_is_said_and_nothing_is_queued(site: Site) -> None:
     file = site.folder / "list.txt"
-    file.write_text(f"{QUEUE[0]}\nnonsense\n{QUEUE[1]}\n65bf53\n")
+    file.write_text(f"{QUEUE[0]}\nnonsense\n{QUEUE[1]}\n{NOTE[:-1]}\n")
     done = site.command("enqueue", str(file))
     assert (done.status, done.output) == (2, ""), done
     first, second = done.errors.splitlines()
-    for line, wrong in ((first, ("line 2", "nonsense")), (second, ("line 4", "65bf53"))):
+    for line, wrong in ((first, ("line 2: neither", "a note ID")), (second, ("line 4", NOTE[:-1]))):
         assert line.startswith("error: ")
         assert all(part in line for part in wrong), line
     assert site.documents("notes") == {}
@@ -587,7 +587,7 @@ def test_a_dry_run_is_no_first_start_of_a_job(api: Simulator, site: Site) -> Non
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        ({"notes": [NOTE, "nonsense"], "dry_run": "1"}, "nonsense"),
+        ({"notes": [NOTE, "nonsense"], "dry_run": "1"}, "notes: piece 2 of 2"),
         ({"notes": [NOTE], "dry_run": "2"}, "dry_run"),
         ({"dry_run": "1"}, "no notes"),
         ({"notes": [NOTE], "dry_run": "1", "sort": "newest"}, "newest"),

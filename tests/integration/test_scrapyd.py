@@ -182,13 +182,14 @@ def test_all_that_is_wrong_stands_in_the_jobs_own_log_and_no_call_is_made(
     api: Simulator, site: Site, scrapyd: Scrapyd, settings: dict[str, str]
 ) -> None:
     settings |= {"XHS_MAX_CALLS": "some"}
-    done = scrapyd.run(settings, notes=f"{NOTE},nonsense", bogus="1", mode="fast")
+    done = scrapyd.run(settings, notes=f"{NOTE},{NOTE[:-1]},nonsense", bogus="1", mode="fast")
     assert done.status == 2, done
     expected = (
         "XHS_MAX_CALLS=some is no number of calls",
         "bogus: no such argument; there are notes, ",
         "mode='fast' is none of full, resume, update",
-        "notes: 'nonsense' is neither a note ID",
+        f"notes: '{NOTE[:-1]}' is no note ID",
+        "notes: piece 3 of 3 is neither a note ID",
     )
     errors = done.lines("ERROR")
     assert len(errors) == len(expected), done

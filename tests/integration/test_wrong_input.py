@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
 from support.crawl import TOKEN
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 NOTE = sized_note(1)
 SECRET = "hunter2-of-the-database"
+SHARER = "Zhang 张三"
+"""Whose name stands in a share text."""
 
 
 def refused(api: Simulator, done: Outcome, *expected: str) -> list[str]:
@@ -88,7 +91,7 @@ def test_everything_wrong_is_said_at_once(api: Simulator, storeless: Site) -> No
         *("-s", "JUSTONEAPI_COMMENTS_VERSION=v9"),
         *("-s", "JUSTONEAPI_BASE_URL=ftp://api.example.com"),
         env={"JUSTONEAPI_TOKEN": None},
-        notes=["too-short", NOTE],
+        notes=[NOTE[:-1], NOTE],
         bogus="1",
         token=SECRET,
         sort="newest",
@@ -103,7 +106,7 @@ def test_everything_wrong_is_said_at_once(api: Simulator, storeless: Site) -> No
         "JUSTONEAPI_COMMENTS_VERSION=v9 is none of v4, v3, v2",
         "JUSTONEAPI_BASE_URL: ",
         "no token",
-        "too-short",
+        f"notes: '{NOTE[:-1]}' is no note ID",
         "bogus: no such argument",
         "token: a token given",
         "sort='newest' is none of latest, normal, like_count",
@@ -148,15 +151,17 @@ def test_malformed_notes_among_good_ones_are_named_with_their_line(
     file = storeless.folder / "notes.txt"
     file.write_text(f"# notes\n{NOTE}\nnonsense\n\n{NOTE[:-1]}\n{sized_note(2)}, xyz\n")
     done = storeless.crawl(notes_file=str(file))
-    refused(api, done, "line 3: 'nonsense'", f"line 5: '{NOTE[:-1]}'", "line 6: 'xyz'")
+    errors = refused(api, done, "line 3: ", f"line 5: '{NOTE[:-1]}'", "line 6: piece 2 of 2")
+    assert not any(word in error for word in ("nonsense", "xyz") for error in errors)
 
 
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [
-        ("notes.csv", f"note_id\n{NOTE}\nbad\n", "line 3: 'bad'"),
-        ("notes.json", json.dumps([NOTE, {"note_id": NOTE}, "bad"]), "entry 3: 'bad'"),
-        ("notes.jsonl", f'"{NOTE}"\n{{"url": "bad"}}\n', "line 2: 'bad'"),
+        ("notes.csv", f"note_id\n{NOTE}\nbad\n", "line 3: neither a note ID"),
+        ("notes.json", json.dumps([NOTE, {"note_id": NOTE}, "bad"]), "entry 3: neither a note ID"),
+        ("notes.jsonl", f'"{NOTE}"\n{{"url": "bad"}}\n', "line 2: neither a note ID"),
+        ("notes.csv", f"标题,笔记ID\n一,{NOTE}\n二,6.63308E+23\n", "line 3: '6.63308E+23'"),
         ("notes.xlsx", "", ".txt, .csv, .json, .jsonl"),
         ("notes.txt", "", "there is no note in it"),
         ("notes.txt", None, "cannot be read"),
@@ -177,6 +182,7 @@ def test_a_file_that_is_not_utf_8(api: Simulator, storeless: Site) -> None:
     file.write_bytes(f"{NOTE}\n# 笔记\n".encode("gb18030"))
     (error,) = refused(api, storeless.crawl(notes_file=str(file)), "UTF-8")
     assert str(file) in error
+    assert "iconv -f GB18030" in error
 
 
 def test_100_errors_are_shown_and_the_total(api: Simulator, storeless: Site) -> None:
@@ -186,19 +192,86 @@ def test_100_errors_are_shown_and_the_total(api: Simulator, storeless: Site) -> 
     errors = done.lines("ERROR")
     assert done.status == 2
     assert len(errors) == 101
-    assert "line 100: 'bad-99'" in errors[99]
+    assert "line 100: " in errors[99]
     assert "250" in errors[100]
     assert api.books()["calls"] == 0
 
 
 def test_standard_input(api: Simulator, storeless: Site) -> None:
     done = storeless.crawl(notes_file="-", stdin=f"{NOTE}\nbad\n")
-    refused(api, done, "standard input, line 2: 'bad'")
+    refused(api, done, "standard input, line 2: neither")
     refused(api, storeless.crawl(notes_file="-", stdin=b"\xb1\xca\n"), "UTF-8")
     refused(api, storeless.crawl(notes_file="-"), "there is no note in it")
-    done = storeless.crawl(notes_file="-", stdin=f"{NOTE}\n# 注释\n{sized_note(2)}\n")
+    link = f"https://www.xiaohongshu.com/discovery/item/{sized_note(2)}?source=webshare"
+    share = f"{SHARER} 发布了一篇小红书笔记\n{link}\n复制后打开【小红书】查看笔记！\n"
+    done = storeless.crawl(notes_file="-", stdin=f"{NOTE}\n# 注释\n{share}")
     assert done.status == 0, done
     assert api.books()["notes"].keys() == {NOTE, sized_note(2)}
+
+
+PROFILE = "https://www.xiaohongshu.com/user/profile/5b0e1a2c4eacab3f1d2e3f40"
+WRONG_SHARES = {
+    f"34 【水果店，开业 - {SHARER} | 小红书】 😆 xK2 复制，打开【小红书】App": "link to a note",
+    f"81 {SHARER} 发布了一篇小红书笔记，快来看吧！ {PROFILE}?xsec_token={SECRET} 复制": PROFILE,
+    f"81 {SHARER} http://xhslink.com/a/AbC?{SECRET} https://rednote.com/explore/{NOTE}": "short",
+    f"{SHARER} {NOTE[:-1]}": NOTE[:-1],
+    SHARER: "link to a note",
+}
+
+
+def assert_unquoted(done: Outcome) -> None:
+    """A command was refused, and no word of a share text stands in what it said."""
+    assert done.status == 2, done
+    said = done.output + done.errors
+    for word in (*SHARER.split(), SECRET, "水果店", "发布"):
+        assert word not in said, done
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("share", WRONG_SHARES)
+def test_of_a_share_text_no_more_is_quoted_than_its_link(
+    api: Simulator, storeless: Site, share: str
+) -> None:
+    done = storeless.crawl(notes=[share])
+    (error,) = refused(api, done, WRONG_SHARES[share])
+    assert done.run["errors"] == [error]
+    assert_unquoted(done)
+
+
+def test_wherever_a_share_text_is_given_it_is_not_quoted(api: Simulator, storeless: Site) -> None:
+    share = list(WRONG_SHARES)[1]
+    file = storeless.folder / "notes.jsonl"
+    file.write_text(f"{json.dumps({'title': share, 'id': NOTE})}\n{json.dumps(share)}\n")
+    assert_unquoted(storeless.crawl(notes=[share], env={"XHS_LOG_FORMAT": "json"}, feed=False))
+    assert_unquoted(done := storeless.crawl(notes_file=str(file)))
+    refused(api, done, "line 1: neither a text nor", f"line 2: '{PROFILE}' ")
+    assert_unquoted(done := storeless.crawl(notes_file=share))
+    refused(api, done, "notes_file: the name must end in")
+    assert_unquoted(done := storeless.crawl(*share.split(), notes=[NOTE]))  # no quotation marks
+    refused(api, done, "too many arguments")
+    there = {"MONGODB_URI": "mongodb://127.0.0.1:1"}  # it is wrong before any database is asked
+    for words in (["status", "--note", share], ["enqueue", share], ["enqueue", *share.split()]):
+        done = storeless.command(*words, env=there)
+        assert_unquoted(done)
+        assert len(done.errors.splitlines()) == 1, done
+    assert_unquoted(done := storeless.command("enqueue", str(file), env=there))
+    assert len(done.errors.splitlines()) == 2, done
+
+
+def test_links_of_every_kind_are_one_note(api: Simulator, storeless: Site) -> None:
+    link = f"https://www.xiaohongshu.com/explore/{NOTE}"
+    coded = quote(f"{link}?xsec_token={SECRET}", safe="")
+    links = [
+        f"{link}?xsec_token={SECRET}",
+        f"https://www.xiaohongshu.com/login?redirectPath={coded}",
+        f"https://oia.xiaohongshu.com/oia?deeplink=xhsdiscover%3A%2F%2Fitem%2F{NOTE}",
+        f"https://www.xiaohongshu.com/404?source=%2F404%3FredirectPath%3D{quote(coded, safe='')}",
+        NOTE.upper(),
+    ]
+    done = storeless.crawl("-a", "notes=" + "，".join(links))
+    assert done.status == 0, done
+    assert SECRET not in done.output + done.errors
+    assert api.books()["notes"].keys() == {NOTE}
 
 
 def test_a_short_link_needs_the_network(api: Simulator, storeless: Site) -> None:

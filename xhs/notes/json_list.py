@@ -9,6 +9,8 @@ from typing import IO, Any
 
 BLOCK = 1 << 16
 """Characters that are read at once."""
+_LONGEST_LITERAL = 16
+"""Characters of what is read in one piece, at most: a pair of escapes has 12, -Infinity 9."""
 _SPACE = frozenset(" \t\r\n")
 _AFTER_VALUE = _SPACE | {",", "]"}
 
@@ -78,14 +80,19 @@ class _Text:
         while True:
             try:
                 value, end = self._decoder.raw_decode(self._text, self._at)
-            except ValueError:
-                if not self._more():
+            except json.JSONDecodeError as error:
+                if not (self._may_be_cut(error) and self._more()):
                     raise
                 continue
             # A number may go on in the next block.
             if self._text[end : end + 1] in _AFTER_VALUE or not self._more():
                 self._at = end
                 return value
+
+    def _may_be_cut(self, error: json.JSONDecodeError) -> bool:
+        """False if no further text can mend it: then no more of the file is read."""
+        near_end = len(self._text) - error.pos < _LONGEST_LITERAL
+        return near_end or error.msg.startswith("Unterminated string")
 
     def _more(self) -> bool:
         rest = self._text[self._at :]

@@ -6,26 +6,35 @@ is paid for before the last line is known to be right, and memory does not grow 
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import csv
 import json
+import re
 import sqlite3
 import sys
+import unicodedata
 from collections.abc import AsyncIterator, Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from xhs.arguments import Arguments
 from xhs.notes import json_list
-from xhs.notes.ids import find_notes, shown
+from xhs.notes.ids import Found, find_notes, holds_link, is_destroyed, is_text_alone
 from xhs.store.documents import Document
 from xhs.store.ledger import LOOKUP, Ledger
 
 SHOWN_ERRORS = 100
 _BATCH = 1000
 _FORMATS = (".txt", ".csv", ".json", ".jsonl")
-_COLUMNS = ("note_id", "url")
+COLUMNS = ("note_id", "笔记ID", "note_url", "笔记链接", "url")
+"""Columns of a table and keys of an object that name a note; the first with a value counts."""
+_DELIMITERS = ",;\t"
+_COLUMN_NAMES = f"{', '.join(COLUMNS[:-1])} or {COLUMNS[-1]}"
+_BETWEEN_WORDS = re.compile(r"[\s_\u200b-\u200f\u2060\ufeff-]+")
+_DECLARED_DELIMITER = re.compile(r"sep=([^\w\s\"]|\t)\s*", re.IGNORECASE)
+"""A first line that some spreadsheets write."""
 
 
 class WrongNotes(ValueError):
@@ -45,10 +54,11 @@ class WrongNotes(ValueError):
 
 
 class Value(NamedTuple):
-    """A value that names notes, and where it stands."""
+    """A value that names notes, and where it stands; ``error`` if it is none."""
 
     place: str
     text: str
+    error: str | None = None
 
 
 class NoteList:
@@ -94,7 +104,7 @@ def read_notes(arguments: Arguments) -> NoteList:
     total = 0
     try:
         for value in _values(arguments):
-            found = find_notes(value.text)
+            found = Found([], [value.error]) if value.error else find_notes(value.text)
             notes.add(found.notes)
             total += len(found.errors)
             room = SHOWN_ERRORS - len(errors)
@@ -163,11 +173,16 @@ def _file_values(name: str) -> Iterator[Value]:
     suffix = Path(name).suffix.lower() if name != "-" else ".txt"
     shown_name = _shown(name)
     if suffix not in _FORMATS:
-        raise _Unreadable(f"{shown_name}: the name must end in {', '.join(_FORMATS)}, or be -")
+        # A share text given in the place of a file holds a person's words.
+        is_plain = name.isascii() and not holds_link(name) and len(name.split()) == 1
+        raise _Unreadable(
+            f"{shown_name if is_plain else 'notes_file'}: the name must end in "
+            f"{', '.join(_FORMATS)}, or be -{'' if is_plain else '; give links as notes'}"
+        )
     try:
         with _open(name) as lines:
-            for place, text in _READERS[suffix](lines):
-                yield Value(f"{shown_name}, {place}", text)
+            for place, text, error in _READERS[suffix](lines):
+                yield Value(f"{shown_name}, {place}", text, error)
     except _Unreadable as error:
         raise _Unreadable(f"{shown_name}: {error}") from None
     except (OSError, RuntimeError) as error:  # a RuntimeError where ~USER has no home
@@ -175,8 +190,28 @@ def _file_values(name: str) -> Iterator[Value]:
         # Relative to what, a job of Scrapyd's does not show.
         where = "" if Path(name).is_absolute() else f" ({Path(name).absolute()})"
         raise _Unreadable(f"{shown_name}: cannot be read: {reason}{where}") from None
-    except UnicodeDecodeError:
-        raise _Unreadable(f"{shown_name}: is not UTF-8 text: save it as UTF-8") from None
+    except UnicodeDecodeError as error:
+        raise _Unreadable(f"{shown_name}: is {_other_text(error)}") from None
+
+
+def _other_text(error: UnicodeDecodeError) -> str:
+    """What a file is that is no UTF-8 text, and what to do about it."""
+    start = error.object[:4]
+    if start.startswith(b"PK\x03\x04"):
+        return "a workbook and no text: save it as “CSV UTF-8”"
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        encoding = "UTF-16"
+    else:
+        try:
+            codecs.getincrementaldecoder("gb18030")().decode(error.object)
+        except UnicodeDecodeError:
+            return "not UTF-8 text: save it as UTF-8"
+        encoding = "GB18030"
+    whose = ", as a Chinese spreadsheet saves CSV" if encoding == "GB18030" else ""
+    return (
+        f"not UTF-8 text, but probably {encoding}{whose}: save it as “CSV UTF-8”, or convert it "
+        f"with `iconv -f {encoding} -t UTF-8 OLD > NEW`"
+    )
 
 
 def _shown(name: str) -> str:
@@ -190,25 +225,72 @@ def _open(name: str) -> contextlib.AbstractContextManager[IO[str]]:
 
 
 def _text_values(lines: IO[str]) -> Iterator[Value]:
+    words = None  # a line of words, which may be the first of a share text
     for number, line in enumerate(lines, 1):
-        text = line.strip()
-        if text and not text.startswith("#"):
+        text = "" if line.lstrip().startswith("#") else line.strip()
+        if words and holds_link(text):
+            yield Value(f"lines {number - 1} and {number}", f"{words.text}\n{text}")
+            words = None
+            continue
+        if words:
+            yield words
+            words = None
+        if is_text_alone(text):
+            words = Value(f"line {number}", text)
+        elif text:
             yield Value(f"line {number}", text)
+    if words:
+        yield words
 
 
 def _csv_values(lines: IO[str]) -> Iterator[Value]:
-    rows = csv.DictReader(lines)
+    first, before = next(lines, ""), 0
+    delimiters = _DELIMITERS
+    if declared := _DECLARED_DELIMITER.fullmatch(first):
+        first, before, delimiters = next(lines, ""), 1, declared[1]
+    if "\0" in first:
+        raise _Unreadable("is UTF-16 text: save it as “CSV UTF-8”")
+    rows = csv.reader(chain([first], lines), delimiter=_delimiter(first, delimiters))
     try:
-        names = {(name or "").strip().lower(): name for name in rows.fieldnames or ()}
-        columns = [names[name] for name in _COLUMNS if name in names]
+        columns = _note_columns(next(rows, []))
         if not columns:
-            raise _Unreadable(f"line 1: a column named {' or '.join(_COLUMNS)} is needed")
+            raise _Unreadable(f"line {before + 1}: a column named {_COLUMN_NAMES} is needed")
         for row in rows:
-            texts = ((row[column] or "").strip() for column in columns)
-            if text := next(filter(None, texts), None):
-                yield Value(f"line {rows.line_num}", text)
+            if text := _first(row[column] for column in columns if column < len(row)):
+                yield Value(f"line {rows.line_num + before}", text)
     except csv.Error as error:
-        raise _Unreadable(f"line {rows.line_num}: no CSV: {error}") from None
+        raise _Unreadable(f"line {rows.line_num + before}: no CSV: {error}") from None
+
+
+def _delimiter(header: str, delimiters: str) -> str:
+    """Return the first with which the header names a note."""
+    for delimiter in delimiters:
+        with contextlib.suppress(csv.Error):
+            if _note_columns(next(csv.reader([header], delimiter=delimiter), [])):
+                return delimiter
+    return delimiters[0]
+
+
+def _note_columns(names: list[str]) -> list[int]:
+    """Return the places of the names that stand for a note, in the order of :data:`COLUMNS`."""
+    places: dict[str, int] = {}
+    for place, name in enumerate(names):
+        places.setdefault(_plain(name), place)
+    return [places[_plain(name)] for name in COLUMNS if _plain(name) in places]
+
+
+def _plain(name: str) -> str:
+    """A column's name without its case, blanks, underscores and invisible characters."""
+    return _BETWEEN_WORDS.sub("", unicodedata.normalize("NFKC", name)).casefold()
+
+
+def _first(values: Iterable[Any]) -> Any:
+    """Return the first value; an ID that a spreadsheet has destroyed only if there is no other."""
+    present = [one for one in values if one and not (isinstance(one, str) and one.isspace())]
+    intact = (
+        one for one in present if not (isinstance(one, str | float) and is_destroyed(str(one)))
+    )
+    return next(intact, present[0] if present else None)
 
 
 def _json_values(lines: IO[str]) -> Iterator[Value]:
@@ -234,8 +316,13 @@ def _jsonl_values(lines: IO[str]) -> Iterator[Value]:
 
 def _json_value(place: str, entry: Any) -> Value:
     if isinstance(entry, dict):
-        entry = next((entry[name] for name in _COLUMNS if entry.get(name)), entry)
-    return Value(place, entry if isinstance(entry, str) else shown(json.dumps(entry)))
+        cells = list(entry.values())
+        entry = _first(cells[column] for column in _note_columns(list(entry)))
+    if isinstance(entry, float):
+        entry = str(entry)
+    if isinstance(entry, str):
+        return Value(place, entry)
+    return Value(place, "", f"neither a text nor an object with {_COLUMN_NAMES} and a text in it")
 
 
 _READERS = {

@@ -1,11 +1,15 @@
+from itertools import product
+from urllib.parse import quote, unquote
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xhs.notes.ids import find_notes, shown
+from xhs.notes.ids import LINK_FORMS, find_notes, shown
 
 A = "65bf5360000000002c03f684"
 B = "65c5944c000000001100b84a"
+USER = "5b0e1a2c4eacab3f1d2e3f40"
 
 note_ids = st.text("0123456789abcdef", min_size=24, max_size=24)
 separators = st.text(" \t\n\r,，", min_size=1, max_size=3)
@@ -24,23 +28,224 @@ def test_ids_are_lower_case() -> None:
     assert find_notes(f"https://www.xiaohongshu.com/explore/{A.upper()}").notes == [A]
 
 
+# What follows a host of this app's; NOTE stands for the note's ID. The keys are the code's table.
+FORMS = {
+    "/explore/NOTE": [
+        "/explore/NOTE",
+        "/explore/NOTE/",
+        "/explore/NOTE?xsec_token=ABy-x=&xsec_source=pc_feed",
+        "//explore/NOTE#top",
+        "/explore/NOTE.",
+    ],
+    "/discovery/item/NOTE": ["/discovery/item/NOTE", "/discovery/item/NOTE?source=webshare"],
+    "/search_result/NOTE": [f"/search_result/NOTE?source=web&keyword={B}"],
+    "/user/profile/OTHER/NOTE": [f"/user/profile/{USER}/NOTE?xsec_token=AB"],
+    "/board/OTHER/NOTE": [f"/board/{USER}/NOTE"],
+    "/item/NOTE": ["/item/NOTE", f"/item/NOTE?open_url=%2Fdiscovery%2Fitem%2F{B}"],
+    "/note/NOTE": ["/note/NOTE"],
+    "/wenote/NOTE": ["/wenote/NOTE"],
+    "/red_video/NOTE": ["/red_video/NOTE"],
+    "/video_feed/NOTE": ["/video_feed/NOTE?sourceId=1"],
+    "/portrait_feed/NOTE": ["/portrait_feed/NOTE"],
+    "?note_id=NOTE": [
+        "/api/sns/web/v2/comment/page?note_id=NOTE&cursor=",
+        f"/api/sns/web/v2/comment/sub/page?root_comment_id={B}&note_id=NOTE",
+    ],
+    "?noteId=NOTE": ["/404?noteId=NOTE&errorCode=-510001", "/statistics/note-detail?noteId=NOTE"],
+    "/publish/update?id=NOTE": ["/publish/update?id=NOTE", "/publish/update?type=1&id=NOTE"],
+}
+HOSTS = [
+    "https://www.xiaohongshu.com",
+    "http://www.xiaohongshu.com",
+    "www.xiaohongshu.com",
+    "xiaohongshu.com",
+    "//m.xiaohongshu.com",
+    "https://edith.xiaohongshu.com",
+    "https://creator.xiaohongshu.com",
+    "https://pgy.xiaohongshu.com",
+    "https://www.xiaohongshu.com:443",
+    "HTTPS://WWW.XiaoHongShu.COM",
+    "https://www.rednote.com",
+    "rednote.com",
+    "xhsdiscover:/",
+]
+FORM_PATHS = [path for paths in FORMS.values() for path in paths]
+# What stands around a link; LINK stands for it, CODED and TWICE for it percent-encoded.
+AROUND = [
+    "LINK",
+    "https://www.xiaohongshu.com/login?redirectPath=LINK",
+    "https://www.xiaohongshu.com/login?redirectPath=CODED&channel=x",
+    "https://www.xiaohongshu.com/website-login/captcha?redirectPath=CODED&verifyUuid=x",
+    "https://www.xiaohongshu.com/404/sec_x1?redirectPath=CODED&error_code=300031",
+    "https://www.xiaohongshu.com/404?source=%2F404%2Fsec_x1%3FredirectPath%3DTWICE",
+    "https://oia.xiaohongshu.com/oia?deeplink=CODED",
+    "https://oia.xiaohongshu.com/oia?x=1&deeplink=TWICE",
+    "https://link.example.com/?target=CODED",
+    "https://www.example.com/url?q=LINK",
+    "CODED",
+    "TWICE",
+]
+
+
+def around(template: str, link: str) -> str:
+    coded = quote(link, safe="")
+    filled = template.replace("LINK", link).replace("CODED", coded)
+    return filled.replace("TWICE", quote(coded, safe=""))
+
+
+def test_every_form_has_an_example() -> None:
+    assert tuple(FORMS) == LINK_FORMS
+
+
+@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("path", FORM_PATHS)
+def test_links_name_their_note(host: str, path: str) -> None:
+    assert find_notes(host + path.replace("NOTE", A)) == ([A], [])
+    assert find_notes(host + path.replace("NOTE", A.upper())) == ([A], [])
+
+
+@pytest.mark.parametrize("template", AROUND)
+@pytest.mark.parametrize("path", FORM_PATHS)
+def test_a_link_may_stand_in_another(template: str, path: str) -> None:
+    for host in ("https://www.xiaohongshu.com", "xhsdiscover:/"):
+        value = around(template, host + path.replace("NOTE", A))
+        assert find_notes(value) == ([A], []), value
+
+
+def test_a_path_alone_may_stand_in_a_link() -> None:
+    for template in AROUND[1:8]:
+        assert find_notes(around(template, f"/explore/{A}")) == ([A], [])
+
+
 @pytest.mark.parametrize(
-    "link",
+    "value",
     [
-        f"https://www.xiaohongshu.com/explore/{A}",
-        f"http://www.xiaohongshu.com/explore/{A}/",
-        f"https://www.xiaohongshu.com/explore/{A}?xsec_token=ABy-x=&xsec_source=pc_feed",
-        f"https://www.xiaohongshu.com/discovery/item/{A}#top",
-        f"https://www.xiaohongshu.com/search_result/{A}",
-        f"https://www.xiaohongshu.com/user/profile/5b0e1a2c4eacab3f1d2e3f40/{A}?x=1",
-        f"https://www.rednote.com/explore/{A}",
-        f"www.xiaohongshu.com/explore/{A}",
-        f"xiaohongshu.com/explore/{A}",
-        f"HTTPS://WWW.XIAOHONGSHU.COM/explore/{A}",
+        f"看https://www.xiaohongshu.com/explore/{A}，好",
+        f"https://www.xiaohongshu.com/explore/{A}。好",
+        f"（https://www.xiaohongshu.com/explore/{A}）",
+        f"【https://www.xiaohongshu.com/explore/{A}】",
+        f"「https://www.xiaohongshu.com/explore/{A}」！",
+        f"https://www.xiaohongshu.com/explore/{A}；",
+        f"https://www.xiaohongshu.com/explore/{A}复制本条信息",
+        f"https://www.xiaohongshu.com/explore/{A}?xsec_token=AB=复制",
+        f"[link](https://www.xiaohongshu.com/explore/{A})",
+        f'<a href="https://www.xiaohongshu.com/explore/{A}">x</a>',
+        rf'"https:\/\/www.xiaohongshu.com\/explore\/{A}"',
+        f"链接：www.xiaohongshu.com/explore/{A}…",
+        f"\ufeff\u200bhttps://www.xiaohongshu.com/explore/{A}\u200b",
+        f"https：//www.xiaohongshu.com/explore/{A}",
     ],
 )
-def test_links_name_their_note(link: str) -> None:
-    assert find_notes(link) == ([A], [])
+def test_punctuation_and_text_may_touch_a_link(value: str) -> None:
+    assert find_notes(value) == ([A], [])
+
+
+@pytest.mark.parametrize("between", ["", ";", "|", ",", "，", "、", "\n", "\u3000", "\u200b", "和"])
+def test_links_may_follow_one_another(between: str) -> None:
+    links = [f"https://www.xiaohongshu.com/explore/{note}?xsec_token=AB=" for note in (A, B)]
+    assert find_notes(between.join(links)) == ([A, B], [])
+
+
+@pytest.mark.parametrize("token", [B, f"AB{B}", f"{B}=", f"AB-{B}", f"AB/{B}", f"AB+{B}"])
+def test_an_id_in_a_token_is_none(token: str) -> None:
+    link = f"https://www.xiaohongshu.com/explore/{A}?xsec_token={token}&xsec_source=app"
+    for template in AROUND:
+        assert find_notes(around(template, link)) == ([A], [])
+    (error,) = find_notes(f"https://www.xiaohongshu.com/explore?xsec_token={token}").errors
+    assert B not in error
+
+
+NO_NOTES = [
+    "https://www.xiaohongshu.com",
+    "https://www.xiaohongshu.com/",
+    "xiaohongshu.com",
+    "https://www.xiaohongshu.com/explore",
+    f"https://www.xiaohongshu.com/user/profile/{USER}",
+    f"https://www.xiaohongshu.com/user/profile/{USER}?xhsshare=CopyLink&appuid={B}&note_id={B}",
+    f"https://www.xiaohongshu.com/login?redirectPath=%2Fuser%2Fprofile%2F{USER}",
+    f"xhsdiscover://user/{USER}",
+    f"https://www.xiaohongshu.com/board/{USER}",
+    f"https://www.xiaohongshu.com/goods-detail/{USER}?noteId={B}",
+    f"https://www.xiaohongshu.com/page/topics/{USER}",
+    f"https://pgy.xiaohongshu.com/solar/pre-trade/blogger-detail/{USER}",
+    f"https://www.xiaohongshu.com/search_result?keyword={USER}",
+    f"https://www.xiaohongshu.com/explore/{A[:-1]}",
+    f"https://www.xiaohongshu.com/explore/{A}0",
+    f"https://www.xiaohongshu.com/explore/{A}g",
+    f"https://www.xiaohongshu.com/explore/{A[:10]}...",
+    f"https://www.xiaohongshu.com/login?redirectPath=%2Fexplore%2F{A[:-1]}",
+    f"https%3A%2F%2Fwww.xiaohongshu.com%2Fuser%2Fprofile%2F{USER}",
+    f"https://www.rednote.com/user/profile/{USER}",
+    "https://www.xiaohongshu.com:80/x",
+    f"https://xhslink.com/explore/{A}",
+    "http://xhslink.com/a/AbCdEf",
+    "http://xhslink.cn/o/AbCdEf",
+    "xhslink.com/m/AbCdEf",
+]
+
+
+@pytest.mark.parametrize("link", NO_NOTES)
+def test_links_of_the_app_without_a_note_are_errors_also_beside_others(link: str) -> None:
+    for before, after, notes in [
+        ("", "", []),
+        ("张三发布了一篇小红书笔记，快来看吧！ ", " 复制本条信息，打开【小红书】App", []),
+        (f"https://www.xiaohongshu.com/explore/{B} ", f",{A}", [B, A]),
+        (f"{A} ", "", [A]),
+    ]:
+        found = find_notes(before + link + after)
+        assert found.notes == notes
+        (error,) = found.errors
+        named = unquote(link).partition("?")[0].rstrip(".")
+        assert f"'{named}'" in error
+        assert "张三" not in error
+        assert "?" not in error
+
+
+@pytest.mark.parametrize("wrong", [A[:-1], A + "0", A[:-4], A + "0000", A[:-1].upper()])
+def test_an_id_of_another_length_is_an_error_also_beside_a_link(wrong: str) -> None:
+    link = f"https://www.xiaohongshu.com/explore/{B}"
+    for value, notes in [
+        (wrong, []),
+        (f"{A},{wrong}", [A]),
+        (f"{wrong} {link}", [B]),
+        (f"标题：{wrong}。 {link} 好", [B]),
+        (f"张三 {wrong}", []),
+    ]:
+        found = find_notes(value)
+        assert found.notes == notes
+        (error,) = found.errors
+        assert f"'{wrong}'" in error
+        assert str(len(wrong)) in error
+
+
+@pytest.mark.parametrize("glued", [f"笔记ID：{A}", f"id={A}", f'"{A}"', f"{A}；{B}", f"{A}|{B}"])
+def test_an_id_inside_a_piece_is_an_error_also_beside_a_link(glued: str) -> None:
+    for value in (glued, f"{glued} https://www.xiaohongshu.com/explore/{B}"):
+        (error,) = find_notes(value).errors
+        assert f"'{A}'" in error
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "13800138000",
+        "￥1,299.00",
+        "1.2E+3",
+        "110105194912310021",
+        "6222020200112233445",
+        "d41d8cd98f00b204e9800998ecf8427e",
+        "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+        "65bf5360-0000-0000-2c03-f68465c5944c",
+        "deadbeef 34 xK2 😆",
+        f"https://example.com/explore/{A}",
+        f"https://sns-img.example.com/{A}.jpg",
+        "me@xiaohongshu.com",
+        "#小红书 @张三",
+    ],
+)
+def test_what_else_stands_in_a_share_text_is_ignored(words: str) -> None:
+    link = f"https://www.xiaohongshu.com/explore/{B}"
+    assert find_notes(f"{words} {link} {words}") == ([B], [])
 
 
 def test_a_share_text_is_text_around_its_link() -> None:
@@ -49,10 +254,6 @@ def test_a_share_text_is_text_around_its_link() -> None:
         "?source=webshare，复制本条信息，打开【小红书】App"
     )
     assert find_notes(share) == ([A], [])
-
-
-def test_text_may_touch_a_link() -> None:
-    assert find_notes(f"看看https://www.xiaohongshu.com/explore/{A}，好").notes == [A]
 
 
 def test_bare_ids_beside_a_link_count_in_their_order() -> None:
@@ -64,37 +265,118 @@ def test_every_piece_that_is_no_id_is_an_error() -> None:
     found = find_notes(f"nonsense {A},{A[:-1]}，{A}0")
     assert found.notes == [A]
     assert len(found.errors) == 3
-    assert "'nonsense'" in found.errors[0]
-    assert f"'{A[:-1]}'" in found.errors[1]
-    assert f"'{A}0'" in found.errors[2]
+    assert sum("piece 1 of 4" in error for error in found.errors) == 1
+    assert sum(f"'{A[:-1]}'" in error for error in found.errors) == 1
+    assert sum(f"'{A}0'" in error for error in found.errors) == 1
+
+
+@pytest.mark.parametrize("list_of_three", ["a,b,c", "bad1, bad2, bad3", "x-1\ny-2\nz-3", "a，b、c"])
+def test_each_entry_of_a_list_is_an_error(list_of_three: str) -> None:
+    found = find_notes(list_of_three)
+    assert len(found.errors) == 3
+    for number, error in enumerate(found.errors, 1):
+        assert f"piece {number} of 3" in error
+        assert "24 hexadecimal" in error
+
+
+SHARED = [
+    "34 【水果店，开业 - 张三 | 小红书】 😆 xK2 😆 复制本条信息，打开【小红书】App查看！",
+    "张三发布了一篇小红书笔记，快来看吧！",
+    "81 Zhang San published a note on rednote, check it out! 😆 xK2 😆 Copy and open rednote",
+    "Check out this note by Zhang San",
+    "张三",
+    "Zhang,San 张三",
+]
+
+
+@pytest.mark.parametrize("value", SHARED)
+def test_a_text_without_a_link_is_one_error_that_quotes_none_of_it(value: str) -> None:
+    (error,) = find_notes(value).errors
+    assert "24 hexadecimal" in error
+    assert "link to a note" in error
+    for word in ("张", "Zhang", "San", "水果", "xK2"):
+        assert word not in error
+
+
+def test_words_beside_ids_without_a_link_are_one_error() -> None:
+    found = find_notes(f"张三 的 笔记 {A} 和 {B}")
+    assert found.notes == [A, B]
+    (error,) = found.errors
+    assert "words beside the note IDs" in error
 
 
 @pytest.mark.parametrize(
-    "value",
+    "name", ["Alice", "alice1990", "张三", "Ada", "13800138000", "a@example.com"]
+)
+def test_no_word_is_quoted(name: str) -> None:
+    for value in (name, f"{A},{name}", f"{name}\n{name}", f"x {name}"):
+        found = find_notes(value)
+        assert found.errors
+        assert not any(name in error for error in found.errors)
+
+
+@pytest.mark.parametrize(
+    "line",
     [
-        "https://www.xiaohongshu.com/",
-        "https://www.xiaohongshu.com/user/profile/5b0e1a2c4eacab3f1d2e3f40",
-        f"https://www.xiaohongshu.com/explore/{A[:-1]}",
-        f"https://www.xiaohongshu.com/explore/{A}0",
-        f"https://example.com/explore/{A}",
-        f"https://notxiaohongshu.com/explore/{A}",
-        f"https://xiaohongshu.com.example.com/explore/{A}",
-        f"https://example.com/xiaohongshu.com/explore/{A}",
-        f"https://me@xiaohongshu.com.example/explore/{A}",
+        "复制后打开【小红书】查看笔记！",
+        "复制本条信息，打开【小红书】App查看精彩内容！",
+        "複製後打開【小紅書】查看筆記！",
+        "打开【小红书】App查看精彩内容！",
+        "长按复制此条消息，打开小红书查看",
+        "Copy and open Xiaohongshu to view the full post！",
+        "Copy and open rednote to view the note",
     ],
 )
-def test_other_links_are_errors(value: str) -> None:
-    found = find_notes(value)
-    assert found.notes == []
-    assert len(found.errors) == 1
+def test_the_line_below_the_apps_link_is_no_error(line: str) -> None:
+    link = f"标题 https://www.xiaohongshu.com/discovery/item/{A}"
+    assert find_notes(line) == ([], [])
+    assert find_notes(f"{link}\n{line}") == ([A], [])
+    assert find_notes(f"{A}\n{line}\n{B}") == ([A, B], [])
+
+
+@pytest.mark.parametrize(
+    ("link", "quoted"),
+    [
+        (f"https://example.com/explore/{A}?key=secret", f"https://example.com/explore/{A}"),
+        (f"https://me:secret@example.com/{A}", f"https://example.com/{A}"),
+        (f"https://notxiaohongshu.com/explore/{A}", "https://notxiaohongshu.com/"),
+        (f"https://xiaohongshu.com.example.com/explore/{A}", "https://xiaohongshu.com.example.com"),
+        (f"https://example.com/xiaohongshu.com/explore/{A}", "https://example.com/xiaohongshu.com"),
+        (f"https://me@xiaohongshu.com.example/explore/{A}", "https://xiaohongshu.com.example/"),
+        ("https://v.example.com/%E5%BC%A0%E4%B8%89", "https://v.example.com/"),
+        ("https://v.example.com/张三", "https://v.example.com/"),
+    ],
+)
+def test_other_links_are_errors_that_quote_no_more_than_their_path(link: str, quoted: str) -> None:
+    for value in (link, f"张三 的 笔记 {link} 快来看"):
+        found = find_notes(value)
+        assert found.notes == []
+        (error,) = found.errors
+        assert f"'{quoted}" in error
+        for secret in ("secret", "me@", "张三", "%E5"):
+            assert secret not in error
 
 
 def test_a_short_link_is_an_error_that_says_what_to_do() -> None:
-    found = find_notes("看 http://xhslink.com/a/AbCdEf 复制")
-    assert found.notes == []
-    assert len(found.errors) == 1
-    assert "http://xhslink.com/a/AbCdEf" in found.errors[0]
-    assert "browser" in found.errors[0]
+    for link in ("http://xhslink.com/a/AbCdEf", "https://xhslink.cn/o/AbCdEf"):
+        found = find_notes(f"看 {link}，复制")
+        assert found.notes == []
+        (error,) = found.errors
+        assert f"'{link}'" in error
+        assert "browser" in error
+
+
+@pytest.mark.parametrize("number", ["6.63308E+23", "6,63308E+23", "6.63308e+023", " 6E+23 "])
+def test_an_id_that_a_spreadsheet_has_destroyed_is_named_so(number: str) -> None:
+    (error,) = find_notes(number).errors
+    assert f"'{number.strip()}'" in error
+    assert "spreadsheet" in error
+    assert "text" in error
+    assert "link" in error
+
+
+def test_an_id_that_reads_as_a_number_is_one() -> None:
+    assert find_notes("6633080e0000000023004512").notes == ["6633080e0000000023004512"]
 
 
 @pytest.mark.parametrize("value", ["", " ", ",，\n"])
@@ -102,11 +384,107 @@ def test_nothing_is_neither_a_note_nor_an_error(value: str) -> None:
     assert find_notes(value) == ([], [])
 
 
-@given(st.text())
-def test_any_text_gives_ids_or_errors(value: str) -> None:
+fragments = st.sampled_from(
+    [
+        *[
+            "https://",
+            "//",
+            "www.",
+            "xiaohongshu.com",
+            "rednote.com",
+            "xhslink.com",
+            "xhsdiscover://",
+        ],
+        *["/explore/", "/user/profile/", "/board/", "?note_id=", "redirectPath=", "%2F", "%253A"],
+        *[A, A.upper(), B[:-1], USER, " ", "\n", ",", "，", "=", "&", "#", ";", "%", "@", "."],
+        *["复制", "打开", "小红书", "6E+23"],
+    ]
+)
+pasted = st.text() | st.lists(fragments | st.text(max_size=3), max_size=20).map("".join)
+
+
+@given(pasted)
+def test_any_text_gives_ids_that_stand_in_it_or_errors(value: str) -> None:
     found = find_notes(value)
-    assert all(len(bytes.fromhex(note_id)) == 12 for note_id in found.notes)
-    assert found.notes or found.errors or not value.strip(" ,，、") or value.isspace()
+    assert all(note_id in value.lower() for note_id in found.notes)
+    assert all(error.isprintable() for error in found.errors)
+
+
+words = st.text(st.characters(exclude_characters="%/\\", exclude_categories=["Cs"])).filter(
+    lambda text: (
+        not any(part in text.lower() for part in (".com", ".cn", "://"))
+        and not any(character in "0123456789abcdef" for character in text.lower())
+    )
+)
+links = st.builds(
+    lambda note_id, host_and_path, template: (
+        note_id,
+        around(template, "".join(host_and_path).replace("NOTE", note_id)),
+    ),
+    note_ids,
+    st.sampled_from(list(product(HOSTS[:4] + HOSTS[-1:], FORM_PATHS))),
+    st.sampled_from(AROUND),
+)
+
+
+@given(words, st.lists(st.tuples(links, words), min_size=1, max_size=5))
+def test_links_and_words_give_exactly_the_links_notes(
+    before: str, pairs: list[tuple[tuple[str, str], str]]
+) -> None:
+    value = before + "".join(f" {link} {after}" for (_, link), after in pairs)
+    assert find_notes(value) == ([note_id for (note_id, _), _ in pairs], [])
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        *[
+            "a",
+            "a.",
+            "a-",
+            "f",
+            "%",
+            "%25",
+            "//",
+            "=/",
+            "/",
+            "https://",
+            ";a.",
+            "a:",
+            "x ",
+            "x,",
+            "张",
+        ],
+        *[
+            "xiaohongshu.com",
+            "xiaohongshu.com/",
+            "xiaohongshu.com/explore",
+            "https://xiaohongshu.com/",
+        ],
+        *[
+            "xiaohongshu.com/a;",
+            "xhsdiscover://",
+            "?note_id=",
+            "/publish/update?",
+            "&=",
+            "复制",
+            "打开\n",
+        ],
+        *[
+            A,
+            A + " ",
+            f"https://www.xiaohongshu.com/explore/{A} ",
+            "xiaohongshu.com%2F",
+            "@",
+            "%E5%BC",
+        ],
+    ],
+)
+def test_a_long_line_is_read_in_one_go(unit: str) -> None:
+    # Where an expression begins anew at each character, this takes minutes.
+    text = unit * (200_000 // len(unit))
+    for value in (text, f"xiaohongshu.com/?{text}"):
+        find_notes(value)
 
 
 @given(st.text(st.characters()), st.integers(min_value=2, max_value=80))

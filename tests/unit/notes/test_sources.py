@@ -65,6 +65,26 @@ def test_argument_and_file_are_both_read(folder: Path) -> None:
         ("a.csv", f"note_id\n{A}\n{B}\n{C}\n"),
         ("a.csv", f'title,url\n"x, y",{LINK.replace(B, A)}\n\n"two\nlines",{LINK}\nz,{C}\n'),
         ("a.csv", f" Note_ID ,url\r\n{A},\r\n{B},nonsense\r\n{C}\r\n"),
+        ("a.csv", f"标题,NOTE_URL\n一,{A}\n二,{LINK}\n三,{C}\n"),
+        ("a.csv", f"\u3000笔记id ,标题\n{A},一\n{B},二\n{C},三\n"),
+        ("a.csv", f"标题,笔记链接\n一,{A}\n二,{LINK}\n三,{C}\n"),
+        ("a.csv", f"笔记 ＩＤ,笔记链接\n{A},no\n,{LINK}\n{C},\n"),
+        ("a.csv", f"noteId\n{A}\n{B}\n{C}\n"),
+        ("a.csv", f'标题;note_id\n"a;b";{A}\nc;{B}\nd;{C}\n'),
+        ("a.csv", f"标题\tnote_id\na\t{A}\nb,c\t{B}\nd\t{C}\n"),
+        ("a.csv", f"sep=;\r\nnote_id;x\r\n{A};1\r\n{B};2\r\n{C};3\r\n"),
+        ("a.csv", f"note_id,url\n{A},\n6.63308E+23,{LINK}\n{C},\n"),
+        ("a.csv", f"url,note_id\n{LINK},{A}\n,{B}\n{LINK},{C}\n"),
+        ("a.json", json.dumps([{"Note_URL": A}, {"笔记ID": B, "x": 1}, {"笔记链接": C}])),
+        ("a.json", json.dumps([A, {"note_id": 6.63308e23, "note_url": LINK}, {" NOTE_ID": C}])),
+        (
+            "a.txt",
+            f"标题一 {LINK.replace(B, A)}\n复制后打开【小红书】查看笔记！\n标题二\n{LINK}\n\n{C}\n",
+        ),
+        (
+            "a.txt",
+            f"{A}\n34 【水果店 - 小红书】 xK2\n{LINK} 复制本条信息\n打开【小红书】App\n{C}\n",
+        ),
         ("a.json", json.dumps([A, LINK, C])),
         ("a.json", json.dumps([{"note_id": A}, {"url": LINK}, {"note_id": C, "url": "no"}])),
         ("a.json", json.dumps([{"note_id": None, "url": A}, {"note_id": "", "url": B}, C])),
@@ -91,12 +111,35 @@ def test_a_byte_order_mark_is_no_part_of_the_text(folder: Path, name: str, text:
 
 
 @pytest.mark.parametrize("suffix", ["txt", "csv", "json", "jsonl"])
-def test_text_that_is_not_utf8_is_named(folder: Path, suffix: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("笔记ID,水果\n".encode("gb18030"), ["iconv -f GB18030 -t UTF-8", "CSV UTF-8"]),
+        ("笔记ID,水果\n".encode("utf-16"), ["iconv -f UTF-16 -t UTF-8", "CSV UTF-8"]),
+        (b"PK\x03\x04\x14\x00\xb1\xff", ["workbook", "CSV UTF-8"]),
+        (b"note_id,\xff\n", ["save it as UTF-8"]),
+    ],
+)
+def test_text_that_is_not_utf8_names_the_cure(
+    folder: Path, suffix: str, content: bytes, words: list[str]
+) -> None:
     name = f"a.{suffix}"
-    (folder / name).write_bytes("url,水果\n".encode("gb18030"))
+    (folder / name).write_bytes(content)
     (error,) = errors_of(name)
     assert error.startswith(f"notes_file={name}: ")
-    assert "UTF-8" in error
+    assert all(part in error for part in words), error
+
+
+def test_text_that_is_not_utf8_far_down_names_the_cure(folder: Path) -> None:
+    (folder / "a.csv").write_bytes(f"note_id,x\n{f'{A},1{chr(10)}' * 900},水果\n".encode("gb18030"))
+    (error,) = errors_of("a.csv")
+    assert "iconv -f GB18030" in error
+
+
+def test_utf_16_without_a_mark_is_named(folder: Path) -> None:
+    (folder / "a.csv").write_bytes(f"note_id\n{A}\n".encode("utf-16-le"))
+    (error,) = errors_of("a.csv")
+    assert "UTF-16" in error
 
 
 @pytest.mark.parametrize(
@@ -145,6 +188,11 @@ def test_a_list_can_be_read_again(folder: Path) -> None:
     ("name", "text", "place"),
     [
         ("a.txt", f"# c\n{A}\n\nwrong\n", "line 4"),
+        ("a.txt", f"{A}\n张三 的 笔记\n\n{LINK}\n", "line 2"),
+        ("a.txt", f"{A}\n张三 的 笔记\n# no\n{LINK}\n", "line 2"),
+        ("a.txt", f"{A}\n张三 的 笔记\n", "line 2"),
+        ("a.txt", f"{A}\nwrong\n{LINK}\n", "line 2"),
+        ("a.csv", f"sep=,\nurl\n{A}\nwrong\n", "line 4"),
         ("a.csv", f'x,url\n"a\nb",{A}\nc,wrong\n', "line 4"),
         ("a.json", f'["{A}",\n"wrong"]', "entry 2"),
         ("a.jsonl", f'"{A}"\n\n"wrong"\n', "line 3"),
@@ -156,13 +204,52 @@ def test_a_malformed_note_is_named_with_its_place(
 ) -> None:
     (folder / name).write_text(text)
     (error,) = errors_of(name)
-    assert error.startswith(f"notes_file={name}, {place}: 'wrong' ")
+    assert error.startswith(f"notes_file={name}, {place}: ")
+    assert "24 hexadecimal characters" in error
+    assert "wrong" not in error
+    assert "张三" not in error
 
 
-@pytest.mark.parametrize("entry", [5, None, True, [A], {}, {"id": A}, {"note_id": 5}])
-def test_an_entry_that_names_no_note_is_an_error(folder: Path, entry: object) -> None:
+@pytest.mark.parametrize(
+    ("name", "text", "place"),
+    [
+        ("a.csv", f"note_id\n{A}\n6.63308E+23\n", "line 3"),
+        ("a.csv", f'note_id,x\n{A},1\n"6,63308E+23",2\n', "line 3"),
+        ("a.csv", f"note_id;x\n{A};1\n6,63308E+23;2\n", "line 3"),
+        ("a.txt", f"{A}\n6.63308E+23\n", "line 2"),
+        ("a.json", f'["{A}", {{"note_id": 6.63308E+23}}]', "entry 2"),
+        ("a.jsonl", f'"{A}"\n6.63308E+23\n', "line 2"),
+    ],
+)
+def test_an_id_that_a_spreadsheet_has_destroyed_is_named_so(
+    folder: Path, name: str, text: str, place: str
+) -> None:
+    (folder / name).write_text(text)
+    (error,) = errors_of(name)
+    assert error.startswith(f"notes_file={name}, {place}: ")
+    assert "spreadsheet" in error
+
+
+def test_a_share_text_over_two_lines_is_one_value(folder: Path) -> None:
+    profile = "https://www.xiaohongshu.com/user/profile/5b0e1a2c4eacab3f1d2e3f40"
+    (folder / "a.txt").write_text(f"{A}\n张三 发布了一篇小红书笔记\n{profile}?x=1 快来看\n")
+    (error,) = errors_of("a.txt")
+    assert error.startswith(f"notes_file=a.txt, lines 2 and 3: '{profile}' ")
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        *[5, None, True, [A], {}, {"id": A}, {"note_id": 5}, {"note_id": [A], "url": LINK}],
+        {"title": "three words here", "user": "张三"},
+    ],
+)
+def test_an_entry_that_names_no_note_is_one_error(folder: Path, entry: object) -> None:
     (folder / "a.json").write_text(json.dumps([A, entry]))
-    assert all("entry 2" in error for error in errors_of("a.json"))
+    (error,) = errors_of("a.json")
+    assert error.startswith("notes_file=a.json, entry 2: ")
+    assert "note_id, 笔记ID, note_url, 笔记链接 or url" in error
+    assert "three" not in error
 
 
 def test_errors_of_argument_and_file_come_together(folder: Path) -> None:
@@ -181,7 +268,7 @@ def test_a_hundred_errors_are_shown_and_all_are_counted(folder: Path) -> None:
         read("a.txt")
     assert len(caught.value.errors) == 100
     assert caught.value.total == 250
-    assert "line 100: 'wrong100'" in caught.value.errors[-1]
+    assert "line 100: " in caught.value.errors[-1]
 
 
 @pytest.mark.parametrize(
@@ -204,8 +291,9 @@ def test_a_file_that_cannot_be_read_is_named(folder: Path, name: str, words: str
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("a.csv", f"id\n{A}\n", "note_id or url"),
-        ("a.csv", "", "note_id or url"),
+        ("a.csv", f"id\n{A}\n", "note_id, 笔记ID, note_url, 笔记链接 or url"),
+        ("a.csv", f"note_id;;\n{A};;\n".replace("note_id", "id"), "line 1"),
+        ("a.csv", "", "note_id, 笔记ID, note_url, 笔记链接 or url"),
         ("a.json", f'["{A}"', "JSON"),
         ("a.json", f'{{"note_id": "{A}"}}', "list"),
         ("a.json", f'["{A}" "{B}"]', "after entry 1"),
@@ -223,6 +311,17 @@ def test_a_file_of_another_form_is_one_error(
     (error,) = errors_of(name)
     assert error.startswith(f"notes_file={name}: ")
     assert words in error
+
+
+@pytest.mark.parametrize(
+    "name", [LINK, f"张三 发布了一篇小红书笔记 {LINK}", "张三 发布了一篇小红书笔记", "张三的笔记"]
+)
+def test_a_link_or_share_text_as_a_files_name_is_not_quoted(name: str) -> None:
+    (error,) = errors_of(name)
+    assert error.startswith("notes_file: ")
+    assert "notes" in error.partition(": ")[2]
+    assert "张三" not in error
+    assert "xsec_token" not in error
 
 
 @given(
@@ -244,8 +343,16 @@ def test_a_json_list_is_read_as_a_whole_would_be(
         assert list(json_list.entries(text)) == entries
 
 
+def test_a_broken_list_is_not_read_to_its_end() -> None:
+    text = io.StringIO('["a", {"b" 1}, ' + '"c", ' * 1_000_000)
+    with pytest.raises(ValueError, match="entry 2"):
+        list(json_list.entries(text))
+    assert text.tell() <= 2 * json_list.BLOCK
+
+
 def test_standard_input_is_text_lines(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (folder / "piped").write_bytes(f"# piped\n{A}\n{LINK}\n".encode("utf-8-sig"))
+    text = f"# piped\n{A}\n标题\n{LINK}\n复制后打开【小红书】查看笔记！\n"
+    (folder / "piped").write_bytes(text.encode("utf-8-sig"))
     with as_standard_input(folder / "piped", monkeypatch):
         assert read("-") == [A, B]
 
@@ -254,7 +361,7 @@ def test_errors_in_standard_input_say_so(folder: Path, monkeypatch: pytest.Monke
     (folder / "piped").write_text(f"{A}\nwrong\n")
     with as_standard_input(folder / "piped", monkeypatch):
         (error,) = errors_of("-")
-    assert error.startswith("standard input, line 2: 'wrong'")
+    assert error.startswith("standard input, line 2: ")
 
 
 def test_a_row_without_an_id_is_named_by_its_link(folder: Path) -> None:
