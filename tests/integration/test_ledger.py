@@ -308,7 +308,7 @@ def test_all_that_is_wrong_is_said_and_nothing_is_queued(site: Site) -> None:
 
 WRONG: dict[str, tuple[list[str], str]] = {
     "nothing": ([], "file"),
-    "both": (["{file}", "--unfinished"], "file.txt"),
+    "both": (["{file}", "--unfinished"], "too many arguments"),
     "no file": (["{folder}/none.txt"], "none.txt"),
     "an option": (["{file}", "--bogus"], "--bogus"),
     "an argument": (["{file}", "-a", "bogus=1"], "bogus"),
