@@ -21,6 +21,8 @@ from xhs.api import envelope
 from xhs.api.endpoints import Call, call_url, read_call
 from xhs.api.page import Page, inline_replies, read_page
 from xhs.api.parsing import parse_page
+from xhs.api.usual import UsualFields
+from xhs.chain import Chain
 from xhs.download.handler import CallNotSent, received_at
 from xhs.endings import CloseReason, StopReason
 from xhs.extensions import feed_export
@@ -61,6 +63,8 @@ class CommentsSpider(Spider):
         super().__init__()
         self.prepared = prepared
         self.arguments = prepared.arguments if prepared else spider_arguments.parse(given)
+        self._usual = UsualFields()
+        self._undated = 0
 
     @classmethod
     def from_crawler(cls, crawler: Crawler, *args: Any, **kwargs: Any) -> Self:
@@ -100,6 +104,14 @@ class CommentsSpider(Spider):
                 yield request
         except StoreFailed as error:
             run.fail_store(error)
+
+    def closed(self, reason: str) -> None:
+        """Scrapy's hook for a spider that was closed."""
+        if self._undated:
+            self.logger.warning(
+                "%d comments had no time that can be read, and were kept whatever since says",
+                self._undated,
+            )
 
     async def _first_requests(self, run: Run, notes: NoteList | None) -> AsyncIterator[Any]:
         """The first request of each note, when there is room for it."""
@@ -159,6 +171,8 @@ class CommentsSpider(Spider):
         if opened.chain.out_of_order and not note.told:
             note.told = True
             self._log_order(note, page)
+        if step.undated:
+            self._warn_undated(opened.chain, step.undated)
         opened.answered_at = received_at(response)
         items = self._items(note, opened, step.page, data)
         checkpoint: Callable[[], None] | None = None
@@ -230,14 +244,19 @@ class CommentsSpider(Spider):
         """The items of a page, each with where it came from."""
         chain, inline = opened.chain, note.replies != "none"
         origin, items = _origin(note, opened, data), []
-        for parsed in parse_page(
-            page,
-            note_id=chain.note_id,
-            replies=inline,
-            scraped_at=origin.scraped_at or "",
-            author_id=note.chain.author_id,
-            parent_id=chain.call.comment_id,
-        ):
+        objects = list(
+            parse_page(
+                page,
+                note_id=chain.note_id,
+                replies=inline,
+                scraped_at=origin.scraped_at or "",
+                author_id=note.chain.author_id,
+                parent_id=chain.call.comment_id,
+            )
+        )
+        if missing := self._usual.missing(objects):
+            self._warn_of_missing(chain, missing)
+        for parsed in objects:
             parent = parsed.fields.get("parent_comment_id")
             met = None
             if opened is note and note.counted and parsed.item_type == "comment" and not parent:
@@ -258,6 +277,27 @@ class CommentsSpider(Spider):
 
     def _log_restart(self, call: Call, why: str) -> None:
         self.logger.warning("%s begins anew: its cursor %s", named(call), why)
+
+    def _warn_of_missing(self, chain: Chain, fields: Sequence[str]) -> None:
+        self.logger.warning(
+            "%s, page %d: null on every object that should have it: %s. The API may have changed "
+            "the form of its answers; what it sent is kept in `extra`. A field is named once a run",
+            named(chain.call),
+            chain.pages,
+            ", ".join(fields),
+        )
+
+    def _warn_undated(self, chain: Chain, comments: int) -> None:
+        """Warn of the first page that ``since`` cannot judge; :meth:`closed` says how many came."""
+        if not self._undated:
+            self.logger.warning(
+                "%s, page %d: %d comments have no time that can be read: since can neither leave "
+                "them out nor end the note there, so they are kept, and pages after them paid for",
+                named(chain.call),
+                chain.pages,
+                comments,
+            )
+        self._undated += comments
 
     def _log_order(self, note: OpenNote, page: Page) -> None:
         self.logger.warning(
