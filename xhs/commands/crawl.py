@@ -21,6 +21,7 @@ from xhs.endings import ExitStatus, exit_status
 from xhs.extensions.run import Run
 from xhs.notes.ids import find_notes
 from xhs.preparation import WrongInput, prepare
+from xhs.price import Price
 from xhs.spiders.comments import CommentsSpider
 from xhs.summary import closing_lines, describe_run, log_run, refused_run
 
@@ -59,7 +60,7 @@ class Command(CrawlCommand):
         crawler.signals.connect(_freeze, signals.spider_opened)
         self.crawler_process.crawl(crawler, prepared=prepared)
         self.crawler_process.start()
-        self._conclude(crawler, opts.spargs)
+        self._conclude(crawler, opts.spargs, prepared.price)
 
     def _refuse(self, errors: list[str]) -> None:
         assert self.settings is not None  # noqa: S101 (Scrapy sets it)
@@ -72,7 +73,7 @@ class Command(CrawlCommand):
         log_run(logger, refused_run(errors))
         self.exitcode = ExitStatus.WRONG_INPUT
 
-    def _conclude(self, crawler: Crawler, given: dict[str, str]) -> None:
+    def _conclude(self, crawler: Crawler, given: dict[str, str], price: Price | None) -> None:
         assert self.crawler_process is not None  # noqa: S101 (Scrapy sets it)
         run = None
         with suppress(RuntimeError):  # the crawl broke before it had any extension
@@ -93,7 +94,7 @@ class Command(CrawlCommand):
                 return
         command = _command(given, stored=bool(crawler.settings["MONGODB_URI"]))
         stopped = run.gate.message if run else ""
-        described = describe_run(stats, self.exitcode, command, stopped)
+        described = describe_run(stats, self.exitcode, command, stopped, price)
         log_run(logger, described)
         for level, line in closing_lines(described):
             logger.log(level, "%s", line)

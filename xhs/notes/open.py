@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from xhs.chain import Chain, Head
 from xhs.endings import StopReason
@@ -12,6 +13,19 @@ from xhs.notes.checkpoint import Checkpoint
 from xhs.notes.plan import First
 from xhs.notes.threads import Thread
 from xhs.store.documents import Document
+
+
+class CallsLeft(NamedTuple):
+    """Calls that a note still takes: for its pages, and for replies at most.
+
+    ``may_be_more``: its answers name no count, or an update has not met known ground yet.
+    ``may_be_fewer``: ``since`` ends it before.
+    """
+
+    pages: int
+    replies: int
+    may_be_more: bool
+    may_be_fewer: bool
 
 
 @dataclass(slots=True, eq=False)
@@ -86,6 +100,10 @@ class OpenNote(OpenChain):
     ending: bool = False
     told: bool = False
     """Whether the log says that its order is not by time."""
+    is_estimated: bool = False
+    """Whether :attr:`calls_left` is more than a guess: its first page has come."""
+    reply_calls: int | None = None
+    """Calls still to be made for replies, at most; None until its own pages have ended."""
     held_comments: set[str] = field(default_factory=set)
     held_replies: set[str] = field(default_factory=set)
     """IDs of the comments that this run has delivered; kept only without a store, which counts."""
@@ -124,6 +142,23 @@ class OpenNote(OpenChain):
         limited = stop in {StopReason.MAX_COMMENTS, StopReason.SINCE}
         moves = stop.moves_head or (limited and self.first.known_head is None)
         return self.chain.head if moves else None
+
+    @property
+    def calls_left(self) -> CallsLeft:
+        """The calls that the note still takes, as far as its answers tell."""
+        chain, first = self.chain, self.first
+        every, first_level = chain.comment_count, chain.comment_count_l1
+        replies, goes_on = self.reply_calls or 0, chain.stop is None
+        more = first.then_again or (goes_on and (first_level is None or first.ground is not None))
+        if self.replies == "all" and self.reply_calls is None:
+            replies = max(0, (every or 0) - (first_level or 0))
+            more = more or every is None
+        return CallsLeft(
+            (chain.pages_left if goes_on else 0) + first.then_again,
+            replies,
+            may_be_more=more,
+            may_be_fewer=goes_on and first_level is not None and first.arguments.since is not None,
+        )
 
     @property
     def replies(self) -> str:

@@ -86,6 +86,7 @@ class CommentsSpider(Spider):
         prepared = self._prepare()
         self.arguments = prepared.arguments
         run.token = prepared.token
+        run.expected.price = prepared.price
         if (timeout := self.settings.getfloat("DOWNLOAD_TIMEOUT")) < _PATIENCE:
             self.logger.warning(
                 "DOWNLOAD_TIMEOUT=%g: answers that take longer are billed all the same; the "
@@ -95,7 +96,7 @@ class CommentsSpider(Spider):
             )
         try:
             if self.arguments.dry_run:
-                await self._foretell(run, prepared.notes)
+                await self._foretell(run, prepared)
                 return
             if feed_export.refused(self.crawler):
                 self._refuse(["FEEDS: no feed would be written, for the reason logged above"])
@@ -127,6 +128,7 @@ class CommentsSpider(Spider):
                 run.count("xhs/notes/begun")
                 async for output in self._outputs(Passes(run).begin(one.plan)):
                     yield output
+        run.expected.end_list()
 
     async def _planned(self, run: Run, notes: NoteList | None) -> AsyncIterator[Planned]:
         """What is done about each note."""
@@ -142,9 +144,10 @@ class CommentsSpider(Spider):
                     await ledger.end_again(one.note_id)
             yield one
 
-    async def _foretell(self, run: Run, notes: NoteList | None) -> None:
+    async def _foretell(self, run: Run, prepared: Prepared) -> None:
         """Say what a crawl would do and cost, instead of doing it."""
-        self.forecast = await forecast(self._planned(run, notes), run.store)
+        plan = self._planned(run, prepared.notes)
+        self.forecast = await forecast(plan, run.store, prepared.price)
         run.notes_waiting = 0
         for line in self.forecast.lines():
             self.logger.info("Dry run: %s", line)
@@ -171,6 +174,8 @@ class CommentsSpider(Spider):
         if opened.chain.out_of_order and not note.told:
             note.told = True
             self._log_order(note, page)
+        if note.counted:
+            run.expected.page(note, of_replies=opened is not note)
         if step.undated:
             self._warn_undated(opened.chain, step.undated)
         opened.answered_at = received_at(response)
