@@ -59,11 +59,16 @@ NO_LIMITS = Limits()
 
 
 class Step(NamedTuple):
-    """What is kept of a page, and the next call or the reason why there is none."""
+    """What is kept of a page, and the next call or the reason why there is none.
+
+    ``undated``: of the comments kept, those that ``since`` could not judge, since they have no time
+    that can be read.
+    """
 
     page: Page
     next: Call | None
     stop: StopReason | None
+    undated: int = 0
 
 
 class _Kept(NamedTuple):
@@ -72,6 +77,7 @@ class _Kept(NamedTuple):
     page: Page
     crossed: int | None
     limit: StopReason | None
+    undated: int
 
 
 class Chain:
@@ -144,10 +150,10 @@ class Chain:
         if self._first_ids is None:
             self._first_ids = ids
         if self.stop:
-            return Step(kept.page, None, self.stop)
+            return Step(kept.page, None, self.stop, kept.undated)
         self._cursors.add(page.cursor)
         self.call = self.call._replace(cursor=page.cursor)
-        return Step(kept.page, self.call, None)
+        return Step(kept.page, self.call, None, kept.undated)
 
     def restart(self) -> Call | None:
         """The first page again, where the cursor that it began with leads nowhere; else None."""
@@ -194,6 +200,7 @@ class Chain:
         comments, met = [], set(self.comment_ids)
         crossed: int | None = None
         limit: StopReason | None = None
+        undated = 0
         for place, (raw, one) in enumerate(zip(page.comments, seen, strict=True)):
             too_old = since is not None and one.created is not None and one.created < since
             too_many = most is not None and self.kept >= most and one.comment_id not in met
@@ -205,10 +212,11 @@ class Chain:
                     crossed, limit = place, reason
                 continue
             comments.append(raw)
+            undated += since is not None and one.comment_id is not None and one.created is None
             if one.comment_id is not None and one.comment_id not in met:
                 met.add(one.comment_id)
                 self.kept += 1
-        return _Kept(replace(page, comments=comments), crossed, limit)
+        return _Kept(replace(page, comments=comments), crossed, limit, undated)
 
     def _reason_to_stop(
         self, page: Page, seen: Sequence[Seen], ids: list[str], kept: _Kept

@@ -9,13 +9,16 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from xhs.chain import calls_for
+from xhs.chain import PAGE_SIZE, calls_for
 from xhs.notes.plan import First, Skip
 from xhs.notes.planned import Planned
 from xhs.notes.threads import Thread, thread_of
+from xhs.price import Price, in_money
 from xhs.store.store import Store
 
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
+_NEVER_READ = "never read"
+_UNCOUNTED = "whose answers name no count"
 
 
 class Cost(NamedTuple):
@@ -27,37 +30,55 @@ class Cost(NamedTuple):
 
 @dataclass(slots=True)
 class Forecast:
-    """How many notes are read in which way, and what that costs."""
+    """How many notes are read in which way, and what that costs.
+
+    ``least`` and ``likely`` are about the ``known`` notes, those of which enough is stored to tell.
+    """
 
     ways: Counter[str] = field(default_factory=Counter)
+    known: int = 0
     least: int = 0
     likely: float = 0.0
-    unread: int = 0
-    """Notes of which nothing is stored."""
+    unknown: Counter[str] = field(default_factory=Counter)
+    """Notes whose cost is unknown, by the reason. Each costs a call at least."""
     usual: float | None = None
     """What reading a note in full has cost on the average."""
+    price: Price | None = None
 
     def lines(self) -> Iterator[str]:
         """The forecast for a person."""
         ways = [f"{count} {way}" for way, count in self.ways.most_common() if count]
         yield f"{self.ways.total()} notes: {', '.join(ways) or 'nothing to do'}"
-        yield f"calls: {self.least} at least, {math.ceil(self.likely)} likely"
-        if self.unread:
-            usual = (
-                "one call, since nothing stored says more"
-                if self.usual is None
-                else f"the {self.usual:.1f} calls that others took on the average"
+        yield f"calls: {'; '.join(self._calls())}"
+        if self.unknown and self.usual is not None:
+            yield f"reading a note whole has cost {self.usual:.1f} calls on the average"
+
+    def _calls(self) -> Iterator[str]:
+        if self.known or not self.unknown:
+            likely = math.ceil(self.likely)
+            of_these = f" for {_notes(self.known)} read before" if self.unknown else ""
+            yield (
+                f"{self.least} at least{in_money(self.price, self.least)}, "
+                f"{likely} likely{in_money(self.price, likely)}{of_these}"
             )
-            yield f"never read before: {self.unread}, each taken to cost {usual}"
+        for why, notes in sorted(self.unknown.items()):
+            calls = f"{notes} call{'' if notes == 1 else 's'} at least"
+            yield f"unknown for {_notes(notes)} {why}: {calls}{in_money(self.price, notes)}"
 
 
-async def forecast(planned: AsyncIterator[Planned], store: Store | None) -> Forecast:
+def _notes(number: int) -> str:
+    return f"{number} note{'' if number == 1 else 's'}"
+
+
+async def forecast(
+    planned: AsyncIterator[Planned], store: Store | None, price: Price | None = None
+) -> Forecast:
     """Go through the plan of a crawl.
 
     Raises:
         StoreFailed: where the database does not answer.
     """
-    found = Forecast(usual=await store.history.usual_calls() if store else None)
+    found = Forecast(usual=await store.history.usual_calls() if store else None, price=price)
     async for note_id, plan, _ in planned:
         if plan is None:
             found.ways["left"] += 1
@@ -66,13 +87,13 @@ async def forecast(planned: AsyncIterator[Planned], store: Store | None) -> Fore
             found.ways["need nothing"] += 1
             continue
         found.ways[_way(plan)] += 1
-        if plan.reported is None or store is None:
-            found.unread += 1
-            cost = Cost(1, found.usual or 1)
+        cost = _NEVER_READ if store is None else await _cost(store, note_id, plan)
+        if isinstance(cost, str):
+            found.unknown[cost] += 1
         else:
-            cost = await _cost(store, note_id, plan, plan.reported)
-        found.least += cost.least
-        found.likely += cost.likely
+            found.known += 1
+            found.least += cost.least
+            found.likely += cost.likely
     return found
 
 
@@ -82,21 +103,27 @@ def _way(first: First) -> str:
     return "full" if first.watermark is None else "update"
 
 
-async def _cost(store: Store, note_id: str, first: First, reported: int) -> Cost:
+async def _cost(store: Store, note_id: str, first: First) -> Cost | str:
+    """What a note costs, or why that is unknown."""
     arguments = first.arguments
     if first.watermark is not None and not first.resumed:
         usual = await store.history.usual_calls(note_id)
         return Cost(1, max(1, usual or 1))
     least = pages = 0
     if first.call is not None:
-        wanted = reported
+        # The API may end before what it reports: then it is likely to do so again.
+        before = await store.history.last_whole(note_id, first.call.sort) or {}
+        wanted = first.reported
+        if wanted is None and "pages" in before:
+            wanted = PAGE_SIZE * int(before["pages"])
+        if wanted is None:
+            is_new = first.known_watermark is None and not first.resumed
+            return _NEVER_READ if is_new else _UNCOUNTED
         if arguments.since is not None:
             wanted = min(wanted, await store.ledger.count_since(note_id, arguments.since))
         if arguments.max_comments is not None:
             wanted = min(wanted, arguments.max_comments)
         pages = max(1, calls_for(wanted) - first.pages) if first.watermark is None else 1
-        # The API may end before what it reports: then it is likely to do so again.
-        before = await store.history.last_whole(note_id, first.call.sort) or {}
         least = min(pages, max(1, before.get("pages", pages) - first.pages))
     more = 1 if first.then_again else 0
     if arguments.replies == "all":

@@ -20,6 +20,7 @@ from xhs.feeds import check_feeds, check_s3, check_written, sends_to_s3
 from xhs.folders import unwritable
 from xhs.notes.planned import STALE
 from xhs.notes.sources import NoteList, WrongNotes, read_notes
+from xhs.price import Price, read_price
 from xhs.redaction import is_on_command_line
 from xhs.store.store import check_uri, has_password
 from xhs.structured_log import FORMATS
@@ -73,6 +74,7 @@ class Prepared:
     arguments: Arguments
     notes: NoteList | None
     token: Token
+    price: Price | None = None
 
 
 def prepare(
@@ -121,7 +123,7 @@ def prepare(
             errors += error.told
     if errors or token is None:
         raise WrongInput(errors)
-    return Prepared(arguments, notes, token)
+    return Prepared(arguments, notes, token, read_price(_text(settings, "XHS_CALL_PRICE")))
 
 
 def has_begun(settings: BaseSettings) -> bool:
@@ -150,6 +152,11 @@ def check_settings(
     calls = str(settings["XHS_MAX_CALLS"])
     if not (calls.isascii() and calls.isdigit()):
         errors.append(f"XHS_MAX_CALLS={calls} is no number of calls: 0 or more is needed")
+    price = _text(settings, "XHS_CALL_PRICE")
+    try:
+        read_price(price)
+    except ValueError as wrong:
+        errors.append(f"XHS_CALL_PRICE={price}: {wrong}")
     errors += [
         f"{name} is not available in this version: unset it"
         for name in _LATER
@@ -219,6 +226,11 @@ def check_spill(folder: str) -> str | None:
         return "XHS_SPILL_DIR is empty: name a folder for what the store would not take"
     why = unwritable(Path(folder))
     return f"XHS_SPILL_DIR={folder}: {why}" if why else None
+
+
+def _text(settings: BaseSettings, name: str) -> str:
+    value = settings.get(name)
+    return "" if value is None else str(value)
 
 
 def _flag(settings: BaseSettings, name: str, errors: list[str]) -> bool:

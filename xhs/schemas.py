@@ -67,7 +67,7 @@ def _object(description: str) -> Schema:
 
 
 _SCRAPED_AT = _time("When the answer came, also where it comes from a cache.")
-_EXTRA = _object("Every field of the API's object that has no field of its own, unchanged.")
+_EXTRA = _object("What the API's object has beside what these fields were read from, unchanged.")
 
 
 def _item(title: str, item_type: str, properties: dict[str, Schema]) -> Schema:

@@ -25,6 +25,7 @@ JUSTONEAPI_ALLOW_HTTP = _environment("JUSTONEAPI_ALLOW_HTTP", "0")
 JUSTONEAPI_COMMENTS_VERSION = _environment("JUSTONEAPI_COMMENTS_VERSION", "v4")
 
 XHS_MAX_CALLS = _environment("XHS_MAX_CALLS", "0")
+XHS_CALL_PRICE = _environment("XHS_CALL_PRICE", "")
 
 # The store.
 MONGODB_URI = _environment("MONGODB_URI", "embedded:")

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from xhs.endings import ADVICE, FAILED_FEEDS, CloseReason, ExitStatus, StopReason
+from xhs.price import Price
 
 Run = dict[str, Any]
 
@@ -25,14 +26,22 @@ def refused_run(errors: Sequence[str]) -> Run:
     }
 
 
-def describe_run(stats: Mapping[str, Any], exitcode: int, command: str, stopped: str = "") -> Run:
+def describe_run(
+    stats: Mapping[str, Any],
+    exitcode: int,
+    command: str,
+    stopped: str = "",
+    price: Price | None = None,
+) -> Run:
     """The end of a run as one JSON object.
 
     Args:
         stats: the final stats.
         command: goes on where the run stopped.
         stopped: why it was stopped, and what to do.
+        price: what a billed call costs.
     """
+    billed, unknown = stats.get("xhs/calls/billed", 0), stats.get("xhs/calls/unknown", 0)
     reasons = {
         reason.value: count for reason in StopReason if (count := stats.get(f"xhs/notes/{reason}"))
     }
@@ -66,9 +75,11 @@ def describe_run(stats: Mapping[str, Any], exitcode: int, command: str, stopped:
         "rejected": stats.get("xhs/rejected", 0),
         "rejected_by_field": _by_name(stats, "xhs/rejected/"),
         "calls": {
-            "billed": stats.get("xhs/calls/billed", 0),
-            "unknown": stats.get("xhs/calls/unknown", 0),
+            "billed": billed,
+            "unknown": unknown,
             "refused": _by_name(stats, "xhs/calls/refused/"),
+            "cost": price.of(billed) if price else None,
+            "unknown_cost": price.of(unknown) if price else None,
         },
         "feeds": {
             "stored": sum(_by_name(stats, _STORED_FEEDS).values()),
@@ -108,7 +119,9 @@ def closing_lines(run: Run) -> Iterator[tuple[int, str]]:
     by_code = ", ".join(f"{_named(code)}: {count}" for code, count in refused.items())
     yield (
         logging.INFO,
-        f"{calls['billed']} calls billed, {calls['unknown']} of unknown billing, "
+        f"{calls['billed']} calls billed{_money(calls['cost'])}, "
+        f"{calls['unknown']} of unknown billing"
+        f"{_money(calls['unknown_cost']) if calls['unknown'] else ''}, "
         f"{sum(refused.values())} refused at no cost" + (f" ({by_code})" if by_code else ""),
     )
     if missing := run["replies"]["missing"]:
@@ -179,6 +192,10 @@ def _by_name(stats: Mapping[str, Any], prefix: str) -> dict[str, int]:
         for stat, count in sorted(stats.items())
         if stat.startswith(prefix)
     }
+
+
+def _money(cost: str | None) -> str:
+    return f" ({cost})" if cost else ""
 
 
 def _time(found: datetime | None) -> str | None:

@@ -467,14 +467,21 @@ class Plan:
 
     def __init__(self, output: str) -> None:
         found = re.search(r"^(\d+) notes?(?:: (.*))?$", output, re.M)
-        calls = re.search(r"^calls: (\d+) at least, (\d+) likely$", output, re.M)
+        calls = re.search(r"^calls: .*$", output, re.M)
         assert found, output
         assert calls, output
         self.notes = int(found[1])
         parts = re.findall(r"(\d+) (full|update|resume|needs? nothing)", found[2] or "")
         kinds = {"needs nothing": "nothing", "need nothing": "nothing"}
         self.kinds = {kinds.get(kind, kind): int(number) for number, kind in parts if int(number)}
-        self.least, self.likely = int(calls[1]), int(calls[2])
+        known = re.search(r"(\d+) at least, (\d+) likely", calls[0])
+        unknown = re.search(r"unknown for (\d+) notes? never read: (\d+) calls? at least", calls[0])
+        self.least, self.likely = (int(known[1]), int(known[2])) if known else (0, 0)
+        self.unread = 0
+        if unknown:
+            assert unknown[1] == unknown[2]
+            self.unread = int(unknown[1])
+            self.least += self.unread
 
 
 def dry_run(api: Simulator, site: Site, **arguments: Any) -> Plan:
@@ -500,8 +507,8 @@ def cost(api: Simulator, site: Site, **arguments: Any) -> int:
 
 def test_a_dry_run_of_notes_that_nobody_knows(api: Simulator, site: Site) -> None:
     plan = dry_run(api, site, notes=QUEUE)
-    assert (plan.notes, plan.kinds, plan.least) == (3, {"full": 3}, 3)
-    assert plan.likely >= plan.least
+    assert (plan.notes, plan.kinds, plan.least, plan.likely) == (3, {"full": 3}, 3, 0)
+    assert plan.unread == 3
     assert site.documents("notes") == {}
 
 
@@ -523,10 +530,11 @@ def mixed(api: Simulator, site: Site) -> Mapping[str, str]:
 def test_a_dry_run_of_resume(api: Simulator, site: Site) -> None:
     notes = mixed(api, site)
     plan = dry_run(api, site, mode="resume")
-    assert (plan.notes, plan.kinds) == (2, {"resume": 1, "full": 1})
+    assert (plan.notes, plan.kinds, plan.unread) == (2, {"resume": 1, "full": 1}, 1)
     plan = dry_run(api, site, mode="resume", notes=list(notes.values()))
     assert (plan.notes, plan.kinds) == (5, {"resume": 1, "full": 1, "nothing": 3})
-    assert 2 <= plan.least <= plan.likely
+    assert plan.likely == 3
+    assert 2 <= plan.least <= plan.likely + plan.unread
     assert plan.least <= cost(api, site, mode="resume") == 6
 
     plan = dry_run(api, site, mode="resume")
@@ -538,8 +546,9 @@ def test_a_dry_run_of_update(api: Simulator, site: Site) -> None:
     plan = dry_run(api, site, mode="update")
     assert plan.notes == sum(plan.kinds.values()) == len(notes)
     assert plan.kinds == {"update": 3, "full": 1, "resume": 1}
+    assert plan.unread == 1
     assert plan.least >= len(notes)
-    assert plan.likely >= plan.least
+    assert plan.likely + plan.unread >= plan.least
     assert plan.least <= cost(api, site, mode="update") == 1 + 1 + 1 + 3 + 4
 
     plan = dry_run(api, site, mode="update")

@@ -261,3 +261,17 @@ def test_an_update_leaves_no_gap_in_any_note(
     found = read(comments, watermark=watermark_of(before))
     assert {f"c{one}" for one in new} <= set(found.kept)
     assert found.calls <= calls_for(len(new) + len(pinned)) + 1
+
+
+def test_comments_that_since_cannot_judge_are_kept_and_counted() -> None:
+    def step(limits: Limits) -> tuple[list[str], int, StopReason | None]:
+        raw = [one.raw for one in shown(*range(4))]
+        for one in raw[1:3]:
+            del one["time"]
+        chain = Chain(Call(NOTE), limits=limits)
+        taken = chain.step(read_page({"comments": raw, "has_more": True, "cursor": "1"}))
+        return taken.page.ids, taken.undated, taken.stop
+
+    assert step(Limits(since=at(1))) == (["c3", "c2", "c1"], 2, StopReason.SINCE)
+    assert step(Limits(since=at(0), max_comments=2)) == (["c3", "c2"], 1, StopReason.MAX_COMMENTS)
+    assert step(NO_LIMITS) == (["c3", "c2", "c1", "c0"], 0, None)

@@ -18,6 +18,7 @@ GOOD: dict[str, Any] = {
     "MONGODB_DATABASE": "xhs",
     "XHS_SPILL_DIR": "spill",
     "XHS_MAX_CALLS": "0",
+    "XHS_CALL_PRICE": "0.05 CNY",
     "XHS_LOG_FORMAT": "text",
     "XHS_FEEDS": "",
     "XHS_FEEDS_URI": "data/",
@@ -49,6 +50,9 @@ def test_good_settings_pass() -> None:
         ("MONGODB_URI", "mongodb://host:port"),
         ("XHS_PRIVACY", "pseudonymous"),
         ("XHS_MAX_CALLS", "-1"),
+        ("XHS_CALL_PRICE", "0.05"),
+        ("XHS_CALL_PRICE", 0.05),
+        ("XHS_CALL_PRICE", "0 CNY"),
         ("XHS_LOG_FORMAT", "xml"),
         ("FEED_EXPORT_BATCH_ITEM_COUNT", "abc"),
         ("XHS_FEEDS", "csv, xlsx"),
@@ -108,3 +112,5 @@ def test_what_is_right_is_read_once() -> None:
     assert list(prepared.notes) == [NOTE]
     assert prepared.token.reveal() == "word"
     assert prepared.arguments.sort == "latest"
+    assert prepared.price is not None
+    assert prepared.price.of(3) == "0.15 CNY"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from xhs.endings import ExitStatus
+from xhs.price import read_price
 from xhs.summary import closing_lines, describe_run
 
 COMMAND = "scrapy crawl comments -a notes_file=notes.txt"
@@ -39,6 +40,20 @@ def test_what_was_paid_is_said() -> None:
     assert "12 calls billed" in said
     assert "3 of unknown billing" in said
     assert "9 refused at no cost (code 301: 4, code 302: 5)" in said
+
+
+def test_what_was_paid_is_said_in_money_too() -> None:
+    stats = {"xhs/calls/billed": 4200, "xhs/calls/unknown": 3}
+    run = describe_run(stats, ExitStatus.DONE, COMMAND, price=read_price("0.05 CNY"))
+    assert (run["calls"]["cost"], run["calls"]["unknown_cost"]) == ("210.00 CNY", "0.15 CNY")
+    said = "\n".join(line for _, line in closing_lines(run))
+    assert "4200 calls billed (210.00 CNY), 3 of unknown billing (0.15 CNY)" in said
+
+
+def test_without_a_price_nothing_is_said_of_money() -> None:
+    run = describe_run({"xhs/calls/billed": 4200}, ExitStatus.DONE, COMMAND)
+    assert run["calls"]["cost"] is None
+    assert "4200 calls billed, 0 of unknown billing, 0 refused" in list(closing_lines(run))[2][1]
 
 
 def test_what_was_rejected_is_said() -> None:

@@ -20,6 +20,8 @@ _OF_A_THREAD = {
     "has_more": "sub_comment_has_more",
     "cursor": "sub_comment_cursor",
 }
+TIME = ("time", "create_time")
+"""The names of a comment's time: the documented one, and the web's, in milliseconds."""
 _BY_TIME = "latest"
 """How the name of an order by time begins: ``latest_v2`` in the documented answer."""
 
@@ -119,6 +121,12 @@ def _says_none(data: dict[str, Any]) -> bool:
     )
 
 
+def name_in(raw: dict[str, Any], *names: str) -> str:
+    """The first of a field's names that has a value, else the first that is there at all."""
+    present = [name for name in names if name in raw]
+    return next((name for name in present if raw[name]), present[0] if present else names[0])
+
+
 def tag_types(raw: dict[str, Any]) -> set[str] | None:
     """The types of a comment's tags; None where the answer has no tags at all."""
     found: set[str] | None = None
@@ -149,7 +157,7 @@ def _seen(raw: Raw) -> Seen:
         return Seen(None, None, is_pinned=False)
     return Seen(
         identifier(raw.get("id")),
-        instant(raw.get("time")),
+        instant(raw.get(name_in(raw, *TIME))),
         is_pinned=is_pinned(tag_types(raw)) is True,
     )
 

@@ -1,9 +1,11 @@
 """From the provider's objects to the fields of items. Pure; raises nothing, whatever comes.
 
-What has no field of its own is kept unchanged in ``extra``. Where a field's value is not
+What no field of its own was read from is kept unchanged in ``extra``. Where a field's value is not
 understood it is passed on as it came, and validation rejects the item with that reason.
 Sources of the field names: the documented example of Note Comments V4, and answers of the same
-family (``user_info``, ``target_comment``, counts as text).
+family (``target_comment``, counts as text), the web's among them (``user_info``, ``create_time``,
+``url_pre`` and ``url_default`` of pictures). Of a field that came under two names the documented
+one counts, if it has a value; the other stays in ``extra``.
 """
 
 from __future__ import annotations
@@ -12,7 +14,16 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from xhs.api.page import Page, Raw, identifier, inline_replies, is_pinned, tag_types
+from xhs.api.page import (
+    TIME,
+    Page,
+    Raw,
+    identifier,
+    inline_replies,
+    is_pinned,
+    name_in,
+    tag_types,
+)
 from xhs.api.values import count, moment, truth
 
 Fields = dict[str, Any]
@@ -27,11 +38,14 @@ class Parsed(NamedTuple):
 
 
 _COMMENT_FIELDS = frozenset(
-    {"id", "note_id", "content", "time", "like_count", "sub_comment_count", "ip_location"}
+    {"id", "note_id", "content", "like_count", "sub_comment_count", "ip_location"}
     | {"pictures", "at_users", "comment_type", "status", "hidden", "show_tags"}
 )
 _USER_FIELDS = frozenset({"nickname", "red_id", "ai_agent", "additional_tags"})
-_PICTURE_FIELDS = frozenset({"url", "origin_url", "width", "height"})
+_PICTURE_FIELDS = frozenset({"width", "height"})
+_ID, _AVATAR = ("userid", "user_id"), ("images", "image")
+_PREVIEW, _LARGE = ("url", "url_pre"), ("origin_url", "url_default")
+"""The names of fields that come under two: the documented one, and the web's."""
 
 
 def parse_page(
@@ -124,7 +138,7 @@ def comment_fields(
         "parent_comment_id": parent_id,
         "target_comment_id": _target(raw, parent_id),
         "content": raw.get("content"),
-        "created_at": moment(raw.get("time")),
+        "created_at": moment(raw.get(name_in(raw, *TIME))),
         "like_count": count(raw.get("like_count")),
         "sub_comment_count": count(raw.get("sub_comment_count")),
         "ip_location": raw.get("ip_location"),
@@ -144,7 +158,7 @@ def comment_fields(
 
 def user_fields(raw: Fields) -> Fields:
     """The fields of a user."""
-    id_name, avatar_name = _first(raw, "userid", "user_id"), _first(raw, "images", "image")
+    id_name, avatar_name = name_in(raw, *_ID), name_in(raw, *_AVATAR)
     return {
         "user_id": raw.get(id_name) or None,
         "nickname": raw.get("nickname"),
@@ -156,14 +170,8 @@ def user_fields(raw: Fields) -> Fields:
     }
 
 
-def _first(raw: Fields, *names: str) -> str:
-    """The first of these names that has a value, else the first that is there at all."""
-    present = [name for name in names if name in raw]
-    return next((name for name in present if raw[name]), present[0] if present else names[0])
-
-
 def _user_name(raw: Fields) -> str:
-    return _first(raw, "user", "user_info")
+    return name_in(raw, "user", "user_info")
 
 
 def _user(raw: Raw) -> Fields | None:
@@ -172,7 +180,7 @@ def _user(raw: Raw) -> Fields | None:
 
 
 def _user_id(user: Fields) -> Any:
-    return user.get(_first(user, "userid", "user_id")) or None
+    return user.get(name_in(user, *_ID)) or None
 
 
 def _target(raw: Fields, parent_id: str | None) -> Any:
@@ -191,21 +199,26 @@ def _status(value: Any) -> Any:
 def _pictures(value: Any) -> Any:
     if not isinstance(value, list):
         return value
-    return [
-        {
-            "url": picture.get("url"),
-            "origin_url": picture.get("origin_url"),
-            "width": count(picture.get("width")),
-            "height": count(picture.get("height")),
-        }
-        if isinstance(picture, dict)
-        else picture
-        for picture in value
-    ]
+    return [_picture(one) if isinstance(one, dict) else one for one in value]
+
+
+def _picture(raw: Fields) -> Fields:
+    return {
+        "url": raw.get(name_in(raw, *_PREVIEW)),
+        "origin_url": raw.get(name_in(raw, *_LARGE)),
+        "width": count(raw.get("width")),
+        "height": count(raw.get("height")),
+    }
+
+
+def _picture_rest(raw: Raw) -> Fields:
+    if not isinstance(raw, dict):
+        return {}
+    return _rest(raw, _PICTURE_FIELDS | {name_in(raw, *_PREVIEW), name_in(raw, *_LARGE)})
 
 
 def _comment_extra(raw: Fields, *, first_level: bool) -> Fields:
-    extra = _rest(raw, _COMMENT_FIELDS)
+    extra = _rest(raw, _COMMENT_FIELDS | {name_in(raw, *TIME)})
     if _user(raw):
         del extra[_user_name(raw)]
     inline = raw.get("sub_comments")
@@ -213,7 +226,7 @@ def _comment_extra(raw: Fields, *, first_level: bool) -> Fields:
         del extra["sub_comments"]
     pictures = raw.get("pictures")
     if isinstance(pictures, list):
-        rest = [_rest(p, _PICTURE_FIELDS) if isinstance(p, dict) else {} for p in pictures]
+        rest = [_picture_rest(one) for one in pictures]
         if any(rest):
             extra["pictures"] = rest
     return extra

@@ -26,6 +26,7 @@ from xhs.extensions.run import Run
 from xhs.feeds import options_to_continue
 from xhs.notes.ids import find_notes
 from xhs.preparation import Prepared, WrongInput, prepare
+from xhs.price import Price
 from xhs.shutdown import shutdown
 from xhs.spiders.comments import CommentsSpider
 from xhs.summary import closing_lines, describe_run, log_run, refused_run
@@ -83,7 +84,7 @@ class Command(CrawlCommand):
         self.crawler_process.crawl(crawler, prepared=prepared)
         self.crawler_process.start(install_signal_handlers=False)
         shutdown.pause()
-        self._conclude(crawler, opts)
+        self._conclude(crawler, opts, prepared.price)
 
     @staticmethod
     def _stop(crawler: Crawler, number: int) -> None:
@@ -131,7 +132,7 @@ class Command(CrawlCommand):
         command = _command(opts, self.settings)
         self._log_end(describe_run({"finish_reason": STOPPED}, self.exitcode, command))
 
-    def _conclude(self, crawler: Crawler, opts: argparse.Namespace) -> None:
+    def _conclude(self, crawler: Crawler, opts: argparse.Namespace, price: Price | None) -> None:
         assert self.crawler_process is not None  # noqa: S101 (Scrapy sets it)
         run = None
         with suppress(RuntimeError):  # the crawl broke before it had any extension
@@ -153,7 +154,7 @@ class Command(CrawlCommand):
                 return
         command = _command(opts, crawler.settings)
         stopped = run.gate.message if run else ""
-        self._log_end(describe_run(stats, self.exitcode, command, stopped))
+        self._log_end(describe_run(stats, self.exitcode, command, stopped, price))
 
     @staticmethod
     def _log_end(described: dict[str, Any]) -> None:

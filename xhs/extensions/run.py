@@ -25,6 +25,7 @@ from xhs.download.closing import hurry, is_closing
 from xhs.download.gate import Gate
 from xhs.download.token import NoToken, Token, read_token
 from xhs.endings import STOPPED, CloseReason, StopReason
+from xhs.extensions.expected import ExpectedCalls
 from xhs.extensions.passbook import Passbook
 from xhs.items import item_type
 from xhs.notes.checkpoint import Checkpoint, Wanted
@@ -84,6 +85,7 @@ class Run:
             self._stop.set()
         self._threads_open = 0
         self._unsent: set[str] = set()
+        self.expected = ExpectedCalls(self.gate, self.open_notes, lambda: self.notes_waiting or 0)
         self._room = asyncio.Event()
         self.store: Store | None = None
         self.spill: Spill | None = None
@@ -151,6 +153,7 @@ class Run:
         note = self.open_notes[note_id] = OpenNote.begin(first)
         if first.call is not None:
             self._unsent.add(note_id)
+        self.expected.begin()
         self.passbook.begin(note, self.wanted)
         return note
 

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from xhs.chain import Chain, Watermark, calls_for
 from xhs.endings import StopReason
@@ -14,6 +15,19 @@ from xhs.notes.plan import First
 from xhs.notes.threads import Thread
 from xhs.store.documents import Document
 from xhs.store.ledger import Held
+
+
+class CallsLeft(NamedTuple):
+    """Calls that a note still takes: for its pages, and for replies at most.
+
+    ``may_be_more``: its answers name no count, or an update has not reached the watermark yet.
+    ``may_be_fewer``: ``since`` ends it before.
+    """
+
+    pages: int
+    replies: int
+    may_be_more: bool
+    may_be_fewer: bool
 
 
 @dataclass(slots=True, eq=False)
@@ -93,6 +107,10 @@ class OpenNote(OpenChain):
     ending: bool = False
     told: bool = False
     """Whether the log says that its order is not by time."""
+    is_estimated: bool = False
+    """True if :attr:`calls_left` is more than a guess: its first page has come."""
+    reply_calls: int | None = None
+    """Calls still to be made for replies, at most; None until its own pages have ended."""
     held_comments: dict[str, int] = field(default_factory=dict)
     """The first-level comments that this run has delivered, and how many replies each reports."""
     held_replies: dict[str, str] = field(default_factory=dict)
@@ -159,6 +177,25 @@ class OpenNote(OpenChain):
         if self.worst is StopReason.UP_TO_DATE:
             return watermark is not None and watermark.complete
         return self.worst is StopReason.COMPLETE
+
+    @property
+    def calls_left(self) -> CallsLeft:
+        """The calls that the note still takes, as far as its answers tell."""
+        chain, first = self.chain, self.first
+        every, first_level = chain.comment_count, chain.comment_count_l1
+        replies, goes_on = self.reply_calls or 0, chain.stop is None
+        more = first.then_again or (
+            goes_on and (first_level is None or first.watermark is not None)
+        )
+        if self.replies == "all" and self.reply_calls is None:
+            replies = max(0, (every or 0) - (first_level or 0))
+            more = more or every is None
+        return CallsLeft(
+            (chain.pages_left if goes_on else 0) + first.then_again,
+            replies,
+            may_be_more=more,
+            may_be_fewer=goes_on and first_level is not None and first.arguments.since is not None,
+        )
 
     @property
     def replies(self) -> str:

@@ -21,6 +21,8 @@ from xhs.api import envelope
 from xhs.api.endpoints import Call, call_url, read_call
 from xhs.api.page import Page, inline_replies, read_page
 from xhs.api.parsing import parse_page
+from xhs.api.usual import UsualFields
+from xhs.chain import Chain
 from xhs.download.handler import CallNotSent, received_at
 from xhs.download.retry import WAIT, wait
 from xhs.endings import CloseReason, StopReason
@@ -65,6 +67,8 @@ class CommentsSpider(Spider):
         super().__init__()
         self.prepared = prepared
         self.arguments = prepared.arguments if prepared else spider_arguments.parse(given)
+        self._usual = UsualFields()
+        self._undated = 0
 
     @classmethod
     def from_crawler(cls, crawler: Crawler, *args: Any, **kwargs: Any) -> Self:
@@ -87,6 +91,7 @@ class CommentsSpider(Spider):
         prepared = self._prepare()
         self.arguments = prepared.arguments
         run.token = prepared.token
+        run.expected.price = prepared.price
         if (timeout := self.settings.getfloat("DOWNLOAD_TIMEOUT")) < _PATIENCE:
             self.logger.warning(
                 "DOWNLOAD_TIMEOUT=%g: answers that take longer are billed all the same; the "
@@ -96,7 +101,7 @@ class CommentsSpider(Spider):
             )
         try:
             if self.arguments.dry_run:
-                await self._foretell(run, prepared.notes)
+                await self._foretell(run, prepared)
                 return
             if feed_export.refused(self.crawler):
                 self._refuse(["FEEDS: no feed would be written, for the reason logged above"])
@@ -105,6 +110,14 @@ class CommentsSpider(Spider):
                 yield request
         except StoreFailed as error:
             run.fail_store(error)
+
+    def closed(self, reason: str) -> None:
+        """Scrapy's hook for a spider that was closed."""
+        if self._undated:
+            self.logger.warning(
+                "%d comments had no time that can be read, and were kept whatever since says",
+                self._undated,
+            )
 
     async def _first_requests(self, run: Run, notes: NoteList | None) -> AsyncIterator[Any]:
         """The first request of each note, when there is room for it."""
@@ -120,6 +133,7 @@ class CommentsSpider(Spider):
                 run.count("xhs/notes/begun")
                 async for output in self._outputs(Passes(run).begin(one.plan)):
                     yield output
+        run.expected.end_list()
 
     async def _planned(self, run: Run, notes: NoteList | None) -> AsyncIterator[Planned]:
         """What is done about each note."""
@@ -135,9 +149,10 @@ class CommentsSpider(Spider):
                     await ledger.want([one.note_id], None)
             yield one
 
-    async def _foretell(self, run: Run, notes: NoteList | None) -> None:
+    async def _foretell(self, run: Run, prepared: Prepared) -> None:
         """Say what a crawl would do and cost, instead of doing it."""
-        self.forecast = await forecast(self._planned(run, notes), run.store)
+        plan = self._planned(run, prepared.notes)
+        self.forecast = await forecast(plan, run.store, prepared.price)
         run.notes_waiting = 0
         for line in self.forecast.lines():
             self.logger.info("Dry run: %s", line)
@@ -168,6 +183,10 @@ class CommentsSpider(Spider):
         if opened.chain.out_of_order and not note.told:
             note.told = True
             self._log_order(note, page)
+        if note.counted:
+            run.expected.page(note, of_replies=opened is not note)
+        if step.undated:
+            self._warn_undated(opened.chain, step.undated)
         opened.answered_at = received_at(response)
         items = self._items(note, opened, step.page, data)
         checkpoint: Callable[[], None] | None = None
@@ -267,14 +286,19 @@ class CommentsSpider(Spider):
         """The items of a page, each with where it came from."""
         chain, inline = opened.chain, note.replies != "none"
         origin, items = _origin(note, opened, data), []
-        for parsed in parse_page(
-            page,
-            note_id=chain.note_id,
-            replies=inline,
-            scraped_at=origin.scraped_at or "",
-            author_id=note.chain.author_id,
-            parent_id=chain.call.comment_id,
-        ):
+        objects = list(
+            parse_page(
+                page,
+                note_id=chain.note_id,
+                replies=inline,
+                scraped_at=origin.scraped_at or "",
+                author_id=note.chain.author_id,
+                parent_id=chain.call.comment_id,
+            )
+        )
+        if missing := self._usual.missing(objects):
+            self._warn_of_missing(chain, missing)
+        for parsed in objects:
             parent = parsed.fields.get("parent_comment_id")
             note.comments_met += parsed.item_type == "comment"
             met = None
@@ -296,6 +320,27 @@ class CommentsSpider(Spider):
 
     def _log_restart(self, call: Call, why: str) -> None:
         self.logger.warning("%s begins anew: its cursor %s", named(call), why)
+
+    def _warn_of_missing(self, chain: Chain, fields: Sequence[str]) -> None:
+        self.logger.warning(
+            "%s, page %d: null on every object that should have it: %s. The API may have changed "
+            "the form of its answers; what it sent is kept in `extra`. A field is named once a run",
+            named(chain.call),
+            chain.pages,
+            ", ".join(fields),
+        )
+
+    def _warn_undated(self, chain: Chain, comments: int) -> None:
+        """Warn of the first page that ``since`` cannot judge; :meth:`closed` says how many came."""
+        if not self._undated:
+            self.logger.warning(
+                "%s, page %d: %d comments have no time that can be read: since can neither leave "
+                "them out nor end the note there, so they are kept, and pages after them paid for",
+                named(chain.call),
+                chain.pages,
+                comments,
+            )
+        self._undated += comments
 
     def _log_order(self, note: OpenNote, page: Page) -> None:
         self.logger.warning(

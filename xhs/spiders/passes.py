@@ -106,6 +106,8 @@ class Passes:
             self._run.fail_store(error)
             return False
         self._run.count("xhs/replies/calls_expected", calls)
+        note.reply_calls = calls
+        self._run.expected.estimate(note)
         note.queue = ThreadQueue(self._threads_to_ask(note))
         return True
 
@@ -139,6 +141,8 @@ class Passes:
         the note cannot be known.
         """
         run = self._run
+        note.reply_calls = 0
+        run.expected.estimate(note)
         if note.worst is StopReason.COMPLETE and note.progress.mode == "full":
             run.count("xhs/comments/vanished", await self._book.mark_vanished(note))
         held = await self._book.held(note)

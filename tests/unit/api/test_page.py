@@ -136,6 +136,24 @@ def test_ids_are_those_of_the_elements_that_have_one() -> None:
     assert read_page({"comments": comments}).ids == ["a", "b", "a"]
 
 
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ({"time": 1707447372}, 1707447372),
+        ({"create_time": 1707447372000}, 1707447372),
+        ({"time": 1, "create_time": 1707447372000}, 1),
+        ({"time": "", "create_time": "1707447372000"}, 1707447372),
+        ({"create_time": "yesterday"}, None),
+        ({}, None),
+    ],
+)
+def test_when_a_comment_was_written_in_each_of_its_forms(
+    raw: dict[str, object], expected: int | None
+) -> None:
+    [seen] = read_page({"comments": [{"id": "a", **raw}]}).seen
+    assert (seen.created and seen.created.timestamp()) == expected
+
+
 @given(json_values | st.dictionaries(st.sampled_from(page_fields), json_values))
 def test_any_data_is_a_page(data: object) -> None:
     page = read_page(data)

@@ -32,12 +32,14 @@ json_values = st.recursive(
 comment_names = st.sampled_from(
     ["id", "note_id", "content", "time", "like_count", "sub_comment_count", "ip_location"]
     + ["pictures", "at_users", "comment_type", "status", "hidden", "show_tags", "show_tags_v2"]
-    + ["user", "user_info", "target_comment", "sub_comments", "score"]
+    + ["user", "user_info", "target_comment", "sub_comments", "score", "create_time"]
 )
 user_names = st.sampled_from(
     ["userid", "user_id", "images", "image", "nickname", "red_id", "ai_agent", "additional_tags"]
 )
-picture_names = st.sampled_from(["url", "origin_url", "width", "height", "file_id"])
+picture_names = st.sampled_from(
+    ["url", "origin_url", "url_pre", "url_default", "info_list", "width", "height", "file_id"]
+)
 
 
 def objects(
@@ -267,11 +269,51 @@ def test_every_field_of_a_comment_is_somewhere(raw: dict[str, Any]) -> None:
         elif name == "sub_comments":
             replies = [one for one in parsed if one.item_type == "comment"][1:]
             assert name in first["extra"] or len(replies) == len(raw[name])
+        elif name == "create_time":
+            assert name in first["extra"] or first["created_at"] is not None or not raw[name]
         elif name in ("user", "user_info"):
             people = [one.raw for one in parsed if one.item_type == "user"]
             assert name in first["extra"] or any(raw[name] is person for person in people)
         else:
             assert repr(first["extra"][name]) == repr(raw[name])
+
+
+@st.composite
+def tokens(draw: st.DrawFn) -> tuple[dict[str, Any], list[str]]:
+    """A comment in any mixture of the documented names and their relatives' whose every value is a
+    text of its own; and these texts.
+    """
+    made: list[str] = []
+
+    def token() -> str:
+        made.append(f"<{len(made)}>")
+        return made[-1]
+
+    def some(*of: str) -> dict[str, Any]:
+        return {name: token() for name in draw(st.permutations(of)) if draw(st.booleans())}
+
+    raw = some("id", "time", "create_time", "content", "like_count", "sub_comment_count", "score")
+    raw |= some("ip_location", "at_users", "comment_type", "status", "hidden", "show_tags")
+    raw |= some("sub_comment_cursor", "liked", "target_comment", "note_id")
+    for name in draw(st.permutations(["user", "user_info"])):
+        if draw(st.booleans()):
+            raw[name] = some("userid", "user_id", "image", "images", "nickname", "xsec_token")
+    if draw(st.booleans()):
+        of_a_picture = ("url", "origin_url", "url_pre", "url_default", "width", "info_list")
+        raw["pictures"] = [some(*of_a_picture) for _ in range(draw(st.integers(0, 2)))]
+    return raw, made
+
+
+@given(tokens())
+def test_every_value_is_in_a_field_or_in_extra_and_never_in_both(
+    made: tuple[dict[str, Any], list[str]],
+) -> None:
+    raw, values = made
+    parsed = parse(raw)
+    fields = [{**one.fields, "extra": None} for one in parsed]
+    extra = json.dumps([one.fields["extra"] for one in parsed])
+    for value in values:
+        assert (value in json.dumps(fields)) != (value in extra), (value, parsed)
 
 
 @pytest.mark.parametrize("element", [None, True, 5, "text", [], [{"id": "c"}]])
@@ -353,6 +395,10 @@ def test_empty_text_of_a_user_stays_empty_text(name: str) -> None:
         ({"sub_comment_count": "37"}, "sub_comment_count", 37),
         ({"time": 1707447372000}, "created_at", "2024-02-09T02:56:12Z"),
         ({"time": "1707447372"}, "created_at", "2024-02-09T02:56:12Z"),
+        ({"create_time": 1707447372000}, "created_at", "2024-02-09T02:56:12Z"),
+        ({"create_time": "1707447372123"}, "created_at", "2024-02-09T02:56:12.123Z"),
+        ({"time": None, "create_time": 1707447372000}, "created_at", "2024-02-09T02:56:12Z"),
+        ({"time": 1, "create_time": 1707447372000}, "created_at", "1970-01-01T00:00:01Z"),
         ({"hidden": "false"}, "hidden", False),
         ({"status": -2}, "status", -2),
         ({"status": "-2"}, "status", -2),
@@ -438,6 +484,39 @@ def test_whether_the_notes_author_wrote_it(
     raw: dict[str, Any], author: str | None, expected: bool | None
 ) -> None:
     assert comment(raw, author)["is_author"] is expected
+
+
+# What comes under the web's names.
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected", "rest"),
+    [
+        ({"url_pre": "p", "url_default": "d"}, ("p", "d"), None),
+        ({"url_default": "d"}, (None, "d"), None),
+        ({"url": "u", "url_pre": "p"}, ("u", None), {"url_pre": "p"}),
+        ({"url": "", "url_pre": "p"}, ("p", None), {"url": ""}),
+        ({"origin_url": "o", "url_default": "d"}, (None, "o"), {"url_default": "d"}),
+        (
+            {"url_pre": "p", "info_list": [{"url": "p"}]},
+            ("p", None),
+            {"info_list": [{"url": "p"}]},
+        ),
+    ],
+)
+def test_the_addresses_of_a_picture_in_each_of_their_forms(
+    raw: dict[str, Any], expected: tuple[str | None, str | None], rest: dict[str, Any] | None
+) -> None:
+    fields = comment({"pictures": [raw]})
+    [picture] = fields["pictures"]
+    assert (picture["url"], picture["origin_url"]) == expected
+    assert fields["extra"] == ({} if rest is None else {"pictures": [rest]})
+
+
+def test_a_time_that_does_not_count_stays_in_extra() -> None:
+    assert comment({"time": 1, "create_time": 2})["extra"] == {"create_time": 2}
+    assert comment({"time": None, "create_time": 2})["extra"] == {"time": None}
+    assert comment({"create_time": 2})["extra"] == {}
 
 
 # Replies.
