@@ -115,6 +115,13 @@ def closing_lines(run: Run) -> Iterator[tuple[int, str]]:
         logging.INFO,
         f"{sum(run['items'].values())} items delivered{met}; {run['rejected']} objects rejected",
     )
+    if missing := run["replies"]["missing"]:
+        yield (
+            logging.INFO,
+            f"Of {run['replies']['reported']} replies that the comments held report, {missing} are "
+            "not held: `scrapy status --incomplete` names the notes, and what -a replies=all would "
+            "cost",
+        )
     refused = calls["refused"]
     by_code = ", ".join(f"{_named(code)}: {count}" for code, count in refused.items())
     yield (
@@ -124,13 +131,6 @@ def closing_lines(run: Run) -> Iterator[tuple[int, str]]:
         f"{_money(calls['unknown_cost']) if calls['unknown'] else ''}, "
         f"{sum(refused.values())} refused at no cost" + (f" ({by_code})" if by_code else ""),
     )
-    if missing := run["replies"]["missing"]:
-        yield (
-            logging.INFO,
-            f"Of {run['replies']['reported']} replies that the comments held report, {missing} are "
-            "not held: `scrapy status --incomplete` names the notes, and what -a replies=all would "
-            "cost",
-        )
     yield from _losses(run)
     yield from _left(run)
 
