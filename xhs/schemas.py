@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from xhs.api.endpoints import SORTS
 from xhs.endings import StopReason
 
 Schema = dict[str, Any]
@@ -165,7 +166,7 @@ NOTE = _item(
         "replies_reported": _count("Replies that the comments held report."),
         "replies_missing": _count("Of these, the replies not held, never below 0."),
         "sort": {
-            "enum": ["latest", "normal", "like_count"],
+            "enum": list(SORTS),
             "type": "string",
             "description": "The order asked for.",
         },
