@@ -18,9 +18,9 @@ from support.threads import (
 )
 
 from xhs.simulator.comments import cursor_text
+from xhs.simulator.dataset import World
 from xhs.simulator.notes import profile, sized_note, usual_note
 from xhs.simulator.truth import truth
-from xhs.simulator.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

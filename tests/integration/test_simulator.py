@@ -21,9 +21,9 @@ from support.simulator import COMMENTS, PROJECT, REPLIES, TOKEN, Simulator
 
 from xhs.simulator import documented
 from xhs.simulator.config import Config
+from xhs.simulator.note_layout import SORTS
 from xhs.simulator.notes import DOCUMENTED_NOTE, missing_note, sized_note, threaded_note, usual_note
 from xhs.simulator.server import running
-from xhs.simulator.skeleton import SORTS
 from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:

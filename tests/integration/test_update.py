@@ -15,8 +15,8 @@ from support.pages import pages_settled
 from support.passes import assert_stored, billed, history, pages_of, pinned_notes
 from support.simulator import PROJECT, REPLIES
 
+from xhs.simulator.note_layout import skeleton
 from xhs.simulator.notes import missing_note, profile, sized_note, threaded_note
-from xhs.simulator.skeleton import skeleton
 from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:

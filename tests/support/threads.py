@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from support.simulator import REPLIES
 
 from xhs.simulator.comments import Scribe
-from xhs.simulator.skeleton import Skeleton, skeleton
+from xhs.simulator.note_layout import Skeleton, skeleton
 from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
 
 if TYPE_CHECKING:
-    from xhs.simulator.script import Rule
+    from xhs.simulator.fault_rules import Rule
 
 JSON = "application/json"
 

@@ -11,9 +11,10 @@ import copy
 import json
 from typing import TYPE_CHECKING, Any
 
-from xhs.simulator.dice import Dice
 from xhs.simulator.notes import DOCUMENTED_NOTE, Variation
-from xhs.simulator.people import (
+from xhs.simulator.seeded_random import Dice
+from xhs.simulator.text import content, count_as_text
+from xhs.simulator.users import (
     PLACES,
     User,
     key_of_author,
@@ -22,10 +23,9 @@ from xhs.simulator.people import (
     user,
     user_info,
 )
-from xhs.simulator.text import content, count_as_text
 
 if TYPE_CHECKING:
-    from xhs.simulator.skeleton import Skeleton
+    from xhs.simulator.note_layout import Skeleton
 
 Comment = dict[str, Any]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
-from xhs.simulator.checks import ScriptError, flag, number, share, whole
-from xhs.simulator.script import Rule, read_rules
+from xhs.simulator.fault_rules import Rule, read_rules
+from xhs.simulator.validation import ScriptError, flag, number, share, whole
 
 HOST = "127.0.0.1"
 

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from xhs.simulator.dice import Dice
+from xhs.simulator.seeded_random import Dice
 
 FIRST_LEVEL = 801
 ALL_COMMENTS = 944

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from xhs.simulator.comments import cursor_text
-from xhs.simulator.dice import fraction
-from xhs.simulator.script import REPLIES, WORLD_CHANGES, Rule
-from xhs.simulator.world import parse_cursor
+from xhs.simulator.dataset import parse_cursor
+from xhs.simulator.fault_rules import REPLIES, WORLD_CHANGES, Rule
+from xhs.simulator.seeded_random import fraction
 
 if TYPE_CHECKING:
     from xhs.simulator.config import Config
-    from xhs.simulator.world import Data, World
+    from xhs.simulator.dataset import Data, World
 
 
 @dataclass(frozen=True, slots=True)

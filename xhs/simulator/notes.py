@@ -23,8 +23,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
 
-from xhs.simulator.dice import Dice
-from xhs.simulator.people import key_of_author, user
+from xhs.simulator.seeded_random import Dice
+from xhs.simulator.users import key_of_author, user
 
 DOCUMENTED_NOTE = "65bf5360000000002c03f684"
 LARGEST = 200_000

@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xhs.simulator.checks import ScriptError
 from xhs.simulator.config import HOST, Config, read_json
-from xhs.simulator.script import read_rules
+from xhs.simulator.fault_rules import read_rules
+from xhs.simulator.validation import ScriptError
 
 if TYPE_CHECKING:
     import argparse
@@ -62,7 +62,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         """'{"page": 2, "share": 0.1, "code": 301}'""",
     )
     group.add_argument(
-        "--script", metavar="FILE", help="JSON file of faults and limits; see xhs.simulator.script"
+        "--script",
+        metavar="FILE",
+        help="JSON file of faults and limits; see xhs.simulator.fault_rules",
     )
 
 

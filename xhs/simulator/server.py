@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from xhs.simulator.checks import ScriptError, ids, text, whole
 from xhs.simulator.config import HOST, Config, read_json
 from xhs.simulator.service import ENDPOINTS, Service
+from xhs.simulator.validation import ScriptError, ids, text, whole
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from xhs.simulator.answers import Answer, compress, envelope, refusal, spoil, unavailing
 from xhs.simulator.books import Books, Call
+from xhs.simulator.dataset import InvalidCallError, World, parse_cursor
+from xhs.simulator.fault_rules import COMMENTS, REPLIES
 from xhs.simulator.faults import Faults, Request, answer, change_world
 from xhs.simulator.limits import Limits
+from xhs.simulator.note_layout import SORTS
 from xhs.simulator.notes import is_id
-from xhs.simulator.script import COMMENTS, REPLIES
-from xhs.simulator.skeleton import SORTS
-from xhs.simulator.world import InvalidCallError, World, parse_cursor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from xhs.simulator.dice import Dice
+    from xhs.simulator.seeded_random import Dice
 
 EMOJI_CODES = (
     "[doge]", "[捂脸R]", "[笑哭R]", "[赞R]", "[偷笑R]", "[哭惹R]", "[派对R]", "[飞吻R]",

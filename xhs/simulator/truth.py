@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from xhs.simulator.skeleton import Skeleton, skeleton
-from xhs.simulator.world import PAGE_SIZE, Changes, totals
+from xhs.simulator.dataset import PAGE_SIZE, Changes, totals
+from xhs.simulator.note_layout import Skeleton, skeleton
 
 
 @dataclass(frozen=True)

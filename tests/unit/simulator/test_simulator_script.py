@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from xhs.simulator.checks import Numbers, ScriptError
 from xhs.simulator.config import Config, read_json
 from xhs.simulator.notes import sized_note
+from xhs.simulator.validation import Numbers, ScriptError
 
 NOTE = sized_note(5)
 

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 from xhs.simulator import documented
 from xhs.simulator.comments import Scribe
+from xhs.simulator.dataset import PAGE_SIZE, InvalidCallError, World, parse_cursor
+from xhs.simulator.note_layout import SORTS, skeleton
 from xhs.simulator.notes import (
     DOCUMENTED_NOTE,
     LARGEST,
@@ -27,9 +29,7 @@ from xhs.simulator.notes import (
     threaded_note,
     usual_note,
 )
-from xhs.simulator.skeleton import SORTS, skeleton
 from xhs.simulator.truth import truth
-from xhs.simulator.world import PAGE_SIZE, InvalidCallError, World, parse_cursor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -401,7 +401,7 @@ def test_helpers_refuse_what_an_id_cannot_say() -> None:
 _DIGEST = """
 import hashlib, json
 from xhs.simulator.notes import usual_note
-from xhs.simulator.world import World
+from xhs.simulator.dataset import World
 world = World()
 digest = hashlib.sha256()
 for serial in range(30):

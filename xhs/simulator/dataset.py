@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from xhs.simulator import documented
 from xhs.simulator.comments import Comment, Scribe, cursor_text
+from xhs.simulator.note_layout import Skeleton, skeleton
 from xhs.simulator.notes import DOCUMENTED_NOTE, is_id
-from xhs.simulator.skeleton import Skeleton, skeleton
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

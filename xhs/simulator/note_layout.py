@@ -12,8 +12,8 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from xhs.simulator import documented
-from xhs.simulator.dice import Dice, interpolate, stream
 from xhs.simulator.notes import Profile, Replies, profile
+from xhs.simulator.seeded_random import Dice, interpolate, stream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

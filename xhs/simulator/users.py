@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from xhs.simulator.dice import Dice
+from xhs.simulator.seeded_random import Dice
 
 PLACES = (
     "北京", "上海", "广东", "浙江", "江苏", "四川", "湖北", "山东", "福建", "河南", "湖南",

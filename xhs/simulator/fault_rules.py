@@ -44,7 +44,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from xhs.simulator.checks import (
+from xhs.simulator.validation import (
     Numbers,
     ScriptError,
     flag,
@@ -54,19 +54,19 @@ from xhs.simulator.checks import (
     texts,
     whole,
 )
-from xhs.simulator.checks import (
+from xhs.simulator.validation import (
     code as business_code,
 )
-from xhs.simulator.checks import (
+from xhs.simulator.validation import (
     headers as header_table,
 )
-from xhs.simulator.checks import (
+from xhs.simulator.validation import (
     patch as patch_list,
 )
-from xhs.simulator.checks import (
+from xhs.simulator.validation import (
     seconds as duration,
 )
-from xhs.simulator.checks import (
+from xhs.simulator.validation import (
     text as plain_text,
 )
 
