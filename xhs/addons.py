@@ -9,7 +9,7 @@ from scrapy.settings import SETTINGS_PRIORITIES, BaseSettings
 from scrapy.utils.misc import load_object
 
 from xhs.feeds import AWS_SECRETS, PRESETS, preset_base, preset_feeds, preset_names
-from xhs.redaction import keep_out_of_logs
+from xhs.logs.redaction import keep_out_of_logs
 
 
 class FeedPresets:

@@ -19,7 +19,7 @@ from w3lib.url import file_uri_to_path
 
 from xhs import schemas
 from xhs.folders import unwritable
-from xhs.redaction import MASK, is_on_command_line
+from xhs.logs.redaction import MASK, is_on_command_line
 from xhs.s3 import S3, S3Refused
 
 Feed = dict[str, Any]

@@ -18,12 +18,12 @@ from xhs.arguments import Arguments, WrongArguments, missing_notes
 from xhs.download.token import TOKEN, TOKEN_FILE, NoToken, Token, read_token
 from xhs.feeds import check_feeds, check_s3, check_written, sends_to_s3
 from xhs.folders import unwritable
+from xhs.logs.json_lines import FORMATS
+from xhs.logs.redaction import is_on_command_line
 from xhs.notes.planned import STALE
 from xhs.notes.sources import NoteList, WrongNotes, read_notes
 from xhs.price import Price, read_price
-from xhs.redaction import is_on_command_line
 from xhs.store.store import check_uri, has_password
-from xhs.structured_log import FORMATS
 
 _LATER = (
     "XHS_PRIVACY",

@@ -110,7 +110,7 @@ URLLENGTH_LIMIT = 0  # Scrapy: 2083, which drops long cursors without a word.
 
 # Safe.
 DOWNLOAD_VERIFY_CERTIFICATES = True  # Scrapy: off.
-LOG_FORMATTER = "xhs.extensions.log_formatter.PrivateLogFormatter"  # Scrapy's prints whole items.
+LOG_FORMATTER = "xhs.logs.formatter.PrivateLogFormatter"  # Scrapy's prints whole items.
 
 # At Scrapy's default level, DEBUG, these log each step of each request.
 for _library in ("asyncio", "boto3", "botocore", "s3transfer", "urllib3"):

@@ -11,7 +11,7 @@ import pytest
 from scrapy import Spider
 from scrapy.exceptions import DropItem
 
-from xhs.extensions.log_formatter import PrivateLogFormatter
+from xhs.logs.formatter import PrivateLogFormatter
 from xhs.pipelines.processor import PipelineFailed
 
 SPIDER = Spider("any")

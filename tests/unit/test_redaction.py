@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from xhs import redaction
-from xhs.redaction import MASK, keep_out_of_logs
+from xhs.logs import redaction
+from xhs.logs.redaction import MASK, keep_out_of_logs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

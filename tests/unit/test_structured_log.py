@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xhs.download.token import Token
-from xhs.structured_log import JsonFormatter
+from xhs.logs.json_lines import JsonFormatter
 
 
 def line(message: str, *args: object, **more: Any) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from xhs.command import ProjectCommand
 from xhs.download.single import NoAnswer, ask
 from xhs.download.token import NoToken, read_token
 from xhs.endings import ExitStatus
+from xhs.logs.redaction import masked, spellings
 from xhs.preparation import check_api_settings
-from xhs.redaction import masked, spellings
 
 
 class Command(ProjectCommand):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from xhs.redaction import keep_out_of_logs
+from xhs.logs.redaction import keep_out_of_logs
 
 TOKEN, TOKEN_FILE = "JUSTONEAPI_TOKEN", "JUSTONEAPI_TOKEN_FILE"
 

@@ -13,8 +13,8 @@ from scrapy.crawler import Crawler
 from scrapy.extensions import feedexport
 
 from xhs.endings import FAILED_FEEDS
-from xhs.extensions.log_formatter import stack_of, told
 from xhs.extensions.run import Run
+from xhs.logs.formatter import stack_of, told
 from xhs.store.patience import StoreFailed
 
 logger = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
 from pymongo.uri_parser import parse_uri
 from pymongo.write_concern import WriteConcern
 
-from xhs.redaction import keep_out_of_logs
+from xhs.logs.redaction import keep_out_of_logs
 from xhs.store import embedded
 from xhs.store.documents import COMMENTS, HISTORY, NOTES, REJECTED, USERS, Document, Write
 from xhs.store.history import History

@@ -14,7 +14,7 @@ from scrapy.logformatter import LogFormatter, LogFormatterResult
 from twisted.python.failure import Failure
 
 from xhs.items import item_type
-from xhs.redaction import masked
+from xhs.logs.redaction import masked
 
 
 def told(error: BaseException) -> str:

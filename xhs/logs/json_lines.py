@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from scrapy.settings import BaseSettings
 from scrapy.utils.log import TopLevelFormatter
 
-from xhs.redaction import without_secrets
+from xhs.logs.redaction import without_secrets
 
 FORMATS = ("text", "json")
 """What ``XHS_LOG_FORMAT`` may be."""
