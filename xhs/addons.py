@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from scrapy.settings import SETTINGS_PRIORITIES, BaseSettings
 from scrapy.utils.misc import load_object
 
-from xhs.feeds import AWS_SECRETS, PRESETS, preset_base, preset_feeds, preset_names
+from xhs.feeds.presets import AWS_SECRETS, PRESETS, preset_base, preset_feeds, preset_names
 from xhs.logs.redaction import keep_out_of_logs
 
 

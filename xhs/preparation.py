@@ -16,8 +16,8 @@ from xhs import arguments as spider_arguments
 from xhs.api.endpoints import VERSIONS, check_base_url
 from xhs.arguments import Arguments, WrongArguments, missing_notes
 from xhs.download.token import TOKEN, TOKEN_FILE, NoToken, Token, read_token
-from xhs.feeds import check_feeds, check_s3, check_written, sends_to_s3
-from xhs.folders import unwritable
+from xhs.feeds.folders import unwritable
+from xhs.feeds.presets import check_feeds, check_s3, check_written, sends_to_s3
 from xhs.logs.json_lines import FORMATS
 from xhs.logs.redaction import is_on_command_line
 from xhs.notes.planned import STALE

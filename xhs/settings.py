@@ -75,7 +75,7 @@ EXTENSIONS = {
     # Off below, and it takes a fifth of a second to import what it needs.
     "scrapy.extensions.remote_control.RemoteControl": None,
     "scrapy.extensions.feedexport.FeedExporter": None,
-    "xhs.extensions.feed_export.FeedExporter": 0,
+    "xhs.feeds.isolation.FeedExporter": 0,
 }
 ADDONS = {
     "xhs.addons.FeedPresets": 100,
@@ -122,14 +122,14 @@ HTTPCACHE_POLICY = "xhs.download.cache.PaidPolicy"  # Scrapy's keeps refusals to
 # Feeds.
 FEED_EXPORT_ENCODING = "utf-8"  # Scrapy: JSON in ASCII.
 FEED_EXPORTERS = {
-    "jsonlines": "xhs.exporters.JsonLinesExporter",
-    "jsonl": "xhs.exporters.JsonLinesExporter",
-    "jl": "xhs.exporters.JsonLinesExporter",
-    "csv": "xhs.exporters.CsvExporter",
-    "xml": "xhs.exporters.XmlExporter",
+    "jsonlines": "xhs.feeds.exporters.JsonLinesExporter",
+    "jsonl": "xhs.feeds.exporters.JsonLinesExporter",
+    "jl": "xhs.feeds.exporters.JsonLinesExporter",
+    "csv": "xhs.feeds.exporters.CsvExporter",
+    "xml": "xhs.feeds.exporters.XmlExporter",
 }
 FEED_STORAGES = {
-    "": "xhs.extensions.feed_export.FileFeedStorage",  # Scrapy's leaves the mode to the umask.
-    "file": "xhs.extensions.feed_export.FileFeedStorage",
-    "s3": "xhs.extensions.feed_export.S3FeedStorage",  # Scrapy's loses what S3 refuses.
+    "": "xhs.feeds.isolation.FileFeedStorage",  # Scrapy's leaves the mode to the umask.
+    "file": "xhs.feeds.isolation.FileFeedStorage",
+    "s3": "xhs.feeds.isolation.S3FeedStorage",  # Scrapy's loses what S3 refuses.
 }

@@ -15,7 +15,7 @@ from support.crawl import Outcome
 from support.s3 import guarded
 from support.simulator import PROJECT
 
-from xhs.s3 import TRIAL
+from xhs.feeds.s3 import TRIAL
 from xhs.simulator.notes import missing_note, sized_note
 from xhs.simulator.truth import truth
 

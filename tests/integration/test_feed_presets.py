@@ -23,11 +23,11 @@ from support.s3 import SECRET, Bucket, bucket, guarded
 from support.simulator import PROJECT
 
 from xhs import schemas
-from xhs.s3 import TRIAL
+from xhs.feeds.csv_escaping import GUARD
+from xhs.feeds.s3 import TRIAL
 from xhs.settings import FEED_EXPORTERS
 from xhs.simulator.notes import missing_note, sized_note
 from xhs.simulator.truth import truth
-from xhs.spreadsheet import GUARD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

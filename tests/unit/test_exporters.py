@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xhs.exporters import CsvExporter, JsonLinesExporter, XmlExporter
+from xhs.feeds.csv_escaping import GUARD
+from xhs.feeds.exporters import CsvExporter, JsonLinesExporter, XmlExporter
 from xhs.schemas import COLUMNS
-from xhs.spreadsheet import GUARD
 
 COMMENT: dict[str, Any] = {"item_type": "comment", "comment_id": "c1", "like_count": 0}
 USER: dict[str, Any] = {"item_type": "user", "user_id": "u1", "nickname": "水果店"}

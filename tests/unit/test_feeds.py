@@ -12,7 +12,7 @@ from scrapy.settings import Settings
 
 from xhs import schemas
 from xhs.addons import FeedPresets
-from xhs.feeds import PRESETS, check_feeds, check_written, options_to_continue, preset_feeds
+from xhs.feeds.presets import PRESETS, check_feeds, check_written, options_to_continue, preset_feeds
 
 Feed = dict[str, Any]
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 from scrapy.settings import Settings
 
-from xhs import s3
+from xhs.feeds import s3
 
 
 def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

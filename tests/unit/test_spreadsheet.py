@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xhs.spreadsheet import GUARD, guarded
+from xhs.feeds.csv_escaping import GUARD, guarded
 
 CHANGED = [
     *(

@@ -22,7 +22,7 @@ from scrapy.settings import BaseSettings
 from xhs.command import unknown_words
 from xhs.endings import STOPPED, ExitStatus, exit_status
 from xhs.extensions.run import Run
-from xhs.feeds import options_to_continue
+from xhs.feeds.presets import options_to_continue
 from xhs.logs import json_lines as structured_log
 from xhs.notes.ids import find_notes
 from xhs.preparation import Prepared, WrongInput, prepare

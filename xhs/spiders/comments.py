@@ -26,9 +26,9 @@ from xhs.chain import Chain
 from xhs.download.handler import CallNotSent, received_at
 from xhs.download.retry import WAIT, wait
 from xhs.endings import CloseReason, StopReason
-from xhs.extensions import feed_export
 from xhs.extensions.passbook import checkpoint_written
 from xhs.extensions.run import NotStored, Run
+from xhs.feeds import isolation as feed_export
 from xhs.forecast import Forecast, forecast
 from xhs.items import CommentItem, NoteItem, UserItem
 from xhs.notes.open import OpenChain, OpenNote, OpenThread

@@ -18,9 +18,9 @@ from scrapy.utils.conf import feed_process_params_from_cli
 from w3lib.url import file_uri_to_path
 
 from xhs import schemas
-from xhs.folders import unwritable
+from xhs.feeds.folders import unwritable
+from xhs.feeds.s3 import S3, S3Refused
 from xhs.logs.redaction import MASK, is_on_command_line
-from xhs.s3 import S3, S3Refused
 
 Feed = dict[str, Any]
 
@@ -54,7 +54,7 @@ _STAMPED = re.compile(r"%\((batch_)?time\)|T\d\d-\d\d-\d\d-\d{6}Z")
 _OVERWRITTEN = ("ftp", "ftps", "gs")
 """Where Scrapy overwrites a feed unless told otherwise, and no look tells what is there."""
 
-_GZIPPED: Feed = {"postprocessing": ["xhs.exporters.ReadableGzip"]}
+_GZIPPED: Feed = {"postprocessing": ["xhs.feeds.exporters.ReadableGzip"]}
 
 PRESETS: dict[str, Feed] = {
     **_FORMATS,
