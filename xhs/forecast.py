@@ -14,7 +14,7 @@ from xhs.notes.plan import First, Skip
 from xhs.notes.planned import Planned
 from xhs.notes.threads import Thread, thread_of
 from xhs.price import Price, in_money
-from xhs.store.store import Store
+from xhs.store.mongo.client import Store
 
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 _NEVER_READ = "never read"

@@ -23,7 +23,7 @@ from xhs.logs.redaction import is_on_command_line
 from xhs.notes.planned import STALE
 from xhs.notes.sources import NoteList, WrongNotes, read_notes
 from xhs.price import Price, read_price
-from xhs.store.store import check_uri, has_password
+from xhs.store.mongo.client import check_uri, has_password
 
 _LATER = (
     "XHS_PRIVACY",

@@ -15,10 +15,10 @@ from xhs.api.parsing import parse_again
 from xhs.api.values import iso
 from xhs.items import CommentItem, UserItem
 from xhs.pipelines.validate import problems
-from xhs.store.documents import NOTES, Document, Problem, Write, item_write
-from xhs.store.ledger import held_fields
-from xhs.store.store import Store
-from xhs.store.writer import Unstorable
+from xhs.store.mongo.client import Store
+from xhs.store.mongo.collections import NOTES, Document, Problem, Write, item_write
+from xhs.store.mongo.notes import held_fields
+from xhs.store.mongo.writer import Unstorable
 
 _ITEMS = {"comment": CommentItem, "user": UserItem}
 

@@ -11,7 +11,7 @@ from support import forks
 from support.crawl import Site
 from support.simulator import Simulator
 
-from xhs.store.embedded import resolve
+from xhs.store.embedded.server import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,8 +21,8 @@ from pymongo import AsyncMongoClient, MongoClient, UpdateOne
 from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.write_concern import WriteConcern
 
-from xhs.store import _supervisor
-from xhs.store.embedded import EmbeddedStoreError, Lease, resolve
+from xhs.store.embedded import _supervisor
+from xhs.store.embedded.server import EmbeddedStoreError, Lease, resolve
 from xhs.store.lock import take_lock
 
 pytestmark = pytest.mark.skipif(
@@ -35,7 +35,7 @@ ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0
 CLIENT = """
 import sys
-from xhs.store.embedded import resolve
+from xhs.store.embedded.server import resolve
 lease = resolve(sys.argv[1])
 sys.stdout.write(lease.uri + "\\n")
 sys.stdout.flush()
@@ -75,7 +75,7 @@ def supervisors(folder: Path) -> list[int]:
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             words = (process / "cmdline").read_bytes().split(b"\0")
-            if os.fsencode(folder) in words and b"xhs.store._supervisor" in words:
+            if os.fsencode(folder) in words and b"xhs.store.embedded._supervisor" in words:
                 found.append(int(process.name))
     return found
 

@@ -16,7 +16,7 @@ from support.simulator import PROJECT
 
 from xhs.simulator.notes import sized_note
 from xhs.simulator.truth import truth
-from xhs.store import _supervisor
+from xhs.store.embedded import _supervisor
 from xhs.store.lock import take_lock
 
 if TYPE_CHECKING:

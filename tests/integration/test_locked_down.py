@@ -29,7 +29,7 @@ from support.crawl import TOKEN, Document, Site
 
 from xhs.settings import EXTENSIONS
 from xhs.simulator.answers import envelope
-from xhs.store.embedded import resolve
+from xhs.store.embedded.server import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -198,7 +198,8 @@ def test_a_crawl_that_is_stopped_twice_before_an_answer_changes_nothing(
 FAILING = """
 from pymongo.errors import AutoReconnect
 
-from xhs.store import patience, writer
+from xhs.store.mongo import retrying as patience
+from xhs.store.mongo import writer
 
 patience.patiently.__defaults__ = (1.0,)
 writer.Writer.__init__.__defaults__ = (None, None, 1.0)

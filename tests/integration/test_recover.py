@@ -18,9 +18,9 @@ from xhs.api.endpoints import Call
 from xhs.chain import Chain
 from xhs.notes.checkpoint import Checkpoint, Wanted
 from xhs.simulator.notes import sized_note, threaded_note
-from xhs.store.documents import Origin, Problem, Write, item_write, rejected_write
-from xhs.store.ledger import add_note, chain_fields, end_note, leave_note, settle_page
-from xhs.store.spill import Entry, Spill, encode, head, lock_of
+from xhs.store.mongo.collections import Origin, Problem, Write, item_write, rejected_write
+from xhs.store.mongo.notes import add_note, chain_fields, end_note, leave_note, settle_page
+from xhs.store.spill.files import Entry, Spill, encode, head, lock_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

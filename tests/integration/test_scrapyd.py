@@ -27,7 +27,7 @@ from support.threads import cost, kept, with_inline, with_replies
 
 from xhs.simulator.notes import missing_note, sized_note, threaded_note, usual_note
 from xhs.simulator.truth import truth
-from xhs.store.embedded import resolve
+from xhs.store.embedded.server import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

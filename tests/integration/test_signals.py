@@ -24,10 +24,10 @@ from support.simulator import PROJECT
 from xhs.settings import EXTENSIONS, ITEM_PIPELINES
 from xhs.simulator.notes import sized_note
 from xhs.simulator.truth import truth
-from xhs.store.documents import Write
-from xhs.store.embedded import resolve
+from xhs.store.embedded.server import resolve
 from xhs.store.lock import take_lock
-from xhs.store.spill import Spill
+from xhs.store.mongo.collections import Write
+from xhs.store.spill.files import Spill
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

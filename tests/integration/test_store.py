@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from support.crawl import database
 
-from xhs.store.documents import item_write
-from xhs.store.store import Store
+from xhs.store.mongo.client import Store
+from xhs.store.mongo.collections import item_write
 
 if TYPE_CHECKING:
     from support.crawl import Document, Site

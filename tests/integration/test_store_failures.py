@@ -24,8 +24,8 @@ from support.simulator import PROJECT, Simulator
 from xhs.settings import EXTENSIONS
 from xhs.simulator.notes import sized_note, threaded_note
 from xhs.simulator.truth import truth
-from xhs.store import _supervisor
-from xhs.store.embedded import resolve
+from xhs.store.embedded import _supervisor
+from xhs.store.embedded.server import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +47,8 @@ BEFORE = 20
 """Calls before something happens to the store."""
 
 HURRY = """
-from xhs.store import patience, writer
+from xhs.store.mongo import retrying as patience
+from xhs.store.mongo import writer
 
 patience.patiently.__defaults__ = (2.0,)
 writer.Writer.__init__.__defaults__ = (None, None, 2.0)
@@ -71,7 +72,7 @@ class Block:
 FULL_DISK = """
 import resource
 
-from xhs.store import spill
+from xhs.store.spill import files as spill
 
 unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
 keep = spill.Spill.keep
@@ -113,7 +114,7 @@ from pathlib import Path
 
 from pymongo.errors import OperationFailure
 
-from xhs.store.writer import Writer
+from xhs.store.mongo.writer import Writer
 
 
 class NoRoom:

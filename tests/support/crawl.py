@@ -15,7 +15,7 @@ from pymongo import MongoClient
 from support.forks import helper
 from support.simulator import PROJECT
 
-from xhs.store.embedded import resolve
+from xhs.store.embedded.server import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

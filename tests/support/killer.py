@@ -6,7 +6,7 @@ KILLER = """
 import os
 import signal
 
-from xhs.store.writer import Writer
+from xhs.store.mongo.writer import Writer
 
 put, bulk = Writer.put, Writer._bulk
 

@@ -19,8 +19,8 @@ from xhs.chain import Chain
 from xhs.items import CommentItem, UserItem
 from xhs.pipelines.validate import problems
 from xhs.simulator.documented import example
-from xhs.store.documents import Origin, item_write, rejected_write
-from xhs.store.writer import _encoding_error
+from xhs.store.mongo.collections import Origin, item_write, rejected_write
+from xhs.store.mongo.writer import _encoding_error
 
 DOCUMENTED = example()
 NOTE = DOCUMENTED["comments"][0]["note_id"]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from xhs.store import embedded
+from xhs.store.embedded import server as embedded
 
 
 @pytest.mark.parametrize(

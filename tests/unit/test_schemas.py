@@ -18,7 +18,7 @@ from xhs.api.parsing import parse_page
 from xhs.items import CommentItem, NoteItem, UserItem
 from xhs.pipelines.validate import is_surely_valid, problems
 from xhs.schemas import COLUMNS
-from xhs.store.documents import item_write
+from xhs.store.mongo.collections import item_write
 
 ITEMS = [CommentItem, UserItem, NoteItem]
 USER: dict[str, Any] = {

@@ -18,9 +18,9 @@ from typing import Any
 from xhs.command import ProjectCommand
 from xhs.endings import ExitStatus
 from xhs.simulator.notes import DOCUMENTED_NOTE, missing_note, usual_note
-from xhs.store import embedded
-from xhs.store.documents import COMMENTS, USERS
-from xhs.store.store import Store, StoreUnavailable
+from xhs.store.embedded import server as embedded
+from xhs.store.mongo.client import Store, StoreUnavailable
+from xhs.store.mongo.collections import COMMENTS, USERS
 
 _FOLDER = Path("demo")
 _NOTES = [DOCUMENTED_NOTE, *(usual_note(serial) for serial in range(4)), missing_note()]

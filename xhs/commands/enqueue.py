@@ -13,9 +13,9 @@ from xhs.arguments import OF_A_NOTE, Arguments, WrongArguments, parse
 from xhs.command import ProjectCommand, unknown_words
 from xhs.endings import ExitStatus
 from xhs.notes.sources import NoteList, WrongNotes, read_notes
-from xhs.store.ledger import LOOKUP
-from xhs.store.patience import StoreFailed
-from xhs.store.store import Store, StoreUnavailable
+from xhs.store.mongo.client import Store, StoreUnavailable
+from xhs.store.mongo.notes import LOOKUP
+from xhs.store.mongo.retrying import StoreFailed
 
 
 class Command(ProjectCommand):

@@ -10,9 +10,9 @@ from xhs.command import ProjectCommand
 from xhs.endings import ExitStatus
 from xhs.preparation import check_spill
 from xhs.recovery import Retried, retry_rejected
-from xhs.store.patience import StoreFailed
-from xhs.store.restore import Restored
-from xhs.store.store import Store, StoreUnavailable
+from xhs.store.mongo.client import Store, StoreUnavailable
+from xhs.store.mongo.retrying import StoreFailed
+from xhs.store.spill.restore import Restored
 
 
 class Command(ProjectCommand):

@@ -16,9 +16,9 @@ from xhs.command import ProjectCommand
 from xhs.endings import ADVICE, ExitStatus, StopReason, read_reason
 from xhs.notes.checkpoint import read_wanted
 from xhs.notes.ids import find_notes
-from xhs.store.documents import Document
-from xhs.store.patience import StoreFailed
-from xhs.store.store import Store, StoreUnavailable
+from xhs.store.mongo.client import Store, StoreUnavailable
+from xhs.store.mongo.collections import Document
+from xhs.store.mongo.retrying import StoreFailed
 
 _COLUMNS = {
     "note": ("_id", 24),

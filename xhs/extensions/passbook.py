@@ -16,12 +16,12 @@ from xhs.notes.checkpoint import Checkpoint, Wanted
 from xhs.notes.open import OpenChain, OpenNote, OpenThread
 from xhs.notes.planned import now
 from xhs.notes.threads import Thread, thread_of
-from xhs.store.documents import Document, Write
-from xhs.store.history import pass_ended
-from xhs.store.ledger import Held, add_note, book_calls, end_note, leave_note, settle_page
-from xhs.store.patience import StoreFailed
-from xhs.store.store import Store
-from xhs.store.threads import thread_write
+from xhs.store.mongo.client import Store
+from xhs.store.mongo.collections import Document, Write
+from xhs.store.mongo.history import pass_ended
+from xhs.store.mongo.notes import Held, add_note, book_calls, end_note, leave_note, settle_page
+from xhs.store.mongo.replies import thread_write
+from xhs.store.mongo.retrying import StoreFailed
 
 logger = logging.getLogger(__name__)
 

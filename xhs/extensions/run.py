@@ -36,12 +36,12 @@ from xhs.notes.planned import now, of_a_note
 from xhs.notes.threads import Thread, as_stored
 from xhs.privacy import as_sent
 from xhs.shutdown import shutdown
-from xhs.store.documents import Origin, Problem, Write, rejected_write
+from xhs.store.mongo.client import Store, StoreUnavailable
+from xhs.store.mongo.collections import Origin, Problem, Write, rejected_write
+from xhs.store.mongo.retrying import StoreFailed, hurry_up
+from xhs.store.mongo.writer import Unstorable
 from xhs.store.pages import PageLedger
-from xhs.store.patience import StoreFailed, hurry_up
-from xhs.store.spill import Spill, SpillFailed
-from xhs.store.store import Store, StoreUnavailable
-from xhs.store.writer import Unstorable
+from xhs.store.spill.files import Spill, SpillFailed
 
 logger = logging.getLogger(__name__)
 

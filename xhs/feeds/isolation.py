@@ -15,7 +15,7 @@ from scrapy.extensions import feedexport
 from xhs.endings import FAILED_FEEDS
 from xhs.extensions.run import Run
 from xhs.logs.formatter import stack_of, told
-from xhs.store.patience import StoreFailed
+from xhs.store.mongo.retrying import StoreFailed
 
 logger = logging.getLogger(__name__)
 

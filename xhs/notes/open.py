@@ -13,8 +13,8 @@ from xhs.endings import StopReason
 from xhs.notes.checkpoint import Checkpoint
 from xhs.notes.plan import First
 from xhs.notes.threads import Thread
-from xhs.store.documents import Document
-from xhs.store.ledger import Held
+from xhs.store.mongo.collections import Document
+from xhs.store.mongo.notes import Held
 
 
 class CallsLeft(NamedTuple):

@@ -18,7 +18,7 @@ from xhs.notes.checkpoint import (
     read_wanted,
     read_watermark,
 )
-from xhs.store.documents import Document
+from xhs.store.mongo.collections import Document
 
 
 @dataclass(frozen=True, slots=True)

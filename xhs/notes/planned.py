@@ -11,7 +11,7 @@ from xhs.arguments import OF_A_NOTE, Arguments, WrongArguments
 from xhs.notes.checkpoint import Wanted
 from xhs.notes.plan import First, Skip, plan
 from xhs.notes.sources import NoteList, wanted
-from xhs.store.ledger import Ledger
+from xhs.store.mongo.notes import Ledger
 
 _BATCH = 1000
 STALE = "an update with HTTPCACHE_ENABLED: a cached first page would hide what is new"

@@ -22,8 +22,8 @@ from typing import IO, Any, NamedTuple
 from xhs.arguments import Arguments
 from xhs.notes import json_list
 from xhs.notes.ids import Found, find_notes, holds_link, is_destroyed, is_text_alone
-from xhs.store.documents import Document
-from xhs.store.ledger import LOOKUP, Ledger
+from xhs.store.mongo.collections import Document
+from xhs.store.mongo.notes import LOOKUP, Ledger
 
 SHOWN_ERRORS = 100
 _BATCH = 1000

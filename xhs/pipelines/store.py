@@ -9,10 +9,10 @@ from scrapy.crawler import Crawler
 from scrapy.exceptions import DropItem, NotConfigured
 
 from xhs.extensions.run import NotStored, Run
-from xhs.store.documents import Problem, item_write
-from xhs.store.patience import StoreFailed
-from xhs.store.store import Store
-from xhs.store.writer import Unstorable
+from xhs.store.mongo.client import Store
+from xhs.store.mongo.collections import Problem, item_write
+from xhs.store.mongo.retrying import StoreFailed
+from xhs.store.mongo.writer import Unstorable
 
 
 class StorePipeline:

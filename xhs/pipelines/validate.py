@@ -15,7 +15,7 @@ from scrapy_jsonschema import JsonSchemaItem
 
 from xhs.api.values import is_storable
 from xhs.extensions.run import Run
-from xhs.store.documents import Problem
+from xhs.store.mongo.collections import Problem
 
 _REQUIRED = re.compile(r"'(.+)' is a required property")
 

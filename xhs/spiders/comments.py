@@ -38,9 +38,9 @@ from xhs.notes.planned import Planned, mark_wanted, planned
 from xhs.notes.sources import NoteList, count
 from xhs.preparation import Prepared, WrongInput, prepare, remember_begun
 from xhs.spiders.passes import Ask, Next, Passes, named
-from xhs.store.documents import Met, Origin, Problem
-from xhs.store.ledger import Ledger, chain_fields
-from xhs.store.patience import StoreFailed
+from xhs.store.mongo.collections import Met, Origin, Problem
+from xhs.store.mongo.notes import Ledger, chain_fields
+from xhs.store.mongo.retrying import StoreFailed
 
 _ITEMS = {"comment": CommentItem, "user": UserItem}
 _PATIENCE = 60

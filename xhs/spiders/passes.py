@@ -20,8 +20,8 @@ from xhs.notes.order import UNSEEN
 from xhs.notes.plan import First, plan
 from xhs.notes.planned import now
 from xhs.notes.threads import Thread
-from xhs.store.ledger import Held, chain_fields, held_fields
-from xhs.store.patience import StoreFailed
+from xhs.store.mongo.notes import Held, chain_fields, held_fields
+from xhs.store.mongo.retrying import StoreFailed
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from xhs.store.documents import Origin
+from xhs.store.mongo.collections import Origin
 
 
 @dataclass(slots=True)

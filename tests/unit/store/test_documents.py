@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from xhs.store.documents import Origin, Problem, item_write, rejected_write
+from xhs.store.mongo.collections import Origin, Problem, item_write, rejected_write
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 COMMENT: dict[str, Any] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from xhs.store.documents import Origin
+from xhs.store.mongo.collections import Origin
 from xhs.store.pages import PageLedger
 
 PAGE = "page"

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from pymongo.errors import AutoReconnect, OperationFailure
 
-from xhs.store import _supervisor, patience
-from xhs.store.embedded import Lease
-from xhs.store.patience import FULL_DISK, StoreFailed, describe, hurry_up, patiently
+from xhs.store.embedded import _supervisor
+from xhs.store.embedded.server import Lease
+from xhs.store.mongo import retrying as patience
+from xhs.store.mongo.retrying import FULL_DISK, StoreFailed, describe, hurry_up, patiently
 
 
 async def silent() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xhs.store.store import has_password, passwords, redact
+from xhs.store.mongo.client import has_password, passwords, redact
 
 words = st.text(st.characters(codec="ascii", categories=["L", "N", "P", "S"]), min_size=8)
 

@@ -21,8 +21,8 @@ import bson
 from bson.codec_options import CodecOptions
 from bson.errors import BSONError
 
-from xhs.store.documents import COLLECTIONS, Document, Write
 from xhs.store.lock import drop_lock, take_lock
+from xhs.store.mongo.collections import COLLECTIONS, Document, Write
 
 _AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True, tzinfo=UTC)
 _OPERATORS = frozenset({"$set", "$setOnInsert", "$min", "$max", "$inc"})

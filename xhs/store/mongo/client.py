@@ -19,16 +19,16 @@ from pymongo.uri_parser import parse_uri
 from pymongo.write_concern import WriteConcern
 
 from xhs.logs.redaction import keep_out_of_logs
-from xhs.store import embedded
-from xhs.store.documents import COMMENTS, HISTORY, NOTES, REJECTED, USERS, Document, Write
-from xhs.store.history import History
-from xhs.store.ledger import Ledger
-from xhs.store.patience import FULL_DISK, StoreFailed, describe
-from xhs.store.rejected import Rejected
-from xhs.store.restore import Restored, restore
-from xhs.store.spill import Spill, SpillFailed
-from xhs.store.threads import Threads
-from xhs.store.writer import Writer
+from xhs.store.embedded import server as embedded
+from xhs.store.mongo.collections import COMMENTS, HISTORY, NOTES, REJECTED, USERS, Document, Write
+from xhs.store.mongo.history import History
+from xhs.store.mongo.notes import Ledger
+from xhs.store.mongo.rejected import Rejected
+from xhs.store.mongo.replies import Threads
+from xhs.store.mongo.retrying import FULL_DISK, StoreFailed, describe
+from xhs.store.mongo.writer import Writer
+from xhs.store.spill.files import Spill, SpillFailed
+from xhs.store.spill.restore import Restored, restore
 
 _PATIENCE_MS = 5000
 _GOODBYE_SECONDS = 1.0

@@ -1,7 +1,7 @@
 """The supervisor of one embedded server: a process that lives as long as anyone needs the server.
 
-``python -m xhs.store._supervisor FOLDER`` holds the folder's lock, runs the server as its child,
-and hands its address to whoever connects with the token from the state file. A client is a
+``python -m xhs.store.embedded._supervisor FOLDER`` holds the folder's lock, runs the server as its
+child, and hands its address to whoever connects with the token from the state file. A client is a
 connection that stays open: the operating system closes it however the client ends, so nothing has
 to be signed off. When the last has been gone for a moment, the server is stopped and this process
 ends; when the server ends by itself, so does this process.

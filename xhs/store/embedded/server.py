@@ -1,8 +1,8 @@
 """The embedded MongoDB server: started when needed, shared by folder, gone after its last client.
 
 The server is SecantusDB, always a process of its own and never imported. A supervisor process
-(:mod:`xhs.store._supervisor`) runs it; this module finds or starts the supervisor and stays
-connected to it for as long as the server is needed.
+(:mod:`xhs.store.embedded._supervisor`) runs it; this module finds or starts the supervisor and
+stays connected to it for as long as the server is needed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
-from xhs.store import _supervisor
+from xhs.store.embedded import _supervisor
 from xhs.store.lock import take_lock
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ def _spawn(folder: Path, journal: Path) -> subprocess.Popen[bytes]:
     )
     with journal.open("ab") as output:
         return subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "xhs.store._supervisor", str(folder)],
+            [sys.executable, "-m", "xhs.store.embedded._supervisor", str(folder)],
             cwd=folder,
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -10,8 +10,8 @@ from pymongo.asynchronous.database import AsyncDatabase
 from xhs.endings import StopReason
 from xhs.notes.checkpoint import Checkpoint
 from xhs.notes.threads import Thread, thread_document
-from xhs.store.documents import COMMENTS, Document, Write, met_field
-from xhs.store.patience import patiently
+from xhs.store.mongo.collections import COMMENTS, Document, Write, met_field
+from xhs.store.mongo.retrying import patiently
 
 _BATCH = 500
 _NEEDED = {"sub_comment_count": 1, "inline_replies": 1, "thread": 1, "extra.sub_comment_cursor": 1}

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from xhs.store.documents import HISTORY, NOTES, Document, Write
-from xhs.store.history import held_counts
-from xhs.store.ledger import LOOKUP, Ledger, held_fields
 from xhs.store.lock import drop_lock, take_lock
-from xhs.store.spill import Entry, decode, encode, head, lock_of, read
-from xhs.store.writer import Unstorable, Writer
+from xhs.store.mongo.collections import HISTORY, NOTES, Document, Write
+from xhs.store.mongo.history import held_counts
+from xhs.store.mongo.notes import LOOKUP, Ledger, held_fields
+from xhs.store.mongo.writer import Unstorable, Writer
+from xhs.store.spill.files import Entry, decode, encode, head, lock_of, read
 
 _BATCH = 500
 

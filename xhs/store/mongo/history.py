@@ -11,9 +11,9 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from xhs.api.values import iso
 from xhs.notes.checkpoint import Checkpoint
-from xhs.store.documents import COMMENTS, HISTORY, REJECTED, Document, Write, met_field
-from xhs.store.ledger import Held, held_fields
-from xhs.store.patience import patiently
+from xhs.store.mongo.collections import COMMENTS, HISTORY, REJECTED, Document, Write, met_field
+from xhs.store.mongo.notes import Held, held_fields
+from xhs.store.mongo.retrying import patiently
 
 _OF_THE_ITEM = (
     "note_id",

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Sequence
 
 from pymongo.asynchronous.database import AsyncDatabase
 
-from xhs.store.documents import REJECTED, Document
-from xhs.store.patience import patiently
+from xhs.store.mongo.collections import REJECTED, Document
+from xhs.store.mongo.retrying import patiently
 
 _BATCH = 100
 

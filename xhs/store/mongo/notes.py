@@ -14,8 +14,8 @@ from pymongo.errors import PyMongoError
 from xhs.chain import PAGE_SIZE, Chain, Watermark
 from xhs.endings import StopReason
 from xhs.notes.checkpoint import Checkpoint, Wanted, watermark_document
-from xhs.store.documents import COMMENTS, NOTES, Document, Write, document_fields, met_field
-from xhs.store.patience import StoreFailed, describe, patiently
+from xhs.store.mongo.collections import COMMENTS, NOTES, Document, Write, document_fields, met_field
+from xhs.store.mongo.retrying import StoreFailed, describe, patiently
 
 LOOKUP = 200
 """Notes that are asked for at once."""

@@ -14,9 +14,9 @@ from pymongo import InsertOne, UpdateOne
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import BulkWriteError, DocumentTooLarge, OperationFailure
 
-from xhs.store.documents import Document, Write
-from xhs.store.patience import PATIENCE, StoreFailed, patiently
-from xhs.store.spill import Spill, SpillFailed
+from xhs.store.mongo.collections import Document, Write
+from xhs.store.mongo.retrying import PATIENCE, StoreFailed, patiently
+from xhs.store.spill.files import Spill, SpillFailed
 
 logger = logging.getLogger(__name__)
 
