@@ -12,17 +12,17 @@ from typing import Any
 
 from scrapy.settings import BaseSettings
 
-from xhs import arguments as spider_arguments
 from xhs.api.endpoints import VERSIONS, check_base_url
-from xhs.arguments import Arguments, WrongArguments, missing_notes
+from xhs.crawl import arguments as spider_arguments
+from xhs.crawl.arguments import Arguments, WrongArguments, missing_notes
+from xhs.crawl.note_list import NoteList, WrongNotes, read_notes
+from xhs.crawl.planned import STALE
+from xhs.crawl.price import Price, read_price
 from xhs.download.token import TOKEN, TOKEN_FILE, NoToken, Token, read_token
 from xhs.feeds.folders import unwritable
 from xhs.feeds.presets import check_feeds, check_s3, check_written, sends_to_s3
 from xhs.logs.json_lines import FORMATS
 from xhs.logs.redaction import is_on_command_line
-from xhs.notes.planned import STALE
-from xhs.notes.sources import NoteList, WrongNotes, read_notes
-from xhs.price import Price, read_price
 from xhs.store.mongo.client import check_uri, has_password
 
 _LATER = (

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from xhs.crawl.price import Price
 from xhs.endings import ADVICE, FAILED_FEEDS, CloseReason, ExitStatus, StopReason
-from xhs.price import Price
 
 Run = dict[str, Any]
 

@@ -15,8 +15,8 @@ from bson import DBRef
 from support.crawl import Site, database
 
 from xhs.api.endpoints import Call
-from xhs.chain import Chain
-from xhs.notes.checkpoint import Checkpoint, Wanted
+from xhs.crawl.checkpoint import Checkpoint, Wanted
+from xhs.crawl.paginator import Chain
 from xhs.simulator.notes import sized_note, threaded_note
 from xhs.store.mongo.collections import Origin, Problem, Write, item_write, rejected_write
 from xhs.store.mongo.notes import add_note, chain_fields, end_note, leave_note, settle_page

@@ -15,7 +15,7 @@ from xhs.api import envelope
 from xhs.api.endpoints import Call
 from xhs.api.page import read_page
 from xhs.api.parsing import Parsed, parse_again, parse_page
-from xhs.chain import Chain
+from xhs.crawl.paginator import Chain
 from xhs.items import CommentItem, UserItem
 from xhs.pipelines.validate import problems
 from xhs.simulator.documented import example

@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from xhs.arguments import Arguments, WrongArguments, missing_notes, parse
+from xhs.crawl.arguments import Arguments, WrongArguments, missing_notes, parse
 
 NOTE = "65bf5360000000002c03f684"
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xhs.price import Price, in_money, read_price
+from xhs.crawl.price import Price, in_money, read_price
 
 
 @pytest.mark.parametrize(

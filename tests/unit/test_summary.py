@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from xhs.crawl.price import read_price
 from xhs.endings import ExitStatus
-from xhs.price import read_price
 from xhs.summary import closing_lines, describe_run
 
 COMMAND = "scrapy crawl comments -a notes_file=notes.txt"

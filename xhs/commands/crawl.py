@@ -20,13 +20,13 @@ from scrapy.crawler import Crawler
 from scrapy.settings import BaseSettings
 
 from xhs.command import unknown_words
+from xhs.crawl.note_ids import find_notes
+from xhs.crawl.price import Price
 from xhs.endings import STOPPED, ExitStatus, exit_status
 from xhs.extensions.run import Run
 from xhs.feeds.presets import options_to_continue
 from xhs.logs import json_lines as structured_log
-from xhs.notes.ids import find_notes
 from xhs.preparation import Prepared, WrongInput, prepare
-from xhs.price import Price
 from xhs.shutdown import shutdown
 from xhs.spiders.comments import CommentsSpider
 from xhs.summary import closing_lines, describe_run, log_run, refused_run

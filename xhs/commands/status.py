@@ -11,11 +11,11 @@ from typing import Any
 
 from xhs.api.endpoints import SORTS
 from xhs.api.values import iso
-from xhs.chain import calls_for
 from xhs.command import ProjectCommand
+from xhs.crawl.checkpoint import read_wanted
+from xhs.crawl.note_ids import find_notes
+from xhs.crawl.paginator import calls_for
 from xhs.endings import ADVICE, ExitStatus, StopReason, read_reason
-from xhs.notes.checkpoint import read_wanted
-from xhs.notes.ids import find_notes
 from xhs.store.mongo.client import Store, StoreUnavailable
 from xhs.store.mongo.collections import Document
 from xhs.store.mongo.retrying import StoreFailed

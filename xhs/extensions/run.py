@@ -19,28 +19,28 @@ from scrapy.http import Response
 from twisted.python.failure import Failure
 
 from xhs.api.endpoints import Call, read_call
-from xhs.arguments import Arguments
-from xhs.chain import Chain
+from xhs.crawl.arguments import Arguments
+from xhs.crawl.checkpoint import Checkpoint, Wanted
+from xhs.crawl.expected_calls import ExpectedCalls
+from xhs.crawl.open_notes import OpenChain, OpenNote, OpenThread
+from xhs.crawl.order import Order
+from xhs.crawl.page_tracker import PageLedger
+from xhs.crawl.paginator import Chain
+from xhs.crawl.planned import now, of_a_note
+from xhs.crawl.planning import First
+from xhs.crawl.progress import Passbook
+from xhs.crawl.replies import Thread, as_stored
 from xhs.download.closing import hurry, is_closing
 from xhs.download.gate import Gate
 from xhs.download.token import NoToken, Token, read_token
 from xhs.endings import STOPPED, CloseReason, StopReason
-from xhs.extensions.expected import ExpectedCalls
-from xhs.extensions.passbook import Passbook
 from xhs.items import item_type
-from xhs.notes.checkpoint import Checkpoint, Wanted
-from xhs.notes.open import OpenChain, OpenNote, OpenThread
-from xhs.notes.order import Order
-from xhs.notes.plan import First
-from xhs.notes.planned import now, of_a_note
-from xhs.notes.threads import Thread, as_stored
 from xhs.privacy import as_sent
 from xhs.shutdown import shutdown
 from xhs.store.mongo.client import Store, StoreUnavailable
 from xhs.store.mongo.collections import Origin, Problem, Write, rejected_write
 from xhs.store.mongo.retrying import StoreFailed, hurry_up
 from xhs.store.mongo.writer import Unstorable
-from xhs.store.pages import PageLedger
 from xhs.store.spill.files import Spill, SpillFailed
 
 logger = logging.getLogger(__name__)

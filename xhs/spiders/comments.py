@@ -16,28 +16,28 @@ from scrapy.http import Response
 from scrapy.spidermiddlewares.httperror import HttpError
 from twisted.python.failure import Failure
 
-from xhs import arguments as spider_arguments
 from xhs.api import envelope
 from xhs.api.endpoints import Call, call_url, read_call
 from xhs.api.page import Page, inline_replies, read_page
 from xhs.api.parsing import parse_page
 from xhs.api.usual import UsualFields
-from xhs.chain import Chain
+from xhs.crawl import arguments as spider_arguments
+from xhs.crawl.estimate import Forecast, forecast
+from xhs.crawl.note_crawl import Ask, Next, Passes, named
+from xhs.crawl.note_list import NoteList, count
+from xhs.crawl.open_notes import OpenChain, OpenNote, OpenThread
+from xhs.crawl.order import UNSEEN
+from xhs.crawl.paginator import Chain
+from xhs.crawl.planned import Planned, mark_wanted, planned
+from xhs.crawl.planning import Skip
+from xhs.crawl.progress import checkpoint_written
 from xhs.download.handler import CallNotSent, received_at
 from xhs.download.retry import WAIT, wait
 from xhs.endings import CloseReason, StopReason
-from xhs.extensions.passbook import checkpoint_written
 from xhs.extensions.run import NotStored, Run
 from xhs.feeds import isolation as feed_export
-from xhs.forecast import Forecast, forecast
 from xhs.items import CommentItem, NoteItem, UserItem
-from xhs.notes.open import OpenChain, OpenNote, OpenThread
-from xhs.notes.order import UNSEEN
-from xhs.notes.plan import Skip
-from xhs.notes.planned import Planned, mark_wanted, planned
-from xhs.notes.sources import NoteList, count
 from xhs.preparation import Prepared, WrongInput, prepare, remember_begun
-from xhs.spiders.passes import Ask, Next, Passes, named
 from xhs.store.mongo.collections import Met, Origin, Problem
 from xhs.store.mongo.notes import Ledger, chain_fields
 from xhs.store.mongo.retrying import StoreFailed

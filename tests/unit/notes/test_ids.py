@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xhs.notes.ids import LINK_FORMS, find_notes, shown
+from xhs.crawl.note_ids import LINK_FORMS, find_notes, shown
 
 A = "65bf5360000000002c03f684"
 B = "65c5944c000000001100b84a"

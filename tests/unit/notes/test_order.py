@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xhs.notes.order import UNSEEN, Order
+from xhs.crawl.order import UNSEEN, Order
 
 
 def order(*left: int, places: int = 4) -> Order:

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from xhs.api.endpoints import Call
-from xhs.arguments import Arguments, WrongArguments, parse
-from xhs.chain import Watermark
+from xhs.crawl.arguments import Arguments, WrongArguments, parse
+from xhs.crawl.checkpoint import Checkpoint, Wanted, read_checkpoint, watermark_document
+from xhs.crawl.paginator import Watermark
+from xhs.crawl.planning import First, Skip, plan
 from xhs.endings import StopReason
-from xhs.notes.checkpoint import Checkpoint, Wanted, read_checkpoint, watermark_document
-from xhs.notes.plan import First, Skip, plan
 
 NOTE = "65bf5360000000002c03f684"
 RESUME, UPDATE = Arguments(mode="resume"), Arguments(mode="update")

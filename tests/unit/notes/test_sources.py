@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xhs.arguments import Arguments
-from xhs.notes import json_list
-from xhs.notes.sources import WrongNotes, read_notes
+from xhs.crawl import json_list
+from xhs.crawl.arguments import Arguments
+from xhs.crawl.note_list import WrongNotes, read_notes
 
 A = "65bf5360000000002c03f684"
 B = "65c5944c000000001100b84a"

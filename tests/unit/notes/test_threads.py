@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 
 from xhs.api.endpoints import Call
+from xhs.crawl.checkpoint import Checkpoint
+from xhs.crawl.replies import Thread, as_stored, thread_document, thread_of
 from xhs.endings import StopReason
-from xhs.notes.checkpoint import Checkpoint
-from xhs.notes.threads import Thread, as_stored, thread_document, thread_of
 
 NOTE = "65bf5360000000002c03f684"
 NOW, BEFORE = datetime(2026, 11, 24, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from xhs.crawl.page_tracker import PageLedger
 from xhs.store.mongo.collections import Origin
-from xhs.store.pages import PageLedger
 
 PAGE = "page"
 ITEMS = [({"id": number}, Origin("note", 1, {"raw": number})) for number in range(3)]

@@ -10,7 +10,7 @@ from typing import Any
 from pymongo.asynchronous.database import AsyncDatabase
 
 from xhs.api.values import iso
-from xhs.notes.checkpoint import Checkpoint
+from xhs.crawl.checkpoint import Checkpoint
 from xhs.store.mongo.collections import COMMENTS, HISTORY, REJECTED, Document, Write, met_field
 from xhs.store.mongo.notes import Held, held_fields
 from xhs.store.mongo.retrying import patiently

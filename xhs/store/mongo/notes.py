@@ -11,9 +11,9 @@ from pymongo import UpdateOne
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 
-from xhs.chain import PAGE_SIZE, Chain, Watermark
+from xhs.crawl.checkpoint import Checkpoint, Wanted, watermark_document
+from xhs.crawl.paginator import PAGE_SIZE, Chain, Watermark
 from xhs.endings import StopReason
-from xhs.notes.checkpoint import Checkpoint, Wanted, watermark_document
 from xhs.store.mongo.collections import COMMENTS, NOTES, Document, Write, document_fields, met_field
 from xhs.store.mongo.retrying import StoreFailed, describe, patiently
 

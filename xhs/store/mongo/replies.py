@@ -7,9 +7,9 @@ from datetime import datetime
 
 from pymongo.asynchronous.database import AsyncDatabase
 
+from xhs.crawl.checkpoint import Checkpoint
+from xhs.crawl.replies import Thread, thread_document
 from xhs.endings import StopReason
-from xhs.notes.checkpoint import Checkpoint
-from xhs.notes.threads import Thread, thread_document
 from xhs.store.mongo.collections import COMMENTS, Document, Write, met_field
 from xhs.store.mongo.retrying import patiently
 

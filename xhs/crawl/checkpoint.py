@@ -12,7 +12,7 @@ from typing import Any
 
 from xhs.api.endpoints import Call
 from xhs.api.values import is_storable
-from xhs.chain import Watermark
+from xhs.crawl.paginator import Watermark
 from xhs.endings import StopReason, read_reason
 
 OF_A_PASS = ("replies", "max_comments", "since")

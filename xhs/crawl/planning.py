@@ -8,16 +8,16 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from xhs.api.endpoints import Call
-from xhs.arguments import OF_A_NOTE, Arguments, WrongArguments
-from xhs.chain import Chain, Watermark
-from xhs.endings import StopReason, read_reason
-from xhs.notes.checkpoint import (
+from xhs.crawl.arguments import OF_A_NOTE, Arguments, WrongArguments
+from xhs.crawl.checkpoint import (
     Checkpoint,
     of_a_pass,
     read_checkpoint,
     read_wanted,
     read_watermark,
 )
+from xhs.crawl.paginator import Chain, Watermark
+from xhs.endings import StopReason, read_reason
 from xhs.store.mongo.collections import Document
 
 

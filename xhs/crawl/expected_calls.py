@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 
+from xhs.crawl.open_notes import OpenNote
+from xhs.crawl.price import Price, in_money
 from xhs.download.gate import Gate
-from xhs.notes.open import OpenNote
-from xhs.price import Price, in_money
 
 logger = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from xhs.api.endpoints import Call
-from xhs.chain import Chain, calls_for
+from xhs.crawl.checkpoint import Checkpoint
+from xhs.crawl.paginator import Chain, calls_for
 from xhs.endings import StopReason, read_reason
-from xhs.notes.checkpoint import Checkpoint
 
 
 class Thread(NamedTuple):

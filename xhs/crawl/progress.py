@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from xhs.api.values import is_storable
+from xhs.crawl.checkpoint import Checkpoint, Wanted
+from xhs.crawl.open_notes import OpenChain, OpenNote, OpenThread
+from xhs.crawl.planned import now
+from xhs.crawl.replies import Thread, thread_of
 from xhs.download.gate import Gate
 from xhs.endings import StopReason
-from xhs.notes.checkpoint import Checkpoint, Wanted
-from xhs.notes.open import OpenChain, OpenNote, OpenThread
-from xhs.notes.planned import now
-from xhs.notes.threads import Thread, thread_of
 from xhs.store.mongo.client import Store
 from xhs.store.mongo.collections import Document, Write
 from xhs.store.mongo.history import pass_ended

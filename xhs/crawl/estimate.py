@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from xhs.chain import PAGE_SIZE, calls_for
-from xhs.notes.plan import First, Skip
-from xhs.notes.planned import Planned
-from xhs.notes.threads import Thread, thread_of
-from xhs.price import Price, in_money
+from xhs.crawl.paginator import PAGE_SIZE, calls_for
+from xhs.crawl.planned import Planned
+from xhs.crawl.planning import First, Skip
+from xhs.crawl.price import Price, in_money
+from xhs.crawl.replies import Thread, thread_of
 from xhs.store.mongo.client import Store
 
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)

@@ -19,9 +19,9 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from xhs.arguments import Arguments
-from xhs.notes import json_list
-from xhs.notes.ids import Found, find_notes, holds_link, is_destroyed, is_text_alone
+from xhs.crawl import json_list
+from xhs.crawl.arguments import Arguments
+from xhs.crawl.note_ids import Found, find_notes, holds_link, is_destroyed, is_text_alone
 from xhs.store.mongo.collections import Document
 from xhs.store.mongo.notes import LOOKUP, Ledger
 

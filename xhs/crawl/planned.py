@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import NamedTuple
 
-from xhs.arguments import OF_A_NOTE, Arguments, WrongArguments
-from xhs.notes.checkpoint import Wanted
-from xhs.notes.plan import First, Skip, plan
-from xhs.notes.sources import NoteList, wanted
+from xhs.crawl.arguments import OF_A_NOTE, Arguments, WrongArguments
+from xhs.crawl.checkpoint import Wanted
+from xhs.crawl.note_list import NoteList, wanted
+from xhs.crawl.planning import First, Skip, plan
 from xhs.store.mongo.notes import Ledger
 
 _BATCH = 1000

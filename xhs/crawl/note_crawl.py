@@ -11,15 +11,15 @@ from itemadapter import ItemAdapter
 
 from xhs.api.endpoints import Call
 from xhs.api.values import iso
-from xhs.chain import Chain
+from xhs.crawl.open_notes import OpenChain, OpenNote, OpenThread, ThreadQueue
+from xhs.crawl.order import UNSEEN
+from xhs.crawl.paginator import Chain
+from xhs.crawl.planned import now
+from xhs.crawl.planning import First, plan
+from xhs.crawl.replies import Thread
 from xhs.endings import ADVICE, StopReason
 from xhs.extensions.run import Run
 from xhs.items import NoteItem
-from xhs.notes.open import OpenChain, OpenNote, OpenThread, ThreadQueue
-from xhs.notes.order import UNSEEN
-from xhs.notes.plan import First, plan
-from xhs.notes.planned import now
-from xhs.notes.threads import Thread
 from xhs.store.mongo.notes import Held, chain_fields, held_fields
 from xhs.store.mongo.retrying import StoreFailed
 

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from xhs.chain import Chain, Watermark, calls_for
+from xhs.crawl.checkpoint import Checkpoint
+from xhs.crawl.paginator import Chain, Watermark, calls_for
+from xhs.crawl.planning import First
+from xhs.crawl.replies import Thread
 from xhs.endings import StopReason
-from xhs.notes.checkpoint import Checkpoint
-from xhs.notes.plan import First
-from xhs.notes.threads import Thread
 from xhs.store.mongo.collections import Document
 from xhs.store.mongo.notes import Held
 

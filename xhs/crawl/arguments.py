@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from xhs.api.endpoints import DEFAULT_SORT, SORTS
-from xhs.chain import Limits
-from xhs.notes.ids import shown
+from xhs.crawl.note_ids import shown
+from xhs.crawl.paginator import Limits
 
 T = TypeVar("T")
 

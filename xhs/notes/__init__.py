@@ -1,1 +1,0 @@
-"""What to ask for: how notes are named, where they come from, and how each begins."""
