@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from scrapy.commands import ScrapyCommand
 
-from xhs.endings import ExitStatus
+from xhs.reasons import ExitStatus
 
 _INTERRUPTED = 130
 """What shells say of a command that SIGINT has ended."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from itemadapter import ItemAdapter
 
-from xhs.api.parsing import parse_again
+from xhs.api.fields import parse_again
 from xhs.api.values import iso
 from xhs.items import CommentItem, UserItem
 from xhs.pipelines.validate import problems

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from xhs.api.endpoints import SORTS
-from xhs.endings import StopReason
+from xhs.reasons import StopReason
 
 Schema = dict[str, Any]
 

@@ -56,7 +56,7 @@ DOWNLOADER_MIDDLEWARES = {
     "xhs.download.retry.BackoffRetryMiddleware": 550,
 }
 SPIDER_MIDDLEWARES = {
-    "xhs.spiders.middleware.PageMiddleware": 1,
+    "xhs.middlewares.PageMiddleware": 1,
     # They do nothing for an API, and each is a generator around every item.
     "scrapy.spidermiddlewares.referer.RefererMiddleware": None,
     "scrapy.spidermiddlewares.urllength.UrlLengthMiddleware": None,

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from threading import Timer
 from typing import Any, NoReturn
 
-from xhs.endings import ExitStatus
+from xhs.reasons import ExitStatus
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 _SECONDS = 1.0

@@ -69,7 +69,7 @@ def crawl(site: Site, setting: str, components: dict[str, int]) -> Outcome:
 
 
 def middleware(name: str) -> dict[str, int]:
-    return {"xhs.spiders.middleware.PageMiddleware": 1, f"users_own.{name}": 543}
+    return {"xhs.middlewares.PageMiddleware": 1, f"users_own.{name}": 543}
 
 
 def test_items_that_a_middleware_filters_are_not_waited_for(site: Site) -> None:

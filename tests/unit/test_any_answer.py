@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from xhs.api import envelope
 from xhs.api.endpoints import Call
+from xhs.api.fields import Parsed, parse_again, parse_page
 from xhs.api.page import read_page
-from xhs.api.parsing import Parsed, parse_again, parse_page
 from xhs.crawl.paginator import Chain
 from xhs.items import CommentItem, UserItem
 from xhs.pipelines.validate import problems

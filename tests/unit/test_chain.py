@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from xhs.api.endpoints import Call
 from xhs.api.page import Page
 from xhs.crawl.paginator import Chain, Step
-from xhs.endings import StopReason
+from xhs.reasons import StopReason
 
 NOTE = "65bf5360000000002c03f684"
 LIMIT = 1000

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from xhs.api.endpoints import Call
 from xhs.api.page import Page, read_page
 from xhs.crawl.paginator import NO_LIMITS, PAGE_SIZE, Chain, Limits, Watermark, calls_for
-from xhs.endings import StopReason
+from xhs.reasons import StopReason
 
 NOTE = "65bf5360000000002c03f684"
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from xhs.endings import StopReason, exit_status
+from xhs.reasons import StopReason, exit_status
 
 
 @pytest.mark.parametrize(

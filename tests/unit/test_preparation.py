@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from scrapy.settings import Settings
 
-from xhs.preparation import WrongInput, check_settings, prepare
+from xhs.checks import WrongInput, check_settings, prepare
 
 NOTE = "65bf5360000000002c03f684"
 GOOD: dict[str, Any] = {

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
 import xhs.simulator
+from xhs.api.fields import parse_page
 from xhs.api.page import read_page
-from xhs.api.parsing import parse_page
 from xhs.items import CommentItem, NoteItem, UserItem
 from xhs.pipelines.validate import is_surely_valid, problems
 from xhs.schemas import COLUMNS

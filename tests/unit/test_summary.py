@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from xhs.crawl.price import read_price
-from xhs.endings import ExitStatus
-from xhs.summary import closing_lines, describe_run
+from xhs.reasons import ExitStatus
+from xhs.result import closing_lines, describe_run
 
 COMMAND = "scrapy crawl comments -a notes_file=notes.txt"
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, timezone
 from typing import Any
 
-from xhs.endings import CloseReason
+from xhs.reasons import CloseReason
 
 SUCCESS = 0
 

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 
 from xhs.api import envelope
 from xhs.api.endpoints import balance_url
+from xhs.checks import check_api_settings
 from xhs.command import ProjectCommand
-from xhs.download.single import NoAnswer, ask
+from xhs.download.fetch_once import NoAnswer, ask
 from xhs.download.token import NoToken, read_token
-from xhs.endings import ExitStatus
 from xhs.logs.redaction import masked, spellings
-from xhs.preparation import check_api_settings
+from xhs.reasons import ExitStatus
 
 
 class Command(ProjectCommand):

@@ -19,17 +19,17 @@ from scrapy.commands.crawl import Command as CrawlCommand
 from scrapy.crawler import Crawler
 from scrapy.settings import BaseSettings
 
+from xhs.checks import Prepared, WrongInput, prepare
 from xhs.command import unknown_words
 from xhs.crawl.note_ids import find_notes
 from xhs.crawl.price import Price
-from xhs.endings import STOPPED, ExitStatus, exit_status
 from xhs.extensions.run import Run
 from xhs.feeds.presets import options_to_continue
 from xhs.logs import json_lines as structured_log
-from xhs.preparation import Prepared, WrongInput, prepare
+from xhs.reasons import STOPPED, ExitStatus, exit_status
+from xhs.result import closing_lines, describe_run, log_run, refused_run
 from xhs.shutdown import shutdown
 from xhs.spiders.comments import CommentsSpider
-from xhs.summary import closing_lines, describe_run, log_run, refused_run
 
 logger = logging.getLogger(__name__)
 

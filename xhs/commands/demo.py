@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from xhs.command import ProjectCommand
-from xhs.endings import ExitStatus
+from xhs.reasons import ExitStatus
 from xhs.simulator.notes import DOCUMENTED_NOTE, missing_note, usual_note
 from xhs.store.embedded import server as embedded
 from xhs.store.mongo.client import Store, StoreUnavailable

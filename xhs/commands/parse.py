@@ -12,8 +12,8 @@ from scrapy.crawler import Crawler
 from twisted.python.failure import Failure
 
 from xhs.download.retry import REASON, WAIT
-from xhs.endings import ExitStatus
 from xhs.extensions.run import Run
+from xhs.reasons import ExitStatus
 from xhs.spiders.comments import reason_to_give_up
 
 logger = logging.getLogger(__name__)

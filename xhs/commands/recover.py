@@ -6,9 +6,9 @@ import argparse
 import asyncio
 from pathlib import Path
 
+from xhs.checks import check_spill
 from xhs.command import ProjectCommand
-from xhs.endings import ExitStatus
-from xhs.preparation import check_spill
+from xhs.reasons import ExitStatus
 from xhs.recovery import Retried, retry_rejected
 from xhs.store.mongo.client import Store, StoreUnavailable
 from xhs.store.mongo.retrying import StoreFailed

@@ -15,7 +15,7 @@ from xhs.command import ProjectCommand
 from xhs.crawl.checkpoint import read_wanted
 from xhs.crawl.note_ids import find_notes
 from xhs.crawl.paginator import calls_for
-from xhs.endings import ADVICE, ExitStatus, StopReason, read_reason
+from xhs.reasons import ADVICE, ExitStatus, StopReason, read_reason
 from xhs.store.mongo.client import Store, StoreUnavailable
 from xhs.store.mongo.collections import Document
 from xhs.store.mongo.retrying import StoreFailed

@@ -13,7 +13,7 @@ from typing import Any
 from xhs.api.endpoints import Call
 from xhs.api.values import is_storable
 from xhs.crawl.paginator import Watermark
-from xhs.endings import StopReason, read_reason
+from xhs.reasons import StopReason, read_reason
 
 OF_A_PASS = ("replies", "max_comments", "since")
 """The arguments that say how much of a note a pass reads. The sort stands beside the cursor."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from xhs.crawl.open_notes import OpenNote
 from xhs.crawl.price import Price, in_money
-from xhs.download.gate import Gate
+from xhs.download.budget import Gate
 
 logger = logging.getLogger(__name__)
 

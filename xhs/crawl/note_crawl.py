@@ -17,9 +17,9 @@ from xhs.crawl.paginator import Chain
 from xhs.crawl.planned import now
 from xhs.crawl.planning import First, plan
 from xhs.crawl.replies import Thread
-from xhs.endings import ADVICE, StopReason
 from xhs.extensions.run import Run
 from xhs.items import NoteItem
+from xhs.reasons import ADVICE, StopReason
 from xhs.store.mongo.notes import Held, chain_fields, held_fields
 from xhs.store.mongo.retrying import StoreFailed
 

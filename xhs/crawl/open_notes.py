@@ -12,7 +12,7 @@ from xhs.crawl.checkpoint import Checkpoint
 from xhs.crawl.paginator import Chain, Watermark, calls_for
 from xhs.crawl.planning import First
 from xhs.crawl.replies import Thread
-from xhs.endings import StopReason
+from xhs.reasons import StopReason
 from xhs.store.mongo.collections import Document
 from xhs.store.mongo.notes import Held
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from xhs.api.endpoints import Call
 from xhs.api.page import Page, Seen
-from xhs.endings import StopReason
+from xhs.reasons import StopReason
 
 PAGE_SIZE = 10
 """Comments on a page, as the documented answer has them."""

@@ -17,7 +17,7 @@ from xhs.crawl.checkpoint import (
     read_watermark,
 )
 from xhs.crawl.paginator import Chain, Watermark
-from xhs.endings import StopReason, read_reason
+from xhs.reasons import StopReason, read_reason
 from xhs.store.mongo.collections import Document
 
 

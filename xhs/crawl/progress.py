@@ -14,8 +14,8 @@ from xhs.crawl.checkpoint import Checkpoint, Wanted
 from xhs.crawl.open_notes import OpenChain, OpenNote, OpenThread
 from xhs.crawl.planned import now
 from xhs.crawl.replies import Thread, thread_of
-from xhs.download.gate import Gate
-from xhs.endings import StopReason
+from xhs.download.budget import Gate
+from xhs.reasons import StopReason
 from xhs.store.mongo.client import Store
 from xhs.store.mongo.collections import Document, Write
 from xhs.store.mongo.history import pass_ended

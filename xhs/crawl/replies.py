@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from xhs.api.endpoints import Call
 from xhs.crawl.checkpoint import Checkpoint
 from xhs.crawl.paginator import Chain, calls_for
-from xhs.endings import StopReason, read_reason
+from xhs.reasons import StopReason, read_reason
 
 
 class Thread(NamedTuple):

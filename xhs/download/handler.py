@@ -27,9 +27,9 @@ from scrapy.http import Response
 from xhs.api import envelope
 from xhs.api.endpoints import is_loopback, read_call
 from xhs.api.values import iso
-from xhs.download.closing import hurry, is_closing
+from xhs.download._scrapy import hurry, is_closing
+from xhs.download.budget import Stopped
 from xhs.download.failures import GATEWAY_TIMEOUTS, may_be_billed, was_sent, without_address
-from xhs.download.gate import Stopped
 from xhs.download.signing import UnsigningCrawler, sign
 from xhs.download.token import NoToken
 from xhs.extensions.run import Run

@@ -11,7 +11,7 @@ from scrapy.core.downloader import Slot
 from scrapy.extensions.throttle import AutoThrottle
 from scrapy.http import Response
 
-from xhs.download.closing import is_closing
+from xhs.download._scrapy import is_closing
 
 _TOO_FAST = 429
 

@@ -30,12 +30,12 @@ from xhs.crawl.planned import now, of_a_note
 from xhs.crawl.planning import First
 from xhs.crawl.progress import Passbook
 from xhs.crawl.replies import Thread, as_stored
-from xhs.download.closing import hurry, is_closing
-from xhs.download.gate import Gate
+from xhs.download._scrapy import hurry, is_closing
+from xhs.download.budget import Gate
 from xhs.download.token import NoToken, Token, read_token
-from xhs.endings import STOPPED, CloseReason, StopReason
 from xhs.items import item_type
 from xhs.privacy import as_sent
+from xhs.reasons import STOPPED, CloseReason, StopReason
 from xhs.shutdown import shutdown
 from xhs.store.mongo.client import Store, StoreUnavailable
 from xhs.store.mongo.collections import Origin, Problem, Write, rejected_write

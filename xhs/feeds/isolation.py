@@ -12,9 +12,9 @@ from scrapy import Spider
 from scrapy.crawler import Crawler
 from scrapy.extensions import feedexport
 
-from xhs.endings import FAILED_FEEDS
 from xhs.extensions.run import Run
 from xhs.logs.formatter import stack_of, told
+from xhs.reasons import FAILED_FEEDS
 from xhs.store.mongo.retrying import StoreFailed
 
 logger = logging.getLogger(__name__)

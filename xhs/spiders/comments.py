@@ -18,9 +18,10 @@ from twisted.python.failure import Failure
 
 from xhs.api import envelope
 from xhs.api.endpoints import Call, call_url, read_call
+from xhs.api.fields import parse_page
 from xhs.api.page import Page, inline_replies, read_page
-from xhs.api.parsing import parse_page
-from xhs.api.usual import UsualFields
+from xhs.api.usual_fields import UsualFields
+from xhs.checks import Prepared, WrongInput, prepare, remember_begun
 from xhs.crawl import arguments as spider_arguments
 from xhs.crawl.estimate import Forecast, forecast
 from xhs.crawl.note_crawl import Ask, Next, Passes, named
@@ -33,11 +34,10 @@ from xhs.crawl.planning import Skip
 from xhs.crawl.progress import checkpoint_written
 from xhs.download.handler import CallNotSent, received_at
 from xhs.download.retry import WAIT, wait
-from xhs.endings import CloseReason, StopReason
 from xhs.extensions.run import NotStored, Run
 from xhs.feeds import isolation as feed_export
 from xhs.items import CommentItem, NoteItem, UserItem
-from xhs.preparation import Prepared, WrongInput, prepare, remember_begun
+from xhs.reasons import CloseReason, StopReason
 from xhs.store.mongo.collections import Met, Origin, Problem
 from xhs.store.mongo.notes import Ledger, chain_fields
 from xhs.store.mongo.retrying import StoreFailed

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xhs.api.envelope import FATAL, Envelope, read, remedy, translate
-from xhs.endings import CloseReason
+from xhs.reasons import CloseReason
 
 _STATUSES = {
     0: 200,

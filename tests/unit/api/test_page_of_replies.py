@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from xhs.api.fields import parse_page
 from xhs.api.page import read_page
-from xhs.api.parsing import parse_page
 
 NOTE, ROOT = "65bf5360000000002c03f684", "65c485070000000008014f80"
 REPLY = {"id": "65c485070000000008014f81", "content": "a"}

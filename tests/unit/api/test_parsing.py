@@ -9,8 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import xhs.simulator
+from xhs.api.fields import Parsed, parse_page
 from xhs.api.page import Page, read_page
-from xhs.api.parsing import Parsed, parse_page
 
 SAMPLE = json.loads(
     (Path(xhs.simulator.__file__).parent / "note-comments-v4.sample.json").read_bytes()

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from xhs.api.fields import Parsed, parse_page
 from xhs.api.page import Page
-from xhs.api.parsing import Parsed, parse_page
-from xhs.api.usual import UsualFields
+from xhs.api.usual_fields import UsualFields
 from xhs.simulator.documented import example
 
 NOTE = "65bf5360000000002c03f684"

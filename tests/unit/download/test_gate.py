@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from xhs.api.envelope import Envelope
-from xhs.download.gate import Gate, Stopped
+from xhs.download.budget import Gate, Stopped
 
 PAID = Envelope(0, "", None, None)
 BUSY = Envelope(301, "", None, None)

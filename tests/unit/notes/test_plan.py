@@ -9,7 +9,7 @@ from xhs.crawl.arguments import Arguments, WrongArguments, parse
 from xhs.crawl.checkpoint import Checkpoint, Wanted, read_checkpoint, watermark_document
 from xhs.crawl.paginator import Watermark
 from xhs.crawl.planning import First, Skip, plan
-from xhs.endings import StopReason
+from xhs.reasons import StopReason
 
 NOTE = "65bf5360000000002c03f684"
 RESUME, UPDATE = Arguments(mode="resume"), Arguments(mode="update")

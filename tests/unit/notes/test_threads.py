@@ -6,7 +6,7 @@ import pytest
 from xhs.api.endpoints import Call
 from xhs.crawl.checkpoint import Checkpoint
 from xhs.crawl.replies import Thread, as_stored, thread_document, thread_of
-from xhs.endings import StopReason
+from xhs.reasons import StopReason
 
 NOTE = "65bf5360000000002c03f684"
 NOW, BEFORE = datetime(2026, 11, 24, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC)

@@ -13,7 +13,7 @@ from pymongo.errors import PyMongoError
 
 from xhs.crawl.checkpoint import Checkpoint, Wanted, watermark_document
 from xhs.crawl.paginator import PAGE_SIZE, Chain, Watermark
-from xhs.endings import StopReason
+from xhs.reasons import StopReason
 from xhs.store.mongo.collections import COMMENTS, NOTES, Document, Write, document_fields, met_field
 from xhs.store.mongo.retrying import StoreFailed, describe, patiently
 

@@ -9,7 +9,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from xhs.crawl.checkpoint import Checkpoint
 from xhs.crawl.replies import Thread, thread_document
-from xhs.endings import StopReason
+from xhs.reasons import StopReason
 from xhs.store.mongo.collections import COMMENTS, Document, Write, met_field
 from xhs.store.mongo.retrying import patiently
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from xhs.api import envelope
-from xhs.endings import CloseReason
+from xhs.reasons import CloseReason
 
 
 class Stopped(Exception):

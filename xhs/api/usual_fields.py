@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from xhs.api.parsing import Parsed
+from xhs.api.fields import Parsed
 
 _OF_ANY_COMMENT = ("user_id", "content", "created_at", "like_count")
 _USUAL = {

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from xhs.crawl.price import Price
-from xhs.endings import ADVICE, FAILED_FEEDS, CloseReason, ExitStatus, StopReason
+from xhs.reasons import ADVICE, FAILED_FEEDS, CloseReason, ExitStatus, StopReason
 
 Run = dict[str, Any]
 
