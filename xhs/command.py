@@ -35,6 +35,10 @@ class ProjectCommand(ScrapyCommand):
         if problem := unknown_words(args, self.positional):
             self.fail(problem)
             return
+        self.attempt(args, opts)
+
+    def attempt(self, args: list[str], opts: argparse.Namespace) -> None:
+        """Do the work, which its user or the reader of its output may end."""
         try:
             self.execute(args, opts)
         except KeyboardInterrupt:

@@ -50,7 +50,7 @@ class Command(ProjectCommand):
         if problem := unknown_words(args, positional):
             self.fail(problem)
             return
-        self.execute(args, opts)
+        self.attempt(args, opts)
 
     def execute(self, args: list[str], opts: argparse.Namespace) -> None:
         """Queue them, and print how many."""
