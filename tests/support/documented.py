@@ -1,0 +1,207 @@
+"""What the documents have to say, as the code has it. Imported from here alone."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import logging
+import os
+import re
+import runpy
+from dataclasses import fields
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from support.simulator import PROJECT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import pytest
+
+Schema = dict[str, Any]
+
+_PARTS = ("BOT_NAME", "SPIDER_MODULES", "NEWSPIDER_MODULE", "COMMANDS_MODULE")
+_OWN = ("JUSTONEAPI_", "MONGODB_", "XHS_", "SPIDERMON_")
+_STAT = re.compile(r"xhs/[a-z]")
+
+
+def arguments() -> dict[str, object]:
+    """Return the spider's arguments with their defaults."""
+    from xhs.crawl.arguments import Arguments
+
+    return {one.name: one.default for one in fields(Arguments) if one.metadata}
+
+
+def settings(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    """Return what ``settings.py`` sets if nothing is in the environment."""
+    for name in list(os.environ):
+        if name.startswith(_OWN):
+            monkeypatch.delenv(name)
+    found = runpy.run_path(str(PROJECT / "xhs" / "settings.py"))
+    return {name: value for name, value in found.items() if name.isupper()}
+
+
+def is_own(setting: str) -> bool:
+    """True if a setting is the project's own."""
+    return setting.startswith(_OWN)
+
+
+def is_plain(setting: str, value: object) -> bool:
+    """True if a setting has a value to be documented, and does not name code."""
+    return setting not in _PARTS and not isinstance(value, dict) and "." not in str(value)
+
+
+def secrets() -> set[str]:
+    """Return the variables that are read from the environment only."""
+    from xhs.download.token import TOKEN, TOKEN_FILE
+
+    return {TOKEN, TOKEN_FILE}
+
+
+def presets() -> set[str]:
+    """Return the names of feeds."""
+    from xhs.feeds.presets import PRESETS
+
+    return set(PRESETS)
+
+
+def schemas() -> dict[str, Schema]:
+    """Return the items' schemas by item type."""
+    from xhs import schemas as found
+
+    return {"comment": found.COMMENT, "user": found.USER, "note": found.NOTE}
+
+
+def collections() -> set[str]:
+    """Return the names of the collections."""
+    from xhs.store.mongo.collections import COLLECTIONS
+
+    return set(COLLECTIONS)
+
+
+def stop_reasons() -> dict[str, int]:
+    """Return the reasons for which notes end, each with the exit status that it leads to."""
+    from xhs.reasons import StopReason, exit_status
+
+    return {
+        reason.value: exit_status(
+            {
+                "finish_reason": "finished",
+                "xhs/notes/begun": 1,
+                f"xhs/notes/{reason}": 1,
+                "xhs/notes/left": 0 if reason.ended else 1,
+            }
+        )
+        for reason in StopReason
+    }
+
+
+def close_reasons() -> set[str]:
+    """Return the project's own reasons for which crawls close."""
+    from xhs.reasons import CloseReason
+
+    return {reason.value for reason in CloseReason}
+
+
+def exit_statuses() -> set[int]:
+    """Return the exit statuses of ``scrapy crawl``."""
+    from xhs.reasons import ExitStatus
+
+    return {value for name, value in vars(ExitStatus).items() if name.isupper()}
+
+
+def stats() -> set[str]:
+    """Return the stats that occur in the code, as ``xhs/notes/<>`` what is filled in."""
+    found = set()
+    for path in (PROJECT / "xhs").rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        parts = {id(value) for node in ast.walk(tree) for value in _parts(node)}
+        found |= {
+            text
+            for node in ast.walk(tree)
+            if id(node) not in parts and (text := _text(node)) and _STAT.match(text)
+        }
+    return found
+
+
+def _parts(node: ast.AST) -> list[ast.expr]:
+    return node.values if isinstance(node, ast.JoinedStr) else []
+
+
+def _text(node: ast.AST) -> str | None:
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_text(part) or "<>" for part in node.values)
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    return None
+
+
+def commands() -> dict[str, set[str]]:
+    """Return the project's commands, each with the options that it adds to Scrapy's."""
+    found = {}
+    for path in sorted((PROJECT / "xhs" / "commands").glob("*.py")):
+        module = import_module(f"xhs.commands.{path.stem}")
+        if hasattr(module, "Command"):
+            found[path.stem] = _own_options(module.Command())
+    return found
+
+
+def _own_options(command: Any) -> set[str]:
+    """The options of a command that the class of Scrapy's which it is made from does not have."""
+    from scrapy.settings import Settings
+
+    command.settings = Settings()
+    scrapys: Any = next(one for one in type(command).mro() if one.__module__.startswith("scrapy."))
+    own, inherited = (argparse.ArgumentParser(conflict_handler="resolve") for _ in range(2))
+    command.add_options(own)
+    scrapys.add_options(command, inherited)
+    return _words(own) - _words(inherited)
+
+
+def _words(parser: argparse.ArgumentParser) -> set[str]:
+    return {action.option_strings[-1] for action in parser._actions if action.option_strings}
+
+
+def result_fields() -> set[str]:
+    """Return the fields of the object that ends a log, those of objects in it dotted."""
+    from xhs.result import describe_run, refused_run
+
+    def leaves(described: Mapping[str, Any], path: str = "") -> Iterator[str]:
+        for name, value in described.items():
+            if isinstance(value, dict) and value:
+                yield from leaves(value, f"{path}{name}.")
+            else:
+                yield f"{path}{name}"
+
+    return {*leaves(describe_run({}, 3, "")), *refused_run([])}
+
+
+def log_line_fields() -> set[str]:
+    """Return the fields that a line of a log in JSON may have."""
+    import json
+
+    from xhs.logs.json_lines import JsonFormatter
+
+    error = ValueError()
+    record = logging.LogRecord("a", logging.ERROR, "", 0, "", (), (ValueError, error, None))
+    record.stack_info = "Stack"
+    record.spider = type("Named", (), {"name": "comments"})
+    record.run = {"exit_status": 0}
+    return set(json.loads(JsonFormatter().format(record)))
+
+
+def monitors() -> set[str]:
+    """Return the names of the monitors."""
+    from xhs.monitors import CrawlMonitors
+
+    return {monitor.__name__ for monitor in CrawlMonitors.monitors}
+
+
+def packages_and_modules() -> set[str]:
+    """Return what is directly in the package, as ``xhs/api/`` and ``xhs/items.py``."""
+    return {
+        f"xhs/{path.name}/" if path.is_dir() else f"xhs/{path.name}"
+        for path in (PROJECT / "xhs").iterdir()
+        if not path.name.startswith("__") and (path.suffix == ".py" or any(path.glob("*.py")))
+    }
