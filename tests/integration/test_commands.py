@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.crawl import TOKEN, Outcome, Site, environment, scrapy
+from support.documents import README, blocks
 from support.simulator import COMMENTS, PROJECT
 
 from xhs.simulator.notes import DOCUMENTED_NOTE, missing_note, sized_note
@@ -33,6 +34,10 @@ def test_the_demo_needs_nothing(tmp_path: Path) -> None:
     there = environment(tmp_path, SCRAPY_SETTINGS_MODULE="xhs.settings")
     done = scrapy("demo", environment=there, cwd=tmp_path)
     assert (done.status, done.errors) == (0, ""), done
+    printed = next(block.text for block in blocks(README) if block.language == "text")
+    assert sorted(printed.splitlines()) == sorted(
+        done.output.splitlines()
+    )  # notes end in any order
     feed = json.loads((tmp_path / "demo" / "comments.json").read_text(encoding="utf-8"))
     comments = {item["comment_id"] for item in feed if item["item_type"] == "comment"}
     assert comments >= set(truth(DOCUMENTED_NOTE).first_level)

@@ -18,22 +18,37 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support import scrapyd
+from support import documented, scrapyd
 from support.crawl import TOKEN, environment
-from support.documents import DOCS, HOW_TO, README, Block, blocks, name_of
+from support.documents import (
+    DOCS,
+    HOW_TO,
+    README,
+    REFERENCE,
+    Block,
+    blocks,
+    codes,
+    name_of,
+    read,
+    rows,
+)
 from support.scrapyd import Scrapyd
 from support.simulator import PROJECT
 
+from xhs.simulator.notes import threaded_note
 from xhs.store.embedded.server import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from support.crawl import Site
     from support.simulator import Simulator
 
 pytestmark = pytest.mark.skipif(
     sys.platform == "win32" or shutil.which("bash") is None, reason="the commands are for bash"
 )
+
+NOTE = threaded_note(6, 12)
 
 PAGES = [README, DOCS / "tutorial.md", *sorted(HOW_TO.glob("*.md"))]
 SCRAPYD = HOW_TO / "scrapyd.md"
@@ -122,6 +137,38 @@ def test_the_commands_for_scrapyd_work(folder: Path, server: str, tmp_path: Path
         assert len(jobs) == 2
         for done in running.wait(*jobs):
             assert (done.status, done.lines("ERROR")) == (0, []), done
+
+
+def test_documents_have_the_fields_that_the_page_on_collections_lists(
+    api: Simulator, site: Site
+) -> None:
+    """Nothing but what it lists, and all of that, if crawls of every kind have been there."""
+    notes = site.folder / "notes.txt"
+    notes.write_text(f"{NOTE}\n", encoding="utf-8")
+    assert site.command("enqueue", str(notes), "-a", "max_comments=5").status == 0
+    for sort in ("latest", "normal", "like_count"):
+        strange = {"path": ["comments", 0, "like_count"], "value": -1}
+        api.script({"rules": [{"note": NOTE, "page": 1, "patch": [strange]}]})
+        site.crawl(notes=[NOTE], sort=sort, replies="all", max_comments="5", feed=False)
+    found = {name: set().union(*site.documents(name).values()) for name in stored_fields()}
+    assert found == stored_fields()
+
+
+def stored_fields() -> dict[str, set[str]]:
+    """Return the fields of each collection, as its page has them."""
+    items = {"comments": "comment", "users": "user", "notes": "note"}
+    found: dict[str, set[str]] = {}
+    collection = ""
+    for row in rows(read(REFERENCE / "collections.md"), "collection"):
+        collection = row[0].strip("`") or collection
+        found.setdefault(collection, set()).update(codes(row[1]))
+    schemas = documented.schemas()
+    return {
+        name: fields
+        | (schemas[items[name]]["properties"].keys() if name in items else set())
+        - {"item_type", "is_new"}
+        for name, fields in found.items()
+    }
 
 
 def run(page: Path, folder: Path, server: str, addresses: dict[str, str] | None = None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -106,15 +105,6 @@ def test_what_the_demo_creates_is_its_owners(tmp_path: Path) -> None:
     assert done.status == 0, done
     assert_private(tmp_path, "demo/comments.json", "demo/crawl.log", "demo/mongodb")
     assert "-O data/comments.json" in done.output
-
-
-def test_the_examples_write_where_git_looks_away() -> None:
-    pages = [PROJECT / "README.md", *(PROJECT / "docs").glob("*.md")]
-    text = "\n".join(path.read_text(encoding="utf-8") for path in pages)
-    targets = re.findall(r"scrapy crawl [^`\n]*? -[oO] (\S+)", text)
-    assert len(targets) >= 5
-    assert all(target.startswith("data/") for target in targets), targets
-    assert "/data/" in (PROJECT / ".gitignore").read_text(encoding="utf-8").split()
 
 
 SCRIPT = """
