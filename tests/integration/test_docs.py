@@ -206,6 +206,7 @@ def run(page: Path, folder: Path, server: str, addresses: dict[str, str] | None 
     said = log.read_text(encoding="utf-8", errors="replace")
     assert status == 0, said
     assert "Traceback" not in said, said
+    assert '"status": "error"' not in said, said  # Scrapyd's, with HTTP 200
 
 
 def write_file(block: Block, folder: Path) -> None:
