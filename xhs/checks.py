@@ -68,7 +68,7 @@ class WrongInput(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class CheckedInput:
     """What a crawl begins with, read once. ``notes`` is None where the ledger names them."""
 
     arguments: Arguments
@@ -79,7 +79,7 @@ class Prepared:
 
 def prepare(
     given: Mapping[str, str] | Arguments, settings: BaseSettings, environment: Mapping[str, str]
-) -> Prepared:
+) -> CheckedInput:
     """Check everything that a crawl needs, and read its notes and token.
 
     Raises:
@@ -123,7 +123,7 @@ def prepare(
             errors += error.told
     if errors or token is None:
         raise WrongInput(errors)
-    return Prepared(arguments, notes, token, read_price(_text(settings, "XHS_CALL_PRICE")))
+    return CheckedInput(arguments, notes, token, read_price(_text(settings, "XHS_CALL_PRICE")))
 
 
 def has_begun(settings: BaseSettings) -> bool:

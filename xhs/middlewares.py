@@ -9,7 +9,7 @@ from scrapy import Request
 from scrapy.crawler import Crawler
 from scrapy.http import Response
 
-from xhs.api.endpoints import read_call
+from xhs.api.endpoints import read_page_ref
 from xhs.extensions.run import Run, is_note
 
 
@@ -38,5 +38,5 @@ class PageMiddleware:
             whole = True
         finally:
             pages.all_yielded(response, whole=whole)
-            if call := read_call(response.url):
+            if call := read_page_ref(response.url):
                 self._run.order.asked(call.chain_id)

@@ -17,7 +17,7 @@ from xhs.items import CommentItem, UserItem
 from xhs.pipelines.validate import problems
 from xhs.store.mongo.client import Store
 from xhs.store.mongo.collections import NOTES, Document, Problem, Write, item_write
-from xhs.store.mongo.notes import held_fields
+from xhs.store.mongo.notes import count_fields
 from xhs.store.mongo.writer import Unstorable
 
 _ITEMS = {"comment": CommentItem, "user": UserItem}
@@ -98,5 +98,5 @@ async def _count_again(store: Store, note_ids: Sequence[str]) -> None:
     for note_id, note in (await store.ledger.known(note_ids)).items():
         if note.get("state") == "ended":
             held = await store.ledger.held(note_id)
-            fields = held_fields(held, note.get("comment_count_l1"))
+            fields = count_fields(held, note.get("comment_count_l1"))
             await store.writer.put(Write(NOTES, note_id, {"$set": fields}))

@@ -17,8 +17,8 @@ Run = dict[str, Any]
 _STORED_FEEDS = "feedexport/success_count/"
 
 
-def refused_run(errors: Sequence[str]) -> Run:
-    """The end of a run that was refused for wrong input, as :func:`describe_run` gives others."""
+def refused_result(errors: Sequence[str]) -> Run:
+    """The end of a run that was refused for wrong input, as :func:`crawl_result` gives others."""
     return {
         "exit_status": ExitStatus.WRONG_INPUT,
         "close_reason": CloseReason.WRONG_INPUT.value,
@@ -26,7 +26,7 @@ def refused_run(errors: Sequence[str]) -> Run:
     }
 
 
-def describe_run(
+def crawl_result(
     stats: Mapping[str, Any],
     exitcode: int,
     command: str,
@@ -96,13 +96,13 @@ def describe_run(
     }
 
 
-def log_run(logger: logging.Logger, run: Run) -> None:
+def log_result(logger: logging.Logger, run: Run) -> None:
     """Log the end of a run as one JSON object; a structured log has it as the line's ``run``."""
     logger.info("%s", json.dumps(run), extra={"run": run})
 
 
 def closing_lines(run: Run) -> Iterator[tuple[int, str]]:
-    """The last lines of a run's log, each with its level, from :func:`describe_run`."""
+    """The last lines of a run's log, each with its level, from :func:`crawl_result`."""
     notes, calls, comments = run["notes"], run["calls"], run["comments"]
     skipped = sum(notes["ended_before"].values())
     before = f"; {skipped} more had ended before" if skipped else ""

@@ -19,7 +19,7 @@ from scrapy.commands.crawl import Command as CrawlCommand
 from scrapy.crawler import Crawler
 from scrapy.settings import BaseSettings
 
-from xhs.checks import Prepared, WrongInput, prepare
+from xhs.checks import CheckedInput, WrongInput, prepare
 from xhs.command import unknown_words
 from xhs.crawl.note_ids import find_notes
 from xhs.crawl.price import Price
@@ -27,7 +27,7 @@ from xhs.extensions.run import Run
 from xhs.feeds.presets import options_to_continue
 from xhs.logs import json_lines as structured_log
 from xhs.reasons import STOPPED, ExitStatus, exit_status
-from xhs.result import closing_lines, describe_run, log_run, refused_run
+from xhs.result import closing_lines, crawl_result, log_result, refused_result
 from xhs.shutdown import shutdown
 from xhs.spiders.comments import CommentsSpider
 
@@ -60,7 +60,9 @@ class Command(CrawlCommand):
                 self._crawl(*prepared, opts)
         shutdown.finish(self.exitcode)
 
-    def _prepare(self, spider: str, opts: argparse.Namespace) -> tuple[Crawler, Prepared] | None:
+    def _prepare(
+        self, spider: str, opts: argparse.Namespace
+    ) -> tuple[Crawler, CheckedInput] | None:
         """Check everything; None where there is nothing left to do."""
         try:
             crawler = self._create_crawler(spider)
@@ -77,7 +79,7 @@ class Command(CrawlCommand):
             self._refuse(wrong.errors)
             return None
 
-    def _crawl(self, crawler: Crawler, prepared: Prepared, opts: argparse.Namespace) -> None:
+    def _crawl(self, crawler: Crawler, prepared: CheckedInput, opts: argparse.Namespace) -> None:
         assert self.crawler_process is not None  # noqa: S101 (Scrapy sets it)
         crawler.signals.connect(_freeze, signals.spider_opened)
         shutdown.deliver(partial(self._stop, crawler), partial(self._force, crawler))
@@ -120,7 +122,7 @@ class Command(CrawlCommand):
             logger.error("%s", error)
             if not shown:
                 sys.stderr.write(f"error: {error}\n")
-        log_run(logger, refused_run(errors))
+        log_result(logger, refused_result(errors))
         self.exitcode = ExitStatus.WRONG_INPUT
 
     def _conclude_unbegun(self, opts: argparse.Namespace) -> None:
@@ -130,7 +132,7 @@ class Command(CrawlCommand):
         logger.info("Received %s before the crawl began", name)
         assert self.settings is not None  # noqa: S101 (Scrapy sets it)
         command = _command(opts, self.settings)
-        self._log_end(describe_run({"finish_reason": STOPPED}, self.exitcode, command))
+        self._log_end(crawl_result({"finish_reason": STOPPED}, self.exitcode, command))
 
     def _conclude(self, crawler: Crawler, opts: argparse.Namespace, price: Price | None) -> None:
         assert self.crawler_process is not None  # noqa: S101 (Scrapy sets it)
@@ -150,15 +152,15 @@ class Command(CrawlCommand):
                 sys.stdout.write("".join(f"{line}\n" for line in spider.forecast.lines()))
                 return
             if spider.wrong:
-                log_run(logger, refused_run(spider.wrong))
+                log_result(logger, refused_result(spider.wrong))
                 return
         command = _command(opts, crawler.settings)
         stopped = run.gate.message if run else ""
-        self._log_end(describe_run(stats, self.exitcode, command, stopped, price))
+        self._log_end(crawl_result(stats, self.exitcode, command, stopped, price))
 
     @staticmethod
     def _log_end(described: dict[str, Any]) -> None:
-        log_run(logger, described)
+        log_result(logger, described)
         for level, line in closing_lines(described):
             logger.log(level, "%s", line)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from xhs.api.endpoints import Call
+from xhs.api.endpoints import PageRef
 from xhs.api.values import is_storable
 from xhs.crawl.paginator import Watermark
 from xhs.reasons import StopReason, read_reason
@@ -30,7 +30,7 @@ class Checkpoint:
     replies are left.
     """
 
-    call: Call
+    call: PageRef
     version: str
     mode: str
     began: datetime
@@ -76,7 +76,7 @@ def read_checkpoint(note_id: str, found: Any, now: datetime) -> Checkpoint | Non
         return None
     stop, mode = read_reason(found.get("stop_reason")), found.get("mode")
     return Checkpoint(
-        Call(note_id, cursor, sort),
+        PageRef(note_id, cursor, sort),
         version,
         mode if mode == "update" else "full",
         began if isinstance(began, datetime) else now,

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from xhs.crawl.paginator import PAGE_SIZE, calls_for
-from xhs.crawl.planned import Planned
-from xhs.crawl.planning import First, Skip
+from xhs.crawl.planned import PlannedNote
+from xhs.crawl.planning import NotePlan, Skip
 from xhs.crawl.price import Price, in_money
 from xhs.crawl.replies import Thread, thread_of
 from xhs.store.mongo.client import Store
@@ -29,7 +29,7 @@ class Cost(NamedTuple):
 
 
 @dataclass(slots=True)
-class Forecast:
+class Estimate:
     """How many notes are read in which way, and what that costs.
 
     ``least`` and ``likely`` are about the ``known`` notes, those of which enough is stored to tell.
@@ -71,14 +71,14 @@ def _notes(number: int) -> str:
 
 
 async def forecast(
-    planned: AsyncIterator[Planned], store: Store | None, price: Price | None = None
-) -> Forecast:
+    planned: AsyncIterator[PlannedNote], store: Store | None, price: Price | None = None
+) -> Estimate:
     """Go through the plan of a crawl.
 
     Raises:
         StoreFailed: where the database does not answer.
     """
-    found = Forecast(usual=await store.history.usual_calls() if store else None, price=price)
+    found = Estimate(usual=await store.history.usual_calls() if store else None, price=price)
     async for note_id, plan, _ in planned:
         if plan is None:
             found.ways["left"] += 1
@@ -97,13 +97,13 @@ async def forecast(
     return found
 
 
-def _way(first: First) -> str:
+def _way(first: NotePlan) -> str:
     if first.resumed:
         return "resume"
     return "full" if first.watermark is None else "update"
 
 
-async def _cost(store: Store, note_id: str, first: First) -> Cost | str:
+async def _cost(store: Store, note_id: str, first: NotePlan) -> Cost | str:
     """What a note costs, or why that is unknown."""
     arguments = first.arguments
     if first.watermark is not None and not first.resumed:
@@ -131,7 +131,7 @@ async def _cost(store: Store, note_id: str, first: First) -> Cost | str:
     return Cost(least + more, pages + more)
 
 
-async def _thread_calls(store: Store, first: First) -> int:
+async def _thread_calls(store: Store, first: NotePlan) -> int:
     left = first.checkpoint
     calls = 0
     met = left if first.resumed else replace(left, began=_EVER)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from xhs.crawl.open_notes import OpenNote
 from xhs.crawl.price import Price, in_money
-from xhs.download.budget import Gate
+from xhs.download.budget import CallBudget
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ class ExpectedCalls:
     """
 
     def __init__(
-        self, gate: Gate, open_notes: Mapping[str, OpenNote], waiting: Callable[[], int]
+        self, gate: CallBudget, open_notes: Mapping[str, OpenNote], waiting: Callable[[], int]
     ) -> None:
         self.price: Price | None = None
         self._gate = gate

@@ -9,45 +9,45 @@ from typing import NamedTuple
 
 from itemadapter import ItemAdapter
 
-from xhs.api.endpoints import Call
+from xhs.api.endpoints import PageRef
 from xhs.api.values import iso
 from xhs.crawl.open_notes import OpenChain, OpenNote, OpenThread, ThreadQueue
 from xhs.crawl.order import UNSEEN
-from xhs.crawl.paginator import Chain
+from xhs.crawl.paginator import CommentPaginator
 from xhs.crawl.planned import now
-from xhs.crawl.planning import First, plan
+from xhs.crawl.planning import NotePlan, plan
 from xhs.crawl.replies import Thread
 from xhs.extensions.run import Run
 from xhs.items import NoteItem
 from xhs.reasons import ADVICE, StopReason
-from xhs.store.mongo.notes import Held, chain_fields, held_fields
+from xhs.store.mongo.notes import StoredCounts, count_fields, note_fields
 from xhs.store.mongo.retrying import StoreFailed
 
 logger = logging.getLogger(__name__)
 
 
-class Ask(NamedTuple):
+class PageRequest(NamedTuple):
     """A call that is to be made."""
 
-    call: Call
+    call: PageRef
     priority: int
 
 
-Next = AsyncIterator[Ask | NoteItem]
+Next = AsyncIterator[PageRequest | NoteItem]
 
 
-class Passes:
+class NoteCrawls:
     """The passes of a crawl, each from its first call to the note's item."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
         self._book = run.passbook
 
-    async def begin(self, first: First) -> Next:
+    async def begin(self, first: NotePlan) -> Next:
         """Begin a pass, or go on with it."""
         note = self._run.begin(first)
         if first.call is not None:
-            yield Ask(first.call, UNSEEN)
+            yield PageRequest(first.call, UNSEEN)
             return
         async for following in self._pages_ended(note):
             yield following
@@ -94,7 +94,7 @@ class Passes:
 
         False where the store fails.
         """
-        self._book.settle(note, chain_fields(note.chain), note.checkpoint_here())
+        self._book.settle(note, note_fields(note.chain), note.checkpoint_here())
         calls = 0
         try:
             async for found in self._book.threads(note):
@@ -130,7 +130,7 @@ class Passes:
     async def _next_threads(self, note: OpenNote) -> Next:
         """Ask for more of a note's threads; after the last of them the note ends."""
         while opened := await self._next_thread(note):
-            yield Ask(opened.chain.call, self._run.priority(opened.chain))
+            yield PageRequest(opened.chain.call, self._run.priority(opened.chain))
         if note.has_ended and not note.ending:
             note.ending = True
             async for following in self._note_ended(note):
@@ -176,18 +176,18 @@ class Passes:
             run.fail_store(error)
             return
         first = plan(note_id, {**known, "checkpoint": None}, run.arguments, run.version, now())
-        assert isinstance(first, First)  # noqa: S101 (an update leaves none alone)
+        assert isinstance(first, NotePlan)  # noqa: S101 (an update leaves none alone)
         async for following in self.begin(first):
             yield following
 
 
-def named(call: Call) -> str:
+def named(call: PageRef) -> str:
     """What a log calls a chain."""
     of_thread = f", replies to {call.comment_id}," if call.comment_id else ""
     return f"Note {call.note_id}{of_thread}"
 
 
-def _note_item(note: OpenNote, stop: StopReason, held: Held | None) -> NoteItem:
+def _note_item(note: OpenNote, stop: StopReason, held: StoredCounts | None) -> NoteItem:
     chain = note.chain
     reported = chain.comment_count_l1
     return NoteItem(
@@ -196,7 +196,7 @@ def _note_item(note: OpenNote, stop: StopReason, held: Held | None) -> NoteItem:
         user_id=chain.author_id,
         comment_count=chain.comment_count,
         comment_count_l1=reported,
-        **(held_fields(held, reported) if held else {}),
+        **(count_fields(held, reported) if held else {}),
         sort=chain.sort,
         pages=chain.pages,
         complete=note.is_complete,
@@ -205,7 +205,7 @@ def _note_item(note: OpenNote, stop: StopReason, held: Held | None) -> NoteItem:
     )
 
 
-def _log_end(chain: Chain, stop: StopReason, failure: str) -> None:
+def _log_end(chain: CommentPaginator, stop: StopReason, failure: str) -> None:
     page, level = chain.pages, logging.WARNING
     if failure:
         page, level = page + 1, logging.ERROR

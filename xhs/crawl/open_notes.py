@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from xhs.crawl.checkpoint import Checkpoint
-from xhs.crawl.paginator import Chain, Watermark, calls_for
-from xhs.crawl.planning import First
+from xhs.crawl.paginator import CommentPaginator, Watermark, calls_for
+from xhs.crawl.planning import NotePlan
 from xhs.crawl.replies import Thread
 from xhs.reasons import StopReason
 from xhs.store.mongo.collections import Document
-from xhs.store.mongo.notes import Held
+from xhs.store.mongo.notes import StoredCounts
 
 
 class CallsLeft(NamedTuple):
@@ -34,7 +34,7 @@ class CallsLeft(NamedTuple):
 class OpenChain:
     """A chain of pages that is being followed."""
 
-    chain: Chain
+    chain: CommentPaginator
     settled: asyncio.Future[bool] | None = None
     """Whether the last page that came is stored; None before the first."""
     checkpoint: asyncio.Future[bool | None] | None = None
@@ -87,7 +87,7 @@ class ThreadQueue:
 class OpenNote(OpenChain):
     """A note, its pages and then its threads."""
 
-    first: First = field(kw_only=True)
+    first: NotePlan = field(kw_only=True)
     progress: Checkpoint = field(kw_only=True)
     """The checkpoint that was asked to be written last."""
     calls: int = 0
@@ -119,7 +119,7 @@ class OpenNote(OpenChain):
     """The comments that may have replies, by their IDs; kept only without a store."""
 
     @classmethod
-    def begin(cls, first: First) -> OpenNote:
+    def begin(cls, first: NotePlan) -> OpenNote:
         """A note whose pass begins or goes on."""
         return cls(
             first.chain(),
@@ -128,11 +128,11 @@ class OpenNote(OpenChain):
             calls=first.checkpoint.calls,
         )
 
-    def delivered(self) -> Held:
+    def delivered(self) -> StoredCounts:
         """Count what this run has delivered, for a crawl without a store."""
         came = Counter(self.held_replies.values())
         missing = [max(0, reported - came[one]) for one, reported in self.held_comments.items()]
-        return Held(
+        return StoredCounts(
             comments=len(self.held_comments),
             replies=len(self.held_replies),
             replies_reported=sum(self.held_comments.values()),
@@ -140,7 +140,7 @@ class OpenNote(OpenChain):
             reply_calls=sum(map(calls_for, missing)),
         )
 
-    def met_only_rejected(self, held: Held | None) -> bool:
+    def met_only_rejected(self, held: StoredCounts | None) -> bool:
         """True if this pass has met comments, and every one of them was rejected."""
         stored = held.comments_met if held else 0
         return 0 < self.comments_met <= self.comments_rejected and not stored

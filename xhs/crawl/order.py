@@ -14,7 +14,7 @@ _URGENT = 1_000
 _AFTER_UNSEEN = -1_000_000_000
 
 
-class Order:
+class CallOrder:
     """The pages that are left of each open note. ``places``: calls that are made at once."""
 
     def __init__(self, places: int) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from xhs.store.mongo.collections import Origin
+from xhs.store.mongo.collections import Provenance
 
 
 @dataclass(slots=True)
@@ -20,7 +20,7 @@ class _OpenPage:
     whole: bool = True
 
 
-class PageLedger:
+class PageTracker:
     """Counts every item of a page in: stored, rejected, dropped or failed.
 
     When all are in the page is settled, and what depends on that is done: its checkpoint is
@@ -29,12 +29,12 @@ class PageLedger:
 
     def __init__(self) -> None:
         self._pages: dict[Hashable, _OpenPage] = {}
-        self._origins: dict[int, Origin] = {}
+        self._origins: dict[int, Provenance] = {}
 
     def open(
         self,
         page: Hashable,
-        items: Sequence[tuple[Any, Origin]],
+        items: Sequence[tuple[Any, Provenance]],
         then: Callable[[], object] | None = None,
     ) -> asyncio.Future[bool]:
         """Expect these items from ``page``, and do ``then`` when all are in.
@@ -49,7 +49,7 @@ class PageLedger:
         self._settle_when_all_are_in(page, entry)
         return settled
 
-    def origin(self, item: Any) -> Origin | None:
+    def origin(self, item: Any) -> Provenance | None:
         """Where an item of an open page came from."""
         return self._origins.get(id(item))
 

@@ -10,18 +10,18 @@ from typing import NamedTuple
 from xhs.crawl.arguments import OF_A_NOTE, Arguments, WrongArguments
 from xhs.crawl.checkpoint import Wanted
 from xhs.crawl.note_list import NoteList, wanted
-from xhs.crawl.planning import First, Skip, plan
+from xhs.crawl.planning import NotePlan, Skip, plan
 from xhs.store.mongo.notes import Ledger
 
 _BATCH = 1000
 STALE = "an update with HTTPCACHE_ENABLED: a cached first page would hide what is new"
 
 
-class Planned(NamedTuple):
+class PlannedNote(NamedTuple):
     """What a crawl does about a note; where it can do nothing, why."""
 
     note_id: str
-    plan: First | Skip | None
+    plan: NotePlan | Skip | None
     problem: str = ""
 
 
@@ -56,7 +56,7 @@ async def planned(
     ledger: Ledger | None,
     *,
     is_cached: bool,
-) -> AsyncIterator[Planned]:
+) -> AsyncIterator[PlannedNote]:
     """What is done about each note. ``is_cached``: whether answers come from Scrapy's cache.
 
     Raises:
@@ -70,12 +70,12 @@ async def planned(
                 f"what the ledger keeps with it does not go with this crawl: {error}; `scrapy "
                 "enqueue` with other arguments changes that"
             )
-            yield Planned(note_id, None, problem)
+            yield PlannedNote(note_id, None, problem)
             continue
-        if is_cached and isinstance(first, First) and first.checkpoint.mode == "update":
-            yield Planned(note_id, None, STALE)
+        if is_cached and isinstance(first, NotePlan) and first.checkpoint.mode == "update":
+            yield PlannedNote(note_id, None, STALE)
         else:
-            yield Planned(note_id, first)
+            yield PlannedNote(note_id, first)
 
 
 def now() -> datetime:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from xhs.api.endpoints import Call
+from xhs.api.endpoints import PageRef
 from xhs.crawl.arguments import OF_A_NOTE, Arguments, WrongArguments
 from xhs.crawl.checkpoint import (
     Checkpoint,
@@ -16,13 +16,13 @@ from xhs.crawl.checkpoint import (
     read_wanted,
     read_watermark,
 )
-from xhs.crawl.paginator import Chain, Watermark
+from xhs.crawl.paginator import CommentPaginator, Watermark
 from xhs.reasons import StopReason, read_reason
 from xhs.store.mongo.collections import Document
 
 
 @dataclass(frozen=True, slots=True)
-class First:
+class NotePlan:
     """How a pass begins or goes on: from ``checkpoint``, where ``pages`` of it came before, and by
     ``arguments``: the crawl's and, where it names none itself, those that the pass was given, and
     those that the ledger keeps with the note.
@@ -49,13 +49,13 @@ class First:
     then_again: bool = False
 
     @property
-    def call(self) -> Call | None:
+    def call(self) -> PageRef | None:
         """The first call for the note's pages; None where only replies are left."""
         return self.checkpoint.call if self.checkpoint.stop_reason is None else None
 
-    def chain(self) -> Chain:
+    def chain(self) -> CommentPaginator:
         """The chain of the note's pages."""
-        chain = Chain(
+        chain = CommentPaginator(
             self.checkpoint.call,
             pages=self.pages,
             kept=self.checkpoint.kept,
@@ -77,7 +77,7 @@ class Skip(NamedTuple):
 
 def plan(
     note_id: str, known: Document | None, crawl: Arguments, version: str, now: datetime
-) -> First | Skip:
+) -> NotePlan | Skip:
     """What to ask for first. ``known`` is what the ledger has of the note.
 
     ``mode=full`` asks for every page from the first. ``mode=resume`` leaves alone what has ended,
@@ -92,8 +92,8 @@ def plan(
     kept = _kept_arguments(known.get("arguments"))
     arguments = crawl.for_note(kept)
 
-    def anew(mode: str, its: Arguments) -> First:
-        call = Call(note_id, sort=its.sort)
+    def anew(mode: str, its: Arguments) -> NotePlan:
+        call = PageRef(note_id, sort=its.sort)
         checkpoint = Checkpoint(call, version, mode, now, arguments=of_a_pass(its.given))
         return replace(_first(checkpoint, its, known), is_new=is_new)
 
@@ -133,11 +133,11 @@ def _leads_on(left: Checkpoint, sort: str, version: str) -> bool:
 
 def _first(
     checkpoint: Checkpoint, arguments: Arguments, known: Document, *, resumed: bool = False
-) -> First:
+) -> NotePlan:
     pages, author_id = known.get("pages"), known.get("user_id")
     count, reported = known.get("comment_count"), known.get("comment_count_l1")
     watermark = read_watermark(known.get("watermark"))
-    return First(
+    return NotePlan(
         checkpoint,
         arguments,
         pages if resumed and isinstance(pages, int) else 0,

@@ -14,26 +14,33 @@ from xhs.crawl.checkpoint import Checkpoint, Wanted
 from xhs.crawl.open_notes import OpenChain, OpenNote, OpenThread
 from xhs.crawl.planned import now
 from xhs.crawl.replies import Thread, thread_of
-from xhs.download.budget import Gate
+from xhs.download.budget import CallBudget
 from xhs.reasons import StopReason
 from xhs.store.mongo.client import Store
 from xhs.store.mongo.collections import Document, Write
 from xhs.store.mongo.history import pass_ended
-from xhs.store.mongo.notes import Held, add_note, book_calls, end_note, leave_note, settle_page
+from xhs.store.mongo.notes import (
+    StoredCounts,
+    add_note,
+    book_calls,
+    end_note,
+    leave_note,
+    save_checkpoint,
+)
 from xhs.store.mongo.replies import thread_write
 from xhs.store.mongo.retrying import StoreFailed
 
 logger = logging.getLogger(__name__)
 
 
-class Passbook:
+class Progress:
     """Writes a crawl's passes to its store, where it has one; without, it knows what was delivered.
 
     Where the store fails for good, ``on_failure`` is called.
     """
 
     def __init__(
-        self, store: Store | None, gate: Gate, on_failure: Callable[[StoreFailed], None]
+        self, store: Store | None, gate: CallBudget, on_failure: Callable[[StoreFailed], None]
     ) -> None:
         self._store = store
         self._gate = gate
@@ -50,7 +57,7 @@ class Passbook:
         note.has_page = True
         note.progress = replace(checkpoint, calls=note.calls)
         note.checkpoint = self._write(
-            settle_page(note.chain.note_id, fields, note.progress, calls, datetime.now(UTC))
+            save_checkpoint(note.chain.note_id, fields, note.progress, calls, datetime.now(UTC))
         )
 
     def settle_thread(self, note: OpenNote, opened: OpenThread, cursor: str | None) -> None:
@@ -78,7 +85,7 @@ class Passbook:
         self,
         note: OpenNote,
         fields: Mapping[str, Any],
-        held: Held | None,
+        held: StoredCounts | None,
         wanted: Wanted | None = None,
     ) -> bool:
         """Write the end of a note's pass, as its item has it; false if that fails.
@@ -127,7 +134,7 @@ class Passbook:
             self._on_failure(error)
             return 0
 
-    async def held(self, note: OpenNote) -> Held | None:
+    async def held(self, note: OpenNote) -> StoredCounts | None:
         """What is held of a note; None where the store has failed."""
         if self._store is None:
             return note.delivered()
@@ -166,7 +173,7 @@ class Passbook:
         if calls := self._calls_to_book(note):
             note.progress = replace(note.progress, calls=note.calls)
             note.checkpoint = self._write(
-                settle_page(note.chain.note_id, {}, note.progress, calls, datetime.now(UTC))
+                save_checkpoint(note.chain.note_id, {}, note.progress, calls, datetime.now(UTC))
             )
 
     def _calls_to_book(self, note: OpenNote) -> int:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from xhs.api.endpoints import Call
+from xhs.api.endpoints import PageRef
 from xhs.crawl.checkpoint import Checkpoint
-from xhs.crawl.paginator import Chain, calls_for
+from xhs.crawl.paginator import CommentPaginator, calls_for
 from xhs.reasons import StopReason, read_reason
 
 
@@ -30,10 +30,10 @@ class Thread(NamedTuple):
         """How many calls they take at most."""
         return max(1, calls_for(self.rest))
 
-    def chain(self, note_id: str) -> Chain:
+    def chain(self, note_id: str) -> CommentPaginator:
         """The chain of their pages."""
-        call = Call(note_id, self.cursor, comment_id=self.comment_id)
-        return Chain(call, reported=self.rest, first_cursor_is_old=self.is_old)
+        call = PageRef(note_id, self.cursor, comment_id=self.comment_id)
+        return CommentPaginator(call, reported=self.rest, first_cursor_is_old=self.is_old)
 
 
 def thread_of(

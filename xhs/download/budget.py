@@ -14,11 +14,11 @@ from xhs.api import envelope
 from xhs.reasons import CloseReason
 
 
-class Stopped(Exception):
+class CallsStopped(Exception):
     """The gate is closed: this call was not sent, and costs nothing."""
 
 
-class Gate:
+class CallBudget:
     """Lets calls out until the crawl is stopped or the budget is spent, and keeps the books.
 
     Every call is reserved as it is sent. An answer with code 0 and a call whose billing is unknown
@@ -60,7 +60,7 @@ class Gate:
             self._waiting.append(turn)
             await turn
         if self.reason is not None:
-            raise Stopped(f"the crawl is stopping ({self.reason})")
+            raise CallsStopped(f"the crawl is stopping ({self.reason})")
         self._reserved += 1
 
     def answered(self, note_id: str, answer: envelope.Envelope) -> None:

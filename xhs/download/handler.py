@@ -25,10 +25,10 @@ from scrapy.exceptions import (
 from scrapy.http import Response
 
 from xhs.api import envelope
-from xhs.api.endpoints import is_loopback, read_call
+from xhs.api.endpoints import is_loopback, read_page_ref
 from xhs.api.values import iso
 from xhs.download._scrapy import hurry, is_closing
-from xhs.download.budget import Stopped
+from xhs.download.budget import CallsStopped
 from xhs.download.failures import GATEWAY_TIMEOUTS, may_be_billed, was_sent, without_address
 from xhs.download.signing import UnsigningCrawler, sign
 from xhs.download.token import NoToken
@@ -89,7 +89,7 @@ class JustOneApiDownloadHandler(BaseDownloadHandler):
         gate = self._run.gate
         try:
             await gate.reserve()
-        except Stopped as stopped:
+        except CallsStopped as stopped:
             hurry(self.crawler)
             raise CallNotSent(str(stopped)) from None
         if is_closing(self.crawler):
@@ -143,7 +143,7 @@ class JustOneApiDownloadHandler(BaseDownloadHandler):
 
     @staticmethod
     def _note_id(request: Request) -> str:
-        call = read_call(request.url)
+        call = read_page_ref(request.url)
         return call.note_id if call else ""
 
 

@@ -9,7 +9,7 @@ from scrapy import Request
 from scrapy.core.scheduler import Scheduler
 from twisted.internet.defer import Deferred
 
-from xhs.api.endpoints import read_call
+from xhs.api.endpoints import read_page_ref
 from xhs.download.retry import WAIT
 from xhs.extensions.run import Run
 
@@ -46,7 +46,7 @@ class WaitingScheduler(Scheduler):
         return super().next_request()
 
     def enqueue_request(self, request: Request) -> bool:
-        if call := read_call(request.url):
+        if call := read_page_ref(request.url):
             self._order.asked(call.chain_id)
         seconds = request.meta.pop(WAIT, None)
         if seconds is None:

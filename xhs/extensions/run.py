@@ -18,27 +18,27 @@ from scrapy.exceptions import CloseSpider, DropItem
 from scrapy.http import Response
 from twisted.python.failure import Failure
 
-from xhs.api.endpoints import Call, read_call
+from xhs.api.endpoints import PageRef, read_page_ref
 from xhs.crawl.arguments import Arguments
 from xhs.crawl.checkpoint import Checkpoint, Wanted
 from xhs.crawl.expected_calls import ExpectedCalls
 from xhs.crawl.open_notes import OpenChain, OpenNote, OpenThread
-from xhs.crawl.order import Order
-from xhs.crawl.page_tracker import PageLedger
-from xhs.crawl.paginator import Chain
+from xhs.crawl.order import CallOrder
+from xhs.crawl.page_tracker import PageTracker
+from xhs.crawl.paginator import CommentPaginator
 from xhs.crawl.planned import now, of_a_note
-from xhs.crawl.planning import First
-from xhs.crawl.progress import Passbook
+from xhs.crawl.planning import NotePlan
+from xhs.crawl.progress import Progress
 from xhs.crawl.replies import Thread, as_stored
 from xhs.download._scrapy import hurry, is_closing
-from xhs.download.budget import Gate
+from xhs.download.budget import CallBudget
 from xhs.download.token import NoToken, Token, read_token
 from xhs.items import item_type
 from xhs.privacy import as_sent
 from xhs.reasons import STOPPED, CloseReason, StopReason
 from xhs.shutdown import shutdown
 from xhs.store.mongo.client import Store, StoreUnavailable
-from xhs.store.mongo.collections import Origin, Problem, Write, rejected_write
+from xhs.store.mongo.collections import Problem, Provenance, Write, rejected_write
 from xhs.store.mongo.retrying import StoreFailed, hurry_up
 from xhs.store.mongo.writer import Unstorable
 from xhs.store.spill.files import Spill, SpillFailed
@@ -72,14 +72,14 @@ class Run:
             self._token = read_token(os.environ)
         self.base_url: str = settings["JUSTONEAPI_BASE_URL"]
         self.version: str = settings["JUSTONEAPI_COMMENTS_VERSION"]
-        self.gate = Gate(self.count, self._close, settings.getint("XHS_MAX_CALLS"))
-        self.pages = PageLedger()
+        self.gate = CallBudget(self.count, self._close, settings.getint("XHS_MAX_CALLS"))
+        self.pages = PageTracker()
         self.protect = as_sent
         self.open_notes: dict[str, OpenNote] = {}
         self.notes_waiting: int | None = None
         """Notes that were not begun yet."""
         self._places = settings.getint("CONCURRENT_REQUESTS")
-        self.order = Order(self._places)
+        self.order = CallOrder(self._places)
         self._stop = asyncio.Event()
         if shutdown.received:
             self._stop.set()
@@ -92,7 +92,7 @@ class Run:
         if uri := settings["MONGODB_URI"]:
             self.spill = Spill(Path(settings["XHS_SPILL_DIR"]), settings["MONGODB_DATABASE"])
             self.store = Store(uri, settings["MONGODB_DATABASE"], self.spill, self.fail_store)
-        self.passbook = Passbook(self.store, self.gate, self.fail_store)
+        self.passbook = Progress(self.store, self.gate, self.fail_store)
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
@@ -147,7 +147,7 @@ class Run:
             self._room.clear()
             await self._room.wait()
 
-    def begin(self, first: First) -> OpenNote:
+    def begin(self, first: NotePlan) -> OpenNote:
         """Open a note, and write to the ledger from where it is asked for."""
         note_id = first.checkpoint.call.note_id
         note = self.open_notes[note_id] = OpenNote.begin(first)
@@ -164,14 +164,14 @@ class Run:
         mode = "full" if arguments.mode == "resume" else arguments.mode
         return Wanted(mode, of_a_note(arguments))
 
-    def opened(self, call: Call) -> tuple[OpenNote, OpenChain]:
+    def opened(self, call: PageRef) -> tuple[OpenNote, OpenChain]:
         """The note and the chain that a call belongs to.
 
         A page that no note here asked for, as with ``scrapy parse``, is a chain of its own.
         """
         note = self.open_notes.get(call.note_id)
         if note is None:
-            first = First(Checkpoint(call, self.version, "full", now()), self.arguments)
+            first = NotePlan(Checkpoint(call, self.version, "full", now()), self.arguments)
             note = OpenNote.begin(first)
             note.counted = False
             self.open_notes[call.note_id] = note
@@ -185,7 +185,7 @@ class Run:
         told: Arguments = self._crawler.spider.arguments  # type: ignore[union-attr]
         return told
 
-    def priority(self, chain: Chain) -> int:
+    def priority(self, chain: CommentPaginator) -> int:
         """The priority of a chain's next call."""
         self.order.seen(chain.chain_id, chain.pages_left)
         unseen = (self.notes_waiting or 0) + len(self._unsent)
@@ -217,12 +217,12 @@ class Run:
         self._room.set()
 
     def _sent(self, request: Request) -> None:
-        if self._unsent and (call := read_call(request.url)):
+        if self._unsent and (call := read_page_ref(request.url)):
             self._unsent.discard(call.note_id)
             self._room.set()
 
     def _answered(self, request: Request) -> None:
-        if call := read_call(request.url):
+        if call := read_page_ref(request.url):
             self.order.answered(call.chain_id)
 
     def stop(self) -> None:
@@ -301,7 +301,7 @@ class Run:
         self.close_note(note.chain.note_id)
         self.count(f"xhs/notes/{stop}")
 
-    async def reject(self, kind: str, origin: Origin, problems: Sequence[Problem]) -> None:
+    async def reject(self, kind: str, origin: Provenance, problems: Sequence[Problem]) -> None:
         """Keep an object that is no valid item, whole, in ``rejected``, and count it by field.
 
         Raises:
@@ -348,7 +348,7 @@ class Run:
         adapter = ItemAdapter(item)
         origin = self.pages.origin(item)
         if origin is None:
-            origin = Origin(str(adapter.get("note_id")), 0, adapter.asdict())
+            origin = Provenance(str(adapter.get("note_id")), 0, adapter.asdict())
         await self.reject(item_type(item) or "item", origin, problems)
 
     def fail_store(self, error: StoreFailed) -> None:
@@ -373,7 +373,7 @@ class Run:
             self._count_delivered(ItemAdapter(item), self.pages.origin(item))
         self.pages.count(response)
 
-    def _count_delivered(self, item: ItemAdapter, origin: Origin | None) -> None:
+    def _count_delivered(self, item: ItemAdapter, origin: Provenance | None) -> None:
         """What the store would know of a comment. A pipeline may have left fields out."""
         note = self.open_notes.get(item.get("note_id", ""))
         comment_id = item.get("comment_id")

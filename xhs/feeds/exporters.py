@@ -18,7 +18,7 @@ from scrapy.exporters import CsvItemExporter, JsonLinesItemExporter, XmlItemExpo
 from scrapy.extensions.postprocessing import GzipPlugin
 from scrapy.utils.serialize import ScrapyJSONEncoder
 
-from xhs.feeds.csv_escaping import guarded
+from xhs.feeds.csv_escaping import escape_cell
 from xhs.schemas import COLUMNS
 
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -68,7 +68,7 @@ class CsvExporter(CsvItemExporter):
         if not isinstance(value, str):
             return _flat(value)
         value = _NOT_IN_CSV.sub("\ufffd", _LINE_BREAK.sub("\n", value))
-        return guarded(value) if self._spreadsheet else value
+        return escape_cell(value) if self._spreadsheet else value
 
 
 class XmlExporter(XmlItemExporter):

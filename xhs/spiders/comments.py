@@ -17,19 +17,19 @@ from scrapy.spidermiddlewares.httperror import HttpError
 from twisted.python.failure import Failure
 
 from xhs.api import envelope
-from xhs.api.endpoints import Call, call_url, read_call
+from xhs.api.endpoints import PageRef, page_url, read_page_ref
 from xhs.api.fields import parse_page
 from xhs.api.page import Page, inline_replies, read_page
 from xhs.api.usual_fields import UsualFields
-from xhs.checks import Prepared, WrongInput, prepare, remember_begun
+from xhs.checks import CheckedInput, WrongInput, prepare, remember_begun
 from xhs.crawl import arguments as spider_arguments
-from xhs.crawl.estimate import Forecast, forecast
-from xhs.crawl.note_crawl import Ask, Next, Passes, named
+from xhs.crawl.estimate import Estimate, forecast
+from xhs.crawl.note_crawl import Next, NoteCrawls, PageRequest, named
 from xhs.crawl.note_list import NoteList, count
 from xhs.crawl.open_notes import OpenChain, OpenNote, OpenThread
 from xhs.crawl.order import UNSEEN
-from xhs.crawl.paginator import Chain
-from xhs.crawl.planned import Planned, mark_wanted, planned
+from xhs.crawl.paginator import CommentPaginator
+from xhs.crawl.planned import PlannedNote, mark_wanted, planned
 from xhs.crawl.planning import Skip
 from xhs.crawl.progress import checkpoint_written
 from xhs.download.handler import CallNotSent, received_at
@@ -38,8 +38,8 @@ from xhs.extensions.run import NotStored, Run
 from xhs.feeds import isolation as feed_export
 from xhs.items import CommentItem, NoteItem, UserItem
 from xhs.reasons import CloseReason, StopReason
-from xhs.store.mongo.collections import Met, Origin, Problem
-from xhs.store.mongo.notes import Ledger, chain_fields
+from xhs.store.mongo.collections import Listing, Problem, Provenance
+from xhs.store.mongo.notes import Ledger, note_fields
 from xhs.store.mongo.retrying import StoreFailed
 
 _ITEMS = {"comment": CommentItem, "user": UserItem}
@@ -58,12 +58,12 @@ class CommentsSpider(Spider):
     """
 
     name = "comments"
-    forecast: Forecast | None = None
+    forecast: Estimate | None = None
     """What a dry run found."""
     wrong: Sequence[str] = ()
     """Why the crawl was refused before its first call."""
 
-    def __init__(self, prepared: Prepared | None = None, **given: str) -> None:
+    def __init__(self, prepared: CheckedInput | None = None, **given: str) -> None:
         super().__init__()
         self.prepared = prepared
         self.arguments = prepared.arguments if prepared else spider_arguments.parse(given)
@@ -131,11 +131,11 @@ class CommentsSpider(Spider):
                 await run.room()
                 run.waits_no_longer()
                 run.count("xhs/notes/begun")
-                async for output in self._outputs(Passes(run).begin(one.plan)):
+                async for output in self._outputs(NoteCrawls(run).begin(one.plan)):
                     yield output
         run.expected.end_list()
 
-    async def _planned(self, run: Run, notes: NoteList | None) -> AsyncIterator[Planned]:
+    async def _planned(self, run: Run, notes: NoteList | None) -> AsyncIterator[PlannedNote]:
         """What is done about each note."""
         ledger = run.store.ledger if run.store else None
         run.notes_waiting = await count(notes, self.arguments.mode, ledger)
@@ -149,7 +149,7 @@ class CommentsSpider(Spider):
                     await ledger.want([one.note_id], None)
             yield one
 
-    async def _foretell(self, run: Run, prepared: Prepared) -> None:
+    async def _foretell(self, run: Run, prepared: CheckedInput) -> None:
         """Say what a crawl would do and cost, instead of doing it."""
         plan = self._planned(run, prepared.notes)
         self.forecast = await forecast(plan, run.store, prepared.price)
@@ -159,14 +159,14 @@ class CommentsSpider(Spider):
 
     async def _outputs(self, following: Next) -> AsyncIterator[Request | NoteItem]:
         async for one in following:
-            yield self._request(self.run, *one) if isinstance(one, Ask) else one
+            yield self._request(self.run, *one) if isinstance(one, PageRequest) else one
 
     async def parse_page(self, response: Response) -> AsyncIterator[Any]:
         """Take a page of comments or replies: ask for the next one, yield its items, and at the
         last what follows: the note's threads, the next of these, or the note's end.
         """
         run = self.run
-        call = read_call(response.url)
+        call = read_page_ref(response.url)
         answer = envelope.read(response.body)
         if call is None or answer is None or answer.code != envelope.SUCCESS:
             raise ValueError(f"{response.url} is no page of comments")
@@ -202,7 +202,7 @@ class CommentsSpider(Spider):
             yield item
         run.pages.all_yielded(response)
         if step.stop:
-            async for output in self._outputs(Passes(run).chain_ended(note, opened)):
+            async for output in self._outputs(NoteCrawls(run).chain_ended(note, opened)):
                 yield output
         elif await settled:
             await checkpoint_written(opened)  # until then the page counts as not settled
@@ -225,7 +225,7 @@ class CommentsSpider(Spider):
             return
         opened.chain.end(StopReason.EMPTY_ANSWER)
         why = f"{repeats + 1} answers with code 0 had no data in them, and each was billed"
-        async for output in self._outputs(Passes(run).chain_ended(note, opened, why)):
+        async for output in self._outputs(NoteCrawls(run).chain_ended(note, opened, why)):
             yield output
 
     async def _reject_page(self, note: OpenNote, opened: OpenChain, data: Any, page: Page) -> None:
@@ -239,7 +239,7 @@ class CommentsSpider(Spider):
     async def call_failed(self, failure: Failure) -> AsyncIterator[Any]:
         """Take a call that brought no page: end its chain with the reason."""
         request: Request = failure.request  # type: ignore[attr-defined]
-        run, call = self.run, read_call(request.url)
+        run, call = self.run, read_page_ref(request.url)
         if call is None or call.note_id not in run.open_notes:
             return
         if isinstance(failure.value, CallNotSent):
@@ -253,10 +253,10 @@ class CommentsSpider(Spider):
             yield self._request(run, again, UNSEEN)
             return
         opened.chain.end(stop)
-        async for output in self._outputs(Passes(run).chain_ended(note, opened, why)):
+        async for output in self._outputs(NoteCrawls(run).chain_ended(note, opened, why)):
             yield output
 
-    def _prepare(self) -> Prepared:
+    def _prepare(self) -> CheckedInput:
         if self.prepared:
             return self.prepared
         try:
@@ -270,10 +270,10 @@ class CommentsSpider(Spider):
         self.wrong = errors
         raise CloseSpider(CloseReason.WRONG_INPUT.value)
 
-    def _request(self, run: Run, call: Call, priority: int) -> Request:
+    def _request(self, run: Run, call: PageRef, priority: int) -> Request:
         # A repeated cursor is the chain's business, and the filter's memory grows with the work.
         return Request(
-            call_url(run.base_url, run.version, call),
+            page_url(run.base_url, run.version, call),
             callback=self.parse_page,
             errback=self.call_failed,
             dont_filter=True,
@@ -282,7 +282,7 @@ class CommentsSpider(Spider):
 
     def _items(
         self, note: OpenNote, opened: OpenChain, page: Page, data: Any
-    ) -> list[tuple[Any, Origin]]:
+    ) -> list[tuple[Any, Provenance]]:
         """The items of a page, each with where it came from."""
         chain, inline = opened.chain, note.replies != "none"
         origin, items = _origin(note, opened, data), []
@@ -304,24 +304,24 @@ class CommentsSpider(Spider):
             met = None
             if opened is note and note.counted and parsed.item_type == "comment" and not parent:
                 there = len(inline_replies(parsed.raw)) if inline else 0
-                met = Met(chain.sort, note.progress.began, there)
+                met = Listing(chain.sort, note.progress.began, there)
             item = _ITEMS[parsed.item_type](item_type=parsed.item_type, **parsed.fields)
             items.append((item, replace(origin, raw=parsed.raw, parent_comment_id=parent, met=met)))
         return items
 
     @staticmethod
     def _checkpoint(
-        run: Run, note: OpenNote, opened: OpenChain, following: Call
+        run: Run, note: OpenNote, opened: OpenChain, following: PageRef
     ) -> Callable[[], None]:
         """What is to be written once a page is stored."""
         if isinstance(opened, OpenThread):
             return partial(run.passbook.settle_thread, note, opened, following.cursor)
-        return partial(run.passbook.settle, note, chain_fields(note.chain), note.checkpoint_here())
+        return partial(run.passbook.settle, note, note_fields(note.chain), note.checkpoint_here())
 
-    def _log_restart(self, call: Call, why: str) -> None:
+    def _log_restart(self, call: PageRef, why: str) -> None:
         self.logger.warning("%s begins anew: its cursor %s", named(call), why)
 
-    def _warn_of_missing(self, chain: Chain, fields: Sequence[str]) -> None:
+    def _warn_of_missing(self, chain: CommentPaginator, fields: Sequence[str]) -> None:
         self.logger.warning(
             "%s, page %d: null on every object that should have it: %s. The API may have changed "
             "the form of its answers; what it sent is kept in `extra`. A field is named once a run",
@@ -330,7 +330,7 @@ class CommentsSpider(Spider):
             ", ".join(fields),
         )
 
-    def _warn_undated(self, chain: Chain, comments: int) -> None:
+    def _warn_undated(self, chain: CommentPaginator, comments: int) -> None:
         """Warn of the first page that ``since`` cannot judge; :meth:`closed` says how many came."""
         if not self._undated:
             self.logger.warning(
@@ -362,10 +362,10 @@ async def _nothing_to_do(ledger: Ledger | None) -> str:
     return "The ledger has no notes: `scrapy enqueue` adds some"
 
 
-def _origin(note: OpenNote, opened: OpenChain, data: Any) -> Origin:
+def _origin(note: OpenNote, opened: OpenChain, data: Any) -> Provenance:
     """Where a page came from."""
     chain = opened.chain
-    return Origin(
+    return Provenance(
         chain.note_id,
         chain.pages,
         data,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from xhs.crawl.order import UNSEEN, Order
+from xhs.crawl.order import UNSEEN, CallOrder
 
 
-def order(*left: int, places: int = 4) -> Order:
+def order(*left: int, places: int = 4) -> CallOrder:
     """An order with open notes ``a``, ``b``, ``c`` … of which so many pages are left."""
-    made = Order(places)
+    made = CallOrder(places)
     for name, pages in zip("abcdefgh", left, strict=False):
         made.seen(name, pages)
     return made

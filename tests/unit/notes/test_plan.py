@@ -4,22 +4,22 @@ from typing import Any
 
 import pytest
 
-from xhs.api.endpoints import Call
+from xhs.api.endpoints import PageRef
 from xhs.crawl.arguments import Arguments, WrongArguments, parse
 from xhs.crawl.checkpoint import Checkpoint, Wanted, read_checkpoint, watermark_document
 from xhs.crawl.paginator import Watermark
-from xhs.crawl.planning import First, Skip, plan
+from xhs.crawl.planning import NotePlan, Skip, plan
 from xhs.reasons import StopReason
 
 NOTE = "65bf5360000000002c03f684"
 RESUME, UPDATE = Arguments(mode="resume"), Arguments(mode="update")
 NOW, BEFORE = datetime(2026, 11, 24, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC)
 WATERMARK = Watermark(frozenset({"a", "b"}), BEFORE)
-LEFT = Checkpoint(Call(NOTE, "c4"), "v4", "full", BEFORE, WATERMARK, kept=30, calls=4)
+LEFT = Checkpoint(PageRef(NOTE, "c4"), "v4", "full", BEFORE, WATERMARK, kept=30, calls=4)
 
 
 def anew(sort: str = "latest", mode: str = "full", version: str = "v4") -> Checkpoint:
-    return Checkpoint(Call(NOTE, sort=sort), version, mode, NOW)
+    return Checkpoint(PageRef(NOTE, sort=sort), version, mode, NOW)
 
 
 def known(left: Checkpoint | None = LEFT, **changes: Any) -> dict[str, Any]:
@@ -33,9 +33,9 @@ def known(left: Checkpoint | None = LEFT, **changes: Any) -> dict[str, Any]:
     }
 
 
-def begun(there: dict[str, Any] | None, arguments: Arguments, version: str = "v4") -> First:
+def begun(there: dict[str, Any] | None, arguments: Arguments, version: str = "v4") -> NotePlan:
     first = plan(NOTE, there, arguments, version, NOW)
-    assert isinstance(first, First)
+    assert isinstance(first, NotePlan)
     return first
 
 
@@ -70,8 +70,8 @@ def test_resume_leaves_alone_what_has_ended(reason: StopReason) -> None:
     ("left", "version"),
     [
         (LEFT, "v3"),
-        (replace(LEFT, call=Call(NOTE, "c4", "normal")), "v4"),
-        (replace(LEFT, call=Call(NOTE)), "v4"),
+        (replace(LEFT, call=PageRef(NOTE, "c4", "normal")), "v4"),
+        (replace(LEFT, call=PageRef(NOTE)), "v4"),
         (None, "v4"),
     ],
 )
@@ -81,7 +81,7 @@ def test_a_checkpoint_that_does_not_fit_begins_anew(
 ) -> None:
     first = begun(known(left), arguments, version)
     mode = "update" if arguments is UPDATE else "full"
-    wanted = First(anew(mode=mode, version=version), arguments, reported=77)
+    wanted = NotePlan(anew(mode=mode, version=version), arguments, reported=77)
     assert first == replace(wanted, has_state=left is not None)
 
 
@@ -112,7 +112,7 @@ def test_an_update_finishes_first_what_was_left() -> None:
 
 
 def test_an_update_of_an_unknown_note_has_no_watermark() -> None:
-    assert begun(None, UPDATE) == First(anew(mode="update"), UPDATE, is_new=True)
+    assert begun(None, UPDATE) == NotePlan(anew(mode="update"), UPDATE, is_new=True)
 
 
 @pytest.mark.parametrize("mode", ["full", "update"])
@@ -121,11 +121,11 @@ def test_resume_takes_up_what_is_wanted_as_it_is_wanted(mode: str, state: str) -
     wanted = Wanted(mode, {"sort": "normal", "replies": "all", "max_comments": "50"})
     there = known(None, state=state, stop_reason="complete", wanted=wanted.document())
     first = begun(there, RESUME)
-    assert (first.checkpoint.mode, first.call) == (mode, Call(NOTE, sort="normal"))
+    assert (first.checkpoint.mode, first.call) == (mode, PageRef(NOTE, sort="normal"))
     assert (first.arguments.replies, first.arguments.max_comments) == ("all", 50)
     assert first.checkpoint.arguments == {"replies": "all", "max_comments": "50"}
     named = begun(there, parse({"mode": "resume", "sort": "latest", "replies": "none"}))
-    assert (named.call, named.arguments.replies) == (Call(NOTE), "none")
+    assert (named.call, named.arguments.replies) == (PageRef(NOTE), "none")
 
 
 def test_a_checkpoint_is_continued_whatever_is_wanted() -> None:
@@ -157,7 +157,7 @@ GIVEN = {"replies": "all", "max_comments": "50"}
 def test_a_pass_is_finished_by_the_arguments_that_it_was_given(
     cursor: str | None, mode: str
 ) -> None:
-    left = replace(LEFT, call=Call(NOTE, cursor), arguments=GIVEN)
+    left = replace(LEFT, call=PageRef(NOTE, cursor), arguments=GIVEN)
     first = begun(known(left), parse({"mode": mode}))
     assert first.checkpoint.arguments == (GIVEN if cursor or mode == "resume" else {})
     found = (first.arguments.replies, first.arguments.max_comments)
@@ -173,11 +173,13 @@ def test_arguments_of_a_pass_that_do_not_go_with_the_crawl_are_left() -> None:
     assert first.checkpoint.call == LEFT.call
 
 
-@pytest.mark.parametrize("call", [Call(NOTE, "c4"), Call(NOTE, None, "like_count")])
+@pytest.mark.parametrize("call", [PageRef(NOTE, "c4"), PageRef(NOTE, None, "like_count")])
 @pytest.mark.parametrize(
     "watermark", [None, WATERMARK._replace(complete=True), Watermark(frozenset(), None)]
 )
-def test_a_checkpoint_comes_back_from_its_document(call: Call, watermark: Watermark | None) -> None:
+def test_a_checkpoint_comes_back_from_its_document(
+    call: PageRef, watermark: Watermark | None
+) -> None:
     checkpoint = replace(LEFT, call=call, watermark=watermark)
     assert read_checkpoint(NOTE, checkpoint.document(), NOW) == checkpoint
 

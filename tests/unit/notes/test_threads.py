@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from xhs.api.endpoints import Call
+from xhs.api.endpoints import PageRef
 from xhs.crawl.checkpoint import Checkpoint
 from xhs.crawl.replies import Thread, as_stored, thread_document, thread_of
 from xhs.reasons import StopReason
@@ -15,7 +15,7 @@ NOW, BEFORE = datetime(2026, 11, 24, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=
 def asked(
     found: dict[str, Any], mode: str, began: datetime, *, resumed: bool = False
 ) -> Thread | StopReason | None:
-    return thread_of(found, Checkpoint(Call(NOTE), "v4", mode, began), resumed)
+    return thread_of(found, Checkpoint(PageRef(NOTE), "v4", mode, began), resumed)
 
 
 def comment(count: Any, inline: int | None, cursor: Any = "", **known: Any) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def test_it_goes_on_at_the_cursor_that_came_with_replies(
     assert asked(found, "full", NOW) == wanted
     assert wanted.calls == calls
     chain = wanted.chain(NOTE)
-    assert chain.call == Call(NOTE, wanted.cursor, comment_id="c1")
+    assert chain.call == PageRef(NOTE, wanted.cursor, comment_id="c1")
     assert (chain.chain_id, chain.pages_left) == ("c1", calls)
 
 

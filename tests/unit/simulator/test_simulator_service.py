@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from xhs.simulator.books import Books
+from xhs.simulator.books import CallLog
 from xhs.simulator.config import Config
 from xhs.simulator.limits import Limits
 from xhs.simulator.notes import missing_note, sized_note, threaded_note
@@ -340,7 +340,7 @@ def test_reset_books_starts_the_counts_of_the_script_anew() -> None:
 
 
 def test_concurrent_calls_are_counted() -> None:
-    books = Books()
+    books = CallLog()
     calls = [books.open("/", ()) for _ in range(3)]
     for call in calls:
         books.close(call, delivered=True)

@@ -62,7 +62,7 @@ class Write:
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class Provenance:
     """Where an item came from: the note and page (from 1), and the provider's object.
 
     The rest is what else it takes to read the object again: the note's author, the comment that it
@@ -75,11 +75,11 @@ class Origin:
     author_id: str | None = None
     parent_comment_id: str | None = None
     scraped_at: str | None = None
-    met: Met | None = None
+    met: Listing | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Met:
+class Listing:
     """The pass that met a first-level comment: its order, and when it began. ``inline_replies``:
     how many replies came with the comment and were kept.
     """
@@ -89,7 +89,7 @@ class Met:
     inline_replies: int = 0
 
 
-def met_field(sort: str) -> str:
+def last_listed_field(sort: str) -> str:
     """The field of a comment that says which pass in this order met it last."""
     return f"met_{sort}"
 
@@ -102,7 +102,7 @@ class Problem:
     message: str
 
 
-def item_write(item: Mapping[str, Any], met: Met | None = None) -> Write:
+def item_write(item: Mapping[str, Any], met: Listing | None = None) -> Write:
     """The update that a comment or a user asks for.
 
     A null never overwrites a value, but a document that is new has every field. A comment that is
@@ -123,7 +123,7 @@ def item_write(item: Mapping[str, Any], met: Met | None = None) -> Write:
     if collection == COMMENTS:
         present["vanished_at"] = None
     if met is not None:
-        update["$max"][met_field(met.sort)] = met.began
+        update["$max"][last_listed_field(met.sort)] = met.began
         present["inline_replies"] = met.inline_replies
     return Write(collection, item[key], update, scraped_at)
 
@@ -138,7 +138,7 @@ def document_fields(item: Mapping[str, Any]) -> Document:
 
 
 def rejected_write(
-    kind: str, origin: Origin, problems: Sequence[Problem], rejected_at: datetime
+    kind: str, origin: Provenance, problems: Sequence[Problem], rejected_at: datetime
 ) -> Write:
     """The update that keeps an object which is no valid item, whole."""
     raw = json.dumps(origin.raw, sort_keys=True)

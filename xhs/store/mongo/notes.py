@@ -12,10 +12,17 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 
 from xhs.crawl.checkpoint import Checkpoint, Wanted, watermark_document
-from xhs.crawl.paginator import PAGE_SIZE, Chain, Watermark
+from xhs.crawl.paginator import PAGE_SIZE, CommentPaginator, Watermark
 from xhs.reasons import StopReason
-from xhs.store.mongo.collections import COMMENTS, NOTES, Document, Write, document_fields, met_field
-from xhs.store.mongo.retrying import StoreFailed, describe, patiently
+from xhs.store.mongo.collections import (
+    COMMENTS,
+    NOTES,
+    Document,
+    Write,
+    document_fields,
+    last_listed_field,
+)
+from xhs.store.mongo.retrying import StoreFailed, describe, retry_until_answered
 
 LOOKUP = 200
 """Notes that are asked for at once."""
@@ -25,7 +32,7 @@ _TO_RESUME = {
 }
 
 
-class Held(NamedTuple):
+class StoredCounts(NamedTuple):
     """Counts of what is stored for a note, all runs together.
 
     ``comments`` (first level) and ``replies`` have not vanished. ``replies_reported`` and
@@ -44,7 +51,7 @@ class Held(NamedTuple):
     comments_met: int = 0
 
 
-def held_fields(held: Held, reported: int | None) -> Document:
+def count_fields(held: StoredCounts, reported: int | None) -> Document:
     """What a note's item and document say of what is stored for it."""
     return {
         "comments_collected": held.comments,
@@ -65,7 +72,7 @@ def add_note(note_id: str, wanted: Wanted, now: datetime) -> Write:
     return Write(NOTES, note_id, update)
 
 
-def chain_fields(chain: Chain) -> Document:
+def note_fields(chain: CommentPaginator) -> Document:
     """What the pages of a note say of it so far."""
     fields: Document = {
         "sort": chain.sort,
@@ -78,10 +85,10 @@ def chain_fields(chain: Chain) -> Document:
     }
 
 
-def settle_page(
+def save_checkpoint(
     note_id: str, fields: Mapping[str, Any], checkpoint: Checkpoint, calls: int, now: datetime
 ) -> Write:
-    """A page is stored: what the pages say of the note (:func:`chain_fields`), and how far the pass
+    """A page is stored: what the pages say of the note (:func:`note_fields`), and how far the pass
     is now. With its first page a pass is no longer only wanted.
 
     ``calls``: billed calls for the note that the ledger does not know of yet.
@@ -160,7 +167,9 @@ class Ledger:
     def __init__(self, database: AsyncDatabase[Document]) -> None:
         self._database = database
 
-    async def held(self, note_id: str, sort: str = "", began: datetime | None = None) -> Held:
+    async def held(
+        self, note_id: str, sort: str = "", began: datetime | None = None
+    ) -> StoredCounts:
         """Count what is stored for a note; comments that have vanished are not held.
 
         What is new, and what was met, is so since the pass in this order that ``began`` then.
@@ -168,15 +177,15 @@ class Ledger:
         Raises:
             StoreFailed: where the database does not answer.
         """
-        return await patiently(lambda: self._held(note_id, sort, began))
+        return await retry_until_answered(lambda: self._held(note_id, sort, began))
 
-    async def _held(self, note_id: str, sort: str, began: datetime | None) -> Held:
+    async def _held(self, note_id: str, sort: str, began: datetime | None) -> StoredCounts:
         is_reply = {"$ne": [{"$ifNull": ["$parent_comment_id", None]}, None]}
         comment: Document = {"comments": 1, "replies_reported": "$sub_comment_count"}
         reply: Document = {"replies": 1}
         if began is not None:
             comment["comments_new"] = _one_if("first_seen_at", began)
-            comment["comments_met"] = _one_if(met_field(sort), began)
+            comment["comments_met"] = _one_if(last_listed_field(sort), began)
             reply["replies_new"] = _one_if("first_seen_at", began)
         of_thread = {
             **{name: {"$sum": {"$cond": [is_reply, 0, one]}} for name, one in comment.items()},
@@ -201,7 +210,7 @@ class Ledger:
         )
         found = await cursor.to_list()
         counts = found[0] if found else {"comments": 0, "replies": 0}
-        return Held(**{name: int(count) for name, count in counts.items() if name != "_id"})
+        return StoredCounts(**{name: int(count) for name, count in counts.items() if name != "_id"})
 
     async def count_since(self, note_id: str, since: datetime) -> int:
         """How many first-level comments of a note are stored that are no older.
@@ -210,7 +219,7 @@ class Ledger:
             StoreFailed: where the database does not answer.
         """
         query = {"note_id": note_id, "parent_comment_id": None, "created_at": {"$gte": since}}
-        return await patiently(lambda: self._database[COMMENTS].count_documents(query))
+        return await retry_until_answered(lambda: self._database[COMMENTS].count_documents(query))
 
     async def enqueue(self, note_ids: Sequence[str], arguments: Mapping[str, str]) -> int:
         """Queue these notes, :data:`LOOKUP` at most, and keep ``arguments`` with them.
@@ -249,7 +258,7 @@ class Ledger:
             )
             return ended.modified_count + len(set(note_ids) - set(there))
 
-        return await patiently(write)
+        return await retry_until_answered(write)
 
     async def want(self, note_ids: Sequence[str] | None, wanted: Wanted | None) -> None:
         """Say of these notes, or of all, that a crawl is about to read them so; None takes it back.
@@ -264,7 +273,7 @@ class Ledger:
         if note_ids is not None:
             query["_id"] = {"$in": list(note_ids)}
         update = {"$set": {"wanted": wanted and wanted.document()}}
-        await patiently(lambda: self._database[NOTES].update_many(query, update))
+        await retry_until_answered(lambda: self._database[NOTES].update_many(query, update))
 
     async def enqueue_unfinished(self) -> int:
         """Queue every note that was begun and has not ended, to go on from its checkpoint.
@@ -273,7 +282,7 @@ class Ledger:
             StoreFailed: where the database does not answer.
         """
         query = {"state": {"$in": ["running", "unfinished"]}}
-        done = await patiently(
+        done = await retry_until_answered(
             lambda: self._database[NOTES].update_many(query, {"$set": {"state": "queued"}})
         )
         return done.modified_count
@@ -284,7 +293,7 @@ class Ledger:
         Raises:
             StoreFailed: where the database does not answer.
         """
-        found = await patiently(lambda: self._find({"_id": {"$in": list(note_ids)}}))
+        found = await retry_until_answered(lambda: self._find({"_id": {"$in": list(note_ids)}}))
         return {note["_id"]: note for note in found}
 
     async def to_resume(self) -> AsyncIterator[Document]:
@@ -312,13 +321,13 @@ class Ledger:
             StoreFailed: where the database does not answer.
         """
         query = _TO_RESUME if to_resume else {}
-        return await patiently(lambda: self._database[NOTES].count_documents(query))
+        return await retry_until_answered(lambda: self._database[NOTES].count_documents(query))
 
     async def _patiently_each(self, wanted: Document) -> AsyncIterator[Document]:
         after = ""
         while True:
             query = {**wanted, "_id": {"$gt": after}}
-            found = await patiently(lambda: self._find(query))  # noqa: B023 (awaited here)
+            found = await retry_until_answered(lambda: self._find(query))  # noqa: B023 (awaited here)
             for note in found:
                 yield note
             if len(found) < LOOKUP:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from pymongo.asynchronous.database import AsyncDatabase
 
 from xhs.store.mongo.collections import REJECTED, Document
-from xhs.store.mongo.retrying import patiently
+from xhs.store.mongo.retrying import retry_until_answered
 
 _BATCH = 100
 
@@ -35,10 +35,12 @@ class Rejected:
         Raises:
             StoreFailed: where the database does not answer.
         """
-        await patiently(lambda: self._collection.delete_many({"_id": {"$in": list(ids)}}))
+        await retry_until_answered(
+            lambda: self._collection.delete_many({"_id": {"$in": list(ids)}})
+        )
 
     async def _after(self, after: str) -> list[Document]:
-        return await patiently(
+        return await retry_until_answered(
             lambda: (
                 self._collection.find({"_id": {"$gt": after}}).sort("_id").limit(_BATCH).to_list()
             )

@@ -10,8 +10,8 @@ from pymongo.asynchronous.database import AsyncDatabase
 from xhs.crawl.checkpoint import Checkpoint
 from xhs.crawl.replies import Thread, thread_document
 from xhs.reasons import StopReason
-from xhs.store.mongo.collections import COMMENTS, Document, Write, met_field
-from xhs.store.mongo.retrying import patiently
+from xhs.store.mongo.collections import COMMENTS, Document, Write, last_listed_field
+from xhs.store.mongo.retrying import retry_until_answered
 
 _BATCH = 500
 _NEEDED = {"sub_comment_count": 1, "inline_replies": 1, "thread": 1, "extra.sub_comment_cursor": 1}
@@ -48,11 +48,11 @@ class Threads:
             "parent_comment_id": None,
             "vanished_at": None,
             "sub_comment_count": {"$gt": 0},
-            met_field(checkpoint.call.sort): {"$gte": checkpoint.began},
+            last_listed_field(checkpoint.call.sort): {"$gte": checkpoint.began},
         }
         while True:
             batch = {**query, "_id": {"$gt": after}}
-            found = await patiently(
+            found = await retry_until_answered(
                 lambda: self._comments.find(batch, _NEEDED).sort("_id").limit(_BATCH).to_list()  # noqa: B023 (awaited here)
             )
             if not found:

@@ -15,7 +15,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import BulkWriteError, DocumentTooLarge, OperationFailure
 
 from xhs.store.mongo.collections import Document, Write
-from xhs.store.mongo.retrying import PATIENCE, StoreFailed, patiently
+from xhs.store.mongo.retrying import RETRY_SECONDS, StoreFailed, retry_until_answered
 from xhs.store.spill.files import Spill, SpillFailed
 
 logger = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class Writer:
         database: AsyncDatabase[Document],
         spill: Spill | None = None,
         on_failure: Callable[[StoreFailed], None] | None = None,
-        patience: float = PATIENCE,
+        patience: float = RETRY_SECONDS,
     ) -> None:
         self._database = database
         self._spill = spill
@@ -141,7 +141,7 @@ class Writer:
             batch = _take(lane.waiting)
             lane.writing = True
             try:
-                await patiently(lambda: self._bulk(collection, batch), self._patience)  # noqa: B023 (awaited here)
+                await retry_until_answered(lambda: self._bulk(collection, batch), self._patience)  # noqa: B023 (awaited here)
             except StoreFailed as failure:
                 self._fail(failure, batch, lane)
             except Exception as error:

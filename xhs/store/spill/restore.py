@@ -13,8 +13,8 @@ from typing import Any
 
 from xhs.store.lock import drop_lock, take_lock
 from xhs.store.mongo.collections import HISTORY, NOTES, Document, Write
-from xhs.store.mongo.history import held_counts
-from xhs.store.mongo.notes import LOOKUP, Ledger, held_fields
+from xhs.store.mongo.history import pass_counts
+from xhs.store.mongo.notes import LOOKUP, Ledger, count_fields
 from xhs.store.mongo.writer import Unstorable, Writer
 from xhs.store.spill.files import Entry, decode, encode, head, lock_of, read
 
@@ -168,7 +168,7 @@ async def _still_true(
         fields = entry.write.update.get("$set", {})
         if fields.get("state") == "ended":
             held = await ledger.held(entry.write.key)
-            fields |= held_fields(held, fields.get("comment_count_l1"))
+            fields |= count_fields(held, fields.get("comment_count_l1"))
         told.append(entry)
     return told
 
@@ -179,7 +179,7 @@ async def _count(entries: Sequence[Entry], ledger: Ledger) -> Sequence[Entry]:
         fields = entry.write.update.get("$set", {})
         with suppress(KeyError):  # somebody may have edited the file
             held = await ledger.held(fields["note_id"], fields["sort"], fields["began_at"])
-            fields |= held_counts(held, fields["comment_count_l1"])
+            fields |= pass_counts(held, fields["comment_count_l1"])
     return entries
 
 
