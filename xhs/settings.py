@@ -64,12 +64,18 @@ SPIDER_MIDDLEWARES = {
     "scrapy.spidermiddlewares.metacopy.MetaCopyDetectionMiddleware": None,
 }
 ITEM_PIPELINES = {
-    "xhs.pipelines.validate.ValidatePipeline": 100,
-    "xhs.pipelines.store.StorePipeline": 300,
+    "xhs.pipelines.ValidatePipeline": 100,
+    "xhs.pipelines.StorePipeline": 300,
 }
-ITEM_PROCESSOR = "xhs.pipelines.processor.ItemProcessor"  # Scrapy's lets a page wait for ever.
+ITEM_PROCESSOR = "xhs.pipelines.ItemProcessor"  # Scrapy's lets a page wait for ever.
 EXTENSIONS = {
-    "xhs.extensions.run.Run": 0,
+    "xhs.download.token.AccessToken": 0,
+    "xhs.download.budget.CallBudget": 0,
+    "xhs.download.call_order.CallOrder": 0,
+    "xhs.extensions.CrawlStore": 0,
+    "xhs.extensions.CrawlState": 0,
+    "xhs.extensions.Rejections": 0,
+    "xhs.extensions.ItemOutcomes": 0,
     "scrapy.extensions.throttle.AutoThrottle": None,
     "xhs.download.throttle.RefusalThrottle": 0,
     # Off below, and it takes a fifth of a second to import what it needs.

@@ -240,6 +240,6 @@ def test_comments_that_a_pipeline_of_the_users_drops_are_not_rejected(
         "from scrapy.exceptions import DropItem\n\n\n"
         "class Drop:\n    def process_item(self, item):\n        raise DropItem('not wanted')\n"
     )
-    pipelines = json.dumps({"users_own.Drop": 200, "xhs.pipelines.store.StorePipeline": 300})
+    pipelines = json.dumps({"users_own.Drop": 200, "xhs.pipelines.StorePipeline": 300})
     done = site.crawl("-s", f"ITEM_PIPELINES={pipelines}", notes=[NOTE], feed=False)
     assert done.status == 0, done

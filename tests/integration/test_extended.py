@@ -57,8 +57,8 @@ class RaiseOnComments:
         return item
 """
 PIPELINES = {
-    "xhs.pipelines.validate.ValidatePipeline": 100,
-    "xhs.pipelines.store.StorePipeline": 300,
+    "xhs.pipelines.ValidatePipeline": 100,
+    "xhs.pipelines.StorePipeline": 300,
 }
 
 

@@ -22,7 +22,7 @@ from support.crawl import TOKEN
 from support.s3 import SECRET, Bucket, bucket, guarded
 from support.simulator import PROJECT
 
-from xhs import schemas
+from xhs import items as schemas
 from xhs.feeds.csv_escaping import GUARD
 from xhs.feeds.s3 import TRIAL
 from xhs.settings import FEED_EXPORTERS

@@ -179,7 +179,7 @@ def test_the_documented_note_is_stored_and_exported_field_by_field(
             "first_seen_at": seen,
             "last_seen_at": seen,
             "vanished_at": None,
-            "met_latest": began,
+            "last_listed_latest": began,
             "inline_replies": 0,
         }
 
@@ -205,6 +205,8 @@ def test_the_documented_note_is_stored_and_exported_field_by_field(
         "comments_collected": 801,
         "replies_collected": 0,
         "missing": 0,
+        "replies_reported": 143,
+        "replies_missing": 143,
         "sort": "latest",
         "pages": 81,
         "complete": True,

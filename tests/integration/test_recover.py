@@ -16,10 +16,10 @@ from support.crawl import Project, database
 
 from xhs.api.endpoints import PageRef
 from xhs.crawl.checkpoint import Checkpoint, Wanted
-from xhs.crawl.paginator import CommentPaginator
+from xhs.crawl.storage import Problem, Provenance
 from xhs.simulator.notes import sized_note, threaded_note
-from xhs.store.mongo.collections import Problem, Provenance, Write, item_write, rejected_write
-from xhs.store.mongo.notes import add_note, end_note, leave_note, note_fields, save_checkpoint
+from xhs.store.mongo.collections import Write, item_write, rejected_write
+from xhs.store.mongo.notes import add_note, end_note, leave_note, save_checkpoint
 from xhs.store.spill.files import Entry, Spill, encode, head, lock_of
 
 if TYPE_CHECKING:
@@ -194,15 +194,13 @@ def test_an_older_answer_overwrites_no_newer_one(site: Project, spill: Path) -> 
 
 def ledger_writes(note: str) -> list[Write]:
     """What a crawl asks the ledger for, that settles two pages of a note and is stopped then."""
-    chain = CommentPaginator(PageRef(note))
-    chain.pages = 2
     begun = Checkpoint(PageRef(note), "v4", "full", NOW)
     return [
         add_note(note, Wanted("full"), NOW),
         *(
             save_checkpoint(
                 note,
-                note_fields(chain),
+                {"sort": "latest", "pages": 2},
                 replace(begun, call=PageRef(note, f"to page {calls + 1}")),
                 calls,
                 NOW,
@@ -377,7 +375,7 @@ def test_what_is_valid_by_now_moves_to_where_it_belongs(api: Simulator, site: Pr
     for raw, parent in ((comment, None), (reply, comments[5]["id"])):
         document, wanted = found[raw["id"]], whole[raw["id"]]
         moments = {"scraped_at": NOW, "first_seen_at": NOW, "last_seen_at": NOW}
-        for of_a_pass in ("met_latest", "inline_replies"):
+        for of_a_pass in ("last_listed_latest", "inline_replies"):
             wanted.pop(of_a_pass, None)
         assert document == {**wanted, **moments}
         assert document["parent_comment_id"] == parent

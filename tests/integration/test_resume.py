@@ -85,7 +85,7 @@ def assert_whole(api: Simulator, site: Project, notes: Iterable[str]) -> None:
 def end_state(site: Project) -> dict[str, dict[str, Document]]:
     """All that a crawl leaves, but for when it was and what it cost."""
     passing = {"scraped_at", "first_seen_at", "last_seen_at", "last_crawled_at"}
-    passing |= {"billed_calls", "last_write", "met_latest"}
+    passing |= {"billed_calls", "last_write", "last_listed_latest"}
     return {
         collection: {
             key: {name: value for name, value in document.items() if name not in passing}

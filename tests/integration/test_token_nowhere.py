@@ -228,8 +228,8 @@ def test_after_an_exception_in_a_callback(
 def test_after_an_exception_in_a_pipeline(watched: Watched, priority: int) -> None:
     watched.add_module(FAILING)
     own = {
-        "xhs.pipelines.validate.ValidatePipeline": 100,
-        "xhs.pipelines.store.StorePipeline": 300,
+        "xhs.pipelines.ValidatePipeline": 100,
+        "xhs.pipelines.StorePipeline": 300,
         "users_own.Pipeline": priority,
     }
     done = watched.crawl("-s", f"ITEM_PIPELINES={json.dumps(own)}")

@@ -16,11 +16,12 @@ from xhs.api.endpoints import PageRef
 from xhs.api.fields import Parsed, parse_again, parse_page
 from xhs.api.page import read_page
 from xhs.crawl.paginator import CommentPaginator
+from xhs.crawl.storage import Provenance
 from xhs.items import CommentItem, UserItem
-from xhs.pipelines.validate import problems
 from xhs.simulator.documented import example
-from xhs.store.mongo.collections import Provenance, item_write, rejected_write
+from xhs.store.mongo.collections import item_write, rejected_write
 from xhs.store.mongo.writer import _encoding_error
+from xhs.validation import problems
 
 DOCUMENTED = example()
 NOTE = DOCUMENTED["comments"][0]["note_id"]
@@ -118,7 +119,7 @@ def test_any_answers_in_any_order(answers: list[Any], resuming: bool) -> None:
         answer = envelope.read(body)
         assert answer is not None
         page = read_page(answer.data)
-        step = chain.step(page)
+        step = chain.take(page)
         objects = list(parse_page(page, note_id=NOTE, replies=True, scraped_at=NOW))
         assert sum(one.item_type == "comment" for one in objects) >= len(page.comments)
         for one in objects:

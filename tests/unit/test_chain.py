@@ -25,7 +25,7 @@ def crawl(server: Server, first: PageRef | None = None) -> CommentPaginator:
     """Follow a chain to its end."""
     chain = CommentPaginator(first or PageRef(NOTE))
     for asked in range(LIMIT):
-        step = chain.step(server(chain.call.cursor, asked))
+        step = chain.take(server(chain.call.cursor, asked))
         assert (step.next is None) != (step.stop is None)
         if step.stop:
             return chain
@@ -62,7 +62,7 @@ def test_each_page_is_asked_for_with_the_cursor_and_sort_before_it(sort: str) ->
     chain = CommentPaginator(PageRef(NOTE, None, sort))
     assert chain.call == PageRef(NOTE, None, sort)
     first = page("a", cursor="c1")
-    assert chain.step(first) == PageResult(first, PageRef(NOTE, "c1", sort), None)
+    assert chain.take(first) == PageResult(first, PageRef(NOTE, "c1", sort), None)
     assert chain.call == PageRef(NOTE, "c1", sort)
 
 
@@ -72,15 +72,15 @@ def test_the_last_pages_cursor_is_not_followed() -> None:
 
 def test_what_was_reported_last_stands() -> None:
     chain = CommentPaginator(PageRef(NOTE))
-    chain.step(page("a", cursor="1", author_id="u", comment_count=9, comment_count_l1=5))
-    chain.step(page("b", cursor="2", comment_count=10))
+    chain.take(page("a", cursor="1", author_id="u", comment_count=9, comment_count_l1=5))
+    chain.take(page("b", cursor="2", comment_count=10))
     assert (chain.author_id, chain.comment_count, chain.comment_count_l1) == ("u", 10, 5)
 
 
 def test_replies_are_not_of_the_first_level() -> None:
     chain = CommentPaginator(PageRef(NOTE))
     raw = {"id": "a", "sub_comments": [{"id": "r1"}, {"id": "r2"}, {"id": 3}, None, {"id": "r1"}]}
-    chain.step(Page([raw, {"id": "b", "sub_comments": "none"}, None], has_more=False))
+    chain.take(Page([raw, {"id": "b", "sub_comments": "none"}, None], has_more=False))
     assert chain.comment_ids == {"a", "b"}
 
 
@@ -222,7 +222,7 @@ def test_any_chain_ends_within_its_bounds(pages: list[Page]) -> None:
 def test_complete_means_that_there_was_no_more(pages: list[Page]) -> None:
     chain = CommentPaginator(PageRef(NOTE))
     for answer in pages:
-        step = chain.step(answer)
+        step = chain.take(answer)
         if step.stop:
             done = step.stop in (StopReason.COMPLETE, StopReason.NOT_FOUND)
             assert not done or answer.has_more is False
@@ -235,7 +235,7 @@ def test_no_cursor_is_asked_for_twice(pages: list[Page]) -> None:
     chain = CommentPaginator(PageRef(NOTE))
     asked = [chain.call]
     for answer in pages:
-        step = chain.step(answer)
+        step = chain.take(answer)
         if step.next is None:
             break
         asked.append(step.next)

@@ -19,17 +19,19 @@ from scrapy.commands.crawl import Command as CrawlCommand
 from scrapy.crawler import Crawler
 from scrapy.settings import BaseSettings
 
-from xhs.checks import CheckedInput, WrongInput, prepare
+from xhs.checks import CheckedInput, WrongInput, check_input
 from xhs.command import unknown_words
 from xhs.crawl.note_ids import find_notes
 from xhs.crawl.price import Price
-from xhs.extensions.run import Run
+from xhs.download.budget import CallBudget
+from xhs.extensions import CrawlState, CrawlStore
 from xhs.feeds.presets import options_to_continue
 from xhs.logs import json_lines as structured_log
-from xhs.reasons import STOPPED, ExitStatus, exit_status
-from xhs.result import closing_lines, crawl_result, log_result, refused_result
+from xhs.reasons import STOPPED, ExitStatus
+from xhs.result import closing_lines, crawl_result, exit_status, log_result, refused_result
 from xhs.shutdown import shutdown
 from xhs.spiders.comments import CommentsSpider
+from xhs.stats import Stat
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +76,7 @@ class Command(CrawlCommand):
             super().run([spider], opts)
             return None
         try:
-            return crawler, prepare(opts.spargs, crawler.settings, os.environ)
+            return crawler, check_input(opts.spargs, crawler.settings, os.environ)
         except WrongInput as wrong:
             self._refuse(wrong.errors)
             return None
@@ -83,7 +85,7 @@ class Command(CrawlCommand):
         assert self.crawler_process is not None  # noqa: S101 (Scrapy sets it)
         crawler.signals.connect(_freeze, signals.spider_opened)
         shutdown.deliver(partial(self._stop, crawler), partial(self._force, crawler))
-        self.crawler_process.crawl(crawler, prepared=prepared)
+        self.crawler_process.crawl(crawler, checked=prepared)
         self.crawler_process.start(install_signal_handlers=False)
         shutdown.pause()
         self._conclude(crawler, opts, prepared.price)
@@ -96,7 +98,7 @@ class Command(CrawlCommand):
             name = signal.Signals(number).name
             logger.info("Received %s, shutting down gracefully. Send again to force", name)
             with suppress(RuntimeError):  # where there is none yet, it will ask by itself
-                Run.of(crawler).stop()
+                CrawlStore.of(crawler).stop()
 
         _in_reactor(stop)
 
@@ -136,26 +138,26 @@ class Command(CrawlCommand):
 
     def _conclude(self, crawler: Crawler, opts: argparse.Namespace, price: Price | None) -> None:
         assert self.crawler_process is not None  # noqa: S101 (Scrapy sets it)
-        run = None
+        state = budget = None
         with suppress(RuntimeError):  # the crawl broke before it had any extension
-            run = crawler.get_extension(Run)
+            state, budget = CrawlState.of(crawler), CallBudget.of(crawler)
         stats: dict[str, Any] = crawler._stats.get_stats() if crawler._stats else {}
-        began = stats.get("xhs/notes/begun") or shutdown.received
-        if run and "finish_reason" not in stats and began:
-            run.was_forced_to_stop()
+        began = stats.get(Stat.NOTES_BEGUN) or shutdown.received
+        if state and "finish_reason" not in stats and began:
+            state.forced_to_stop()
         self.exitcode = exit_status(stats)
         if self.crawler_process.bootstrap_failed:
             self.exitcode = ExitStatus.FAILED
         spider = crawler.spider
         if isinstance(spider, CommentsSpider):
-            if spider.forecast:
-                sys.stdout.write("".join(f"{line}\n" for line in spider.forecast.lines()))
+            if spider.estimate:
+                sys.stdout.write("".join(f"{line}\n" for line in spider.estimate.lines()))
                 return
             if spider.wrong:
                 log_result(logger, refused_result(spider.wrong))
                 return
         command = _command(opts, crawler.settings)
-        stopped = run.gate.message if run else ""
+        stopped = budget.message if budget else ""
         self._log_end(crawl_result(stats, self.exitcode, command, stopped, price))
 
     @staticmethod

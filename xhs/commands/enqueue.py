@@ -12,10 +12,9 @@ from scrapy.utils.conf import arglist_to_dict
 from xhs.command import ProjectCommand, unknown_words
 from xhs.crawl.arguments import OF_A_NOTE, Arguments, WrongArguments, parse
 from xhs.crawl.note_list import NoteList, WrongNotes, read_notes
+from xhs.crawl.storage import LOOKUP, StoreFailed
 from xhs.reasons import ExitStatus
 from xhs.store.mongo.client import Store, StoreUnavailable
-from xhs.store.mongo.notes import LOOKUP
-from xhs.store.mongo.retrying import StoreFailed
 
 
 class Command(ProjectCommand):

@@ -11,8 +11,8 @@ from scrapy.commands.parse import Command as ParseCommand
 from scrapy.crawler import Crawler
 from twisted.python.failure import Failure
 
+from xhs.download.budget import CallBudget
 from xhs.download.retry import REASON, WAIT
-from xhs.extensions.run import Run
 from xhs.reasons import ExitStatus
 from xhs.spiders.comments import reason_to_give_up
 
@@ -72,7 +72,7 @@ class Command(ParseCommand):
 
     def _why(self) -> str:
         with suppress(RuntimeError):  # the crawl broke before it had any extension
-            if stopped := Run.of(self.pcrawler).gate.message:
+            if stopped := CallBudget.of(self.pcrawler).message:
                 return stopped
         if self._failure is None:
             return "the crawl ended before the call; the errors above say why"

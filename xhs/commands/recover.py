@@ -8,10 +8,10 @@ from pathlib import Path
 
 from xhs.checks import check_spill
 from xhs.command import ProjectCommand
+from xhs.crawl.storage import StoreFailed
 from xhs.reasons import ExitStatus
 from xhs.recovery import Retried, retry_rejected
 from xhs.store.mongo.client import Store, StoreUnavailable
-from xhs.store.mongo.retrying import StoreFailed
 from xhs.store.spill.restore import Restored
 
 

@@ -12,13 +12,13 @@ from typing import Any
 from xhs.api.endpoints import SORTS
 from xhs.api.values import iso
 from xhs.command import ProjectCommand
-from xhs.crawl.checkpoint import read_wanted
 from xhs.crawl.note_ids import find_notes
 from xhs.crawl.paginator import calls_for
+from xhs.crawl.storage import StoreFailed
 from xhs.reasons import ADVICE, ExitStatus, StopReason, read_reason
 from xhs.store.mongo.client import Store, StoreUnavailable
 from xhs.store.mongo.collections import Document
-from xhs.store.mongo.retrying import StoreFailed
+from xhs.store.mongo.notes import read_wanted
 
 _COLUMNS = {
     "note": ("_id", 24),

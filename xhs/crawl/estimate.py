@@ -10,11 +10,10 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from xhs.crawl.paginator import PAGE_SIZE, calls_for
-from xhs.crawl.planned import PlannedNote
-from xhs.crawl.planning import NotePlan, Skip
+from xhs.crawl.planning import NotePlan, PlannedNote, Skip
 from xhs.crawl.price import Price, in_money
 from xhs.crawl.replies import Thread, thread_of
-from xhs.store.mongo.client import Store
+from xhs.crawl.storage import Storage
 
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 _NEVER_READ = "never read"
@@ -70,15 +69,15 @@ def _notes(number: int) -> str:
     return f"{number} note{'' if number == 1 else 's'}"
 
 
-async def forecast(
-    planned: AsyncIterator[PlannedNote], store: Store | None, price: Price | None = None
+async def estimate(
+    planned: AsyncIterator[PlannedNote], storage: Storage, price: Price | None = None
 ) -> Estimate:
     """Go through the plan of a crawl.
 
     Raises:
         StoreFailed: where the database does not answer.
     """
-    found = Estimate(usual=await store.history.usual_calls() if store else None, price=price)
+    found = Estimate(usual=await storage.usual_calls(), price=price)
     async for note_id, plan, _ in planned:
         if plan is None:
             found.ways["left"] += 1
@@ -87,7 +86,7 @@ async def forecast(
             found.ways["need nothing"] += 1
             continue
         found.ways[_way(plan)] += 1
-        cost = _NEVER_READ if store is None else await _cost(store, note_id, plan)
+        cost = _NEVER_READ if storage.is_null else await _cost(storage, note_id, plan)
         if isinstance(cost, str):
             found.unknown[cost] += 1
         else:
@@ -103,39 +102,40 @@ def _way(first: NotePlan) -> str:
     return "full" if first.watermark is None else "update"
 
 
-async def _cost(store: Store, note_id: str, first: NotePlan) -> Cost | str:
+async def _cost(storage: Storage, note_id: str, first: NotePlan) -> Cost | str:
     """What a note costs, or why that is unknown."""
     arguments = first.arguments
     if first.watermark is not None and not first.resumed:
-        usual = await store.history.usual_calls(note_id)
+        usual = await storage.usual_calls(note_id)
         return Cost(1, max(1, usual or 1))
     least = pages = 0
     if first.call is not None:
         # The API may end before what it reports: then it is likely to do so again.
-        before = await store.history.last_whole(note_id, first.call.sort) or {}
+        before = await storage.last_pass(note_id, first.call.sort)
+        pages_before = before.pages if before else None
         wanted = first.reported
-        if wanted is None and "pages" in before:
-            wanted = PAGE_SIZE * int(before["pages"])
+        if wanted is None and pages_before is not None:
+            wanted = PAGE_SIZE * pages_before
         if wanted is None:
             is_new = first.known_watermark is None and not first.resumed
             return _NEVER_READ if is_new else _UNCOUNTED
         if arguments.since is not None:
-            wanted = min(wanted, await store.ledger.count_since(note_id, arguments.since))
+            wanted = min(wanted, await storage.count_since(note_id, arguments.since))
         if arguments.max_comments is not None:
             wanted = min(wanted, arguments.max_comments)
         pages = max(1, calls_for(wanted) - first.pages) if first.watermark is None else 1
-        least = min(pages, max(1, before.get("pages", pages) - first.pages))
+        least = min(pages, max(1, (pages if pages_before is None else pages_before) - first.pages))
     more = 1 if first.then_again else 0
     if arguments.replies == "all":
-        more += await _thread_calls(store, first)
+        more += await _thread_calls(storage, first)
     return Cost(least + more, pages + more)
 
 
-async def _thread_calls(store: Store, first: NotePlan) -> int:
+async def _thread_calls(storage: Storage, first: NotePlan) -> int:
     left = first.checkpoint
     calls = 0
     met = left if first.resumed else replace(left, began=_EVER)
-    async for comments in store.threads.answered(met):
+    async for comments in storage.answered_comments(met):
         found = (thread_of(comment, left, first.resumed) for comment in comments)
         calls += sum(one.calls for one in found if isinstance(one, Thread))
     return calls

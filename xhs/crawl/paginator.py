@@ -127,7 +127,7 @@ class CommentPaginator:
         self._cursors = {first.cursor}
         self._pages_without_news = 0
 
-    def step(self, page: Page) -> PageResult:
+    def take(self, page: Page) -> PageResult:
         """Take the page that :attr:`call` asked for, and say what follows it."""
         if not page.is_readable:
             self.pages += 1

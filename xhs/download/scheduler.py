@@ -9,9 +9,9 @@ from scrapy import Request
 from scrapy.core.scheduler import Scheduler
 from twisted.internet.defer import Deferred
 
-from xhs.api.endpoints import read_page_ref
+from xhs.download.call_order import CallOrder
+from xhs.download.page_request import page_of
 from xhs.download.retry import WAIT
-from xhs.extensions.run import Run
 
 
 class WaitingScheduler(Scheduler):
@@ -27,7 +27,7 @@ class WaitingScheduler(Scheduler):
         assert self.crawler is not None  # noqa: S101 (Scrapy passes it)
         self._places = self.crawler.settings.getint("CONCURRENT_REQUESTS")
         self._most_unsettled = self._places + -(-self._places // 2)
-        self._order = Run.of(self.crawler).order
+        self._order = CallOrder.of(self.crawler)
 
     def __len__(self) -> int:
         return super().__len__() + len(self._waiting)
@@ -46,7 +46,7 @@ class WaitingScheduler(Scheduler):
         return super().next_request()
 
     def enqueue_request(self, request: Request) -> bool:
-        if call := read_page_ref(request.url):
+        if call := page_of(request):
             self._order.asked(call.chain_id)
         seconds = request.meta.pop(WAIT, None)
         if seconds is None:

@@ -19,7 +19,7 @@ from scrapy.extensions.postprocessing import GzipPlugin
 from scrapy.utils.serialize import ScrapyJSONEncoder
 
 from xhs.feeds.csv_escaping import escape_cell
-from xhs.schemas import COLUMNS
+from xhs.items import COLUMNS
 
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NOT_IN_CSV = re.compile("[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -12,10 +12,10 @@ from scrapy import Spider
 from scrapy.crawler import Crawler
 from scrapy.extensions import feedexport
 
-from xhs.extensions.run import Run
+from xhs.download.budget import CallBudget
 from xhs.logs.formatter import stack_of, told
-from xhs.reasons import FAILED_FEEDS
-from xhs.store.mongo.retrying import StoreFailed
+from xhs.reasons import CloseReason
+from xhs.stats import Stat
 
 logger = logging.getLogger(__name__)
 
@@ -77,12 +77,12 @@ class FeedExporter(feedexport.FeedExporter):
         self._broken.append(feed)
         logger.error("The feed %s cannot be written: %s", feed.uri, told(error))
         logger.debug("%s", stack_of(error))
-        run = Run.of(self.crawler)
-        if run.store is None:
-            run.fail_store(StoreFailed(f"there is no store, and a feed fails: {told(error)}"))
+        if not self.crawler.settings["MONGODB_URI"]:
+            why = f"there is no store, and a feed fails: {told(error)}"
+            CallBudget.of(self.crawler).stop(CloseReason.STORE_FAILED, why)
 
     def _miss(self) -> None:
-        self.crawler.stats.inc_value("xhs/feeds/missed")
+        self.crawler.stats.inc_value(Stat.FEEDS_MISSED)
 
     async def _close_slot(self, slot: feedexport.FeedSlot, spider: Spider) -> None:
         if not self._has_items and _keeps(slot, spider):
@@ -99,7 +99,7 @@ class FeedExporter(feedexport.FeedExporter):
                 logger.error("The feed %s cannot be finished: %s", slot.uri, _said(error))
             broken = True
         if broken:
-            self.crawler.stats.inc_value(FAILED_FEEDS + type(slot.storage).__name__)
+            self.crawler.stats.inc_value(Stat.FEEDS_FAILED + type(slot.storage).__name__)
 
 
 class FileFeedStorage(feedexport.FileFeedStorage):

@@ -6,7 +6,8 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from xhs.store.mongo.collections import Problem, Provenance, item_write, rejected_write
+from xhs.crawl.storage import Problem, Provenance
+from xhs.store.mongo.collections import item_write, rejected_write
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 COMMENT: dict[str, Any] = {

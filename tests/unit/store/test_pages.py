@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from xhs.crawl.page_tracker import PageTracker
-from xhs.store.mongo.collections import Provenance
+from xhs.crawl.storage import Provenance
 
 PAGE = "page"
 ITEMS = [({"id": number}, Provenance("note", 1, {"raw": number})) for number in range(3)]
@@ -50,10 +50,10 @@ def test_origins_are_known_while_the_page_is_open() -> None:
         ledger = PageTracker()
         ledger.open(PAGE, ITEMS)
         ledger.open("another", [])
-        assert ledger.origin(ITEMS[1][0]) == ITEMS[1][1]
-        assert ledger.origin({"id": 1}) is None
+        assert ledger.provenance(ITEMS[1][0]) == ITEMS[1][1]
+        assert ledger.provenance({"id": 1}) is None
         for _ in ITEMS:
             ledger.count(PAGE)
-        assert ledger.origin(ITEMS[1][0]) is None
+        assert ledger.provenance(ITEMS[1][0]) is None
 
     asyncio.run(run())

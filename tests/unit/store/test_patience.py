@@ -11,16 +11,11 @@ from pathlib import Path
 import pytest
 from pymongo.errors import AutoReconnect, OperationFailure
 
+from xhs.crawl.storage import StoreFailed
 from xhs.store.embedded import _supervisor
 from xhs.store.embedded.server import Lease
 from xhs.store.mongo import retrying as patience
-from xhs.store.mongo.retrying import (
-    FULL_DISK,
-    StoreFailed,
-    describe,
-    hurry_up,
-    retry_until_answered,
-)
+from xhs.store.mongo.retrying import FULL_DISK, describe, hurry_up, retry_until_answered
 
 
 async def silent() -> None:

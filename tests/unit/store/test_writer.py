@@ -11,13 +11,13 @@ import pytest
 from pymongo import InsertOne, UpdateOne
 from pymongo.errors import AutoReconnect, BulkWriteError, OperationFailure
 
+from xhs.crawl.storage import StoreFailed, Unstorable
 from xhs.store.mongo.collections import COMMENTS, USERS, Write
-from xhs.store.mongo.retrying import StoreFailed
-from xhs.store.mongo.writer import Unstorable, Writer
+from xhs.store.mongo.writer import Writer
 from xhs.store.spill.files import Spill, decode, read
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-MOMENTS = {"$min": {"first_seen_at": NOW}, "$max": {"last_seen_at": NOW, "met_latest": NOW}}
+MOMENTS = {"$min": {"first_seen_at": NOW}, "$max": {"last_seen_at": NOW, "last_listed_latest": NOW}}
 
 
 class Result:

@@ -11,6 +11,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from xhs.api.values import iso
 from xhs.crawl.checkpoint import Checkpoint
+from xhs.crawl.storage import StoredCounts
 from xhs.store.mongo.collections import (
     COMMENTS,
     HISTORY,
@@ -19,7 +20,6 @@ from xhs.store.mongo.collections import (
     Write,
     last_listed_field,
 )
-from xhs.store.mongo.notes import StoredCounts, count_fields
 from xhs.store.mongo.retrying import retry_until_answered
 
 _OF_THE_ITEM = (
@@ -53,7 +53,7 @@ def pass_ended(
 def pass_counts(held: StoredCounts, reported: int | None) -> Document:
     """What a pass's document says of what is stored."""
     return {
-        **count_fields(held, reported),
+        **held.fields(reported),
         "comments_met": held.comments_met,
         "comments_new": held.comments_new,
         "replies_new": held.replies_new,

@@ -9,6 +9,8 @@ from typing import TypeVar
 
 from pymongo.errors import PyMongoError
 
+from xhs.crawl.storage import StoreFailed
+
 T = TypeVar("T")
 
 RETRY_SECONDS = 120.0
@@ -25,10 +27,6 @@ _SLOW = 5.0
 _most = RETRY_SECONDS
 _waiting: dict[asyncio.Timeout, float] = {}
 """What is waited for, and since when."""
-
-
-class StoreFailed(Exception):
-    """The database is gone for good. What it has not acknowledged is not stored."""
 
 
 async def retry_until_answered(

@@ -14,8 +14,9 @@ from pymongo import InsertOne, UpdateOne
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import BulkWriteError, DocumentTooLarge, OperationFailure
 
+from xhs.crawl.storage import StoreFailed, Unstorable
 from xhs.store.mongo.collections import Document, Write
-from xhs.store.mongo.retrying import RETRY_SECONDS, StoreFailed, retry_until_answered
+from xhs.store.mongo.retrying import RETRY_SECONDS, retry_until_answered
 from xhs.store.spill.files import Spill, SpillFailed
 
 logger = logging.getLogger(__name__)
@@ -50,12 +51,6 @@ class _Result(NamedTuple):
 
     upserted: set[int]
     matched: int
-
-
-class Unstorable(Exception):
-    """One document that no database would take; the message says why, without its content."""
-
-    only_too_large = False
 
 
 class Writer:

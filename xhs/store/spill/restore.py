@@ -11,11 +11,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from xhs.crawl.storage import LOOKUP, Unstorable
 from xhs.store.lock import drop_lock, take_lock
 from xhs.store.mongo.collections import HISTORY, NOTES, Document, Write
 from xhs.store.mongo.history import pass_counts
-from xhs.store.mongo.notes import LOOKUP, Ledger, count_fields
-from xhs.store.mongo.writer import Unstorable, Writer
+from xhs.store.mongo.notes import Ledger
+from xhs.store.mongo.writer import Writer
 from xhs.store.spill.files import Entry, decode, encode, head, lock_of, read
 
 _BATCH = 500
@@ -168,7 +169,7 @@ async def _still_true(
         fields = entry.write.update.get("$set", {})
         if fields.get("state") == "ended":
             held = await ledger.held(entry.write.key)
-            fields |= count_fields(held, fields.get("comment_count_l1"))
+            fields |= held.fields(fields.get("comment_count_l1"))
         told.append(entry)
     return told
 
