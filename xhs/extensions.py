@@ -101,8 +101,14 @@ class CrawlStore(Component):
         """Write all that waits, and close the store."""
         if self._store is not None:
             await self._store.close()
-        if self._spill is not None and self._spill.kept:
-            self._crawler.stats.set_value(Stat.SPILLED, self._spill.kept)
+        if self._spill is None:
+            return
+        for stat, number in (
+            (Stat.SPILLED, self._spill.kept),
+            (Stat.UNSTORABLE, self._spill.unstorable),
+        ):
+            if number:
+                self._crawler.stats.set_value(stat, number)
 
     async def _open(self) -> None:
         """Open the store, and store what an earlier run had to spill.
@@ -144,6 +150,8 @@ class CrawlStore(Component):
             logger.info("Stored %d writes that an earlier run had to spill", restored.stored)
         for sentence in restored.left:
             logger.warning("Left in the spill: %s", sentence)
+        for sentence in restored.set_aside:
+            logger.warning("Set aside, and not tried again: %s", sentence)
 
     def _let_go(self) -> None:
         self._store, self.storage = None, NullStorage()

@@ -120,6 +120,7 @@ def crawl_result(
             "unclosed": stats.get(Stat.PIPELINES_UNCLOSED, 0),
         },
         "spilled": stats.get(Stat.SPILLED, 0),
+        "unstorable": stats.get(Stat.UNSTORABLE, 0),
         "lost": stats.get(Stat.LOST, 0),
         "resume": command if exitcode == ExitStatus.UNFINISHED else None,
     }
@@ -176,6 +177,12 @@ def _losses(run: CrawlResult) -> Iterator[tuple[int, str]]:
             logging.ERROR,
             f"{run['spilled']} writes wait in XHS_SPILL_DIR: `scrapy recover` or the next run "
             "stores them",
+        )
+    if run["unstorable"]:
+        yield (
+            logging.ERROR,
+            f"{run['unstorable']} objects are too large for any database: they are in files of "
+            "XHS_SPILL_DIR whose names end in .unstorable",
         )
     if run["lost"]:
         yield logging.ERROR, f"{run['lost']} items were paid for and could not be stored"

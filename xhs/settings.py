@@ -101,6 +101,8 @@ AUTOTHROTTLE_ENABLED = True  # Scrapy: off. Ours slows down for refused calls al
 
 # Patience: an answer that is not waited for may be billed all the same.
 DOWNLOAD_TIMEOUT = 120  # Scrapy: 180. The provider advises 120, and at least 60.
+DOWNLOAD_MAXSIZE = 32 * 1024 * 1024  # Scrapy: 1 GB. Decompressed, too; a page has 10 to 20 kB.
+DOWNLOAD_WARNSIZE = 8 * 1024 * 1024  # Scrapy: 32 MB.
 RETRY_TIMES = 10  # Scrapy: 2. "Collection failed, please retry" is ordinary weather.
 RETRY_GIVE_UP_LOG_LEVEL = "DEBUG"  # Scrapy: ERROR. How the note ended is said once, in full.
 RETRY_HTTP_CODES = [429, 500, 503]  # What the retryable codes become; all else is no envelope.

@@ -21,6 +21,7 @@ class Stat:
     REJECTED = "xhs/rejected"
     REJECTED_FIELDS = "xhs/rejected/"
     SPILLED = "xhs/spilled"
+    UNSTORABLE = "xhs/unstorable"
     LOST = "xhs/lost"
     NOTES = "xhs/notes/"
     NOTES_BEGUN = "xhs/notes/begun"

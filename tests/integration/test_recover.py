@@ -304,20 +304,70 @@ def test_what_looks_like_a_type_of_the_spill_is_unchanged(site: Project, spill: 
     assert list(spill.iterdir()) == []
 
 
-def test_what_no_database_takes_stays_with_its_reason(site: Project, spill: Path) -> None:
-    path = put(
-        spill, "file", [user(1), user(2, extra={"huge": "x" * 17_000_000}), user(3)], site.name
-    )
-    for stored in (2, 0):
-        done = recover(site)
-        assert done.output.startswith(f"{stored} writes stored")
-        (why,) = stays(done)
-        assert str(path) in why
-        assert "users" in why
-        assert "BSON cannot hold it" in why or "the database refuses it" in why
-    assert site.documents("users").keys() == {"u1", "u3"}
-    (line,) = path.read_text().splitlines()[1:]
-    assert json.loads(line)["key"] == "u2"
+def set_aside(recovered: Outcome) -> list[str]:
+    """What is set aside, and why."""
+    lines = recovered.output.splitlines()
+    return [line.partition("not tried again: ")[2] for line in lines if "set aside" in line]
+
+
+def test_what_no_database_can_hold_is_set_aside_once(site: Project, spill: Path) -> None:
+    """Too large for a document, and so large that the line need not be read to know."""
+    huge = user(2, extra={"huge": "x" * 17_000_000})
+    larger = user(4, extra={"huge": "x" * 20_000_000})
+    path = put(spill, "file", [user(1), huge, user(3), larger, user(5)], site.name)
+    with path.open("a") as file:
+        file.write("torn")
+    original = path.read_bytes().splitlines()
+    done = recover(site)
+    assert done.output.startswith("3 writes stored")
+    assert site.documents("users").keys() == {"u1", "u3", "u5"}
+    (torn,) = stays(done)
+    assert f"{path}, line 7" in torn
+    assert path.read_text().splitlines() == [head(site.name), "torn"]
+
+    aside = spill / "file.unstorable"
+    assert aside.stat().st_mode & 0o777 == 0o600
+    reasons = ("one of users: no database can hold it", "more than any database can hold")
+    # The longer line is found as the file is read, the other as it is stored.
+    told = sorted(set_aside(done))
+    for line, reason, found in zip((3, 5), reasons, told, strict=True):
+        assert f"{path}, line {line}: " in found
+        assert reason in found
+        assert found.endswith(f"now in {aside}")
+    first, *kept = aside.read_bytes().splitlines()
+    assert first.decode() == head(site.name)
+    assert original[4] in kept
+    assert {json.loads(line)["key"] for line in kept} == {"u2", "u4"}
+
+    content = aside.read_bytes()
+    again = recover(site)
+    assert again.output.startswith("0 writes stored")
+    assert (stays(again), set_aside(again)) == ([torn.replace("line 7", "line 2")], [])
+    assert aside.read_bytes() == content
+    assert sorted(spill.iterdir()) == [path, aside]
+
+
+def test_what_is_set_aside_of_a_file_overwrites_nothing(site: Project, spill: Path) -> None:
+    huge = user(1, extra={"huge": "x" * 17_000_000})
+    for name in ("file.unstorable", "file-2.unstorable"):
+        put(spill, "file", [huge], site.name)
+        (why,) = set_aside(recover(site))
+        assert why.endswith(f"now in {spill / name}")
+    first, second = (spill / name for name in ("file.unstorable", "file-2.unstorable"))
+    assert first.read_bytes() == second.read_bytes()
+    assert sorted(spill.iterdir()) == [second, first]
+
+
+def test_a_crawl_sets_aside_what_no_database_can_hold(
+    api: Simulator, site: Project, spill: Path
+) -> None:
+    put(spill, "file", [user(1, extra={"huge": "x" * 17_000_000})], site.name)
+    for told in (1, 0):
+        done = site.crawl(notes=[NOTE], feed=False)
+        assert done.status == 0, done
+        warnings = [line for line in done.lines("WARNING") if "file.jsonl, line 2" in line]
+        assert len(warnings) == told
+        assert [path.name for path in spill.iterdir()] == ["file.unstorable"]
 
 
 def raw_comments(api: Simulator, note: str) -> list[dict[str, Any]]:

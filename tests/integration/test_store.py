@@ -69,3 +69,17 @@ def test_indexes_are_there_once_it_is_open(site: Project) -> None:
         "notes": {"_id", "state"},
         "rejected": {"_id", "note_id"},
     }
+
+
+def test_large_rejected_objects_are_not_all_read_at_once(site: Project) -> None:
+    with database(site.uri, site.name) as found:
+        for serial in range(5):
+            found["rejected"].insert_one({"_id": f"{serial}", "raw": "x" * 5_000_000})
+        found["rejected"].insert_many([{"_id": f"{serial}"} for serial in range(5, 8)])
+
+    async def read() -> list[list[str]]:
+        async with Store(site.uri, site.name) as store:
+            batches = store.rejected.batches()
+            return [[document["_id"] for document in batch] async for batch in batches]
+
+    assert asyncio.run(read()) == [["0", "1"], ["2", "3"], ["4", "5", "6", "7"]]

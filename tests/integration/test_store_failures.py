@@ -617,13 +617,16 @@ def update_of(entry: Document) -> Document:
     return update
 
 
-def test_a_document_that_no_database_takes_stays_in_the_spill(
+LARGER_ANSWERS = ["-s", "DOWNLOAD_MAXSIZE=100000000"]
+
+
+def test_a_document_that_no_database_can_hold_is_set_aside(
     store: Store, huge: tuple[Simulator, str, str]
 ) -> None:
     api, note, lost = huge
     other = sized_note(30, 901)
     store.site.environment["JUSTONEAPI_BASE_URL"] = api.url
-    done = store.crawl(notes=[note, other])
+    done = store.crawl(*LARGER_ANSWERS, notes=[note, other])
     assert done.status == 0, done
     assert "Traceback" not in done.errors
     assert api.books()["billed"] == 6 + 3
@@ -635,17 +638,27 @@ def test_a_document_that_no_database_takes_stays_in_the_spill(
     (end,) = (item for item in done.items("note") if item["note_id"] == note)
     assert (end["stop_reason"], end["missing"]) == ("complete", 1)
     (path,) = store.spilled()
-    for _ in range(2):
-        (entry,) = entries(path)
-        assert entry["collection"] == "rejected"
-        assert re.search("refuses|cannot hold", entry["reason"])
-        assert json.loads(update_of(entry)["$set"]["raw"])["id"] == lost
-        recovered = store.site.command("recover")
-        assert recovered.status == 0, recovered
-        (stays,) = (line for line in recovered.output.splitlines() if "stays" in line)
-        assert str(path) in stays
-        assert "rejected" in stays
-        assert store.spilled() == [path]
+    assert path.suffix == ".unstorable"
+    assert path.stat().st_mode & 0o777 == 0o600
+    (entry,) = entries(path)
+    assert entry["collection"] == "rejected"
+    assert re.search("no database can hold|BSON cannot hold", entry["reason"])
+    assert json.loads(update_of(entry)["$set"]["raw"])["id"] == lost
+    rejected, named = [line for line in done.lines("WARNING") if "arger than" not in line]
+    for line in (rejected, named):
+        assert f"comment of note {note}, page 2" in line
+    assert named.startswith("Set aside, and not tried again: ")
+    assert str(path) in named
+    assert done.run["unstorable"] == 1
+    assert done.run["spilled"] == 0
+    assert [line for line in done.lines("ERROR") if ".unstorable" in line]
+
+    before = path.read_bytes()
+    recovered = store.site.command("recover")
+    assert recovered.status == 0, recovered
+    assert str(path) not in recovered.output
+    assert store.spilled() == [path]
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("huge", [17_000_000], indirect=True, ids=["document"])

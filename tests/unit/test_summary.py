@@ -60,6 +60,13 @@ def test_what_was_rejected_is_said() -> None:
     assert "7 objects rejected" in lines(ExitStatus.DONE, xhs__rejected=7)[1][1]
 
 
+def test_what_no_database_can_hold_is_said_with_its_place() -> None:
+    [(level, line)] = [one for one in lines(ExitStatus.DONE, xhs__unstorable=2) if one[0] > 20]
+    assert level == logging.ERROR
+    assert line.startswith("2 objects are too large for any database")
+    assert "XHS_SPILL_DIR" in line
+
+
 def test_a_run_that_left_notes_ends_with_what_why_and_the_command() -> None:
     said = lines(
         ExitStatus.UNFINISHED,

@@ -50,6 +50,8 @@ class Command(ProjectCommand):
         self.print(f"{restored.stored} writes stored from spill files")
         for sentence in restored.left:
             self.print(f"  stays: {sentence}")
+        for sentence in restored.set_aside:
+            self.print(f"  set aside, and not tried again: {sentence}")
 
     def _tell_retried(self, retried: Retried) -> None:
         stored = sum(retried.stored.values())

@@ -27,9 +27,14 @@ class StoreFailed(Exception):
 
 
 class Unstorable(Exception):
-    """One object that no database would take; the message says why, without its content."""
+    """One object that is refused; the message says why, without its content.
 
-    only_too_large = False
+    ``permanent``: no database can ever hold it, so it need not be tried again.
+    """
+
+    def __init__(self, message: str, *, permanent: bool = False) -> None:
+        super().__init__(message)
+        self.permanent = permanent
 
 
 class StoredCounts(NamedTuple):

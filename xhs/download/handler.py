@@ -17,7 +17,6 @@ from scrapy.core.downloader.handlers.http11 import HTTP11DownloadHandler
 from scrapy.crawler import Crawler
 from scrapy.downloadermiddlewares.httpcompression import HttpCompressionMiddleware
 from scrapy.exceptions import (
-    DownloadFailedError,
     DownloadTimeoutError,
     IgnoreRequest,
     NotConfigured,
@@ -30,7 +29,13 @@ from xhs.api.envelope import Envelope
 from xhs.api.values import iso
 from xhs.download._scrapy import hurry, is_closing
 from xhs.download.budget import CallBudget, CallsStopped
-from xhs.download.failures import GATEWAY_TIMEOUTS, may_be_billed, was_sent, without_address
+from xhs.download.failures import (
+    GATEWAY_TIMEOUTS,
+    NoEnvelope,
+    may_be_billed,
+    was_sent,
+    without_address,
+)
 from xhs.download.page_request import page_of
 from xhs.download.signing import UnsigningCrawler, sign
 from xhs.download.token import AccessToken, NoToken
@@ -43,10 +48,6 @@ RECEIVED_HEADER = "Xhs-Received"
 """When the answer came. Both headers stay with an answer in the HTTP cache."""
 
 _TOO_FAST = 429
-
-
-class NoEnvelope(DownloadFailedError):
-    """An answer that is no whole envelope: the call failed."""
 
 
 class CallNotSent(IgnoreRequest):
@@ -87,6 +88,7 @@ class JustOneApiDownloadHandler(BaseDownloadHandler):
         api = urlsplit(crawler.settings["JUSTONEAPI_BASE_URL"])
         self._host = api.hostname or ""
         self._server = _server(api)
+        self._max_size = crawler.settings.getint("DOWNLOAD_MAXSIZE")
         self._by_proxy = not is_loopback(self._host)
         self._compression: HttpCompressionMiddleware | None
         try:
@@ -123,7 +125,7 @@ class JustOneApiDownloadHandler(BaseDownloadHandler):
                 budget.unknown(note_id)
             else:
                 budget.not_sent()
-            raise without_address(error, self._host) from None
+            raise without_address(error, self._host, self._max_size) from None
         answer = envelope.read(response.body)
         if answer is None:
             if may_be_billed(response.status, response.body):
@@ -131,7 +133,7 @@ class JustOneApiDownloadHandler(BaseDownloadHandler):
             else:
                 budget.refused(f"http_{response.status}")
             if response.status == _TOO_FAST:
-                return response.replace(url=request.url)  # for the throttle, which counts answers
+                return response  # for the throttle, which counts answers
             told = f"HTTP {response.status} with {len(response.body)} bytes of no envelope"
             if response.status in GATEWAY_TIMEOUTS:
                 raise DownloadTimeoutError(told)
@@ -142,7 +144,6 @@ class JustOneApiDownloadHandler(BaseDownloadHandler):
         headers[RECEIVED_HEADER] = iso(datetime.now(UTC))
         return response.replace(
             cls=ApiResponse,
-            url=request.url,
             status=envelope.translate(answer.code),
             headers=headers,
             envelope=answer,
@@ -157,9 +158,18 @@ class JustOneApiDownloadHandler(BaseDownloadHandler):
             latency = signed.meta.get("download_latency")
             if latency is not None:
                 request.meta["download_latency"] = latency
-        if self._compression is not None:
+        return self._decompressed(request, response.replace(url=request.url))
+
+    def _decompressed(self, request: Request, response: Response) -> Response:
+        if self._compression is None:
+            return response
+        try:
             return cast("Response", self._compression.process_response(request, response))
-        return response
+        except IgnoreRequest:
+            raise
+        except Exception as error:  # each of the compressions has errors of its own
+            told = f"a compressed answer that cannot be decompressed ({type(error).__name__})"
+            raise NoEnvelope(told) from None
 
     def _is_call(self, url: str) -> bool:
         return _server(urlsplit(url)) == self._server

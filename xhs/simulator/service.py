@@ -70,7 +70,7 @@ class Service:
         """Answer a call, and enter it into the books."""
         endpoint = ENDPOINTS[path]
         found = self._answer(call, endpoint, query)
-        if compressed and self.config.gzip and found.cut is None:
+        if compressed and self.config.gzip and found.cut is None and not found.blanks:
             compress(found)
         call.code, call.status, call.billed = found.code, found.status, found.billed
         if found.billed:
@@ -115,7 +115,7 @@ class Service:
                 call.fault = rule.fault
                 spoil(found, rule)
                 if rule.fault == "gzip":
-                    compress(found)
+                    compress(found, rule.details.get("blanks", 0))
         found.delay = verdict.delay + self._random.uniform(*self.config.latency)
         return found
 

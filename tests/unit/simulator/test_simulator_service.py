@@ -245,6 +245,14 @@ def test_answers_are_compressed_where_it_is_asked_for_and_allowed() -> None:
     assert not Account().answer(compressed=True).headers
 
 
+def test_a_compressed_answer_may_hold_any_number_of_blanks() -> None:
+    answer = Account({"gzip": True, "blanks": 2_500_000}).answer()
+    assert len(answer.body) < 10_000
+    body = gzip.decompress(answer.body)
+    assert len(body) - len(body.lstrip(b" ")) == 2_500_000
+    assert json.loads(body)["data"] == Account().call()["data"]
+
+
 def test_cursor_faults() -> None:
     whole = Account()
     first = whole.call()["data"]

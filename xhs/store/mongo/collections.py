@@ -23,6 +23,9 @@ COMMENTS, USERS, NOTES, HISTORY, REJECTED = (
 )
 COLLECTIONS = frozenset({COMMENTS, USERS, NOTES, HISTORY, REJECTED})
 
+LARGEST_DOCUMENT = 16 * 1024 * 1024
+"""Bytes of the largest document that MongoDB holds."""
+
 _NOT_STORED = frozenset({"item_type", "is_new"})
 _DATES = frozenset({"created_at", "scraped_at"})
 

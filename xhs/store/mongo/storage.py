@@ -61,10 +61,12 @@ class MongoStorage:
             await self._store.writer.put(write)
         except Unstorable as error:
             try:
-                self._store.keep(write, str(error))
+                aside = self._store.keep(write, error)
             except SpillFailed as failure:
                 raise StoreFailed(f"the spill cannot be written: {failure}") from None
-            return f"in the spill: one of {write.collection}: {error}"
+            if aside is None:
+                return f"in the spill: one of {write.collection}: {error}"
+            return f"in {aside}, and in no database: {error}"
         return None
 
     def delivered(self, fields: Mapping[str, Any], provenance: Provenance | None) -> None:

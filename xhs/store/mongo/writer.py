@@ -15,17 +15,17 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import BulkWriteError, DocumentTooLarge, OperationFailure
 
 from xhs.crawl.storage import StoreFailed, Unstorable
-from xhs.store.mongo.collections import Document, Write
+from xhs.store.mongo.collections import LARGEST_DOCUMENT, Document, Write
 from xhs.store.mongo.retrying import RETRY_SECONDS, retry_until_answered
 from xhs.store.spill.files import Spill, SpillFailed
 
 logger = logging.getLogger(__name__)
 
 _BATCH = 1000
-_LARGEST = 16 * 1024 * 1024
 _DUPLICATE_KEY = 11000
 _OF_ONE_DOCUMENT = frozenset({15, 22, 10334, 17280, 17419, 17420})
-"""Codes that refuse a whole command for one document: Overflow, InvalidBSON, and too large."""
+"""Codes that refuse a document for what it is: Overflow, InvalidBSON, and too large. They may
+refuse a whole command for it."""
 _ENCODING_ERRORS = (BSONError, OverflowError, UnicodeError, DocumentTooLarge)
 
 _Operation = InsertOne[Document] | UpdateOne
@@ -246,7 +246,7 @@ class Writer:
         for write, future in entries:
             if future.done():
                 continue
-            if (error := _encoding_error(write)) and not error.only_too_large:
+            if error := _encoding_error(write):
                 _refuse(future, error)
             else:
                 left.append((write, future))
@@ -273,15 +273,15 @@ def _encoding_error(write: Write) -> Unstorable | None:
     try:
         size = len(bson.encode(write.document))
     except _ENCODING_ERRORS as error:
-        return Unstorable(f"BSON cannot hold it ({type(error).__name__})")
-    if size <= _LARGEST:
+        return Unstorable(f"BSON cannot hold it ({type(error).__name__})", permanent=True)
+    if size <= LARGEST_DOCUMENT:
         return None
-    refused = Unstorable("BSON cannot hold it (it is above 16 MB)")
-    refused.only_too_large = True
-    return refused
+    return Unstorable("BSON cannot hold it (it is above 16 MB)", permanent=True)
 
 
 def _unstorable(code: int) -> Unstorable:
+    if code in _OF_ONE_DOCUMENT:
+        return Unstorable(f"no database can hold it (code {code})", permanent=True)
     return Unstorable(f"the database refuses it (code {code})")
 
 
