@@ -279,15 +279,16 @@ class Rejections(Component):
         """
         state = self._state
         state.count(Stat.REJECTED)
-        if kind == "comment" and (note := state.notes.get(provenance.note_id)):
-            note.comments_rejected += 1
+        if kind == "comment":
+            state.notes.rejected(provenance.note_id, provenance.thread_id)
         for path in sorted({problem.path.split(".")[0] or "item" for problem in problems}):
             state.count(Stat.REJECTED_FIELDS + path)
         storage = state.storage
         logger.warning(
-            "Rejected a %s of note %s, page %d: %s%s",
+            "Rejected a %s of note %s%s, page %d: %s%s",
             kind,
             provenance.note_id,
+            f", replies to {provenance.thread_id}" if provenance.thread_id else "",
             provenance.page,
             "; ".join(f"{problem.path or 'item'} {problem.message}" for problem in problems),
             " (not kept: there is no store)" if storage.is_null else "",

@@ -56,6 +56,11 @@ class StopReason(StrEnum):
         return self in _SATISFIED
 
     @property
+    def may_hide_rejections(self) -> bool:
+        """True if a chain that ended so may have brought nothing but rejected comments."""
+        return self in _SATISFIED | {StopReason.NO_PROGRESS, StopReason.CURSOR_MISSING}
+
+    @property
     def moves_watermark(self) -> bool:
         """Whether all that was new has been read, so that the next update may begin above it."""
         return self in _READ
@@ -88,10 +93,10 @@ ADVICE = {
     StopReason.CURSOR_IGNORED: "the endpoint serves the first page only: try another "
     "JUSTONEAPI_COMMENTS_VERSION (of replies there is one)",
     StopReason.UNREADABLE_ANSWER: "the provider's answers have a form that this version cannot "
-    "read; they are kept whole in `rejected`. Try another JUSTONEAPI_COMMENTS_VERSION, or a newer "
-    "xhs",
-    StopReason.ALL_REJECTED: "not one comment was valid; they are kept whole in `rejected`, with "
-    "the reasons. `scrapy recover` stores them once the schemas allow it",
+    "read; a store keeps them whole in `rejected`. Try another JUSTONEAPI_COMMENTS_VERSION (of "
+    "replies there is one), or a newer xhs",
+    StopReason.ALL_REJECTED: "not one comment was valid; a store keeps them whole in `rejected`, "
+    "with the reasons, and `scrapy recover` stores them once the schemas allow it",
     StopReason.EMPTY_ANSWER: "the provider answered without data, and billed it; ask the provider, "
     "and try again later with mode=resume",
 }

@@ -213,6 +213,8 @@ def _left(run: CrawlResult) -> Iterator[tuple[int, str]]:
         if reason in reasons:
             yield logging.WARNING, f"{reasons[reason]} {reason}: {advice}"
     if run["resume"]:
+        if "notes_file=- " in f"{run['resume']} ":
+            yield logging.WARNING, "Give the next command the same list on standard input"
         yield logging.WARNING, f"To go on where it stopped: {run['resume']}"
 
 

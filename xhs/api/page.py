@@ -113,11 +113,11 @@ def is_empty(data: Raw) -> bool:
 
 def _says_none(data: dict[str, Any]) -> bool:
     """True if an answer has null for its comments, and also otherwise says that there are none."""
-    reported = data.get("comment_count")
+    counts = (data.get("comment_count"), data.get("comment_count_l1"))
     return (
         data.get("comments", "absent") is None
-        and not _truth(data.get("has_more"))
-        and reported in (None, 0, "0")
+        and _truth(data.get("has_more")) is False
+        and all(count in (None, 0, "0") for count in counts)
     )
 
 

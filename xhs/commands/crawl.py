@@ -178,8 +178,8 @@ def _command(opts: argparse.Namespace, settings: BaseSettings) -> str:
         named["mode"] = "resume"
     words = [f"-a {shlex.quote(f'{name}={value}')}" for name, value in named.items()]
     words += options_to_continue(settings, outputs, append=stored)
-    listed = " (with the same list on standard input)" if named.get("notes_file") == "-" else ""
-    return f"scrapy crawl comments {' '.join(words)}{listed}"
+    words += [f"-s {shlex.quote(setting)}" for setting in opts.set if "=" in setting]
+    return f"scrapy crawl comments {' '.join(words)}"
 
 
 def _in_reactor(function: Callable[[], None]) -> None:

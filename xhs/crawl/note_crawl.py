@@ -83,6 +83,9 @@ class NoteCrawls:
         stop = opened.paginator.stop
         if stop is None or not await opened.is_done():
             return
+        if isinstance(opened, OpenThread) and opened.is_all_rejected and stop.may_hide_rejections:
+            stop = StopReason.ALL_REJECTED
+            opened.paginator.end(stop)
         if not stop.satisfied:
             _log_end(opened.paginator, stop, why)
         if not isinstance(opened, OpenThread):
@@ -171,7 +174,8 @@ class NoteCrawls:
         if note.worst is StopReason.COMPLETE and note.progress.mode == "full":
             self._count(Stat.COMMENTS_VANISHED, await self._progress.mark_vanished(note))
         counts = await self._progress.counts(note)
-        if note.worst.satisfied and note.met_only_rejected(counts):
+        listed_before = counts is not None and counts.comments_met
+        if note.is_all_rejected and note.worst.may_hide_rejections and not listed_before:
             note.worst = StopReason.ALL_REJECTED
             _log_end(note.paginator, note.worst, "")
         stop = note.worst
@@ -190,7 +194,7 @@ class NoteCrawls:
         if counts:
             self._count(Stat.REPLIES_REPORTED, counts.replies_reported)
             self._count(Stat.REPLIES_MISSING, counts.replies_missing)
-            _log_missing(item)
+            _log_missing(item, note.comments_rejected)
             yield item
 
     async def _begin_again(self, note: OpenNote) -> Next:
@@ -210,7 +214,7 @@ class NoteCrawls:
 
 def named(page: PageRef) -> str:
     """Return what a log calls the chain of a page."""
-    of_thread = f", replies to {page.comment_id}," if page.comment_id else ""
+    of_thread = f" (replies to {page.comment_id})" if page.comment_id else ""
     return f"Note {page.note_id}{of_thread}"
 
 
@@ -241,12 +245,15 @@ def _log_end(paginator: CommentPaginator, stop: StopReason, failure: str) -> Non
     logger.log(level, "%s ended at page %d: %s%s", named(paginator.call), page, stop, because)
 
 
-def _log_missing(item: Mapping[str, Any]) -> None:
+def _log_missing(item: Mapping[str, Any], rejected: int) -> None:
     if item["complete"] and item["missing"]:
+        why = "`scrapy status` says which other sort to try"
+        if rejected:
+            why = f"{rejected} that came were rejected: see `rejected`, and `scrapy recover`"
         logger.info(
-            "Note %s is complete, but %d of %d reported comments are not held; `scrapy status` "
-            "says which other sort to try",
+            "Note %s is complete, but %d of %d reported comments are not held; %s",
             item["note_id"],
             item["missing"],
             item["comment_count_l1"],
+            why,
         )

@@ -12,7 +12,6 @@ from xhs.crawl.checkpoint import Checkpoint
 from xhs.crawl.paginator import CommentPaginator, Watermark
 from xhs.crawl.planning import NotePlan
 from xhs.crawl.replies import Thread
-from xhs.crawl.storage import StoredCounts
 from xhs.reasons import StopReason
 
 FIRST_CALL = 0
@@ -45,8 +44,17 @@ class OpenChain:
     checkpoint: asyncio.Future[bool | None] | None = None
     """The last write of a checkpoint."""
     answered_at: str | None = None
+    comments_met: int = 0
+    comments_rejected: int = 0
+    """Comments of this chain, with the replies that came with them, that this run has met and
+    rejected."""
     lost: bool = False
     """Whether items of a page are neither stored nor kept, so that nothing may follow it."""
+
+    @property
+    def is_all_rejected(self) -> bool:
+        """True if this run has met comments of the chain, and every one of them was rejected."""
+        return 0 < self.comments_met <= self.comments_rejected
 
     async def is_done(self) -> bool:
         """Wait for the last page that came; True if all of them are stored."""
@@ -98,10 +106,9 @@ class OpenNote(OpenChain):
     calls: int = 0
     """Calls billed for this pass."""
     has_page: bool = False
+    """True once a page has come that can be read."""
+    has_checkpoint: bool = False
     """True once the ledger was told of a page that this run has stored."""
-    comments_met: int = 0
-    comments_rejected: int = 0
-    """Comments, replies too, that this run has met and rejected."""
     counted: bool = True
     """False for a page asked for on its own: ``scrapy parse`` keeps its items to itself, and the
     ledger learns of its cost alone."""
@@ -139,11 +146,6 @@ class OpenNote(OpenChain):
         }
         known = {name: value for name, value in fields.items() if value is not None}
         return known | {"pages": paginator.pages}
-
-    def met_only_rejected(self, held: StoredCounts | None) -> bool:
-        """True if this pass has met comments, and every one of them was rejected."""
-        stored = held.comments_met if held else 0
-        return 0 < self.comments_met <= self.comments_rejected and not stored
 
     def checkpoint_here(self) -> Checkpoint:
         """How far the pass is with the last page that came."""
@@ -275,6 +277,12 @@ class OpenNotes:
         if page.comment_id is None or not note.counted:
             return note
         return note.threads[page.comment_id]
+
+    def rejected(self, note_id: str, thread_id: str | None) -> None:
+        """A comment of a note was rejected, on a page of its own or of one of its threads."""
+        if note := self._notes.get(note_id):
+            chain: OpenChain = note.threads.get(thread_id or "", note)
+            chain.comments_rejected += 1
 
     def sent(self, note_id: str) -> None:
         """A call for a note has left the queue."""

@@ -147,7 +147,7 @@ def _plan(
         known.comment_count_l1,
         known.watermark if checkpoint.mode == "update" else None,
         known.watermark,
-        has_state=known.state == "ended" or known.checkpoint is not None,
+        has_state=known.stop_reason is not None or known.checkpoint is not None,
         resumed=resumed,
     )
 
@@ -219,13 +219,13 @@ async def mark_wanted(notes: NoteList | None, arguments: Arguments, storage: Sto
     """
     if arguments.mode == "resume":
         return
-    wanted = wanted_by(arguments)
+    wanted, named = wanted_by(arguments), "mode" in arguments.given
     if notes is None:
-        await storage.mark_wanted(None, wanted)
+        await storage.mark_wanted(None, wanted, is_default=not named)
         return
     remaining = iter(notes)
     while batch := list(islice(remaining, _BATCH)):
-        await storage.mark_wanted(batch, wanted)
+        await storage.mark_wanted(batch, wanted, is_default=not named)
 
 
 def wanted_by(arguments: Arguments) -> Wanted:

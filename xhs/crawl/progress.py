@@ -45,7 +45,7 @@ class Progress:
 
     def page_done(self, note: OpenNote, facts: Mapping[str, Any], checkpoint: Checkpoint) -> None:
         """Write how far a note is, now that one of its pages is stored."""
-        note.has_page = True
+        note.has_checkpoint = True
         self._save(note, facts, checkpoint, self._calls_to_book(note))
 
     def thread_page_done(self, note: OpenNote, opened: OpenThread, cursor: str | None) -> None:
@@ -87,13 +87,13 @@ class Progress:
         calls = self._take_calls(note)
         stop = StopReason(item["stop_reason"])
         try:
-            if stop.ended or note.has_page or not note.plan.has_state:
+            if note.has_page or not note.plan.has_state:
                 checkpoint = replace(note.progress, calls=note.calls)
                 await self._storage.end_pass(
                     item, counts, checkpoint, calls, note.next_watermark, wanted
                 )
-            elif calls:
-                await self._storage.book_calls(note.note_id, calls)
+            else:
+                await self._storage.leave_unchanged(note.note_id, calls, is_wanted=not stop.ended)
         except StoreFailed as error:
             self._on_failure(error)
             return False
@@ -103,7 +103,7 @@ class Progress:
         """Leave a note at its checkpoint, if it has one: the crawl stops before its end."""
         await checkpoint_written(note)
         calls = self._take_calls(note)
-        if note.has_page:
+        if note.has_checkpoint:
             checkpoint = replace(note.progress, calls=note.calls)
             self._watch(self._storage.leave_note(checkpoint, calls))
         elif calls:

@@ -99,7 +99,8 @@ class Provenance:
     """Where an item came from: the note and page (from 1), and the provider's object.
 
     The rest is what else it takes to read the object again: the note's author, the comment that it
-    replies to, and when the answer came. ``listing``: that of a first-level comment in its pass.
+    replies to, and when the answer came. ``thread_id``: the comment whose replies were asked for.
+    ``listing``: that of a first-level comment in its pass.
     """
 
     note_id: str
@@ -108,6 +109,7 @@ class Provenance:
     author_id: str | None = None
     parent_comment_id: str | None = None
     scraped_at: str | None = None
+    thread_id: str | None = None
     listing: Listing | None = None
 
 
@@ -168,8 +170,13 @@ class Storage(Protocol):
     async def known_notes(self, note_ids: Sequence[str]) -> dict[str, NoteRecord]:
         """Return what the ledger has of these notes, :data:`LOOKUP` at most."""
 
-    async def mark_wanted(self, note_ids: Sequence[str] | None, wanted: Wanted | None) -> None:
-        """Say how these notes, or all, are to be read; None takes it back."""
+    async def mark_wanted(
+        self, note_ids: Sequence[str] | None, wanted: Wanted | None, *, is_default: bool = False
+    ) -> None:
+        """Say how these notes, or all, are to be read; None takes it back.
+
+        ``is_default``: a mode that the ledger keeps with a note wins over that of ``wanted``.
+        """
 
     # The progress of a note's crawl
 
@@ -207,6 +214,12 @@ class Storage(Protocol):
 
     def book_calls(self, note_id: str, calls: int) -> Written:
         """Book billed calls, and say nothing else of the note."""
+
+    async def leave_unchanged(self, note_id: str, calls: int, *, is_wanted: bool) -> None:
+        """Leave the state of a note as it is, since its pass brought no page; book billed calls.
+
+        ``is_wanted``: ``mode=resume`` is to try again what was wanted.
+        """
 
     async def counts(self, note_id: str, sort: str, began: datetime) -> StoredCounts:
         """Count what is held of a note; of the pass in this order, that ``began`` then."""
@@ -296,7 +309,9 @@ class NullStorage:
     async def known_notes(self, note_ids: Sequence[str]) -> dict[str, NoteRecord]:
         return {}
 
-    async def mark_wanted(self, note_ids: Sequence[str] | None, wanted: Wanted | None) -> None:
+    async def mark_wanted(
+        self, note_ids: Sequence[str] | None, wanted: Wanted | None, *, is_default: bool = False
+    ) -> None:
         pass
 
     def add_note(self, note_id: str, wanted: Wanted) -> Written:
@@ -333,6 +348,9 @@ class NullStorage:
 
     def book_calls(self, note_id: str, calls: int) -> Written:
         return _nothing_written()
+
+    async def leave_unchanged(self, note_id: str, calls: int, *, is_wanted: bool) -> None:
+        pass
 
     async def counts(self, note_id: str, sort: str, began: datetime) -> StoredCounts:
         note = self._notes.get(note_id, _Delivered())

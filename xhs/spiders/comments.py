@@ -232,6 +232,7 @@ class CommentsSpider(Spider):
         if result.undated:
             self._warn_undated(opened.paginator, result.undated)
         opened.answered_at = received_at(response)
+        note.has_page = note.has_page or page.is_readable
         items = self._items(note, opened, result.page, data)
         checkpoint: Callable[[], None] | None = None
         if await opened.is_done() and result.next and note.counted:
@@ -358,7 +359,7 @@ class CommentsSpider(Spider):
         for parsed in objects:
             parent = parsed.fields.get("parent_comment_id")
             is_comment = parsed.item_type == "comment"
-            note.comments_met += is_comment
+            opened.comments_met += is_comment
             listing = None
             if opened is note and note.counted and is_comment and not parent:
                 replies = len(inline_replies(parsed.raw)) if inline else 0
@@ -428,6 +429,7 @@ def _provenance(note: OpenNote, opened: OpenChain, data: Any) -> Provenance:
         data,
         paginator.author_id or note.paginator.author_id,
         scraped_at=opened.answered_at,
+        thread_id=paginator.call.comment_id,
     )
 
 

@@ -218,6 +218,11 @@ def book_calls(note_id: str, calls: int) -> Write:
     return _booking(note_id, calls, {"$setOnInsert": fresh})
 
 
+def leave_unchanged(note_id: str, calls: int, is_wanted: bool) -> Write:
+    """A pass brought no page: the note's state stays as it is."""
+    return _booking(note_id, calls, {} if is_wanted else {"$set": {"wanted": None}})
+
+
 def _booking(note_id: str, calls: int, update: Document) -> Write:
     """A write that books calls, and does so once, however often it is repeated."""
     booked = {**update, "$inc": {"billed_calls": calls}}
@@ -346,13 +351,28 @@ class Ledger:
         update = {"$set": {"wanted": wanted_document(wanted)}}
         await retry_until_answered(lambda: self._database[NOTES].update_many(query, update))
 
+    async def want_as_kept(self, note_ids: Sequence[str] | None) -> None:
+        """Want these notes, or all that are wanted, in the mode that is kept with each.
+
+        Raises:
+            StoreFailed: if the database does not answer.
+        """
+        for mode in ("full", "update"):
+            query: Document = {"wanted.mode": {"$ne": None}, "arguments.mode": mode}
+            if note_ids is not None:
+                query["_id"] = {"$in": list(note_ids)}
+            update = {"$set": {"wanted.mode": mode}}
+            await retry_until_answered(lambda: self._database[NOTES].update_many(query, update))  # noqa: B023 (awaited here)
+
     async def enqueue_unfinished(self) -> int:
         """Queue every note that was begun and has not ended, to go on from its checkpoint.
 
         Raises:
             StoreFailed: where the database does not answer.
         """
-        query = {"state": {"$in": ["running", "unfinished"]}}
+        begun: Document = {"state": {"$in": ["running", "unfinished"]}}
+        wanted: Document = {"state": "ended", "wanted.mode": {"$in": ["full", "update"]}}
+        query = {"$or": [begun, wanted]}
         done = await retry_until_answered(
             lambda: self._database[NOTES].update_many(query, {"$set": {"state": "queued"}})
         )

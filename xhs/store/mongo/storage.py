@@ -84,8 +84,12 @@ class MongoStorage:
         found = await self._store.ledger.known(note_ids)
         return {note_id: notes.read_note(note, _now()) for note_id, note in found.items()}
 
-    async def mark_wanted(self, note_ids: Sequence[str] | None, wanted: Wanted | None) -> None:
+    async def mark_wanted(
+        self, note_ids: Sequence[str] | None, wanted: Wanted | None, *, is_default: bool = False
+    ) -> None:
         await self._store.ledger.want(note_ids, wanted)
+        if wanted is not None and is_default:
+            await self._store.ledger.want_as_kept(note_ids)
 
     def add_note(self, note_id: str, wanted: Wanted) -> Written:
         return self._store.writer.put(notes.add_note(note_id, wanted, _now()))
@@ -126,6 +130,10 @@ class MongoStorage:
 
     def book_calls(self, note_id: str, calls: int) -> Written:
         return self._store.writer.put(notes.book_calls(note_id, calls))
+
+    async def leave_unchanged(self, note_id: str, calls: int, *, is_wanted: bool) -> None:
+        if calls or not is_wanted:
+            await self._store.writer.put(notes.leave_unchanged(note_id, calls, is_wanted))
 
     async def counts(self, note_id: str, sort: str, began: datetime) -> StoredCounts:
         return await self._store.ledger.held(note_id, sort, began)
