@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any, Self
 
 from itemadapter import ItemAdapter
@@ -13,6 +12,7 @@ from scrapy.pipelines import ItemPipelineManager
 from scrapy_jsonschema import JsonSchemaItem
 
 from xhs.crawl.storage import Problem, StoreFailed, Unstorable
+from xhs.download._scrapy import close_pipelines
 from xhs.extensions import CrawlState, NotStored, Rejections
 from xhs.stats import Stat
 from xhs.validation import problems
@@ -88,6 +88,8 @@ class ItemProcessor(ItemPipelineManager):
     A page is done when the outcome of each of its items is known: a crawl would wait for ever.
     """
 
+    crawler: Crawler  # which :meth:`from_crawler` passes
+
     async def process_item_async(self, item: Any) -> Any:
         try:
             found = await super().process_item_async(item)
@@ -101,14 +103,6 @@ class ItemProcessor(ItemPipelineManager):
         return found
 
     async def close_spider_async(self) -> None:
-        closed = await asyncio.gather(
-            *map(self._closed, self.methods["close_spider"]), return_exceptions=True
-        )
-        if errors := [error for error in closed if error is not None]:
-            assert self.crawler is not None  # noqa: S101 (Scrapy gives it)
+        if errors := await close_pipelines(self):
             self.crawler.stats.inc_value(Stat.PIPELINES_UNCLOSED, len(errors))
             raise errors[0]
-
-    async def _closed(self, method: Callable[..., Any] | None) -> None:
-        assert method is not None  # noqa: S101 (only spider middlewares have none)
-        await self.get_awaitable(method)

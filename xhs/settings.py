@@ -98,6 +98,7 @@ SCRAPER_SLOT_MAX_ACTIVE_SIZE = 200_000  # Scrapy: 5 MB, 500 pages paid for and n
 DOWNLOAD_DELAY = 0  # Scrapy: 0.
 DOWNLOAD_DELAY_JITTER = 0  # Scrapy: 0.5, which makes any delay longer than it need be.
 AUTOTHROTTLE_ENABLED = True  # Scrapy: off. Ours slows down for refused calls alone.
+AUTOTHROTTLE_START_DELAY = 0  # Scrapy: 5. Nothing is held back until calls are refused.
 
 # Patience: an answer that is not waited for may be billed all the same.
 DOWNLOAD_TIMEOUT = 120  # Scrapy: 180. The provider advises 120, and at least 60.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from xhs.settings import ITEM_PIPELINES
-from xhs.simulator.notes import sized_note
+from xhs.settings import EXTENSIONS, ITEM_PIPELINES
+from xhs.simulator.notes import missing_note, sized_note
 from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
@@ -147,6 +147,13 @@ def test_items_may_lose_fields_without_a_store(without_store: Project) -> None:
     assert done.errors.count("Error caught on signal handler") == 0
     assert {len(item) for item in done.items("comment")} == {4}
     assert set(done.ids("comment")) == comments()
+
+
+def test_feeds_that_no_extension_writes_are_told(without_store: Project) -> None:
+    extensions = {**EXTENSIONS, "xhs.feeds.isolation.FeedExporter": None}
+    done = without_store.crawl("-s", f"EXTENSIONS={json.dumps(extensions)}", notes=[missing_note()])
+    assert done.status == 0, done
+    assert any("The FeedExporter extension is not enabled" in one for one in done.lines("WARNING"))
 
 
 def test_a_filter_that_raises_costs_its_own_feed_alone(site: Project) -> None:

@@ -16,8 +16,8 @@ from typing import Any
 
 from scrapy import signals
 from scrapy.commands.crawl import Command as CrawlCommand
-from scrapy.crawler import Crawler
-from scrapy.settings import BaseSettings
+from scrapy.crawler import AsyncCrawlerProcess, Crawler, CrawlerProcess
+from scrapy.settings import BaseSettings, Settings
 
 from xhs.checks import CheckedInput, WrongInput, check_input
 from xhs.command import unknown_words
@@ -25,6 +25,7 @@ from xhs.crawl.note_ids import find_notes
 from xhs.crawl.price import Price
 from xhs.download.budget import CallBudget
 from xhs.extensions import CrawlState, CrawlStore
+from xhs.feeds.isolation import warn_of_no_exporter
 from xhs.feeds.presets import options_to_continue
 from xhs.logs import json_lines as structured_log
 from xhs.reasons import STOPPED, ExitStatus
@@ -39,10 +40,13 @@ logger = logging.getLogger(__name__)
 class Command(CrawlCommand):
     """Crawls; under Scrapyd too. The README lists the exit statuses."""
 
+    # Scrapy sets both before it uses the command.
+    settings: Settings
+    crawler_process: CrawlerProcess | AsyncCrawlerProcess
+
     def process_options(self, args: list[str], opts: argparse.Namespace) -> None:
         """Take the options, and set up the log before its first line."""
         super().process_options(args, opts)
-        assert self.settings is not None  # noqa: S101 (Scrapy sets it)
         if self.settings["XHS_LOG_FORMAT"] == "json":
             structured_log.install(self.settings)
 
@@ -67,7 +71,7 @@ class Command(CrawlCommand):
     ) -> tuple[Crawler, CheckedInput] | None:
         """Check everything; None where there is nothing left to do."""
         try:
-            crawler = self._create_crawler(spider)
+            crawler = self.crawler_process.create_crawler(spider)
         except KeyError:
             self._refuse([f"no such spider: {spider}"])
             return None
@@ -82,8 +86,8 @@ class Command(CrawlCommand):
             return None
 
     def _crawl(self, crawler: Crawler, prepared: CheckedInput, opts: argparse.Namespace) -> None:
-        assert self.crawler_process is not None  # noqa: S101 (Scrapy sets it)
         crawler.signals.connect(_freeze, signals.spider_opened)
+        crawler.signals.connect(warn_of_no_exporter, signals.engine_started)
         shutdown.deliver(partial(self._stop, crawler), partial(self._force, crawler))
         self.crawler_process.crawl(crawler, checked=prepared)
         self.crawler_process.start(install_signal_handlers=False)
@@ -104,20 +108,17 @@ class Command(CrawlCommand):
 
     def _force(self, crawler: Crawler, number: int) -> None:
         """Stop the reactor, whatever the crawl is doing."""
-        process = self.crawler_process
-        assert process is not None  # noqa: S101 (Scrapy sets it)
 
         def force() -> None:
             name = signal.Signals(number).name
             logger.info("Received %s as a second signal, forcing unclean shutdown", name)
-            process.crawlers.discard(crawler)  # which the reactor would wait for
+            self.crawler_process.crawlers.discard(crawler)  # which the reactor would wait for
             with suppress(RuntimeError):  # it has been stopped
                 _reactor().stop()
 
         _in_reactor(force)
 
     def _refuse(self, errors: list[str]) -> None:
-        assert self.settings is not None  # noqa: S101 (Scrapy sets it)
         shown = self.settings.getbool("LOG_ENABLED") and not self.settings["LOG_FILE"]
         shown = shown and self.settings["LOG_LEVEL"] != "CRITICAL"
         for error in errors:
@@ -132,16 +133,15 @@ class Command(CrawlCommand):
         self.exitcode = ExitStatus.UNFINISHED
         name = signal.Signals(shutdown.received[0]).name
         logger.info("Received %s before the crawl began", name)
-        assert self.settings is not None  # noqa: S101 (Scrapy sets it)
         command = _command(opts, self.settings)
         self._log_end(crawl_result({"finish_reason": STOPPED}, self.exitcode, command))
 
     def _conclude(self, crawler: Crawler, opts: argparse.Namespace, price: Price | None) -> None:
-        assert self.crawler_process is not None  # noqa: S101 (Scrapy sets it)
+        stats: dict[str, Any] = {}
         state = budget = None
-        with suppress(RuntimeError):  # the crawl broke before it had any extension
+        with suppress(RuntimeError):  # the crawl broke before it had any stats, or any extension
+            stats = crawler.stats.get_stats()
             state, budget = CrawlState.of(crawler), CallBudget.of(crawler)
-        stats: dict[str, Any] = crawler._stats.get_stats() if crawler._stats else {}
         began = stats.get(Stat.NOTES_BEGUN) or shutdown.received
         if state and "finish_reason" not in stats and began:
             state.forced_to_stop()

@@ -53,7 +53,6 @@ class Command(ProjectCommand):
 
     def execute(self, args: list[str], opts: argparse.Namespace) -> None:
         """Queue them, and print how many."""
-        assert self.settings is not None  # noqa: S101 (Scrapy sets it)
         uri = self.settings["MONGODB_URI"]
         if not uri:
             self.fail("MONGODB_URI is empty: without a store there is no ledger")

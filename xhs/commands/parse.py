@@ -8,7 +8,6 @@ from contextlib import suppress
 
 from scrapy import Request, Spider, signals
 from scrapy.commands.parse import Command as ParseCommand
-from scrapy.crawler import Crawler
 from twisted.python.failure import Failure
 
 from xhs.download.budget import CallBudget
@@ -48,17 +47,13 @@ class Command(ParseCommand):
         """Follow what becomes of the request."""
         request = super().prepare_request(spider, request, opts)
         request.errback = self._call_failed
+        spider.crawler.signals.connect(self._tell_of_retry, signals.request_scheduled)
         return request
 
     def handle_exception(self, _failure: Failure) -> None:
         """Keep what the callback raised."""
         super().handle_exception(_failure)
         self._failure = _failure.value
-
-    def _create_crawler(self, spidercls: type[Spider] | str) -> Crawler:
-        crawler = super()._create_crawler(spidercls)
-        crawler.signals.connect(self._tell_of_retry, signals.request_scheduled)
-        return crawler
 
     @staticmethod
     def _tell_of_retry(request: Request) -> None:

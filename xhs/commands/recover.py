@@ -24,7 +24,6 @@ class Command(ProjectCommand):
 
     def execute(self, args: list[str], opts: argparse.Namespace) -> None:
         """Recover, and print what came of it."""
-        assert self.settings is not None  # noqa: S101 (Scrapy sets it)
         uri = self.settings["MONGODB_URI"]
         if not uri:
             self.fail("MONGODB_URI is empty: there is no store to recover into")

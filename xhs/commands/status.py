@@ -66,7 +66,6 @@ class Command(ProjectCommand):
 
     def execute(self, args: list[str], opts: argparse.Namespace) -> None:
         """Read the ledger and print it."""
-        assert self.settings is not None  # noqa: S101 (Scrapy sets it)
         query: Document = dict(_INCOMPLETE) if opts.incomplete else {}
         if opts.note is not None:
             found = find_notes(opts.note)

@@ -16,7 +16,7 @@ from scrapy.crawler import Crawler
 
 from xhs.api import envelope
 from xhs.component import Component
-from xhs.download._scrapy import hurry
+from xhs.download._scrapy import flush_slots
 from xhs.reasons import CloseReason
 from xhs.stats import Stat
 
@@ -59,7 +59,7 @@ class CallBudget(Component):
         def close(reason: CloseReason, message: str) -> None:
             level = logging.WARNING if reason is CloseReason.BUDGET_SPENT else logging.ERROR
             logger.log(level, "Stopping (%s): %s", reason, message)
-            hurry(crawler)
+            flush_slots(crawler)
             task = asyncio.create_task(crawler.engine.close_spider_async(reason=reason.value))
             closing.add(task)
 

@@ -27,7 +27,7 @@ from xhs.api import envelope
 from xhs.api.endpoints import is_loopback
 from xhs.api.envelope import Envelope
 from xhs.api.values import iso
-from xhs.download._scrapy import hurry, is_closing
+from xhs.download._scrapy import flush_slots, is_closing, keep_address_out_of_log, send_once
 from xhs.download.budget import CallBudget, CallsStopped
 from xhs.download.failures import (
     GATEWAY_TIMEOUTS,
@@ -81,10 +81,8 @@ class JustOneApiDownloadHandler(BaseDownloadHandler):
         self._budget = CallBudget.of(crawler)
         self._token = AccessToken.of(crawler)
         self._inner = HTTP11DownloadHandler(cast("Crawler", UnsigningCrawler(crawler)))
-        # Twisted would send a call that a kept connection lost once more by itself: paid twice.
-        self._inner._pool.retryAutomatically = False
-        # Its one warning about cut answers quotes the address that was sent.
-        self._inner._fail_on_dataloss_warned = True
+        send_once(self._inner)
+        keep_address_out_of_log(self._inner)
         api = urlsplit(crawler.settings["JUSTONEAPI_BASE_URL"])
         self._host = api.hostname or ""
         self._server = _server(api)
@@ -111,11 +109,11 @@ class JustOneApiDownloadHandler(BaseDownloadHandler):
         try:
             await budget.reserve()
         except CallsStopped as stopped:
-            hurry(self.crawler)
+            flush_slots(self.crawler)
             raise CallNotSent(str(stopped)) from None
         if is_closing(self.crawler):
             budget.not_sent()
-            hurry(self.crawler)
+            flush_slots(self.crawler)
             raise CallNotSent("the crawl is closing")
         note_id = self._note_id(request)
         try:

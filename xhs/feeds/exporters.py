@@ -16,7 +16,6 @@ from typing import Any, BinaryIO
 from itemadapter import ItemAdapter
 from scrapy.exporters import CsvItemExporter, JsonLinesItemExporter, XmlItemExporter
 from scrapy.extensions.postprocessing import GzipPlugin
-from scrapy.utils.serialize import ScrapyJSONEncoder
 
 from xhs.feeds.csv_escaping import escape_cell
 from xhs.items import COLUMNS
@@ -33,7 +32,7 @@ class JsonLinesExporter(JsonLinesItemExporter):
 
     def __init__(self, file: BytesIO, **kwargs: Any) -> None:
         super().__init__(file, **kwargs)
-        self.encoder = _LineEncoder(**self._kwargs)
+        self.encoder = _LineEncoder(self.encoder)
 
     def export_item(self, item: Any) -> None:
         super().export_item(item)
@@ -100,11 +99,15 @@ class ReadableGzip(GzipPlugin):
         return written
 
 
-class _LineEncoder(ScrapyJSONEncoder):
-    """Escapes all that may end a line for some program."""
+class _LineEncoder(json.JSONEncoder):
+    """Another encoder, with all escaped that may end a line for some program."""
+
+    def __init__(self, encoder: json.JSONEncoder) -> None:
+        super().__init__()
+        self._encoder = encoder
 
     def encode(self, o: Any) -> str:
-        return _on_one_line(super().encode(o))
+        return _on_one_line(self._encoder.encode(o))
 
 
 def _on_one_line(text: str) -> str:
