@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from xhs.download.budget import CallBudget
 from xhs.download.retry import REASON, WAIT
 from xhs.reasons import ExitStatus
-from xhs.spiders.comments import reason_to_give_up
+from xhs.spiders.comments import CommentsSpider, reason_to_give_up
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,9 @@ class Command(ParseCommand):
     def start_parsing(self, url: str, opts: argparse.Namespace) -> None:
         """Ask for the page; afterwards say whether it came."""
         super().start_parsing(url, opts)
-        if self.first_response is None or self._failure is not None:
+        spider = self.pcrawler.spider
+        is_no_page = isinstance(spider, CommentsSpider) and not spider.pages_read
+        if self.first_response is None or self._failure is not None or is_no_page:
             self.exitcode = ExitStatus.FAILED
             logger.error("No page came: %s", self._why())
 
@@ -69,6 +71,8 @@ class Command(ParseCommand):
         with suppress(RuntimeError):  # the crawl broke before it had any extension
             if stopped := CallBudget.of(self.pcrawler).message:
                 return stopped
+        if self._failure is None and self.first_response is not None:
+            return "what came is no page of comments; it was billed, and the lines above say more"
         if self._failure is None:
             return "the crawl ended before the call; the errors above say why"
         return reason_to_give_up(self._failure)[1] or str(self._failure)

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from xhs.api.endpoints import PageRef
+from xhs.crawl.checkpoint import Checkpoint
 from xhs.crawl.paginator import PAGE_SIZE, calls_for
 from xhs.crawl.planning import NotePlan, PlannedNote, Skip
 from xhs.crawl.price import Price, in_money
 from xhs.crawl.replies import Thread, thread_of
-from xhs.crawl.storage import Storage
+from xhs.crawl.storage import NoteRecord, Storage
 
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 _NEVER_READ = "never read"
@@ -126,9 +128,49 @@ async def _cost(storage: Storage, note_id: str, first: NotePlan) -> Cost | str:
         pages = max(1, calls_for(wanted) - first.pages) if first.watermark is None else 1
         least = min(pages, max(1, (pages if pages_before is None else pages_before) - first.pages))
     more = 1 if first.then_again else 0
-    if arguments.replies == "all":
-        more += await _thread_calls(storage, first)
-    return Cost(least + more, pages + more)
+    if arguments.replies != "all":
+        return Cost(least + more, pages + more)
+    threads = await _thread_calls(storage, first)
+    likely = await _likely_thread_calls(storage, first, threads)
+    return Cost(least + more + threads, pages + more + likely)
+
+
+async def _likely_thread_calls(storage: Storage, first: NotePlan, held_calls: int) -> float:
+    """Return the calls for the threads of a note, those of comments not held included: these are
+    taken to be like the others.
+    """
+    reported = first.reported
+    if first.resumed or reported is None or first.watermark is not None:
+        return held_calls
+    page = first.checkpoint.call
+    counts = await storage.counts(page.note_id, page.sort, _EVER)
+    most = first.arguments.max_comments
+    wanted = reported if most is None else min(most, reported)
+    return held_calls * max(1.0, wanted / counts.comments) if counts.comments else held_calls
+
+
+async def calls_for_replies(storage: Storage, note: NoteRecord, now: datetime) -> int | None:
+    """Return what a full pass with all replies costs at most; None if it would ask for no thread,
+    since the API has shown all that it shows.
+
+    Threads are found on the note's own pages, so these are read again.
+    """
+    page = PageRef(note.note_id)
+    ever = Checkpoint(page, "", "full", _EVER)
+    threads = 0
+    async for answered in storage.answered_comments(ever):
+        found = (thread_of(one, replace(ever, began=now), False) for one in answered)
+        threads += sum(one.calls for one in found if isinstance(one, Thread))
+    counts = await storage.counts(note.note_id, page.sort, _EVER)
+    first_level = max(counts.comments, note.comment_count_l1 or 0)
+    elsewhere = 0
+    if note.comment_count is not None and note.comment_count_l1 is not None:
+        replies = note.comment_count - note.comment_count_l1
+        if first_level > counts.comments:  # under comments that are not held
+            elsewhere = max(0, replies - counts.replies_reported)
+    if not threads and not elsewhere:
+        return None
+    return calls_for(first_level) + threads + elsewhere
 
 
 async def _thread_calls(storage: Storage, first: NotePlan) -> int:

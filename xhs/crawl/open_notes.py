@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol
@@ -121,6 +122,9 @@ class OpenNote(OpenChain):
     """True once the log says that its order is not by time."""
     is_estimated: bool = False
     """True if :attr:`calls_left` is more than a guess: its first page has come."""
+    listed: int = 0
+    thread_calls_listed: int = 0
+    """First-level comments on the pages that came, and the calls for their other replies."""
     reply_calls: int | None = None
     """Calls still to be made for replies, at most; None until its own pages have ended."""
 
@@ -184,14 +188,15 @@ class OpenNote(OpenChain):
     def calls_left(self) -> CallsLeft:
         """The calls that the note still takes, as far as its answers tell."""
         chain, first = self.paginator, self.plan
-        every, first_level = chain.comment_count, chain.comment_count_l1
+        first_level = chain.comment_count_l1
         replies, goes_on = self.reply_calls or 0, chain.stop is None
         more = first.then_again or (
             goes_on and (first_level is None or first.watermark is not None)
         )
         if self.replies == "all" and self.reply_calls is None:
-            replies = max(0, (every or 0) - (first_level or 0))
-            more = more or every is None
+            share = self.thread_calls_listed / self.listed if self.listed else 0
+            replies = math.ceil(share * max(first_level or 0, self.listed))
+            more = more or first_level is None
         return CallsLeft(
             (chain.pages_left if goes_on else 0) + first.then_again,
             replies,

@@ -29,7 +29,7 @@ from xhs.crawl.expected_calls import ExpectedCalls
 from xhs.crawl.note_crawl import Next, NoteCrawls, PageRequest, named
 from xhs.crawl.note_list import NoteList
 from xhs.crawl.open_notes import FIRST_CALL, OpenChain, OpenNote, OpenThread
-from xhs.crawl.paginator import CommentPaginator
+from xhs.crawl.paginator import CommentPaginator, calls_for
 from xhs.crawl.planning import (
     NotePlan,
     PlannedNote,
@@ -69,6 +69,8 @@ class CommentsSpider(Spider):
     name = "comments"
     estimate: Estimate | None = None
     """What a dry run found."""
+    pages_read = 0
+    """Pages that came and could be read."""
     wrong: Sequence[str] = ()
     """Why the crawl was refused before its first call."""
 
@@ -227,13 +229,14 @@ class CommentsSpider(Spider):
         if opened.paginator.out_of_order and not note.order_logged:
             note.order_logged = True
             self._log_order(note, page)
-        if note.counted:
-            self.expected.page(note, of_replies=opened is not note)
         if result.undated:
             self._warn_undated(opened.paginator, result.undated)
         opened.answered_at = received_at(response)
         note.has_page = note.has_page or page.is_readable
+        self.pages_read += page.is_readable
         items = self._items(note, opened, result.page, data)
+        if note.counted:
+            self.expected.page(note, of_replies=opened is not note)
         checkpoint: Callable[[], None] | None = None
         if await opened.is_done() and result.next and note.counted:
             checkpoint = self._checkpoint(note, opened, result.next)
@@ -273,7 +276,8 @@ class CommentsSpider(Spider):
         opened.answered_at = received_at(response)
         await self._reject_page(note, opened, data, page)
         request = response.request
-        assert request is not None  # noqa: S101 (Scrapy sets it)
+        if request is None:
+            return
         repeats = request.meta.get(_REPEATS, 0)
         if repeats < _MOST_REPEATS:
             again = request.replace(dont_filter=True)
@@ -364,6 +368,10 @@ class CommentsSpider(Spider):
             if opened is note and note.counted and is_comment and not parent:
                 replies = len(inline_replies(parsed.raw)) if inline else 0
                 listing = Listing(paginator.sort, note.progress.began, replies)
+                reported = parsed.fields.get("sub_comment_count")
+                note.listed += 1
+                if isinstance(reported, int) and reported > replies:
+                    note.thread_calls_listed += calls_for(reported - replies)
             origin = replace(provenance, raw=parsed.raw, parent_comment_id=parent, listing=listing)
             items.append((make_item(parsed.item_type, parsed.fields), origin))
         return items
