@@ -16,7 +16,7 @@ from xhs.api.endpoints import VERSIONS, check_base_url
 from xhs.crawl import arguments as spider_arguments
 from xhs.crawl.arguments import Arguments, WrongArguments, missing_notes
 from xhs.crawl.note_list import NoteList, WrongNotes, read_notes
-from xhs.crawl.planned import STALE
+from xhs.crawl.planning import STALE
 from xhs.crawl.price import Price, read_price
 from xhs.download.token import TOKEN, TOKEN_FILE, NoToken, Token, read_token
 from xhs.feeds.folders import unwritable
@@ -24,16 +24,6 @@ from xhs.feeds.presets import check_feeds, check_s3, check_written, sends_to_s3
 from xhs.logs.json_lines import FORMATS
 from xhs.logs.redaction import is_on_command_line
 from xhs.store.mongo.client import check_uri, has_password
-
-_LATER = (
-    "XHS_PRIVACY",
-    "XHS_PRIVACY_KEY",
-    "XHS_PRIVACY_KEY_FILE",
-    "XHS_RETENTION_DAYS",
-    "XHS_PICTURES",
-    "XHS_ALERTS",
-)
-"""Settings of the contract whose work is not in this version: to ignore one would betray trust."""
 
 _BEGUN = "xhs.begun"
 """The file in ``JOBDIR`` that says that a crawl has begun."""
@@ -68,7 +58,7 @@ class WrongInput(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class CheckedInput:
     """What a crawl begins with, read once. ``notes`` is None where the ledger names them."""
 
     arguments: Arguments
@@ -77,9 +67,9 @@ class Prepared:
     price: Price | None = None
 
 
-def prepare(
+def check_input(
     given: Mapping[str, str] | Arguments, settings: BaseSettings, environment: Mapping[str, str]
-) -> Prepared:
+) -> CheckedInput:
     """Check everything that a crawl needs, and read its notes and token.
 
     Raises:
@@ -123,7 +113,7 @@ def prepare(
             errors += error.told
     if errors or token is None:
         raise WrongInput(errors)
-    return Prepared(arguments, notes, token, read_price(_text(settings, "XHS_CALL_PRICE")))
+    return CheckedInput(arguments, notes, token, read_price(_text(settings, "XHS_CALL_PRICE")))
 
 
 def has_begun(settings: BaseSettings) -> bool:
@@ -157,11 +147,6 @@ def check_settings(
         read_price(price)
     except ValueError as wrong:
         errors.append(f"XHS_CALL_PRICE={price}: {wrong}")
-    errors += [
-        f"{name} is not available in this version: unset it"
-        for name in _LATER
-        if {settings.get(name), environment.get(name)} - {None, "", "off", "0"}
-    ]
     if uri := settings["MONGODB_URI"]:
         errors += _check_store(uri, settings["MONGODB_DATABASE"])
     spills = uri or sends_to_s3(settings)

@@ -8,6 +8,7 @@ import sys
 from typing import Any, ClassVar
 
 from scrapy.commands import ScrapyCommand
+from scrapy.settings import Settings
 
 from xhs.reasons import ExitStatus
 
@@ -21,6 +22,7 @@ class ProjectCommand(ScrapyCommand):
     A subclass implements :meth:`execute`; ``positional`` names the arguments that it takes.
     """
 
+    settings: Settings  # which Scrapy sets before it uses the command
     requires_project = True
     requires_crawler_process = False
     default_settings: ClassVar[dict[str, Any]] = {"LOG_ENABLED": False}

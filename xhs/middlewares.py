@@ -9,8 +9,11 @@ from scrapy import Request
 from scrapy.crawler import Crawler
 from scrapy.http import Response
 
-from xhs.api.endpoints import read_call
-from xhs.extensions.run import Run, is_note
+from xhs.api.endpoints import read_page_ref
+from xhs.crawl.page_tracker import PageTracker
+from xhs.download.call_order import CallOrder
+from xhs.extensions import CrawlState
+from xhs.items import is_note
 
 
 class PageMiddleware:
@@ -19,24 +22,25 @@ class PageMiddleware:
     It belongs nearest to the engine. Otherwise a page would wait for items that never come.
     """
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
+    def __init__(self, pages: PageTracker, order: CallOrder) -> None:
+        self._pages = pages
+        self._order = order
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
-        return cls(Run.of(crawler))
+        return cls(CrawlState.of(crawler).pages, CallOrder.of(crawler))
 
     async def process_spider_output(
         self, response: Response, result: AsyncIterator[Any]
     ) -> AsyncIterator[Any]:
-        pages, whole = self._run.pages, False
+        whole = False
         try:
             async for output in result:
                 if not isinstance(output, Request) and not is_note(output):
-                    pages.hand_over(response)
+                    self._pages.hand_over(response)
                 yield output
             whole = True
         finally:
-            pages.all_yielded(response, whole=whole)
-            if call := read_call(response.url):
-                self._run.order.asked(call.chain_id)
+            self._pages.all_yielded(response, whole=whole)
+            if page := read_page_ref(response.url):
+                self._order.asked(page.chain_id)

@@ -11,6 +11,8 @@ from typing import Any
 from spidermon import MonitorSuite
 from spidermon.contrib.scrapy.monitors.base import BaseScrapyMonitor
 
+from xhs.stats import Stat
+
 
 class _Monitor(BaseScrapyMonitor):
     def _stat(self, name: str) -> int:
@@ -34,8 +36,8 @@ class RejectedItems(_Monitor):
     """The share of objects that are no valid items."""
 
     def test_rejected_share(self) -> None:
-        rejected = self._stat("xhs/rejected")
-        whole = rejected + self._sum("xhs/items/")
+        rejected = self._stat(Stat.REJECTED)
+        whole = rejected + self._sum(Stat.ITEMS)
         self._check_share(rejected, whole, "objects were rejected", "SPIDERMON_MAX_REJECTED_SHARE")
 
 
@@ -43,7 +45,7 @@ class NotesLeft(_Monitor):
     """Notes that the crawl has not finished."""
 
     def test_notes_left(self) -> None:
-        left, limit = self._stat("xhs/notes/left"), self._limit("SPIDERMON_MAX_NOTES_LEFT")
+        left, limit = self._stat(Stat.NOTES_LEFT), self._limit("SPIDERMON_MAX_NOTES_LEFT")
         if left > limit:
             self.fail(f"{left} notes are left; SPIDERMON_MAX_NOTES_LEFT is {limit:g}")
 
@@ -52,8 +54,8 @@ class RefusedCalls(_Monitor):
     """The share of calls that the API, or a gateway, refused."""
 
     def test_refused_share(self) -> None:
-        refused = self._sum("xhs/calls/refused/")
-        whole = refused + self._stat("xhs/calls/billed") + self._stat("xhs/calls/unknown")
+        refused = self._sum(Stat.CALLS_REFUSED)
+        whole = refused + self._stat(Stat.CALLS_BILLED) + self._stat(Stat.CALLS_UNKNOWN)
         self._check_share(refused, whole, "calls were refused", "SPIDERMON_MAX_REFUSED_SHARE")
 
 
@@ -61,8 +63,8 @@ class SomeComments(_Monitor):
     """A crawl that began notes and brought no comment at all."""
 
     def test_some_comments(self) -> None:
-        begun = self._stat("xhs/notes/begun")
-        if begun and not self._stat("xhs/items/comment"):
+        begun = self._stat(Stat.NOTES_BEGUN)
+        if begun and not self._stat(Stat.ITEMS + "comment"):
             self.fail(f"not one comment from {begun} notes")
 
 

@@ -5,7 +5,6 @@ The names stand in the ledger, in feeds, in stats and in Scrapy's ``finish_reaso
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
 
 
@@ -57,6 +56,11 @@ class StopReason(StrEnum):
         return self in _SATISFIED
 
     @property
+    def may_hide_rejections(self) -> bool:
+        """True if a chain that ended so may have brought nothing but rejected comments."""
+        return self in _SATISFIED | {StopReason.NO_PROGRESS, StopReason.CURSOR_MISSING}
+
+    @property
     def moves_watermark(self) -> bool:
         """Whether all that was new has been read, so that the next update may begin above it."""
         return self in _READ
@@ -89,10 +93,10 @@ ADVICE = {
     StopReason.CURSOR_IGNORED: "the endpoint serves the first page only: try another "
     "JUSTONEAPI_COMMENTS_VERSION (of replies there is one)",
     StopReason.UNREADABLE_ANSWER: "the provider's answers have a form that this version cannot "
-    "read; they are kept whole in `rejected`. Try another JUSTONEAPI_COMMENTS_VERSION, or a newer "
-    "xhs",
-    StopReason.ALL_REJECTED: "not one comment was valid; they are kept whole in `rejected`, with "
-    "the reasons. `scrapy recover` stores them once the schemas allow it",
+    "read; a store keeps them whole in `rejected`. Try another JUSTONEAPI_COMMENTS_VERSION (of "
+    "replies there is one), or a newer xhs",
+    StopReason.ALL_REJECTED: "not one comment was valid; a store keeps them whole in `rejected`, "
+    "with the reasons, and `scrapy recover` stores them once the schemas allow it",
     StopReason.EMPTY_ANSWER: "the provider answered without data, and billed it; ask the provider, "
     "and try again later with mode=resume",
 }
@@ -132,37 +136,3 @@ class ExitStatus:
 def read_reason(found: object) -> StopReason | None:
     """A reason as it is stored; None where it is none."""
     return StopReason(found) if isinstance(found, str) and found in set(StopReason) else None
-
-
-FAILED_FEEDS = "feedexport/failed_count/"
-"""Before the kind of storage, Scrapy's stat of feeds that could not be stored."""
-
-
-def exit_status(stats: Mapping[str, object]) -> int:
-    """The exit status of a crawl with these final stats."""
-    begun = stats.get("xhs/notes/begun")
-    reason = stats.get("finish_reason")
-    if reason == CloseReason.WRONG_INPUT:
-        return ExitStatus.WRONG_INPUT
-    unopened = reason == CloseReason.STORE_FAILED and not begun
-    if reason is None or unopened:
-        return ExitStatus.FAILED
-    left = stats.get("xhs/notes/left")
-    if left or (left is None and reason == STOPPED and not begun):
-        return ExitStatus.UNFINISHED
-    if not begun and reason not in ("finished", STOPPED):
-        return ExitStatus.FAILED
-    flawed = any(
-        stats.get(f"xhs/notes/{stop}") or stats.get(f"xhs/notes/skipped/{stop}")
-        for stop in StopReason
-        if stop.ended and not stop.satisfied
-    )
-    if flawed:
-        return ExitStatus.FLAWED
-    return ExitStatus.FAILED if _lost_some(stats) else ExitStatus.DONE
-
-
-def _lost_some(stats: Mapping[str, object]) -> bool:
-    """Whether items are nowhere, or not where they were to go."""
-    failed = any(stat.startswith(FAILED_FEEDS) for stat in stats)
-    return failed or any(map(stats.get, ("xhs/lost", "xhs/feeds/missed", "xhs/pipelines/unclosed")))

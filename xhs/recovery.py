@@ -7,20 +7,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from itemadapter import ItemAdapter
 
 from xhs.api.fields import parse_again
 from xhs.api.values import iso
-from xhs.items import CommentItem, UserItem
-from xhs.pipelines.validate import problems
+from xhs.crawl.storage import Problem, Unstorable
+from xhs.items import make_item
 from xhs.store.mongo.client import Store
-from xhs.store.mongo.collections import NOTES, Document, Problem, Write, item_write
-from xhs.store.mongo.notes import held_fields
-from xhs.store.mongo.writer import Unstorable
-
-_ITEMS = {"comment": CommentItem, "user": UserItem}
+from xhs.store.mongo.collections import NOTES, Document, Write, item_write
+from xhs.validation import problems
 
 
 @dataclass(slots=True)
@@ -73,7 +69,7 @@ def read_again(document: Document) -> Write | list[Problem]:
     )
     if parsed is None:
         return [Problem(**error) for error in document["errors"]]
-    item: Any = _ITEMS[kind](item_type=kind, **parsed.fields)
+    item = make_item(kind, parsed.fields)
     fields = ItemAdapter(item).asdict()
     return problems(type(item), fields) or item_write(fields)
 
@@ -98,5 +94,5 @@ async def _count_again(store: Store, note_ids: Sequence[str]) -> None:
     for note_id, note in (await store.ledger.known(note_ids)).items():
         if note.get("state") == "ended":
             held = await store.ledger.held(note_id)
-            fields = held_fields(held, note.get("comment_count_l1"))
+            fields = held.fields(note.get("comment_count_l1"))
             await store.writer.put(Write(NOTES, note_id, {"$set": fields}))

@@ -10,15 +10,44 @@ from datetime import datetime
 from typing import Any
 
 from xhs.crawl.price import Price
-from xhs.reasons import ADVICE, FAILED_FEEDS, CloseReason, ExitStatus, StopReason
+from xhs.reasons import ADVICE, STOPPED, CloseReason, ExitStatus, StopReason
+from xhs.stats import Stat
 
-Run = dict[str, Any]
-
-_STORED_FEEDS = "feedexport/success_count/"
+CrawlResult = dict[str, Any]
 
 
-def refused_run(errors: Sequence[str]) -> Run:
-    """The end of a run that was refused for wrong input, as :func:`describe_run` gives others."""
+def exit_status(stats: Mapping[str, object]) -> int:
+    """The exit status of a crawl with these final stats."""
+    begun = stats.get(Stat.NOTES_BEGUN)
+    reason = stats.get("finish_reason")
+    if reason == CloseReason.WRONG_INPUT:
+        return ExitStatus.WRONG_INPUT
+    unopened = reason == CloseReason.STORE_FAILED and not begun
+    if reason is None or unopened:
+        return ExitStatus.FAILED
+    left = stats.get(Stat.NOTES_LEFT)
+    if left or (left is None and reason == STOPPED and not begun):
+        return ExitStatus.UNFINISHED
+    if not begun and reason not in ("finished", STOPPED):
+        return ExitStatus.FAILED
+    flawed = any(
+        stats.get(Stat.of_notes(stop)) or stats.get(Stat.of_skipped(stop))
+        for stop in StopReason
+        if stop.ended and not stop.satisfied
+    )
+    if flawed:
+        return ExitStatus.FLAWED
+    return ExitStatus.FAILED if _lost_some(stats) else ExitStatus.DONE
+
+
+def _lost_some(stats: Mapping[str, object]) -> bool:
+    """Whether items are nowhere, or not where they were to go."""
+    failed = any(stat.startswith(Stat.FEEDS_FAILED) for stat in stats)
+    return failed or any(map(stats.get, (Stat.LOST, Stat.FEEDS_MISSED, Stat.PIPELINES_UNCLOSED)))
+
+
+def refused_result(errors: Sequence[str]) -> CrawlResult:
+    """The end of a run that was refused for wrong input, as :func:`crawl_result` gives others."""
     return {
         "exit_status": ExitStatus.WRONG_INPUT,
         "close_reason": CloseReason.WRONG_INPUT.value,
@@ -26,13 +55,13 @@ def refused_run(errors: Sequence[str]) -> Run:
     }
 
 
-def describe_run(
+def crawl_result(
     stats: Mapping[str, Any],
     exitcode: int,
     command: str,
     stopped: str = "",
     price: Price | None = None,
-) -> Run:
+) -> CrawlResult:
     """The end of a run as one JSON object.
 
     Args:
@@ -41,12 +70,12 @@ def describe_run(
         stopped: why it was stopped, and what to do.
         price: what a billed call costs.
     """
-    billed, unknown = stats.get("xhs/calls/billed", 0), stats.get("xhs/calls/unknown", 0)
+    billed, unknown = stats.get(Stat.CALLS_BILLED, 0), stats.get(Stat.CALLS_UNKNOWN, 0)
     reasons = {
-        reason.value: count for reason in StopReason if (count := stats.get(f"xhs/notes/{reason}"))
+        reason.value: count for reason in StopReason if (count := stats.get(Stat.of_notes(reason)))
     }
     # None: the crawl was stopped before they were counted.
-    left = stats.get("xhs/notes/left", None if exitcode == ExitStatus.UNFINISHED else 0)
+    left = stats.get(Stat.NOTES_LEFT, None if exitcode == ExitStatus.UNFINISHED else 0)
     ended = sum(count for reason, count in reasons.items() if StopReason(reason).ended)
     return {
         "exit_status": exitcode,
@@ -60,49 +89,50 @@ def describe_run(
             "ended": ended,
             "left": left,
             "stop_reasons": reasons,
-            "ended_before": _by_name(stats, "xhs/notes/skipped/"),
+            "ended_before": _by_name(stats, Stat.NOTES_SKIPPED),
         },
-        "items": _by_name(stats, "xhs/items/"),
+        "items": _by_name(stats, Stat.ITEMS),
         "comments": {
-            "new": stats.get("xhs/comments/new", 0),
-            "known": stats.get("xhs/comments/known", 0),
-            "vanished": stats.get("xhs/comments/vanished", 0),
+            "new": stats.get(Stat.COMMENTS_NEW, 0),
+            "known": stats.get(Stat.COMMENTS_KNOWN, 0),
+            "vanished": stats.get(Stat.COMMENTS_VANISHED, 0),
         },
         "replies": {
-            "reported": stats.get("xhs/replies/reported", 0),
-            "missing": stats.get("xhs/replies/missing", 0),
+            "reported": stats.get(Stat.REPLIES_REPORTED, 0),
+            "missing": stats.get(Stat.REPLIES_MISSING, 0),
         },
-        "rejected": stats.get("xhs/rejected", 0),
-        "rejected_by_field": _by_name(stats, "xhs/rejected/"),
+        "rejected": stats.get(Stat.REJECTED, 0),
+        "rejected_by_field": _by_name(stats, Stat.REJECTED_FIELDS),
         "calls": {
             "billed": billed,
             "unknown": unknown,
-            "refused": _by_name(stats, "xhs/calls/refused/"),
+            "refused": _by_name(stats, Stat.CALLS_REFUSED),
             "cost": price.of(billed) if price else None,
             "unknown_cost": price.of(unknown) if price else None,
         },
         "feeds": {
-            "stored": sum(_by_name(stats, _STORED_FEEDS).values()),
-            "failed": sum(_by_name(stats, FAILED_FEEDS).values()),
-            "items_missed": stats.get("xhs/feeds/missed", 0),
+            "stored": sum(_by_name(stats, Stat.FEEDS_STORED).values()),
+            "failed": sum(_by_name(stats, Stat.FEEDS_FAILED).values()),
+            "items_missed": stats.get(Stat.FEEDS_MISSED, 0),
         },
         "pipelines": {
-            "failed": stats.get("xhs/pipelines/failed", 0),
-            "unclosed": stats.get("xhs/pipelines/unclosed", 0),
+            "failed": stats.get(Stat.PIPELINES_FAILED, 0),
+            "unclosed": stats.get(Stat.PIPELINES_UNCLOSED, 0),
         },
-        "spilled": stats.get("xhs/spilled", 0),
-        "lost": stats.get("xhs/lost", 0),
+        "spilled": stats.get(Stat.SPILLED, 0),
+        "unstorable": stats.get(Stat.UNSTORABLE, 0),
+        "lost": stats.get(Stat.LOST, 0),
         "resume": command if exitcode == ExitStatus.UNFINISHED else None,
     }
 
 
-def log_run(logger: logging.Logger, run: Run) -> None:
+def log_result(logger: logging.Logger, run: CrawlResult) -> None:
     """Log the end of a run as one JSON object; a structured log has it as the line's ``run``."""
     logger.info("%s", json.dumps(run), extra={"run": run})
 
 
-def closing_lines(run: Run) -> Iterator[tuple[int, str]]:
-    """The last lines of a run's log, each with its level, from :func:`describe_run`."""
+def closing_lines(run: CrawlResult) -> Iterator[tuple[int, str]]:
+    """The last lines of a run's log, each with its level, from :func:`crawl_result`."""
     notes, calls, comments = run["notes"], run["calls"], run["comments"]
     skipped = sum(notes["ended_before"].values())
     before = f"; {skipped} more had ended before" if skipped else ""
@@ -135,7 +165,7 @@ def closing_lines(run: Run) -> Iterator[tuple[int, str]]:
     yield from _left(run)
 
 
-def _losses(run: Run) -> Iterator[tuple[int, str]]:
+def _losses(run: CrawlResult) -> Iterator[tuple[int, str]]:
     """What was paid for and is not where it belongs."""
     feeds = run["feeds"]
     if failed := run["pipelines"]["failed"]:
@@ -148,6 +178,12 @@ def _losses(run: Run) -> Iterator[tuple[int, str]]:
             f"{run['spilled']} writes wait in XHS_SPILL_DIR: `scrapy recover` or the next run "
             "stores them",
         )
+    if run["unstorable"]:
+        yield (
+            logging.ERROR,
+            f"{run['unstorable']} objects are too large for any database: they are in files of "
+            "XHS_SPILL_DIR whose names end in .unstorable",
+        )
     if run["lost"]:
         yield logging.ERROR, f"{run['lost']} items were paid for and could not be stored"
     if feeds["failed"] or feeds["items_missed"]:
@@ -158,7 +194,7 @@ def _losses(run: Run) -> Iterator[tuple[int, str]]:
         )
 
 
-def _left(run: Run) -> Iterator[tuple[int, str]]:
+def _left(run: CrawlResult) -> Iterator[tuple[int, str]]:
     """What did not go as asked for, and what to do."""
     status, reasons = run["exit_status"], _bad_reasons(run["notes"])
     if status == ExitStatus.DONE:
@@ -177,10 +213,12 @@ def _left(run: Run) -> Iterator[tuple[int, str]]:
         if reason in reasons:
             yield logging.WARNING, f"{reasons[reason]} {reason}: {advice}"
     if run["resume"]:
+        if "notes_file=- " in f"{run['resume']} ":
+            yield logging.WARNING, "Give the next command the same list on standard input"
         yield logging.WARNING, f"To go on where it stopped: {run['resume']}"
 
 
-def _bad_reasons(notes: Run) -> dict[str, int]:
+def _bad_reasons(notes: CrawlResult) -> dict[str, int]:
     """How many notes ended otherwise than asked for, by reason, in this run or before."""
     found: Counter[str] = Counter(notes["stop_reasons"]) + Counter(notes["ended_before"])
     return {reason: count for reason, count in found.items() if not StopReason(reason).satisfied}

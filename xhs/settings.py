@@ -64,12 +64,18 @@ SPIDER_MIDDLEWARES = {
     "scrapy.spidermiddlewares.metacopy.MetaCopyDetectionMiddleware": None,
 }
 ITEM_PIPELINES = {
-    "xhs.pipelines.validate.ValidatePipeline": 100,
-    "xhs.pipelines.store.StorePipeline": 300,
+    "xhs.pipelines.ValidatePipeline": 100,
+    "xhs.pipelines.StorePipeline": 300,
 }
-ITEM_PROCESSOR = "xhs.pipelines.processor.ItemProcessor"  # Scrapy's lets a page wait for ever.
+ITEM_PROCESSOR = "xhs.pipelines.ItemProcessor"  # Scrapy's lets a page wait for ever.
 EXTENSIONS = {
-    "xhs.extensions.run.Run": 0,
+    "xhs.download.token.AccessToken": 0,
+    "xhs.download.budget.CallBudget": 0,
+    "xhs.download.call_order.CallOrder": 0,
+    "xhs.extensions.CrawlStore": 0,
+    "xhs.extensions.CrawlState": 0,
+    "xhs.extensions.Rejections": 0,
+    "xhs.extensions.ItemOutcomes": 0,
     "scrapy.extensions.throttle.AutoThrottle": None,
     "xhs.download.throttle.RefusalThrottle": 0,
     # Off below, and it takes a fifth of a second to import what it needs.
@@ -92,9 +98,12 @@ SCRAPER_SLOT_MAX_ACTIVE_SIZE = 200_000  # Scrapy: 5 MB, 500 pages paid for and n
 DOWNLOAD_DELAY = 0  # Scrapy: 0.
 DOWNLOAD_DELAY_JITTER = 0  # Scrapy: 0.5, which makes any delay longer than it need be.
 AUTOTHROTTLE_ENABLED = True  # Scrapy: off. Ours slows down for refused calls alone.
+AUTOTHROTTLE_START_DELAY = 0  # Scrapy: 5. Nothing is held back until calls are refused.
 
 # Patience: an answer that is not waited for may be billed all the same.
 DOWNLOAD_TIMEOUT = 120  # Scrapy: 180. The provider advises 120, and at least 60.
+DOWNLOAD_MAXSIZE = 32 * 1024 * 1024  # Scrapy: 1 GB. Decompressed, too; a page has 10 to 20 kB.
+DOWNLOAD_WARNSIZE = 8 * 1024 * 1024  # Scrapy: 32 MB.
 RETRY_TIMES = 10  # Scrapy: 2. "Collection failed, please retry" is ordinary weather.
 RETRY_GIVE_UP_LOG_LEVEL = "DEBUG"  # Scrapy: ERROR. How the note ended is said once, in full.
 RETRY_HTTP_CODES = [429, 500, 503]  # What the retryable codes become; all else is no envelope.

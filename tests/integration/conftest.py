@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support import forks
-from support.crawl import Site
+from support.crawl import Project
 from support.simulator import Simulator
 
 from xhs.store.embedded.server import resolve
@@ -43,18 +43,18 @@ def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def site(api: Simulator, _server: str, tmp_path: Path) -> Site:
+def site(api: Simulator, _server: str, tmp_path: Path) -> Project:
     """Where to crawl from, with an empty database."""
-    return Site(api.url, tmp_path, _server, f"test{next(_NUMBERS)}")
+    return Project(api.url, tmp_path, _server, f"test{next(_NUMBERS)}")
 
 
 @pytest.fixture
-def storeless(api: Simulator, tmp_path: Path) -> Site:
+def without_store(api: Simulator, tmp_path: Path) -> Project:
     """Where to crawl from without a store."""
-    return Site(api.url, tmp_path, "", "none")
+    return Project(api.url, tmp_path, "", "none")
 
 
 @pytest.fixture
-def from_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def fresh_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands start as a user's do, and not as `support.forks` has them."""
     monkeypatch.setattr(forks, "AVAILABLE", False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from contextlib import closing
+from contextlib import closing, suppress
 from decimal import Decimal
 from threading import Thread
 from typing import TYPE_CHECKING
@@ -14,11 +14,11 @@ from support.crawl import TOKEN
 from xhs.simulator.notes import sized_note
 
 if TYPE_CHECKING:
-    from support.crawl import Outcome, Site
+    from support.crawl import Outcome, Project
     from support.simulator import Simulator
 
 
-def balance(site: Site) -> Decimal:
+def balance(site: Project) -> Decimal:
     """What the command says, in CNY."""
     done = site.command("balance")
     assert (done.status, done.errors) == (0, ""), done
@@ -27,14 +27,14 @@ def balance(site: Site) -> Decimal:
     return Decimal(amount)
 
 
-def test_it_falls_by_what_a_crawl_was_billed(api: Simulator, storeless: Site) -> None:
+def test_it_falls_by_what_a_crawl_was_billed(api: Simulator, without_store: Project) -> None:
     script = {"balance": 10, "price": 0.02, "rules": [{"every": 4, "code": 301}]}
     api.script(script)
-    assert balance(storeless) == 10
-    done = storeless.crawl(notes=[sized_note(95)])
+    assert balance(without_store) == 10
+    done = without_store.crawl(notes=[sized_note(95)])
     assert done.status == 0, done
     assert done.stats["xhs/calls/billed"] == 10
-    assert balance(storeless) == Decimal(10) - 10 * Decimal("0.02")
+    assert balance(without_store) == Decimal(10) - 10 * Decimal("0.02")
     assert api.books()["billed"] == 10
 
 
@@ -48,9 +48,9 @@ WRONG: list[tuple[dict[str, str | None], int, str]] = [
 
 @pytest.mark.parametrize(("env", "status", "said"), WRONG)
 def test_what_is_wrong_is_one_line(
-    storeless: Site, env: dict[str, str | None], status: int, said: str
+    without_store: Project, env: dict[str, str | None], status: int, said: str
 ) -> None:
-    done = storeless.command("balance", env=env)
+    done = without_store.command("balance", env=env)
     assert (done.status, done.output) == (status, ""), done
     assert done.errors.startswith("error: ")
     assert said in done.errors
@@ -58,8 +58,10 @@ def test_what_is_wrong_is_one_line(
     assert TOKEN not in done.errors
 
 
-def test_the_store_is_of_no_concern(storeless: Site) -> None:
-    done = storeless.command("balance", env={"MONGODB_URI": "nonsense", "XHS_MAX_CALLS": "many"})
+def test_the_store_is_of_no_concern(without_store: Project) -> None:
+    done = without_store.command(
+        "balance", env={"MONGODB_URI": "nonsense", "XHS_MAX_CALLS": "many"}
+    )
     assert (done.status, done.output) == (0, "123.4500 CNY\n"), done
 
 
@@ -78,26 +80,27 @@ ODD: dict[str, tuple[bytes, str]] = {
     "no balance": (answer(b'{"code":0,"data":{"currency":"CNY"}}'), "no balance"),
     "no data": (answer(b'{"code":0,"data":null}'), "no balance"),
     "cut": (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", "1 bytes of no envelope"),
+    "endless": (b"HTTP/1.1 200 OK\r\n\r\n" + b" " * 30_000_000, "with more than 1000000 bytes"),
     "nothing": (b"", "the connection failed"),
     "no HTTP": (b"220 mail.example.com\r\n", "the connection failed"),
 }
 
 
 @pytest.mark.parametrize("case", ODD)
-def test_an_odd_answer_is_one_line(storeless: Site, case: str) -> None:
+def test_an_odd_answer_is_one_line(without_store: Project, case: str) -> None:
     body, said = ODD[case]
-    done = ask(storeless, body)
+    done = ask(without_store, body)
     assert (done.status, done.output) == (1, ""), done
     assert said in done.errors
     assert done.errors.count("\n") == 1
     assert TOKEN not in done.errors
 
 
-def test_redirects_are_not_followed(storeless: Site) -> None:
+def test_redirects_are_not_followed(without_store: Project) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         head = b"302 Found\r\nLocation: http://127.0.0.1:%d/" % port
-        done = ask(storeless, answer(b"", head))
+        done = ask(without_store, answer(b"", head))
         other.setblocking(False)
         with pytest.raises(BlockingIOError):
             other.accept()
@@ -105,10 +108,10 @@ def test_redirects_are_not_followed(storeless: Site) -> None:
     assert "HTTP 302" in done.errors
 
 
-def test_a_server_that_hangs_is_left(storeless: Site) -> None:
+def test_a_server_that_hangs_is_left(without_store: Project) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        done = storeless.command(
+        done = without_store.command(
             "balance", "-s", "DOWNLOAD_TIMEOUT=0.5", env={"JUSTONEAPI_BASE_URL": url}
         )
     assert done.status == 1
@@ -116,14 +119,15 @@ def test_a_server_that_hangs_is_left(storeless: Site) -> None:
     assert TOKEN not in done.errors
 
 
-def ask(site: Site, body: bytes) -> Outcome:
+def ask(site: Project, body: bytes) -> Outcome:
     """The command against a server that sends this to whoever calls, and hangs up."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
             with closing(server.accept()[0]) as connection:
                 connection.recv(65536)
-                connection.sendall(body)
+                with suppress(ConnectionError):  # it takes no more
+                    connection.sendall(body)
 
         thread = Thread(target=serve)
         thread.start()

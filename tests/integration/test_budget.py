@@ -13,14 +13,14 @@ from xhs.simulator.notes import DOCUMENTED_NOTE, sized_note
 from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
-    from support.crawl import Document, Site
+    from support.crawl import Document, Project
     from support.simulator import Simulator
 
 NOTE = sized_note(25)
 PAGES = 3
 
 
-def check_paid_pages(site: Site, books: Document) -> None:
+def check_paid_pages(site: Project, books: Document) -> None:
     """What was paid for and came is stored, and nothing else."""
     came = Counter(
         call["note"] for call in books["log"] if call["billed"] and call["fault"] is None
@@ -30,7 +30,7 @@ def check_paid_pages(site: Site, books: Document) -> None:
 
 
 @pytest.mark.parametrize(("limit", "concurrency"), [(1, 16), (7, 1), (30, 16), (30, 64)])
-def test_a_budget_is_exact(api: Simulator, site: Site, limit: int, concurrency: int) -> None:
+def test_a_budget_is_exact(api: Simulator, site: Project, limit: int, concurrency: int) -> None:
     api.script({"refuse_share": {"301": 0.2}})
     notes = [DOCUMENTED_NOTE, *(sized_note(50, serial) for serial in range(20))]
     words = ["-s", f"CONCURRENT_REQUESTS={concurrency}"]
@@ -44,7 +44,7 @@ def test_a_budget_is_exact(api: Simulator, site: Site, limit: int, concurrency: 
 
 @pytest.mark.parametrize(("limit", "concurrency"), [(10, 1), (40, 16), (40, 64)])
 def test_a_budget_holds_whatever_fails(
-    api: Simulator, site: Site, limit: int, concurrency: int
+    api: Simulator, site: Project, limit: int, concurrency: int
 ) -> None:
     """A call that may have been billed uses the budget up, also where it was not in truth."""
     rules = [
@@ -76,7 +76,7 @@ def test_a_budget_holds_whatever_fails(
     check_paid_pages(site, books)
 
 
-def test_a_call_of_unknown_billing_counts(api: Simulator, site: Site) -> None:
+def test_a_call_of_unknown_billing_counts(api: Simulator, site: Project) -> None:
     api.script({"rules": [{"call": 2, "truncate": True}]})
     done = site.crawl(notes=[sized_note(50)], env={"XHS_MAX_CALLS": "3"})
     assert (done.status, done.reason) == (3, "budget_spent"), done
@@ -85,7 +85,7 @@ def test_a_call_of_unknown_billing_counts(api: Simulator, site: Site) -> None:
 
 @pytest.mark.parametrize("concurrency", [1, 64])
 def test_a_budget_that_just_suffices_is_not_spent(
-    api: Simulator, site: Site, concurrency: int
+    api: Simulator, site: Project, concurrency: int
 ) -> None:
     """Also where calls were refused in between, and the last one that may be billed."""
     *others, last = notes = [sized_note(5 * serial, serial) for serial in range(14)]
@@ -122,7 +122,7 @@ def end_of_day() -> str:
     ids=["quota", "balance", "spending_limit", "revoke_after"],
 )
 def test_a_limit_of_the_account_is_used_to_its_end(
-    api: Simulator, site: Site, limit: dict[str, Any], reason: str, why: str
+    api: Simulator, site: Project, limit: dict[str, Any], reason: str, why: str
 ) -> None:
     """With 16 calls at once; the last lines say why it stopped, and what does the rest."""
     api.script(limit)
@@ -152,7 +152,7 @@ def test_a_limit_of_the_account_is_used_to_its_end(
 
 
 @pytest.mark.parametrize("value", ["-1", "many", "1.5"])
-def test_a_budget_that_is_none_is_refused(api: Simulator, site: Site, value: str) -> None:
+def test_a_budget_that_is_none_is_refused(api: Simulator, site: Project, value: str) -> None:
     done = site.crawl(notes=[NOTE], env={"XHS_MAX_CALLS": value})
     assert done.status == 2, done
     assert len(done.lines("ERROR")) == 1
@@ -160,22 +160,24 @@ def test_a_budget_that_is_none_is_refused(api: Simulator, site: Site, value: str
 
 
 def test_a_cached_page_costs_nothing_and_a_refusal_is_not_cached(
-    api: Simulator, storeless: Site
+    api: Simulator, without_store: Project
 ) -> None:
-    cache = ["-s", "HTTPCACHE_ENABLED=1", "-s", f"HTTPCACHE_DIR={storeless.folder / 'cache'}"]
+    cache = ["-s", "HTTPCACHE_ENABLED=1", "-s", f"HTTPCACHE_DIR={without_store.folder / 'cache'}"]
     api.script({"rules": [{"note_call": 1, "code": 301}]})
-    first = storeless.crawl(*cache, notes=[NOTE])
+    first = without_store.crawl(*cache, notes=[NOTE])
     assert api.books()["billed"] == PAGES
-    second = storeless.crawl(*cache, notes=[NOTE], env={"JUSTONEAPI_TOKEN": "another-token"})
+    second = without_store.crawl(*cache, notes=[NOTE], env={"JUSTONEAPI_TOKEN": "another-token"})
     assert api.books()["billed"] == PAGES
     assert sorted(second.items("comment"), key=str) == sorted(first.items("comment"), key=str)
 
 
-def test_more_notes_from_the_cache_than_there_are_places(api: Simulator, storeless: Site) -> None:
+def test_more_notes_from_the_cache_than_there_are_places(
+    api: Simulator, without_store: Project
+) -> None:
     """A page from the cache is never sent, and its note is begun all the same."""
     notes = [sized_note(5, serial) for serial in range(40)]
-    cache = ["-s", "HTTPCACHE_ENABLED=1", "-s", f"HTTPCACHE_DIR={storeless.folder / 'cache'}"]
+    cache = ["-s", "HTTPCACHE_ENABLED=1", "-s", f"HTTPCACHE_DIR={without_store.folder / 'cache'}"]
     for _ in range(2):
-        done = storeless.crawl(*cache, notes=notes)
+        done = without_store.crawl(*cache, notes=notes)
         assert (done.status, len(done.items("note"))) == (0, len(notes)), done
         assert api.books()["billed"] == len(notes)

@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.crawl import TOKEN, Outcome, Site, environment, scrapy
+from support.crawl import TOKEN, Outcome, Project, environment, scrapy
 from support.documents import README, blocks
 from support.simulator import COMMENTS, PROJECT
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from support.simulator import Simulator
 
-pytestmark = pytest.mark.usefixtures("from_nothing")
+pytestmark = pytest.mark.usefixtures("fresh_process")
 
 LATE = sized_note(25)
 WHOLE = sized_note(11)
@@ -48,14 +48,14 @@ def test_the_demo_needs_nothing(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["demo"]
 
 
-def test_status_of_an_empty_store(site: Site) -> None:
+def test_status_of_an_empty_store(site: Project) -> None:
     done = site.command("status", "--json", env={"JUSTONEAPI_TOKEN": None})
     assert (done.status, done.output, done.errors) == (0, "", "")
     done = site.command("status")
     assert (done.status, done.errors) == (0, "")
 
 
-def test_status_shows_the_ledger(api: Simulator, site: Site) -> None:
+def test_status_shows_the_ledger(api: Simulator, site: Project) -> None:
     api.script({"rules": [{"note": LATE, "page": 2, "code": 999}]})
     crawl = site.crawl(notes=[LATE, WHOLE, GONE])
     assert crawl.status == 3, crawl
@@ -105,20 +105,20 @@ def test_status_shows_the_ledger(api: Simulator, site: Site) -> None:
     ],
 )
 def test_wrong_usage_is_one_line_and_status_2(
-    storeless: Site, words: list[str], named: str
+    without_store: Project, words: list[str], named: str
 ) -> None:
-    done = storeless.command(*words, env={"MONGODB_URI": "mongodb://127.0.0.1:1"})
+    done = without_store.command(*words, env={"MONGODB_URI": "mongodb://127.0.0.1:1"})
     assert (done.status, done.output) == (2, ""), done
     assert named in done.errors
     if words != ["status", "--note"]:  # argparse's own, with its usage
         assert len(done.errors.splitlines()) == 1
 
 
-def test_status_without_a_store_or_of_one_that_cannot_be_reached(storeless: Site) -> None:
-    done = storeless.command("status")
+def test_status_without_a_store_or_of_one_that_cannot_be_reached(without_store: Project) -> None:
+    done = without_store.command("status")
     assert (done.status, len(done.errors.splitlines())) == (2, 1)
     uri = "mongodb://me:hunter2secret@127.0.0.1:1/?serverSelectionTimeoutMS=100"
-    done = storeless.command("status", env={"MONGODB_URI": uri})
+    done = without_store.command("status", env={"MONGODB_URI": uri})
     assert (done.status, len(done.errors.splitlines())) == (1, 1), done
     assert "127.0.0.1:1" in done.errors
     assert "hunter2secret" not in done.errors
@@ -144,11 +144,11 @@ def test_scrapys_own_commands_need_no_token_and_no_store(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_parse_takes_a_page_and_bills_one_call(api: Simulator, storeless: Site) -> None:
-    base = storeless.environment["JUSTONEAPI_BASE_URL"]
+def test_parse_takes_a_page_and_bills_one_call(api: Simulator, without_store: Project) -> None:
+    base = without_store.environment["JUSTONEAPI_BASE_URL"]
     url = f"{base}/api/xiaohongshu/get-note-comment/v4?noteId={LATE}"
     words = ("--spider=comments", "-c", "parse_page", "--nocolour", url)
-    done = storeless.command("parse", *words)
+    done = without_store.command("parse", *words)
     assert done.status == 0, done
     assert "Traceback" not in done.errors
     assert all(comment in done.output for comment in truth(LATE).first_level[:10])
@@ -160,13 +160,13 @@ def test_parse_takes_a_page_and_bills_one_call(api: Simulator, storeless: Site) 
 
 @pytest.mark.parametrize(("note", "depth"), [(sized_note(5), "1"), (LATE, "3")])
 def test_parse_takes_the_last_page_too(
-    api: Simulator, storeless: Site, note: str, depth: str
+    api: Simulator, without_store: Project, note: str, depth: str
 ) -> None:
     """Nobody counts the items that ``parse`` is given, so nothing may wait for that."""
-    base = storeless.environment["JUSTONEAPI_BASE_URL"]
+    base = without_store.environment["JUSTONEAPI_BASE_URL"]
     url = f"{base}/api/xiaohongshu/get-note-comment/v4?noteId={note}"
     words = ("--spider=comments", "-c", "parse_page", "-d", depth, "--nocolour", url)
-    done = storeless.command("parse", *words)
+    done = without_store.command("parse", *words)
     assert done.status == 0, done
     assert "Traceback" not in done.errors
     assert all(comment in done.output for comment in truth(note).first_level)
@@ -191,7 +191,7 @@ print(json.dumps({{name: stats.get(name) for name in names}}))
 
 
 def from_a_script(
-    site: Site, kind: str, arguments: dict[str, str], *, token: bool = True
+    site: Project, kind: str, arguments: dict[str, str], *, token: bool = True
 ) -> Outcome:
     there = {**site.environment, "SCRAPY_SETTINGS_MODULE": "xhs.settings"}
     if not token:
@@ -208,8 +208,8 @@ def from_a_script(
 
 
 @pytest.mark.parametrize("kind", ["CrawlerProcess", "AsyncCrawlerProcess"])
-def test_a_crawl_from_a_script(api: Simulator, storeless: Site, kind: str) -> None:
-    done = from_a_script(storeless, kind, {"notes": WHOLE})
+def test_a_crawl_from_a_script(api: Simulator, without_store: Project, kind: str) -> None:
+    done = from_a_script(without_store, kind, {"notes": WHOLE})
     assert json.loads(done.output) == {
         "finish_reason": "finished",
         "xhs/notes/left": 0,
@@ -220,9 +220,9 @@ def test_a_crawl_from_a_script(api: Simulator, storeless: Site, kind: str) -> No
 
 @pytest.mark.parametrize("kind", ["CrawlerProcess", "AsyncCrawlerProcess"])
 def test_wrong_arguments_from_a_script_are_a_value_error(
-    api: Simulator, storeless: Site, kind: str
+    api: Simulator, without_store: Project, kind: str
 ) -> None:
-    done = from_a_script(storeless, kind, {"notes": WHOLE, "sort": "newest"})
+    done = from_a_script(without_store, kind, {"notes": WHOLE, "sort": "newest"})
     assert "WrongArguments: sort='newest' is none of latest, normal, like_count" in done.errors
     assert api.books()["calls"] == 0
 
@@ -236,28 +236,30 @@ def test_wrong_arguments_from_a_script_are_a_value_error(
     ],
 )
 def test_wrong_input_from_a_script_closes_the_crawl(
-    api: Simulator, storeless: Site, arguments: dict[str, str], token: bool, said: str
+    api: Simulator, without_store: Project, arguments: dict[str, str], token: bool, said: str
 ) -> None:
-    done = from_a_script(storeless, "AsyncCrawlerProcess", arguments, token=token)
+    done = from_a_script(without_store, "AsyncCrawlerProcess", arguments, token=token)
     assert json.loads(done.output)["finish_reason"] == "wrong_input", done
     assert sum(said in line for line in done.lines("ERROR")) == 1, done
     assert "Traceback" not in done.errors
     assert api.books()["calls"] == 0
 
 
-def test_a_share_text_from_a_script_is_not_quoted(api: Simulator, storeless: Site) -> None:
+def test_a_share_text_from_a_script_is_not_quoted(api: Simulator, without_store: Project) -> None:
     profile = "https://www.xiaohongshu.com/user/profile/5b0e1a2c4eacab3f1d2e3f40"
     share = f"81 Zhang 张三 发布了一篇小红书笔记，快来看吧！ {profile}?xsec_token=hunter2 复制"
-    done = from_a_script(storeless, "AsyncCrawlerProcess", {"notes": share})
+    done = from_a_script(without_store, "AsyncCrawlerProcess", {"notes": share})
     assert json.loads(done.output)["finish_reason"] == "wrong_input", done
     assert sum(f"notes: '{profile}' " in line for line in done.lines("ERROR")) == 1, done
     assert not any(word in done.errors for word in ("Zhang", "张三", "hunter2"))
 
 
-def test_parse_without_a_token_says_so_and_calls_nothing(api: Simulator, storeless: Site) -> None:
+def test_parse_without_a_token_says_so_and_calls_nothing(
+    api: Simulator, without_store: Project
+) -> None:
     url = f"{api.url}{COMMENTS}?noteId={sized_note(15)}"
     words = ("parse", "--spider=comments", "-c", "parse_page", url)
-    done = storeless.command(*words, env={"JUSTONEAPI_TOKEN": None})
+    done = without_store.command(*words, env={"JUSTONEAPI_TOKEN": None})
     assert any(line.startswith("no token") for line in done.lines("ERROR")), done
     assert "Traceback" not in done.errors
     assert api.books()["calls"] == 0
@@ -278,7 +280,7 @@ def test_parse_without_a_token_says_so_and_calls_nothing(api: Simulator, storele
 )
 def test_parse_says_why_no_page_came(
     api: Simulator,
-    storeless: Site,
+    without_store: Project,
     rule: dict[str, Any],
     env: dict[str, str | None],
     why: str,
@@ -286,7 +288,7 @@ def test_parse_says_why_no_page_came(
     api.script({"rules": [rule] if rule else []})
     address = f"{env.get('JUSTONEAPI_BASE_URL', api.url)}{COMMENTS}?noteId={LATE}"
     words = ("parse", "--spider=comments", "-c", "parse_page", "-s", "RETRY_TIMES=1", address)
-    done = storeless.command(*words, env=env)
+    done = without_store.command(*words, env=env)
     assert done.status == 1, done
     last = done.lines("ERROR")[-1]
     assert last.startswith("No page came: ")
@@ -298,28 +300,28 @@ def test_parse_says_why_no_page_came(
     assert len(told) == retried
 
 
-def test_parse_of_an_address_that_is_no_page_fails(storeless: Site, api: Simulator) -> None:
+def test_parse_of_an_address_that_is_no_page_fails(without_store: Project, api: Simulator) -> None:
     address = f"{api.url}/api/unknown?noteId={LATE}"
     words = ("parse", "--spider=comments", "-c", "parse_page", "-s", "RETRY_TIMES=0", address)
-    done = storeless.command(*words)
+    done = without_store.command(*words)
     assert done.status == 1, done
     assert done.lines("ERROR")[-1].startswith("No page came: ")
 
 
-def test_parse_without_its_spider_fails(storeless: Site, api: Simulator) -> None:
-    done = storeless.command("parse", "-c", "parse_page", f"{api.url}{COMMENTS}?noteId={LATE}")
+def test_parse_without_its_spider_fails(without_store: Project, api: Simulator) -> None:
+    done = without_store.command("parse", "-c", "parse_page", f"{api.url}{COMMENTS}?noteId={LATE}")
     assert done.status == 2, done
     assert "Unable to find spider" in done.errors
 
 
 def test_elsewhere_two_variables_name_the_project(
-    api: Simulator, storeless: Site, tmp_path: Path
+    api: Simulator, without_store: Project, tmp_path: Path
 ) -> None:
     """Without them Scrapy finds no project; with them, relative paths are of the folder there."""
     folder = tmp_path / "elsewhere"
     folder.mkdir()
     words = ("crawl", "comments", "-a", f"notes={LATE}", "-O", "comments.json")
-    there = {**storeless.environment, "XHS_SPILL_DIR": ".xhs/spill"}
+    there = {**without_store.environment, "XHS_SPILL_DIR": ".xhs/spill"}
     lost = scrapy(*words, environment=there, cwd=folder)
     assert lost.status == 2, lost
     assert "only available from within a project" in lost.output

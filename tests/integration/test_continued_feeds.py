@@ -22,7 +22,7 @@ from xhs.simulator.truth import truth
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from support.crawl import Site
+    from support.crawl import Project
     from support.simulator import Simulator
 
 NOTE = sized_note(45)
@@ -50,7 +50,7 @@ def comments(folder: Path) -> list[str]:
     return [item["comment_id"].strip() for item in items if item["item_type"] == "comment"]
 
 
-def paste(site: Site, command: str, **env: str) -> Outcome:
+def paste(site: Project, command: str, **env: str) -> Outcome:
     """Run the command that the last line of a log proposes."""
     program, *words = shlex.split(command)
     assert program == "scrapy"
@@ -70,7 +70,7 @@ def paste(site: Site, command: str, **env: str) -> Outcome:
     ],
 )
 def test_the_proposed_command_loses_no_feed(
-    api: Simulator, site: Site, given: str, files: set[str]
+    api: Simulator, site: Project, given: str, files: set[str]
 ) -> None:
     folder = site.folder / "feeds"
     done = site.crawl(*shlex.split(given.format(folder)), notes=[NOTE], feed=False, env=ONE_CALL)
@@ -85,7 +85,7 @@ def test_the_proposed_command_loses_no_feed(
     assert api.books()["billed"] == truth(NOTE).pages
 
 
-def test_the_proposed_command_has_the_presets_too(site: Site) -> None:
+def test_the_proposed_command_has_the_presets_too(site: Project) -> None:
     folder = site.folder / "feeds"
     presets = {"XHS_FEEDS": "jsonl csv", "XHS_FEEDS_URI": str(folder)}
     done = site.crawl(notes=[NOTE], feed=False, env={**presets, **ONE_CALL})
@@ -97,12 +97,14 @@ def test_the_proposed_command_has_the_presets_too(site: Site) -> None:
         assert found == {*truth(NOTE).first_level, *truth(NOTE).inline_replies}
 
 
-def test_without_a_store_the_proposed_command_begins_a_file_of_its_own(storeless: Site) -> None:
+def test_without_a_store_the_proposed_command_begins_a_file_of_its_own(
+    without_store: Project,
+) -> None:
     """It asks for every page again."""
-    path = storeless.folder / "out.jsonl"
-    done = storeless.crawl("-O", str(path), notes=[NOTE], feed=False, env=ONE_CALL)
-    assert paste(storeless, done.run["resume"]).status == 0
-    assert len(read(path)) < len(read(storeless.folder / "out-2.jsonl"))
+    path = without_store.folder / "out.jsonl"
+    done = without_store.crawl("-O", str(path), notes=[NOTE], feed=False, env=ONE_CALL)
+    assert paste(without_store, done.run["resume"]).status == 0
+    assert len(read(path)) < len(read(without_store.folder / "out-2.jsonl"))
 
 
 @pytest.mark.parametrize(
@@ -118,7 +120,7 @@ def test_without_a_store_the_proposed_command_begins_a_file_of_its_own(storeless
     ],
 )
 def test_what_an_earlier_crawl_has_written_is_not_overwritten(
-    api: Simulator, site: Site, name: str, option: str, mode: str, cures: str
+    api: Simulator, site: Project, name: str, option: str, mode: str, cures: str
 ) -> None:
     folder = site.folder / "feeds"
     path = folder / name.partition(":")[0]
@@ -137,7 +139,7 @@ def test_what_an_earlier_crawl_has_written_is_not_overwritten(
     assert set(comments(folder)) == {*truth(NOTE).first_level, *truth(NOTE).inline_replies}
 
 
-def test_a_second_start_with_jobdir_overwrites_nothing(site: Site) -> None:
+def test_a_second_start_with_jobdir_overwrites_nothing(site: Project) -> None:
     path = site.folder / "a.json"
     words = ("-O", str(path), "-s", f"JOBDIR={site.folder / 'job'}")
     assert site.crawl(*words, notes=[NOTE], feed=False, env=ONE_CALL).status == 3
@@ -148,14 +150,14 @@ def test_a_second_start_with_jobdir_overwrites_nothing(site: Site) -> None:
     assert path.read_bytes() == before
 
 
-def test_a_full_crawl_overwrites_as_it_is_told(site: Site) -> None:
+def test_a_full_crawl_overwrites_as_it_is_told(site: Project) -> None:
     path = site.folder / "a.json"
     for notes in ([NOTE], [missing_note()]):
         assert site.crawl("-O", str(path), notes=notes, feed=False).status == 0
     assert [item["note_id"] for item in read(path)] == [missing_note()]
 
 
-def test_a_dry_run_opens_no_feed(api: Simulator, site: Site) -> None:
+def test_a_dry_run_opens_no_feed(api: Simulator, site: Project) -> None:
     path, new = site.folder / "a.json", site.folder / "feeds" / "b.jsonl"
     assert site.crawl("-O", str(path), notes=[NOTE], feed=False, env=ONE_CALL).status == 3
     before, calls = path.read_bytes(), api.books()["calls"]
@@ -169,7 +171,7 @@ def test_a_dry_run_opens_no_feed(api: Simulator, site: Site) -> None:
 
 @pytest.mark.parametrize("failure", ["token", "store"])
 def test_a_crawl_that_receives_nothing_keeps_the_feed_that_is_there(
-    api: Simulator, site: Site, failure: str
+    api: Simulator, site: Project, failure: str
 ) -> None:
     path, new = site.folder / "a.json", site.folder / "b.json"
     assert site.crawl("-O", str(path), notes=[missing_note()], feed=False).status == 0
@@ -203,7 +205,7 @@ print(crawler.stats.get_value("finish_reason"))
 """
 
 
-def from_a_script(site: Site, arguments: dict[str, str], feeds: dict[str, Any]) -> Outcome:
+def from_a_script(site: Project, arguments: dict[str, str], feeds: dict[str, Any]) -> Outcome:
     """A crawl whose feeds stand in the settings."""
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, json.dumps(arguments), json.dumps(feeds)],
@@ -218,7 +220,7 @@ def from_a_script(site: Site, arguments: dict[str, str], feeds: dict[str, Any]) 
 
 @pytest.mark.parametrize("arguments", [{"notes": NOTE, "mode": "resume"}, {"notes": "nonsense"}])
 def test_a_crawl_that_is_refused_from_a_script_opens_no_feed(
-    api: Simulator, site: Site, arguments: dict[str, str]
+    api: Simulator, site: Project, arguments: dict[str, str]
 ) -> None:
     path, new = site.folder / "a.json", site.folder / "b.jsonl"
     path.write_text('[{"item_type": "note"}]')
@@ -231,11 +233,13 @@ def test_a_crawl_that_is_refused_from_a_script_opens_no_feed(
     assert api.books()["calls"] == 0
 
 
-def test_what_s3_refuses_closes_a_crawl_from_a_script(api: Simulator, storeless: Site) -> None:
+def test_what_s3_refuses_closes_a_crawl_from_a_script(
+    api: Simulator, without_store: Project
+) -> None:
     with guarded() as s3:
-        storeless.environment.update({k: v for k, v in s3.environment.items() if v})
+        without_store.environment.update({k: v for k, v in s3.environment.items() if v})
         feeds = {"s3://lake/x/a.json": {"format": "json"}, "s3://lake/x/b.csv": {"format": "csv"}}
-        done = from_a_script(storeless, {"notes": NOTE}, feeds)
+        done = from_a_script(without_store, {"notes": NOTE}, feeds)
     assert done.output == "wrong_input\n", done
     [error] = done.lines("ERROR")
     assert "the feed s3://lake/x/a.json: S3 refuses it (AccessDenied" in error

@@ -11,7 +11,7 @@ from xhs.simulator.notes import sized_note, threaded_note
 from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
-    from support.crawl import Outcome, Site
+    from support.crawl import Outcome, Project
     from support.simulator import Simulator
 
 PRICED = {"XHS_CALL_PRICE": "0.05 CNY"}
@@ -25,7 +25,7 @@ def expected(done: Outcome) -> list[str]:
     return [line for line in done.lines("INFO") if line.startswith("Calls expected in all: ")]
 
 
-def test_a_dry_run_says_that_the_cost_of_new_notes_is_unknown(site: Site) -> None:
+def test_a_dry_run_says_that_the_cost_of_new_notes_is_unknown(site: Project) -> None:
     lines = ["3 notes: 3 full", "calls: unknown for 3 notes never read: 3 calls at least"]
     done = site.crawl(notes=NEW, dry_run="1")
     assert done.output.splitlines() == lines
@@ -42,7 +42,7 @@ def test_a_dry_run_says_that_the_cost_of_new_notes_is_unknown(site: Site) -> Non
     ]
 
 
-def test_a_dry_run_knows_notes_whose_answers_name_no_count(api: Simulator, site: Site) -> None:
+def test_a_dry_run_knows_notes_whose_answers_name_no_count(api: Simulator, site: Project) -> None:
     names = ("comment_count", "comment_count_l1")
     patch = [{"path": [name], "remove": True} for name in names]
     api.script({"rules": [{"endpoint": "comments", "patch": patch}]})
@@ -63,7 +63,7 @@ def test_a_dry_run_knows_notes_whose_answers_name_no_count(api: Simulator, site:
 
 
 def test_what_is_expected_is_said_when_every_first_page_has_come(
-    api: Simulator, site: Site
+    api: Simulator, site: Project
 ) -> None:
     done = site.crawl(notes=NEW, feed=False, env=PRICED)
     assert expected(done) == [f"Calls expected in all: about {PAGES} (0.90 CNY)"]
@@ -81,14 +81,14 @@ def test_what_is_expected_is_said_when_every_first_page_has_come(
     ],
 )
 def test_what_is_expected_goes_by_what_is_asked_for(
-    api: Simulator, site: Site, arguments: dict[str, Any], said: str
+    api: Simulator, site: Project, arguments: dict[str, Any], said: str
 ) -> None:
     done = site.crawl(notes=NEW, feed=False, **arguments)
     assert expected(done) == [f"Calls expected in all: {said}"]
     assert api.books()["billed"] == int(said.split()[-1])
 
 
-def test_an_update_that_reads_on_says_at_least(api: Simulator, site: Site) -> None:
+def test_an_update_that_reads_on_says_at_least(api: Simulator, site: Project) -> None:
     assert site.crawl(notes=NEW, feed=False, mode="update").status == 0
     quiet = site.crawl(feed=False, mode="update")
     assert expected(quiet) == []
@@ -97,13 +97,13 @@ def test_an_update_that_reads_on_says_at_least(api: Simulator, site: Site) -> No
     assert expected(done) == ["Calls expected in all: at least 4"]
 
 
-def test_a_note_that_names_no_count_says_at_least(api: Simulator, site: Site) -> None:
+def test_a_note_that_names_no_count_says_at_least(api: Simulator, site: Project) -> None:
     patch = [{"path": ["comment_count_l1"], "remove": True}]
     api.script({"rules": [{"endpoint": "comments", "note": NEW[1], "patch": patch}]})
     assert expected(site.crawl(notes=NEW, feed=False)) == ["Calls expected in all: at least 8"]
 
 
-def test_a_resumed_crawl_counts_what_is_left(api: Simulator, site: Site) -> None:
+def test_a_resumed_crawl_counts_what_is_left(api: Simulator, site: Project) -> None:
     words = ("-s", "CONCURRENT_REQUESTS=1")
     done = site.crawl(*words, notes=[NEW[1]], feed=False, env={"XHS_MAX_CALLS": "4"})
     assert done.status == 3, done
@@ -112,7 +112,7 @@ def test_a_resumed_crawl_counts_what_is_left(api: Simulator, site: Site) -> None
     assert api.books()["billed"] == 12
 
 
-def test_an_update_that_first_finishes_what_was_left(api: Simulator, site: Site) -> None:
+def test_an_update_that_first_finishes_what_was_left(api: Simulator, site: Project) -> None:
     words = ("-s", "CONCURRENT_REQUESTS=1")
     done = site.crawl(*words, notes=[NEW[1]], mode="update", env={"XHS_MAX_CALLS": "4"})
     assert done.status == 3, done
@@ -121,7 +121,7 @@ def test_an_update_that_first_finishes_what_was_left(api: Simulator, site: Site)
     assert api.books()["billed"] == 4 + 9
 
 
-def test_replies_alone_that_are_left_are_expected_at_most(api: Simulator, site: Site) -> None:
+def test_replies_alone_that_are_left_are_expected_at_most(api: Simulator, site: Project) -> None:
     note = threaded_note(5, 13, 2)
     words = ("-s", "CONCURRENT_REQUESTS=1")
     done = site.crawl(*words, notes=[note], replies="all", env={"XHS_MAX_CALLS": "2"})
@@ -134,7 +134,7 @@ def test_replies_alone_that_are_left_are_expected_at_most(api: Simulator, site: 
     assert api.books()["billed"] == 2 + left
 
 
-def test_replies_are_expected_at_most(api: Simulator, site: Site) -> None:
+def test_replies_are_expected_at_most(api: Simulator, site: Project) -> None:
     note = threaded_note(25, 13, 1)
     done = site.crawl(notes=[note], feed=False, replies="all", env=PRICED)
     most = 25 * 13
@@ -145,7 +145,7 @@ def test_replies_are_expected_at_most(api: Simulator, site: Site) -> None:
     assert api.books()["billed"] == 3 + truth(note).reply_pages < 3 + most
 
 
-def test_a_note_that_fails_holds_nothing_up(api: Simulator, site: Site) -> None:
+def test_a_note_that_fails_holds_nothing_up(api: Simulator, site: Project) -> None:
     api.script({"rules": [{"note": NEW[0], "code": 400}]})
     done = site.crawl(notes=NEW, feed=False)
     assert done.status == 4, done
@@ -153,7 +153,7 @@ def test_a_note_that_fails_holds_nothing_up(api: Simulator, site: Site) -> None:
     assert said == ["Calls expected in all: about 13"]
 
 
-def test_a_long_list_is_told_before_its_last_note(api: Simulator, site: Site) -> None:
+def test_a_long_list_is_told_before_its_last_note(api: Simulator, site: Project) -> None:
     notes = [sized_note(15, serial) for serial in range(230)]
     lines = expected(site.crawl(notes=notes, feed=False, env=PRICED))
     first, second, last = lines
@@ -165,7 +165,7 @@ def test_a_long_list_is_told_before_its_last_note(api: Simulator, site: Site) ->
     assert last == "Calls expected in all: about 460 (23.00 CNY)"
 
 
-def test_a_wrong_price_is_refused_before_the_first_call(api: Simulator, site: Site) -> None:
+def test_a_wrong_price_is_refused_before_the_first_call(api: Simulator, site: Project) -> None:
     done = site.crawl(notes=NEW, env={"XHS_CALL_PRICE": "0.05"})
     assert done.status == 2, done
     [line] = done.lines("ERROR")

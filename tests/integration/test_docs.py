@@ -41,7 +41,7 @@ from xhs.store.embedded.server import resolve
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from support.crawl import Site
+    from support.crawl import Project
     from support.simulator import Simulator
 
 pytestmark = pytest.mark.skipif(
@@ -140,7 +140,7 @@ def test_the_commands_for_scrapyd_work(folder: Path, server: str, tmp_path: Path
 
 
 def test_documents_have_the_fields_that_the_page_on_collections_lists(
-    api: Simulator, site: Site
+    api: Simulator, site: Project
 ) -> None:
     """Nothing but what it lists, and all of that, if crawls of every kind have been there."""
     notes = site.folder / "notes.txt"

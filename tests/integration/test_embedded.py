@@ -32,7 +32,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 60.0
+RETRY_SECONDS = 60.0
 CLIENT = """
 import sys
 from xhs.store.embedded.server import resolve
@@ -48,7 +48,7 @@ Start = Callable[..., Client]
 
 def eventually(condition: Callable[[], bool]) -> None:
     """Wait, generously, until ``condition`` holds."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + RETRY_SECONDS
     while not condition():
         assert time.monotonic() < deadline, "this never came about"
         time.sleep(0.02)
@@ -82,7 +82,7 @@ def supervisors(folder: Path) -> list[int]:
 
 def await_end(folder: Path) -> None:
     """Wait until neither supervisor nor server is left."""
-    lock = take_lock(folder / _supervisor.LOCK, time.monotonic() + PATIENCE)
+    lock = take_lock(folder / _supervisor.LOCK, time.monotonic() + RETRY_SECONDS)
     assert lock is not None, "the supervisor did not end"
     os.close(lock)
     ports = [int(port) for port in re.findall(r":(\d+)\n", (folder / "server.log").read_text())]
@@ -156,10 +156,10 @@ def test_processes_share_one_server_that_ends_after_the_last(folder: Path, start
     uri = address_of(one)
     assert address_of(other) == uri
     write(uri, 0, 10)
-    one.communicate(timeout=PATIENCE)
+    one.communicate(timeout=RETRY_SECONDS)
     assert count(uri) == 10
     assert take_lock(folder / _supervisor.LOCK, time.monotonic()) is None
-    other.communicate(timeout=PATIENCE)
+    other.communicate(timeout=RETRY_SECONDS)
     await_end(folder)
     assert not (folder / _supervisor.STATE).exists()
 
@@ -297,7 +297,7 @@ def test_an_orphan_is_ended(folder: Path) -> None:
             assert held.uri.split("@")[0] == password
             assert held.uri.split("@")[1] != f"127.0.0.1:{port}/?directConnection=true"
             assert count(held.uri) == 10
-        assert orphan.wait(PATIENCE) is not None
+        assert orphan.wait(RETRY_SECONDS) is not None
 
 
 @posix
@@ -321,14 +321,14 @@ def test_a_stranger_on_the_recorded_port_is_left_alone(folder: Path) -> None:
                 assert count(held.uri) == 0
         finally:
             stranger.shutdown(socket.SHUT_RDWR)
-            answering.result(PATIENCE)
+            answering.result(RETRY_SECONDS)
 
 
 def test_the_output_of_a_client_ends_with_it(start: Start, folder: Path) -> None:
     first = start()
     uri = address_of(first)
     with resolve(f"embedded:{folder}") as held:
-        output, errors = first.communicate(timeout=PATIENCE)
+        output, errors = first.communicate(timeout=RETRY_SECONDS)
         assert (first.returncode, output, errors) == (0, "", "")
         assert held.uri == uri
         assert count(held.uri) == 0
@@ -340,7 +340,7 @@ def test_an_interrupt_from_the_terminal_is_not_for_the_server(start: Start, fold
     uri = address_of(first)
     with resolve(f"embedded:{folder}") as held:
         os.killpg(first.pid, signal.SIGINT)
-        first.wait(PATIENCE)
+        first.wait(RETRY_SECONDS)
         assert held.uri == uri
         write(held.uri, 0, 1)
         assert count(held.uri) == 1

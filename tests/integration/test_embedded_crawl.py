@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from support.crawl import Site
+from support.crawl import Project
 from support.simulator import PROJECT
 
 from xhs.simulator.notes import sized_note
@@ -28,10 +28,10 @@ pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("secantus") is None, reason="SecantusDB is not installed"
 )
 
-PATIENCE = 60.0
+RETRY_SECONDS = 60.0
 
 
-def start(site: Site, *words: str) -> subprocess.Popen[bytes]:
+def start(site: Project, *words: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "scrapy", *words],
         env=site.environment,
@@ -43,7 +43,7 @@ def start(site: Site, *words: str) -> subprocess.Popen[bytes]:
 
 def server_ends(folder: Path) -> bool:
     """Wait until no supervisor holds the folder."""
-    lock = take_lock(folder / _supervisor.LOCK, time.monotonic() + PATIENCE)
+    lock = take_lock(folder / _supervisor.LOCK, time.monotonic() + RETRY_SECONDS)
     if lock is None:
         return False
     os.close(lock)
@@ -51,13 +51,13 @@ def server_ends(folder: Path) -> bool:
 
 
 @pytest.fixture
-def alone(api: Simulator, tmp_path: Path) -> Site:
+def alone(api: Simulator, tmp_path: Path) -> Project:
     """A place to crawl from with a folder of no server yet."""
-    return Site(api.url, tmp_path, f"embedded:{tmp_path / 'new' / 'db'}", "xhs")
+    return Project(api.url, tmp_path, f"embedded:{tmp_path / 'new' / 'db'}", "xhs")
 
 
 def test_after_a_kill_the_server_ends_and_the_next_crawl_completes(
-    api: Simulator, alone: Site
+    api: Simulator, alone: Project
 ) -> None:
     folder = alone.folder / "new" / "db"
     notes = [sized_note(150), sized_note(35)]
@@ -95,16 +95,16 @@ def test_after_a_kill_the_server_ends_and_the_next_crawl_completes(
     assert server_ends(folder)
 
 
-def test_two_crawls_and_a_status_begin_at_the_same_moment(api: Simulator, alone: Site) -> None:
+def test_two_crawls_and_a_status_begin_at_the_same_moment(api: Simulator, alone: Project) -> None:
     notes = [sized_note(25, 1), sized_note(25, 2)]
     shared = sized_note(15, 3)
     crawls = [start(alone, "crawl", "comments", "-a", f"notes={note},{shared}") for note in notes]
     status = start(alone, "status", "--json")
     for process in crawls:
-        said = process.communicate(timeout=PATIENCE)[1].decode()
+        said = process.communicate(timeout=RETRY_SECONDS)[1].decode()
         assert process.returncode == 0, said
         assert "Traceback" not in said
-    output, errors = status.communicate(timeout=PATIENCE)
+    output, errors = status.communicate(timeout=RETRY_SECONDS)
     assert (status.returncode, errors) == (0, b"")
     listed = {json.loads(line)["note_id"] for line in output.decode().splitlines()}
     assert listed <= {*notes, shared}

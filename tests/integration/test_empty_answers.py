@@ -12,7 +12,7 @@ from xhs.simulator.notes import sized_note, threaded_note
 from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
-    from support.crawl import Document, Outcome, Site
+    from support.crawl import Document, Outcome, Project
     from support.simulator import Simulator
 
 NOTE = sized_note(45, 6000, replies=False)
@@ -23,7 +23,7 @@ ALL_INVALID: dict[str, Any] = {
 }
 
 
-def crawl(site: Site, **arguments: Any) -> Outcome:
+def crawl(site: Project, **arguments: Any) -> Outcome:
     """Crawl without waiting for long between calls."""
     return site.crawl(notes=[NOTE], **arguments)
 
@@ -33,13 +33,13 @@ def end_of(done: Outcome) -> tuple[str, int, bool]:
     return item["stop_reason"], item["pages"], item["complete"]
 
 
-def kept_pages(site: Site) -> list[Document]:
+def kept_pages(site: Project) -> list[Document]:
     return list(site.documents("rejected", kind="page").values())
 
 
 @pytest.mark.parametrize("data", NOTHING)
 def test_an_answer_with_nothing_in_it_is_asked_for_again(
-    api: Simulator, site: Site, data: Any
+    api: Simulator, site: Project, data: Any
 ) -> None:
     api.script({"rules": [{"page": 2, "page_call": "1-2", "data": data}]})
     done = crawl(site)
@@ -55,7 +55,7 @@ def test_an_answer_with_nothing_in_it_is_asked_for_again(
 
 @pytest.mark.parametrize("data", NOTHING)
 def test_it_is_asked_for_again_twice_at_most_and_then_left(
-    api: Simulator, site: Site, data: Any
+    api: Simulator, site: Project, data: Any
 ) -> None:
     api.script({"rules": [{"page": 3, "data": data}]})
     done = crawl(site)
@@ -77,7 +77,7 @@ def test_it_is_asked_for_again_twice_at_most_and_then_left(
     assert end_of(resumed) == ("complete", PAGES, True)
 
 
-def test_each_of_them_counts_in_the_budget(api: Simulator, site: Site) -> None:
+def test_each_of_them_counts_in_the_budget(api: Simulator, site: Project) -> None:
     api.script({"rules": [{"page": 1, "data": {}}]})
     done = site.crawl(notes=[NOTE], env={"XHS_MAX_CALLS": "2"})
     assert (done.status, done.reason) == (3, "budget_spent"), done
@@ -86,7 +86,7 @@ def test_each_of_them_counts_in_the_budget(api: Simulator, site: Site) -> None:
 
 
 def test_an_update_that_meets_one_does_not_spoil_what_was_complete(
-    api: Simulator, site: Site
+    api: Simulator, site: Project
 ) -> None:
     assert crawl(site).status == 0
     before = site.note(NOTE)
@@ -107,7 +107,7 @@ def test_an_update_that_meets_one_does_not_spoil_what_was_complete(
 
 
 def test_an_update_that_fails_on_its_way_leaves_completeness_to_the_watermark(
-    api: Simulator, site: Site
+    api: Simulator, site: Project
 ) -> None:
     assert crawl(site).status == 0
     api.change(NOTE, grow=25)
@@ -121,7 +121,7 @@ def test_an_update_that_fails_on_its_way_leaves_completeness_to_the_watermark(
     assert_stored(site, NOTE, 25)
 
 
-def test_a_thread_whose_answers_have_nothing_in_them_is_left(api: Simulator, site: Site) -> None:
+def test_a_thread_whose_answers_have_nothing_in_them_is_left(api: Simulator, site: Project) -> None:
     note = threaded_note(15, 17)
     roots = [root for root in truth(note).first_level if len(truth(note).threads.get(root, ())) > 3]
     api.script({"rules": [{"endpoint": "replies", "comment": roots[0], "data": None}]})
@@ -136,7 +136,7 @@ def test_a_thread_whose_answers_have_nothing_in_them_is_left(api: Simulator, sit
     assert site.comment_ids(note) == (set(truth(note).first_level), truth(note).replies)
 
 
-def test_none_of_them_stays_in_the_cache(api: Simulator, site: Site) -> None:
+def test_none_of_them_stays_in_the_cache(api: Simulator, site: Project) -> None:
     api.script({"rules": [{"page": 1, "page_call": 1, "data": {}}]})
     cache = ("-s", "HTTPCACHE_ENABLED=1", "-s", f"HTTPCACHE_DIR={site.folder / 'cache'}")
     assert site.crawl(*cache, notes=[NOTE]).status == 0
@@ -157,7 +157,7 @@ def test_none_of_them_stays_in_the_cache(api: Simulator, site: Site) -> None:
     ],
 )
 def test_what_cannot_be_read_is_kept_and_told_and_not_bought_again(
-    api: Simulator, site: Site, data: Any
+    api: Simulator, site: Project, data: Any
 ) -> None:
     api.script({"rules": [{"data": data}]})
     done = crawl(site)
@@ -176,7 +176,7 @@ def test_what_cannot_be_read_is_kept_and_told_and_not_bought_again(
 
 
 def test_a_note_of_which_every_comment_is_rejected_is_no_success(
-    api: Simulator, site: Site
+    api: Simulator, site: Project
 ) -> None:
     api.script({"rules": [ALL_INVALID]})
     done = crawl(site)
@@ -196,7 +196,7 @@ def test_a_note_of_which_every_comment_is_rejected_is_no_success(
 
 
 def test_an_update_of_which_every_comment_is_rejected_keeps_the_watermark(
-    api: Simulator, site: Site
+    api: Simulator, site: Project
 ) -> None:
     assert crawl(site).status == 0
     watermark = site.note(NOTE)["watermark"]
@@ -210,13 +210,13 @@ def test_an_update_of_which_every_comment_is_rejected_keeps_the_watermark(
     assert_stored(site, NOTE, 5)
 
 
-def test_without_a_store_it_is_no_success_either(api: Simulator, storeless: Site) -> None:
+def test_without_a_store_it_is_no_success_either(api: Simulator, without_store: Project) -> None:
     api.script({"rules": [ALL_INVALID]})
-    done = crawl(storeless)
+    done = crawl(without_store)
     assert (done.status, end_of(done)) == (4, ("all_rejected", PAGES, False)), done
 
 
-def test_one_valid_comment_is_enough(api: Simulator, site: Site) -> None:
+def test_one_valid_comment_is_enough(api: Simulator, site: Project) -> None:
     for_nine = [{"path": ["comments", n, "like_count"], "value": "many"} for n in range(9)]
     api.script({"rules": [{"page": 1, "patch": for_nine}, {"after": 1, **ALL_INVALID}]})
     done = crawl(site)
@@ -224,7 +224,7 @@ def test_one_valid_comment_is_enough(api: Simulator, site: Site) -> None:
 
 
 def test_a_pass_that_stored_some_before_it_was_stopped_has_not_met_rejected_ones_alone(
-    api: Simulator, site: Site
+    api: Simulator, site: Project
 ) -> None:
     api.script({"rules": [{"page": 3, "code": 999}]})
     assert crawl(site).status == 3
@@ -234,12 +234,12 @@ def test_a_pass_that_stored_some_before_it_was_stopped_has_not_met_rejected_ones
 
 
 def test_comments_that_a_pipeline_of_the_users_drops_are_not_rejected(
-    api: Simulator, site: Site
+    api: Simulator, site: Project
 ) -> None:
     site.add_module(
         "from scrapy.exceptions import DropItem\n\n\n"
         "class Drop:\n    def process_item(self, item):\n        raise DropItem('not wanted')\n"
     )
-    pipelines = json.dumps({"users_own.Drop": 200, "xhs.pipelines.store.StorePipeline": 300})
+    pipelines = json.dumps({"users_own.Drop": 200, "xhs.pipelines.StorePipeline": 300})
     done = site.crawl("-s", f"ITEM_PIPELINES={pipelines}", notes=[NOTE], feed=False)
     assert done.status == 0, done

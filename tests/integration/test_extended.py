@@ -13,7 +13,7 @@ from xhs.simulator.notes import sized_note
 from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
-    from support.crawl import Site
+    from support.crawl import Project
     from support.simulator import Simulator
 
 NOTE = sized_note(25)
@@ -57,12 +57,12 @@ class RaiseOnComments:
         return item
 """
 PIPELINES = {
-    "xhs.pipelines.validate.ValidatePipeline": 100,
-    "xhs.pipelines.store.StorePipeline": 300,
+    "xhs.pipelines.ValidatePipeline": 100,
+    "xhs.pipelines.StorePipeline": 300,
 }
 
 
-def crawl(site: Site, setting: str, components: dict[str, int]) -> Outcome:
+def crawl(site: Project, setting: str, components: dict[str, int]) -> Outcome:
     site.add_module(MODULE + RAISE_ON_COMMENTS)
     option = f"{setting}={json.dumps(components)}"
     return site.crawl("-s", option, notes=[NOTE, OTHER])
@@ -72,7 +72,7 @@ def middleware(name: str) -> dict[str, int]:
     return {"xhs.middlewares.PageMiddleware": 1, f"users_own.{name}": 543}
 
 
-def test_items_that_a_middleware_filters_are_not_waited_for(site: Site) -> None:
+def test_items_that_a_middleware_filters_are_not_waited_for(site: Project) -> None:
     done = crawl(site, "SPIDER_MIDDLEWARES", middleware("Filter"))
     assert done.status == 0, done
     assert done.items("user") == []
@@ -81,7 +81,7 @@ def test_items_that_a_middleware_filters_are_not_waited_for(site: Site) -> None:
         assert site.note(note)["state"] == "ended"
 
 
-def test_an_exception_in_a_middleware_leaves_the_note_unfinished(site: Site) -> None:
+def test_an_exception_in_a_middleware_leaves_the_note_unfinished(site: Project) -> None:
     done = crawl(site, "SPIDER_MIDDLEWARES", middleware("Break"))
     assert (done.status, done.reason) == (3, "finished"), done
     assert done.items("note") == []
@@ -94,7 +94,7 @@ def test_an_exception_in_a_middleware_leaves_the_note_unfinished(site: Site) -> 
 @pytest.mark.parametrize("priority", [200, 400])
 @pytest.mark.parametrize("name", ["DropNotes", "RaiseOnNotes"])
 def test_the_ledger_does_not_depend_on_what_becomes_of_the_note_item(
-    site: Site, name: str, priority: int
+    site: Project, name: str, priority: int
 ) -> None:
     done = crawl(site, "ITEM_PIPELINES", {**PIPELINES, f"users_own.{name}": priority})
     assert done.status == 0, done
@@ -103,7 +103,7 @@ def test_the_ledger_does_not_depend_on_what_becomes_of_the_note_item(
         assert (site.note(note)["state"], site.note(note)["complete"]) == ("ended", True)
 
 
-def test_an_author_that_cannot_be_stored_is_no_author(api: Simulator, site: Site) -> None:
+def test_an_author_that_cannot_be_stored_is_no_author(api: Simulator, site: Project) -> None:
     api.script({"rules": [{"patch": [{"path": ["user_id"], "value": "a\ud83d"}]}]})
     done = site.crawl(notes=[NOTE])
     assert done.status == 0, done
@@ -112,7 +112,7 @@ def test_an_author_that_cannot_be_stored_is_no_author(api: Simulator, site: Site
 
 
 def test_looking_at_a_page_books_its_cost_and_changes_nothing_else(
-    api: Simulator, site: Site
+    api: Simulator, site: Project
 ) -> None:
     site.crawl(notes=[NOTE])
     before = site.note(NOTE)
@@ -124,7 +124,9 @@ def test_looking_at_a_page_books_its_cost_and_changes_nothing_else(
 
 
 @pytest.mark.parametrize(("priority", "rejected"), [(200, True), (400, False)])
-def test_what_is_stored_is_not_rejected_as_well(site: Site, priority: int, rejected: bool) -> None:
+def test_what_is_stored_is_not_rejected_as_well(
+    site: Project, priority: int, rejected: bool
+) -> None:
     crawl(site, "ITEM_PIPELINES", {**PIPELINES, "users_own.RaiseOnComments": priority})
     wanted = set(truth(NOTE).first_level)
     stored = site.comment_ids(NOTE)[0]

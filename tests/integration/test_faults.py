@@ -12,7 +12,7 @@ from xhs.simulator.notes import DOCUMENTED_NOTE, sized_note, threaded_note
 from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
-    from support.crawl import Document, Outcome, Site
+    from support.crawl import Document, Outcome, Project
     from support.simulator import Simulator
 
 GOOD = sized_note(11, 99)
@@ -23,7 +23,7 @@ def ends(done: Outcome) -> dict[str, str]:
     return {item["note_id"]: item["stop_reason"] for item in done.items("note")}
 
 
-def is_stored(site: Site, note: str, pages: int | None = None) -> bool:
+def is_stored(site: Project, note: str, pages: int | None = None) -> bool:
     """Whether exactly the comments of a note's first pages are stored, or of all of them."""
     first_level = truth(note).first_level
     shown = first_level if pages is None else first_level[: 10 * pages]
@@ -61,7 +61,7 @@ CUT: list[dict[str, Any]] = [
 ]
 
 
-def test_what_passes_is_retried_and_everything_arrives(api: Simulator, site: Site) -> None:
+def test_what_passes_is_retried_and_everything_arrives(api: Simulator, site: Project) -> None:
     faults = [*REFUSED, *NO_ENVELOPE.values(), *CUT]
     notes = [sized_note(25, serial) for serial in range(len(faults))]
     # The second page of each note is refused once, and answered when it is asked again.
@@ -107,7 +107,7 @@ SHARES: list[tuple[float, dict[str, Any]]] = [
 ]
 
 
-def test_a_third_of_all_calls_may_fail(api: Simulator, site: Site) -> None:
+def test_a_third_of_all_calls_may_fail(api: Simulator, site: Project) -> None:
     """In every way at once, and still all comes, and each call is counted as it was billed."""
     sizes = (0, 1, 7, 10, 11, 25, 38, 60)
     small = [sized_note(sizes[serial % 8], serial) for serial in range(56)]
@@ -153,7 +153,7 @@ def test_a_third_of_all_calls_may_fail(api: Simulator, site: Site) -> None:
         assert ledger[note]["billed_calls"] == books["notes"][note]["billed"]
 
 
-def test_refused_parameters_end_their_note_alone(api: Simulator, site: Site) -> None:
+def test_refused_parameters_end_their_note_alone(api: Simulator, site: Project) -> None:
     bad, later = sized_note(25, 1), sized_note(25, 2)
     rules = [{"note": bad, "code": 400}, {"note": later, "page": 2, "code": 400}]
     api.script({"rules": rules})
@@ -171,7 +171,9 @@ def test_refused_parameters_end_their_note_alone(api: Simulator, site: Site) -> 
     assert done.stats["xhs/notes/left"] == 0
 
 
-def test_an_unknown_code_is_an_error_with_the_providers_words(api: Simulator, site: Site) -> None:
+def test_an_unknown_code_is_an_error_with_the_providers_words(
+    api: Simulator, site: Project
+) -> None:
     odd = sized_note(25)
     message = "余额 is frozen, call 12345"
     api.script({"rules": [{"note": odd, "page": 2, "code": 999, "message": message}]})
@@ -201,7 +203,7 @@ FATAL = {
 
 
 @pytest.mark.parametrize("code", FATAL)
-def test_a_fatal_code_stops_the_crawl(api: Simulator, site: Site, code: int) -> None:
+def test_a_fatal_code_stops_the_crawl(api: Simulator, site: Project, code: int) -> None:
     note = sized_note(45)
     api.script({"rules": [{"page": 3, "code": code}]})
     done = site.crawl(notes=[note])
@@ -219,7 +221,7 @@ def test_a_fatal_code_stops_the_crawl(api: Simulator, site: Site, code: int) -> 
     assert any(str(code) in line for line in done.lines("ERROR"))
 
 
-def test_after_a_fatal_code_nothing_more_is_sent(api: Simulator, site: Site) -> None:
+def test_after_a_fatal_code_nothing_more_is_sent(api: Simulator, site: Project) -> None:
     """Of many notes under way, those whose pages came are at their checkpoints."""
     notes = [sized_note(45, serial) for serial in range(30)]
     api.script({"rules": [{"after": 20, "code": 601}]})
@@ -237,7 +239,7 @@ def test_after_a_fatal_code_nothing_more_is_sent(api: Simulator, site: Site) -> 
     assert done.stats["xhs/notes/left"] == len(notes)
 
 
-def test_retries_come_to_an_end(api: Simulator, site: Site) -> None:
+def test_retries_come_to_an_end(api: Simulator, site: Project) -> None:
     hopeless, cut = sized_note(25, 1), sized_note(25, 2)
     rules = [{"note": hopeless, "page": 2, "code": 301}, {"note": cut, "page": 2, "truncate": True}]
     api.script({"rules": rules})
@@ -267,7 +269,7 @@ def cursor_after(note: str, page: int, index: int) -> str:
     return json.dumps({"cursor": last, "index": index, "pageArea": "UNFOLDED"})
 
 
-def test_cursors_that_lie(api: Simulator, site: Site) -> None:
+def test_cursors_that_lie(api: Simulator, site: Project) -> None:
     """Each lie has its name, and costs no more than it must."""
     names = ("ignored", "repeated", "missing", "empty", "endless", "no news", "late")
     note = {name: sized_note(45, serial) for serial, name in enumerate(names)}
@@ -324,7 +326,7 @@ def test_cursors_that_lie(api: Simulator, site: Site) -> None:
 
 
 def test_an_endpoint_that_ignores_cursors_costs_two_calls_a_note(
-    api: Simulator, site: Site
+    api: Simulator, site: Project
 ) -> None:
     """And says which setting may help, for each note and at the end."""
     long = [sized_note(45, serial) for serial in range(3)] + [sized_note(11), DOCUMENTED_NOTE]
@@ -350,7 +352,7 @@ def test_an_endpoint_that_ignores_cursors_costs_two_calls_a_note(
     assert not any(advice in line and note in line for line in said for note in short)
 
 
-def test_a_note_that_changes_in_mid_crawl(api: Simulator, site: Site) -> None:
+def test_a_note_that_changes_in_mid_crawl(api: Simulator, site: Project) -> None:
     """New comments come on top, others are deleted, also the one that a cursor speaks of."""
     grows, shrinks, both, empties = [sized_note(45, serial) for serial in range(4)]
     gone = {

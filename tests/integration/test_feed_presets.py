@@ -22,7 +22,7 @@ from support.crawl import TOKEN
 from support.s3 import SECRET, Bucket, bucket, guarded
 from support.simulator import PROJECT
 
-from xhs import schemas
+from xhs import items as schemas
 from xhs.feeds.csv_escaping import GUARD
 from xhs.feeds.s3 import TRIAL
 from xhs.settings import FEED_EXPORTERS
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from support.crawl import Outcome, Site
+    from support.crawl import Outcome, Project
     from support.simulator import Simulator
 
 NOTE = sized_note(25)
@@ -72,16 +72,16 @@ def by_type(folder: Path, ending: str) -> dict[str, Path]:
     return {plural.removesuffix("s"): path for plural, path in found.items()}
 
 
-def test_all_presets_hold_what_the_crawl_delivered(api: Simulator, storeless: Site) -> None:
+def test_all_presets_hold_what_the_crawl_delivered(api: Simulator, without_store: Project) -> None:
     patch = [
         {"path": ["comments", 0, "id"], "value": DIGITS},
         {"path": ["comments", 1, "content"], "value": FORMULA},
         {"path": ["comments", 2, "content"], "value": '说"好"，\n再见, 65bf'},
     ]
     api.script({"rules": [{"note": NOTE, "page": 1, "patch": patch}]})
-    folder = storeless.folder / "data"
+    folder = without_store.folder / "data"
     presets = {"XHS_FEEDS": "jsonl,csv,jsonl.gz,csv.gz", "XHS_FEEDS_URI": str(folder)}
-    done = storeless.crawl(notes=[NOTE, missing_note()], env=presets)
+    done = without_store.crawl(notes=[NOTE, missing_note()], env=presets)
     assert done.status == 0, done
     assert done.feed, "-O and the presets are written side by side"
     assert len(list(folder.iterdir())) == 12
@@ -114,7 +114,7 @@ def check_csv(path: Path, kind: str, items: list[Row]) -> None:
 
 
 def test_control_characters_break_no_line_and_are_stored_as_sent(
-    api: Simulator, site: Site
+    api: Simulator, site: Project
 ) -> None:
     sent = "a\x00b\x0bc\x1c\x85d\u2028e\u2029=1\x7f"
     patch = [{"path": ["comments", 0, "content"], "value": sent}]
@@ -135,18 +135,18 @@ def test_control_characters_break_no_line_and_are_stored_as_sent(
     assert len(cells) == len(found) == len(done.items("comment"))
 
 
-def test_a_table_without_items_has_its_columns(storeless: Site) -> None:
-    presets = {"XHS_FEEDS": "csv", "XHS_FEEDS_URI": str(storeless.folder / "data")}
-    assert storeless.crawl(notes=[missing_note()], feed=False, env=presets).status == 0
-    path = by_type(storeless.folder / "data", "csv")["comment"]
+def test_a_table_without_items_has_its_columns(without_store: Project) -> None:
+    presets = {"XHS_FEEDS": "csv", "XHS_FEEDS_URI": str(without_store.folder / "data")}
+    assert without_store.crawl(notes=[missing_note()], feed=False, env=presets).status == 0
+    path = by_type(without_store.folder / "data", "csv")["comment"]
     assert path.read_text("utf-8-sig").split() == [",".join(SCHEMAS["comment"]["properties"])]
 
 
-def test_batches_hold_so_many_items_each(storeless: Site) -> None:
-    presets = {"XHS_FEEDS": "jsonl", "XHS_FEEDS_URI": str(storeless.folder / "data")}
+def test_batches_hold_so_many_items_each(without_store: Project) -> None:
+    presets = {"XHS_FEEDS": "jsonl", "XHS_FEEDS_URI": str(without_store.folder / "data")}
     batched = ("-s", "FEED_EXPORT_BATCH_ITEM_COUNT=10")
-    assert storeless.crawl(*batched, notes=[NOTE], feed=False, env=presets).status == 0
-    paths = sorted((storeless.folder / "data").glob("comments-*.jsonl"))
+    assert without_store.crawl(*batched, notes=[NOTE], feed=False, env=presets).status == 0
+    paths = sorted((without_store.folder / "data").glob("comments-*.jsonl"))
     sizes = [len(lines(path)) for path in paths]
     there = truth(NOTE)
     assert set(sizes[:-1]) == {10}
@@ -155,14 +155,16 @@ def test_batches_hold_so_many_items_each(storeless: Site) -> None:
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no kill -9 here")
-def test_what_a_killed_crawl_has_written_can_be_read(api: Simulator, storeless: Site) -> None:
+def test_what_a_killed_crawl_has_written_can_be_read(
+    api: Simulator, without_store: Project
+) -> None:
     api.script({"rules": [{"note": LONG, "page": 30, "hang": True}]})
-    folder = storeless.folder / "data"
+    folder = without_store.folder / "data"
     presets = {"XHS_FEEDS": "jsonl,csv,jsonl.gz", "XHS_FEEDS_URI": str(folder)}
     command = [sys.executable, "-m", "scrapy", "crawl", "comments", "-a", f"notes={LONG}"]
     with subprocess.Popen(
         command,
-        env={**storeless.environment, **presets},
+        env={**without_store.environment, **presets},
         cwd=PROJECT,
         stderr=subprocess.DEVNULL,
     ) as crawl:
@@ -185,9 +187,9 @@ def test_what_a_killed_crawl_has_written_can_be_read(api: Simulator, storeless: 
     assert [json.loads(line) for line in whole] == found["jsonl"][: len(whole)]
 
 
-def test_presets_go_to_s3(storeless: Site, lake: Bucket) -> None:
+def test_presets_go_to_s3(without_store: Project, lake: Bucket) -> None:
     presets = {"XHS_FEEDS": "jsonl,csv.gz", "XHS_FEEDS_URI": "s3://lake/some/folder/"}
-    done = storeless.crawl(notes=[NOTE], env={**lake.environment, **presets})
+    done = without_store.crawl(notes=[NOTE], env={**lake.environment, **presets})
     assert done.status == 0, done
     found = {key: data for key, data in lake.objects().items() if key.startswith("some/folder/")}
     assert len(found) == 6
@@ -197,25 +199,27 @@ def test_presets_go_to_s3(storeless: Site, lake: Bucket) -> None:
         assert not found_in(data, TOKEN, SECRET)
 
 
-def test_batches_go_to_s3_as_they_are_full(storeless: Site, lake: Bucket) -> None:
+def test_batches_go_to_s3_as_they_are_full(without_store: Project, lake: Bucket) -> None:
     presets = {"XHS_FEEDS": "jsonl", "XHS_FEEDS_URI": "s3://lake/batches"}
     batched = ("-s", "FEED_EXPORT_BATCH_ITEM_COUNT=10")
     env = {**lake.environment, **presets}
-    assert storeless.crawl(*batched, notes=[NOTE], feed=False, env=env).status == 0
+    assert without_store.crawl(*batched, notes=[NOTE], feed=False, env=env).status == 0
     found = sorted((key, data) for key, data in lake.objects().items() if "/comments-" in key)
     parts = [data.splitlines() for key, data in found if key.startswith("batches/")]
     assert [len(part) for part in parts[:-1]] == [10] * (len(parts) - 1)
     ids = [json.loads(line)["comment_id"] for part in parts for line in part]
     assert set(ids) == {*truth(NOTE).first_level, *truth(NOTE).inline_replies}
-    assert not list((storeless.folder / "spill/feeds").iterdir())
+    assert not list((without_store.folder / "spill/feeds").iterdir())
 
 
-def test_a_feed_that_s3_does_not_take_is_kept_and_told(storeless: Site) -> None:
+def test_a_feed_that_s3_does_not_take_is_kept_and_told(without_store: Project) -> None:
     presets = {"XHS_FEEDS": "jsonl", "XHS_FEEDS_URI": "s3://lake/x"}
     with guarded(("PUT", TRIAL), ("DELETE", TRIAL)) as s3:
-        done = storeless.crawl("-L", "DEBUG", notes=[NOTE], env={**s3.environment, **presets})
+        done = without_store.crawl("-L", "DEBUG", notes=[NOTE], env={**s3.environment, **presets})
     assert done.status == 1, done
-    kept = {path.name.split("-")[2]: path for path in (storeless.folder / "spill/feeds").iterdir()}
+    kept = {
+        path.name.split("-")[2]: path for path in (without_store.folder / "spill/feeds").iterdir()
+    }
     assert lines(kept["comments"]) == done.items("comment")
     assert all(str(path) in done.errors for path in kept.values())
     assert "3 feeds were not stored" in done.lines("ERROR")[-1]
@@ -223,9 +227,9 @@ def test_a_feed_that_s3_does_not_take_is_kept_and_told(storeless: Site) -> None:
     assert "Traceback" not in done.errors
     assert not of_libraries(done)
     assert not found_in(done.errors.encode(), TOKEN, SECRET)
-    assert not files_with(storeless.folder, SECRET)
-    uri = f"embedded:{storeless.folder / 'db'}"
-    assert storeless.command("recover", env={"MONGODB_URI": uri}).errors == ""
+    assert not files_with(without_store.folder, SECRET)
+    uri = f"embedded:{without_store.folder / 'db'}"
+    assert without_store.command("recover", env={"MONGODB_URI": uri}).errors == ""
 
 
 def of_libraries(done: Outcome) -> set[str]:
@@ -253,11 +257,11 @@ PRESET = {"XHS_FEEDS": "jsonl", "XHS_FEEDS_URI": "s3://lake/x"}
     ],
 )
 def test_what_s3_refuses_is_told_before_the_first_call(
-    api: Simulator, storeless: Site, lake: Bucket, changed: Row, words: str, said: str
+    api: Simulator, without_store: Project, lake: Bucket, changed: Row, words: str, said: str
 ) -> None:
     env = {**lake.environment, **PRESET, **changed}
     words = f"-L DEBUG {words}"
-    done = storeless.crawl(*words.split(), notes=[NOTE], feed=False, env=env)
+    done = without_store.crawl(*words.split(), notes=[NOTE], feed=False, env=env)
     assert done.status == 2, done
     [error] = done.lines("ERROR")
     assert said in error
@@ -266,13 +270,13 @@ def test_what_s3_refuses_is_told_before_the_first_call(
     assert not of_libraries(done)
     assert not found_in(done.errors.encode(), TOKEN, SECRET, "secret-word")
     assert api.books()["calls"] == 0
-    assert not list((storeless.folder / "spill").glob("**/*"))
+    assert not list((without_store.folder / "spill").glob("**/*"))
 
 
-def test_without_boto3_no_call_is_made(api: Simulator, storeless: Site) -> None:
-    storeless.add_module("")
-    (storeless.folder / "boto3.py").write_text("raise ImportError")
-    done = storeless.crawl("-O", "s3://lake/out.json", notes=[NOTE], feed=False)
+def test_without_boto3_no_call_is_made(api: Simulator, without_store: Project) -> None:
+    without_store.add_module("")
+    (without_store.folder / "boto3.py").write_text("raise ImportError")
+    done = without_store.crawl("-O", "s3://lake/out.json", notes=[NOTE], feed=False)
     assert done.status == 2, done
     assert done.lines("ERROR") == [
         "the feed s3://lake/out.json: boto3 is not installed: pip install boto3"
@@ -280,25 +284,25 @@ def test_without_boto3_no_call_is_made(api: Simulator, storeless: Site) -> None:
     assert api.books()["calls"] == 0
 
 
-def test_a_key_that_may_not_write_is_told_once(api: Simulator, storeless: Site) -> None:
+def test_a_key_that_may_not_write_is_told_once(api: Simulator, without_store: Project) -> None:
     with guarded(("HEAD", "/lake")) as s3:
-        done = storeless.crawl(notes=[NOTE], feed=False, env={**s3.environment, **PRESET})
+        done = without_store.crawl(notes=[NOTE], feed=False, env={**s3.environment, **PRESET})
     assert done.status == 2, done
     [error] = done.lines("ERROR")
     assert "XHS_FEEDS_URI=s3://lake/x: S3 refuses it (AccessDenied: Access Denied)" in error
     assert api.books()["calls"] == 0
 
 
-def test_a_key_that_may_only_write_is_enough(storeless: Site) -> None:
+def test_a_key_that_may_only_write_is_enough(without_store: Project) -> None:
     with guarded(("PUT", "")) as s3:
-        done = storeless.crawl(notes=[NOTE], feed=False, env={**s3.environment, **PRESET})
+        done = without_store.crawl(notes=[NOTE], feed=False, env={**s3.environment, **PRESET})
     assert done.status == 0, done
     assert s3.asked[:2] == [("PUT", f"/lake/x/{TRIAL}"), ("DELETE", f"/lake/x/{TRIAL}")]
 
 
 @pytest.mark.parametrize("mode", ["full", "update"])
 def test_a_dry_run_looks_for_the_bucket_and_writes_nothing(
-    site: Site, lake: Bucket, mode: str
+    site: Project, lake: Bucket, mode: str
 ) -> None:
     words = ("-O", "s3://lake/dry/out.json")
     before = lake.objects()
@@ -315,7 +319,7 @@ def test_a_dry_run_looks_for_the_bucket_and_writes_nothing(
 
 
 def test_an_object_is_not_overwritten_by_a_crawl_that_continues(
-    api: Simulator, site: Site, lake: Bucket
+    api: Simulator, site: Project, lake: Bucket
 ) -> None:
     env = {**lake.environment, "XHS_MAX_CALLS": "1"}
     words = ("-O", "s3://lake/kept/out.jsonl")
@@ -349,9 +353,9 @@ def test_an_object_is_not_overwritten_by_a_crawl_that_continues(
     ],
 )
 def test_feeds_that_cannot_be_written_cost_nothing(
-    api: Simulator, storeless: Site, words: list[str], named: str
+    api: Simulator, without_store: Project, words: list[str], named: str
 ) -> None:
-    done = storeless.crawl(*words, notes=[NOTE], feed=False)
+    done = without_store.crawl(*words, notes=[NOTE], feed=False)
     assert done.status == 2, done
     assert any(named in line for line in done.lines("ERROR"))
     assert (done.run["close_reason"], bool(done.run["errors"])) == ("wrong_input", True)
@@ -361,9 +365,9 @@ def test_feeds_that_cannot_be_written_cost_nothing(
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /dev/full")
 @pytest.mark.parametrize("stored", [True, False])
 def test_a_disk_that_is_full_is_told_and_stops_a_crawl_that_keeps_nothing_else(
-    api: Simulator, site: Site, storeless: Site, stored: bool
+    api: Simulator, site: Project, without_store: Project, stored: bool
 ) -> None:
-    place = site if stored else storeless
+    place = site if stored else without_store
     done = place.crawl("-O", "/dev/full:jsonl", notes=[LONG], feed=False)
     [failed] = [line for line in done.lines("ERROR") if "cannot be written" in line]
     assert "No space left" in failed
@@ -378,7 +382,7 @@ def test_a_disk_that_is_full_is_told_and_stops_a_crawl_that_keeps_nothing_else(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /dev/full")
 @pytest.mark.parametrize("kind", ["jsonl", "xml"])
-def test_a_feed_that_fails_takes_no_other_with_it(site: Site, kind: str) -> None:
+def test_a_feed_that_fails_takes_no_other_with_it(site: Project, kind: str) -> None:
     presets = {"XHS_FEEDS": "csv", "XHS_FEEDS_URI": str(site.folder / "data")}
     done = site.crawl("-O", f"/dev/full:{kind}", notes=[NOTE], env=presets)
     assert done.status == 1, done
@@ -404,7 +408,7 @@ class Breaking(JsonItemExporter):
 """
 
 
-def test_a_feed_that_broke_once_takes_no_more_and_is_not_called_stored(site: Site) -> None:
+def test_a_feed_that_broke_once_takes_no_more_and_is_not_called_stored(site: Project) -> None:
     site.add_module(BREAKING)
     exporters = json.dumps({**FEED_EXPORTERS, "breaking": "users_own.Breaking"})
     done = site.crawl(
@@ -416,11 +420,13 @@ def test_a_feed_that_broke_once_takes_no_more_and_is_not_called_stored(site: Sit
     assert any(line.endswith("cannot be written: ValueError") for line in done.lines("ERROR"))
 
 
-def test_an_exporter_that_raises_is_told_and_counted(api: Simulator, storeless: Site) -> None:
+def test_an_exporter_that_raises_is_told_and_counted(
+    api: Simulator, without_store: Project
+) -> None:
     """A user's own formats take the place of the project's, whose CSV knows of spreadsheets."""
     exporters = json.dumps({"own": "scrapy.exporters.JsonItemExporter"})
-    presets = {"XHS_FEEDS": "csv", "XHS_FEEDS_URI": str(storeless.folder / "data")}
-    done = storeless.crawl("-s", f"FEED_EXPORTERS={exporters}", notes=[LONG], env=presets)
+    presets = {"XHS_FEEDS": "csv", "XHS_FEEDS_URI": str(without_store.folder / "data")}
+    done = without_store.crawl("-s", f"FEED_EXPORTERS={exporters}", notes=[LONG], env=presets)
     assert (done.status, done.reason) == (3, "store_failed"), done
     assert any(line.endswith("cannot be written: TypeError") for line in done.lines("ERROR"))
     assert api.books()["billed"] <= 3

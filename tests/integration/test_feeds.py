@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from support.crawl import Site
+    from support.crawl import Project
     from support.simulator import Simulator
 
 NOTE = sized_note(25)
@@ -68,7 +68,7 @@ Feeds = dict[str, Any]
 
 
 @pytest.fixture
-def feeds(api: Simulator, storeless: Site) -> dict[str, Path]:
+def feeds(api: Simulator, without_store: Project) -> dict[str, Path]:
     """One crawl's four feeds, by their kind."""
     patch = [
         {"path": ["comments", 0, "content"], "value": TEXT},
@@ -81,9 +81,9 @@ def feeds(api: Simulator, storeless: Site) -> dict[str, Path]:
     ]
     api.script({"rules": [{"note": NOTE, "page": 1, "patch": patch}]})
     kinds = ("json", "jsonl", "csv", "xml")
-    paths = {kind: storeless.folder / f"out.{kind}" for kind in kinds}
+    paths = {kind: without_store.folder / f"out.{kind}" for kind in kinds}
     options = [word for path in paths.values() for word in ("-O", str(path))]
-    done = storeless.crawl(*options, notes=[NOTE, missing_note()], feed=False)
+    done = without_store.crawl(*options, notes=[NOTE, missing_note()], feed=False)
     assert done.status == 0, done
     assert "Traceback" not in done.errors
     assert "xhs/rejected" not in done.stats
@@ -169,9 +169,9 @@ def check_xml(items: list[Feeds], path: Path) -> None:
     assert in_order(found) == in_order(expected)
 
 
-def test_the_same_columns_where_there_is_no_comment(api: Simulator, storeless: Site) -> None:
-    path = storeless.folder / "out.csv"
-    done = storeless.crawl("-O", str(path), notes=[missing_note()], feed=False)
+def test_the_same_columns_where_there_is_no_comment(api: Simulator, without_store: Project) -> None:
+    path = without_store.folder / "out.csv"
+    done = without_store.crawl("-O", str(path), notes=[missing_note()], feed=False)
     assert done.status == 0, done
     with path.open(encoding="utf-8", newline="") as file:
         header, row = csv.reader(file)

@@ -12,7 +12,7 @@ from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from support.crawl import Site, database
+from support.crawl import Project, database
 from support.killer import KILLER
 from support.pages import of_pages, pages_settled
 from support.simulator import PROJECT
@@ -38,7 +38,7 @@ NOTES = [sized_note(size, serial) for serial, size in enumerate(SIZES * 2)]
 NOTES[5], NOTES[25] = threaded_note(90, 2, 5), threaded_note(30, 7, 25)
 
 
-def start(site: Site, notes: Iterable[str], *words: str) -> subprocess.Popen[bytes]:
+def start(site: Project, notes: Iterable[str], *words: str) -> subprocess.Popen[bytes]:
     """Go on with these notes, or with what the ledger knows."""
     given = ["-a", "mode=resume"]
     if listed := ",".join(notes):
@@ -55,7 +55,7 @@ def calls(api: Simulator) -> int:
     return int(api.books()["calls"])
 
 
-def stored(site: Site) -> dict[str, dict[str, str | None]]:
+def stored(site: Project) -> dict[str, dict[str, str | None]]:
     """Of each note, the stored comments, and the parent of each."""
     found: dict[str, dict[str, str | None]] = {}
     with database(site.uri, site.name) as there:
@@ -64,7 +64,7 @@ def stored(site: Site) -> dict[str, dict[str, str | None]]:
     return found
 
 
-def assert_no_checkpoint_is_ahead(site: Site) -> None:
+def assert_no_checkpoint_is_ahead(site: Project) -> None:
     """What lies before each checkpoint is stored, and all of a note that has ended."""
     ledger, found = site.documents("notes"), stored(site)
     for note, document in ledger.items():
@@ -73,7 +73,7 @@ def assert_no_checkpoint_is_ahead(site: Site) -> None:
         assert wanted.items() <= found.get(note, {}).items(), (note, document)
 
 
-def assert_all_there(site: Site) -> None:
+def assert_all_there(site: Project) -> None:
     assert stored(site) == {note: of_pages(note, None) for note in NOTES}
     ledger = site.documents("notes")
     assert ledger.keys() == set(NOTES)
@@ -100,7 +100,7 @@ def paid_twice(log: list[dict[str, Any]], ends: list[int]) -> Counter[int]:
     return Counter(again)
 
 
-def assert_little_is_paid_twice(api: Simulator, site: Site, ends: list[int]) -> None:
+def assert_little_is_paid_twice(api: Simulator, site: Project, ends: list[int]) -> None:
     """Go on to the end: everything is there, and what the kills cost is within its bound."""
     done = site.crawl(notes=NOTES, mode="resume", feed=False)
     assert done.status == 0, done
@@ -113,7 +113,7 @@ def assert_little_is_paid_twice(api: Simulator, site: Site, ends: list[int]) -> 
     assert max(twice.values()) <= MOST_TWICE, twice
 
 
-def test_kills_at_random_moments_lose_nothing(api: Simulator, site: Site) -> None:
+def test_kills_at_random_moments_lose_nothing(api: Simulator, site: Project) -> None:
     chance = random.Random(SEED)  # noqa: S311 (moments, no secret)
     api.script({"latency": 0.05})
     ends: list[int] = []
@@ -145,7 +145,7 @@ MOMENTS = [
 ]
 
 
-def test_kills_between_the_stores_writes_lose_nothing(api: Simulator, site: Site) -> None:
+def test_kills_between_the_stores_writes_lose_nothing(api: Simulator, site: Project) -> None:
     site.add_module(KILLER)
     extensions = json.dumps({**EXTENSIONS, "users_own.Killer": 1})
     api.script({"latency": 0.05})

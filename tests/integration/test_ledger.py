@@ -23,14 +23,14 @@ from xhs.simulator.truth import Truth, truth
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from support.crawl import Document, Outcome, Site
+    from support.crawl import Document, Outcome, Project
     from support.simulator import Simulator
 
 NOTE = sized_note(45, 3000)
 PAGES = 5
 
 
-def leave_at_page_three(api: Simulator, site: Site, *notes: str, **arguments: Any) -> None:
+def leave_at_page_three(api: Simulator, site: Project, *notes: str, **arguments: Any) -> None:
     """Crawl these up to their third page, which is not paid for."""
     api.script({"rules": [{"note": notes, "page": 3, "code": 999}]})
     assert site.crawl(notes=notes, feed=False, **arguments).status == 3
@@ -46,7 +46,7 @@ def times(passed: Document) -> tuple[datetime, datetime]:
     return passed.pop("began_at"), passed.pop("ended_at")
 
 
-def test_each_pass_leaves_one_document(api: Simulator, site: Site) -> None:
+def test_each_pass_leaves_one_document(api: Simulator, site: Project) -> None:
     started = datetime.now(UTC).replace(microsecond=0)
     assert site.crawl(notes=[NOTE], feed=False).status == 0
     api.change(NOTE, grow=12)
@@ -100,7 +100,7 @@ def missing_of(note: Truth) -> int:
     return replies_of(note) - len(note.inline_replies)
 
 
-def test_a_pass_of_several_runs_is_one_pass(api: Simulator, site: Site) -> None:
+def test_a_pass_of_several_runs_is_one_pass(api: Simulator, site: Project) -> None:
     leave_at_page_three(api, site, NOTE)
     assert history(site, NOTE) == []
     stopped = site.crawl(notes=[NOTE], feed=False, mode="resume", env={"XHS_MAX_CALLS": "1"})
@@ -114,7 +114,7 @@ def test_a_pass_of_several_runs_is_one_pass(api: Simulator, site: Site) -> None:
     assert site.note(NOTE)["billed_calls"] == PAGES
 
 
-def test_an_update_that_finishes_another_leaves_two(api: Simulator, site: Site) -> None:
+def test_an_update_that_finishes_another_leaves_two(api: Simulator, site: Project) -> None:
     assert site.crawl(notes=[NOTE], feed=False).status == 0
     api.change(NOTE, grow=50)
     leave_at_page_three(api, site, NOTE, mode="update")
@@ -129,7 +129,7 @@ def test_an_update_that_finishes_another_leaves_two(api: Simulator, site: Site) 
     assert site.note(NOTE)["billed_calls"] == PAGES + 6 + 2
 
 
-def test_only_what_has_ended_is_history(api: Simulator, site: Site) -> None:
+def test_only_what_has_ended_is_history(api: Simulator, site: Project) -> None:
     flaws: dict[str, Document] = {
         "refused": {"code": 400},
         "cursor_missing": {"cursor": "missing"},
@@ -150,7 +150,7 @@ def test_only_what_has_ended_is_history(api: Simulator, site: Site) -> None:
     }
 
 
-def advice(site: Site, *words: str) -> dict[str, str | None]:
+def advice(site: Project, *words: str) -> dict[str, str | None]:
     """What ``scrapy status`` says should be done about each note; the table says the same."""
     done = site.command("status", "--json", *words)
     assert (done.status, done.errors) == (0, ""), done
@@ -163,7 +163,7 @@ def advice(site: Site, *words: str) -> dict[str, str | None]:
 
 
 def test_what_a_chain_did_not_show_may_be_there_in_another_order(
-    api: Simulator, site: Site
+    api: Simulator, site: Project
 ) -> None:
     note, whole = (sized_note(*size, replies=False) for size in ((117, 3020), (25, 3021)))
     rule = cut_short(note, 1, 7)
@@ -206,7 +206,7 @@ def test_what_a_chain_did_not_show_may_be_there_in_another_order(
     assert advice(site, "--incomplete") == {}
 
 
-def test_a_note_that_is_not_there_is_told_from_an_empty_one(api: Simulator, site: Site) -> None:
+def test_a_note_that_is_not_there_is_told_from_an_empty_one(api: Simulator, site: Project) -> None:
     empty, gone = sized_note(0, 3030), missing_note(3031)
     assert site.crawl(notes=[empty, gone], feed=False).status == 0
     assert advice(site) == {empty: None, gone: "does not exist, or is hidden"}
@@ -216,7 +216,9 @@ def test_a_note_that_is_not_there_is_told_from_an_empty_one(api: Simulator, site
     assert advice(site, "--incomplete").keys() == {gone}
 
 
-def test_incomplete_is_what_is_not_complete_or_misses_something(api: Simulator, site: Site) -> None:
+def test_incomplete_is_what_is_not_complete_or_misses_something(
+    api: Simulator, site: Project
+) -> None:
     whole, short, late, limited, waiting = (
         sized_note(45, serial, replies=False) for serial in range(3040, 3045)
     )
@@ -230,7 +232,7 @@ def test_incomplete_is_what_is_not_complete_or_misses_something(api: Simulator, 
     assert advice(site, "--incomplete").keys() == {short, limited}
 
 
-def enqueue(site: Site, notes: Iterable[str], *words: str) -> Outcome:
+def enqueue(site: Project, notes: Iterable[str], *words: str) -> Outcome:
     """Queue these, from a file."""
     file = site.folder / "queue.txt"
     file.write_text("".join(f"{note}\n" for note in notes))
@@ -254,7 +256,7 @@ LISTS = {
 
 
 @pytest.mark.parametrize("name", LISTS)
-def test_a_list_is_queued_and_done_by_resume(api: Simulator, site: Site, name: str) -> None:
+def test_a_list_is_queued_and_done_by_resume(api: Simulator, site: Project, name: str) -> None:
     file, stdin = name, LISTS[name]
     if name != "-":
         file, stdin = str(site.folder / name), ""
@@ -281,7 +283,7 @@ def test_a_list_is_queued_and_done_by_resume(api: Simulator, site: Site, name: s
         assert site.note(note)["state"] == "ended"
 
 
-def test_an_update_without_a_list_takes_what_is_queued_too(api: Simulator, site: Site) -> None:
+def test_an_update_without_a_list_takes_what_is_queued_too(api: Simulator, site: Project) -> None:
     assert site.crawl(notes=[NOTE], feed=False).status == 0
     api.change(NOTE, grow=3)
     enqueue(site, QUEUE)
@@ -294,7 +296,7 @@ def test_an_update_without_a_list_takes_what_is_queued_too(api: Simulator, site:
         assert_stored(site, note)
 
 
-def test_all_that_is_wrong_is_said_and_nothing_is_queued(site: Site) -> None:
+def test_all_that_is_wrong_is_said_and_nothing_is_queued(site: Project) -> None:
     file = site.folder / "list.txt"
     file.write_text(f"{QUEUE[0]}\nnonsense\n{QUEUE[1]}\n{NOTE[:-1]}\n")
     done = site.command("enqueue", str(file))
@@ -321,7 +323,7 @@ WRONG: dict[str, tuple[list[str], str]] = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_wrong_usage_queues_nothing(site: Site, name: str) -> None:
+def test_wrong_usage_queues_nothing(site: Project, name: str) -> None:
     words, named = WRONG[name]
     file = site.folder / "file.txt"
     file.write_text(QUEUE[0])
@@ -333,17 +335,17 @@ def test_wrong_usage_queues_nothing(site: Site, name: str) -> None:
     assert site.documents("notes") == {}
 
 
-def test_without_a_store_nothing_can_be_queued(storeless: Site) -> None:
-    file = storeless.folder / "file.txt"
+def test_without_a_store_nothing_can_be_queued(without_store: Project) -> None:
+    file = without_store.folder / "file.txt"
     file.write_text(QUEUE[0])
     for words in ([str(file)], ["--unfinished"]):
-        done = storeless.command("enqueue", *words)
+        done = without_store.command("enqueue", *words)
         assert (done.status, done.output) == (2, ""), done
         (line,) = done.errors.splitlines()
         assert "MONGODB_URI" in line
 
 
-def test_arguments_are_kept_with_a_note_and_obeyed(api: Simulator, site: Site) -> None:
+def test_arguments_are_kept_with_a_note_and_obeyed(api: Simulator, site: Project) -> None:
     liked, limited, plain = QUEUE
     enqueue(site, [liked], "-a", "sort=like_count", "-a", "replies=none")
     enqueue(site, [limited], "-a", "max_comments=10")
@@ -364,7 +366,9 @@ def test_arguments_are_kept_with_a_note_and_obeyed(api: Simulator, site: Site) -
     assert_stored(site, plain)
 
 
-def test_arguments_that_are_kept_hold_for_every_run_of_a_pass(api: Simulator, site: Site) -> None:
+def test_arguments_that_are_kept_hold_for_every_run_of_a_pass(
+    api: Simulator, site: Project
+) -> None:
     enqueue(site, [NOTE], "-a", "sort=normal", "-a", "max_comments=35")
     api.script({"rules": [{"page": 3, "code": 999}]})
     assert site.crawl(mode="resume", feed=False).status == 3
@@ -379,7 +383,7 @@ def test_arguments_that_are_kept_hold_for_every_run_of_a_pass(api: Simulator, si
 
 
 def test_kept_arguments_that_a_crawl_cannot_obey_stop_no_other_note(
-    api: Simulator, site: Site
+    api: Simulator, site: Project
 ) -> None:
     other, plain, _ = QUEUE
     enqueue(site, [other], "-a", "since=2020-01-01")
@@ -392,7 +396,7 @@ def test_kept_arguments_that_a_crawl_cannot_obey_stop_no_other_note(
     assert site.note(other)["state"] == "queued"
 
 
-def test_what_a_crawl_names_itself_wins(api: Simulator, site: Site) -> None:
+def test_what_a_crawl_names_itself_wins(api: Simulator, site: Project) -> None:
     one, other, _ = QUEUE
     enqueue(site, [one, other], "-a", "sort=like_count", "-a", "max_comments=10")
     done = site.crawl(mode="resume", notes=[one], sort="normal")
@@ -405,7 +409,9 @@ def test_what_a_crawl_names_itself_wins(api: Simulator, site: Site) -> None:
     assert {call["sort"] for call in api.books()["log"][1:]} == {"like_count"}
 
 
-def test_an_ended_note_is_queued_again_and_keeps_what_is_known(api: Simulator, site: Site) -> None:
+def test_an_ended_note_is_queued_again_and_keeps_what_is_known(
+    api: Simulator, site: Project
+) -> None:
     notes = [NOTE, sized_note(45, 3060)]
     assert site.crawl(notes=notes, feed=False).status == 0
     before = site.documents("notes")
@@ -433,7 +439,7 @@ def test_an_ended_note_is_queued_again_and_keeps_what_is_known(api: Simulator, s
         assert site.note(note)["state"] == "ended"
 
 
-def test_a_note_under_way_keeps_its_place(api: Simulator, site: Site) -> None:
+def test_a_note_under_way_keeps_its_place(api: Simulator, site: Project) -> None:
     leave_at_page_three(api, site, NOTE)
     before = site.note(NOTE)
     assert enqueue(site, [NOTE, QUEUE[0]]).output == queued(1, 1)
@@ -446,7 +452,7 @@ def test_a_note_under_way_keeps_its_place(api: Simulator, site: Site) -> None:
     assert_stored(site, NOTE)
 
 
-def test_unfinished_notes_can_be_queued_without_a_file(api: Simulator, site: Site) -> None:
+def test_unfinished_notes_can_be_queued_without_a_file(api: Simulator, site: Project) -> None:
     late, whole = NOTE, QUEUE[0]
     assert site.crawl(notes=[whole], feed=False).status == 0
     leave_at_page_three(api, site, late)
@@ -484,7 +490,7 @@ class Plan:
             self.least += self.unread
 
 
-def dry_run(api: Simulator, site: Site, **arguments: Any) -> Plan:
+def dry_run(api: Simulator, site: Project, **arguments: Any) -> Plan:
     """Ask what a crawl would do: nothing is called, and nothing changes."""
     api.reset_books()
     names = ("notes", "comments", "note_history")
@@ -497,7 +503,7 @@ def dry_run(api: Simulator, site: Site, **arguments: Any) -> Plan:
     return Plan(done.output)
 
 
-def cost(api: Simulator, site: Site, **arguments: Any) -> int:
+def cost(api: Simulator, site: Project, **arguments: Any) -> int:
     """What the same crawl does cost."""
     api.reset_books()
     done = site.crawl(feed=False, **arguments)
@@ -505,14 +511,14 @@ def cost(api: Simulator, site: Site, **arguments: Any) -> int:
     return int(api.books()["billed"])
 
 
-def test_a_dry_run_of_notes_that_nobody_knows(api: Simulator, site: Site) -> None:
+def test_a_dry_run_of_notes_that_nobody_knows(api: Simulator, site: Project) -> None:
     plan = dry_run(api, site, notes=QUEUE)
     assert (plan.notes, plan.kinds, plan.least, plan.likely) == (3, {"full": 3}, 3, 0)
     assert plan.unread == 3
     assert site.documents("notes") == {}
 
 
-def mixed(api: Simulator, site: Site) -> Mapping[str, str]:
+def mixed(api: Simulator, site: Project) -> Mapping[str, str]:
     """A ledger with a note in every state."""
     whole, late, waiting, gone, empty = (
         sized_note(45, 3070),
@@ -527,7 +533,7 @@ def mixed(api: Simulator, site: Site) -> Mapping[str, str]:
     return {"whole": whole, "late": late, "waiting": waiting, "gone": gone, "empty": empty}
 
 
-def test_a_dry_run_of_resume(api: Simulator, site: Site) -> None:
+def test_a_dry_run_of_resume(api: Simulator, site: Project) -> None:
     notes = mixed(api, site)
     plan = dry_run(api, site, mode="resume")
     assert (plan.notes, plan.kinds, plan.unread) == (2, {"resume": 1, "full": 1}, 1)
@@ -541,7 +547,7 @@ def test_a_dry_run_of_resume(api: Simulator, site: Site) -> None:
     assert (plan.notes, plan.kinds, plan.least, plan.likely) == (0, {}, 0, 0)
 
 
-def test_a_dry_run_of_update(api: Simulator, site: Site) -> None:
+def test_a_dry_run_of_update(api: Simulator, site: Project) -> None:
     notes = mixed(api, site)
     plan = dry_run(api, site, mode="update")
     assert plan.notes == sum(plan.kinds.values()) == len(notes)
@@ -557,7 +563,7 @@ def test_a_dry_run_of_update(api: Simulator, site: Site) -> None:
     assert plan.likely >= 5
 
 
-def test_a_dry_run_of_full(api: Simulator, site: Site) -> None:
+def test_a_dry_run_of_full(api: Simulator, site: Project) -> None:
     whole, other = sized_note(45, 3080), sized_note(117, 3081)
     arguments = {"notes": [whole, other]}
     assert cost(api, site, **arguments) == 17
@@ -570,7 +576,7 @@ def test_a_dry_run_of_full(api: Simulator, site: Site) -> None:
     assert cost(api, site, max_comments="20", **arguments) == plan.likely
 
 
-def test_a_dry_run_of_replies_that_are_not_held(api: Simulator, site: Site) -> None:
+def test_a_dry_run_of_replies_that_are_not_held(api: Simulator, site: Project) -> None:
     note = threaded_note(25, 13, 3090)
     assert site.crawl(notes=[note], feed=False).status == 0
     arguments = {"notes": [note], "replies": "all"}
@@ -583,7 +589,7 @@ def test_a_dry_run_of_replies_that_are_not_held(api: Simulator, site: Site) -> N
     assert plan.likely == cost(api, site, **arguments) == 3
 
 
-def test_a_dry_run_is_no_first_start_of_a_job(api: Simulator, site: Site) -> None:
+def test_a_dry_run_is_no_first_start_of_a_job(api: Simulator, site: Project) -> None:
     assert site.crawl(notes=[NOTE], feed=False).status == 0
     api.reset_books()
     job = ("-s", f"JOBDIR={site.folder / 'job'}")
@@ -603,7 +609,7 @@ def test_a_dry_run_is_no_first_start_of_a_job(api: Simulator, site: Site) -> Non
     ],
 )
 def test_a_dry_run_refuses_what_a_crawl_refuses(
-    api: Simulator, site: Site, arguments: dict[str, Any], named: str
+    api: Simulator, site: Project, arguments: dict[str, Any], named: str
 ) -> None:
     done = site.crawl(feed=False, **arguments)
     assert done.status == 2, done

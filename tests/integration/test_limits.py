@@ -25,7 +25,7 @@ from xhs.simulator.truth import truth
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from support.crawl import Outcome, Site
+    from support.crawl import Outcome, Project
     from support.simulator import Simulator
 
 NOTE = sized_note(60)
@@ -42,7 +42,7 @@ def iso(time: datetime) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def assert_kept(site: Site, done: Outcome, expected: Mapping[str, Iterable[str]]) -> None:
+def assert_kept(site: Project, done: Outcome, expected: Mapping[str, Iterable[str]]) -> None:
     """Feed and store hold these first-level comments, what came with them, and nothing else."""
     comments = {note: with_inline(note, roots) for note, roots in expected.items()}
     every = {one: what for found in comments.values() for one, what in found.items()}
@@ -56,7 +56,7 @@ def assert_kept(site: Site, done: Outcome, expected: Mapping[str, Iterable[str]]
 
 
 def assert_ended(
-    site: Site, done: Outcome, note: str, reason: str, pages: int, comments: int
+    site: Project, done: Outcome, note: str, reason: str, pages: int, comments: int
 ) -> None:
     """The note's item and the ledger say how far it was read, and why no further."""
     (item,) = (one for one in done.items("note") if one["note_id"] == note)
@@ -71,7 +71,7 @@ def assert_ended(
 
 
 @pytest.mark.parametrize("limit", [9, 10, 25])
-def test_so_many_comments_and_no_more(api: Simulator, site: Site, limit: int) -> None:
+def test_so_many_comments_and_no_more(api: Simulator, site: Project, limit: int) -> None:
     notes = [sized_note(25, 1), sized_note(20, 2), sized_note(120, 3), sized_note(0, 4)]
     done = site.crawl(notes=notes, max_comments=str(limit))
     assert (done.status, done.reason) == (0, "finished"), done
@@ -88,7 +88,9 @@ def test_so_many_comments_and_no_more(api: Simulator, site: Site, limit: int) ->
     assert done.stats["xhs/notes/left"] == 0
 
 
-def test_a_limit_holds_in_every_order_and_for_pinned_comments(api: Simulator, site: Site) -> None:
+def test_a_limit_holds_in_every_order_and_for_pinned_comments(
+    api: Simulator, site: Project
+) -> None:
     expected = {}
     for note, sort in zip(PINNED[:3], ("latest", "normal", "like_count"), strict=True):
         api.reset_books()
@@ -100,19 +102,19 @@ def test_a_limit_holds_in_every_order_and_for_pinned_comments(api: Simulator, si
     assert kept(site) == {note: with_inline(note, roots) for note, roots in expected.items()}
 
 
-def test_the_limits_hold_without_a_store(api: Simulator, storeless: Site) -> None:
-    done = storeless.crawl(notes=[NOTE], max_comments="15")
+def test_the_limits_hold_without_a_store(api: Simulator, without_store: Project) -> None:
+    done = without_store.crawl(notes=[NOTE], max_comments="15")
     assert done.status == 0, done
-    assert_kept(storeless, done, {NOTE: COMMENTS[:15]})
-    assert_ended(storeless, done, NOTE, "max_comments", 2, 15)
-    done = storeless.crawl(notes=[NOTE], since=iso(moment(NOTE, COMMENTS[14])))
+    assert_kept(without_store, done, {NOTE: COMMENTS[:15]})
+    assert_ended(without_store, done, NOTE, "max_comments", 2, 15)
+    done = without_store.crawl(notes=[NOTE], since=iso(moment(NOTE, COMMENTS[14])))
     assert done.status == 0, done
-    assert_kept(storeless, done, {NOTE: COMMENTS[:15]})
-    assert_ended(storeless, done, NOTE, "since", 2, 15)
+    assert_kept(without_store, done, {NOTE: COMMENTS[:15]})
+    assert_ended(without_store, done, NOTE, "since", 2, 15)
     assert api.books()["calls"] == 4
 
 
-def test_no_reply_is_kept_where_none_is_wanted(api: Simulator, site: Site) -> None:
+def test_no_reply_is_kept_where_none_is_wanted(api: Simulator, site: Project) -> None:
     done = site.crawl(notes=[NOTE], max_comments="15", replies="none")
     assert done.status == 0, done
     assert kept(site)[NOTE].keys() == set(done.ids("comment")) == set(COMMENTS[:15])
@@ -120,7 +122,7 @@ def test_no_reply_is_kept_where_none_is_wanted(api: Simulator, site: Site) -> No
 
 @pytest.mark.parametrize("count", [1, 10, 60])
 @pytest.mark.parametrize("later", [0, 1])
-def test_nothing_older_is_kept(api: Simulator, site: Site, count: int, later: int) -> None:
+def test_nothing_older_is_kept(api: Simulator, site: Project, count: int, later: int) -> None:
     """Since the second of a comment, which is not older, and since the second after it."""
     line = moment(NOTE, COMMENTS[count - 1]) + timedelta(seconds=later)
     newer = COMMENTS[: count - later]
@@ -135,7 +137,7 @@ def test_nothing_older_is_kept(api: Simulator, site: Site, count: int, later: in
     assert done.stats[f"xhs/notes/{reason}"] == 1
 
 
-def test_since_a_time_that_is_still_to_come(api: Simulator, site: Site) -> None:
+def test_since_a_time_that_is_still_to_come(api: Simulator, site: Project) -> None:
     done = site.crawl(notes=[NOTE], since="2099-01-01")
     assert done.status == 0, done
     assert_kept(site, done, {NOTE: []})
@@ -153,7 +155,7 @@ def written(line: datetime) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("form", ["no zone", "Shanghai"])
-def test_a_time_is_of_utc_unless_it_names_a_zone(api: Simulator, site: Site, form: str) -> None:
+def test_a_time_is_of_utc_unless_it_names_a_zone(api: Simulator, site: Project, form: str) -> None:
     """Whatever the machine's own zone is."""
     line = moment(NOTE, COMMENTS[14])
     done = site.crawl(notes=[NOTE], since=written(line)[form], env={"TZ": "Asia/Shanghai"})
@@ -162,7 +164,7 @@ def test_a_time_is_of_utc_unless_it_names_a_zone(api: Simulator, site: Site, for
     assert api.books()["calls"] == 2
 
 
-def test_a_date_begins_at_midnight_of_utc(api: Simulator, site: Site) -> None:
+def test_a_date_begins_at_midnight_of_utc(api: Simulator, site: Project) -> None:
     notes = [sized_note(size, 10 + size) for size in (30, 45, 60, 75)]
     times = {note: [moment(note, one) for one in truth(note).first_level] for note in notes}
     day = times[notes[0]][12].replace(hour=0, minute=0, second=0)
@@ -185,7 +187,7 @@ def test_a_date_begins_at_midnight_of_utc(api: Simulator, site: Site) -> None:
     ("note", "share"), [(PINNED[0], 0.3), (PINNED[1], 0.6), (PINNED[4], 0.3), (PINNED[5], 0.6)]
 )
 def test_a_pinned_comment_that_is_older_is_not_kept_and_ends_nothing(
-    api: Simulator, site: Site, note: str, share: float
+    api: Simulator, site: Project, note: str, share: float
 ) -> None:
     there = truth(note)
     pinned = there.pinned
@@ -202,7 +204,7 @@ def test_a_pinned_comment_that_is_older_is_not_kept_and_ends_nothing(
     assert_ended(site, done, note, "since", crossing // 10 + 1, len(newer))
 
 
-def test_a_note_of_which_only_a_pinned_comment_is_older(api: Simulator, site: Site) -> None:
+def test_a_note_of_which_only_a_pinned_comment_is_older(api: Simulator, site: Project) -> None:
     """One more page or not, it is read to its end, and it is not complete."""
     note = next(
         usual
@@ -228,9 +230,9 @@ def test_a_note_of_which_only_a_pinned_comment_is_older(api: Simulator, site: Si
     ],
 )
 def test_a_limit_that_cannot_work_is_refused(
-    api: Simulator, storeless: Site, arguments: dict[str, str], expected: Sequence[str]
+    api: Simulator, without_store: Project, arguments: dict[str, str], expected: Sequence[str]
 ) -> None:
-    done = storeless.crawl(*given({"notes": NOTE, **arguments}))
+    done = without_store.crawl(*given({"notes": NOTE, **arguments}))
     errors = done.lines("ERROR")
     assert done.status == 2, done
     assert len(errors) == len(expected), errors
@@ -240,8 +242,8 @@ def test_a_limit_that_cannot_work_is_refused(
     assert api.books()["calls"] == 0
 
 
-def test_since_with_another_order_names_both(api: Simulator, storeless: Site) -> None:
-    done = storeless.crawl(notes=[NOTE], since="2026-01-01", sort="normal")
+def test_since_with_another_order_names_both(api: Simulator, without_store: Project) -> None:
+    done = without_store.crawl(notes=[NOTE], since="2026-01-01", sort="normal")
     (error,) = done.lines("ERROR")
     assert "since" in error
     assert "sort=latest" in error
@@ -257,7 +259,7 @@ def test_since_with_another_order_names_both(api: Simulator, storeless: Site) ->
     ],
 )
 def test_of_both_limits_the_first_ends_the_note(
-    api: Simulator, site: Site, limit: int, since: int, reason: str, pages: int
+    api: Simulator, site: Project, limit: int, since: int, reason: str, pages: int
 ) -> None:
     line = iso(moment(NOTE, COMMENTS[since - 1]))
     done = site.crawl(notes=[NOTE], max_comments=str(limit), since=line)
@@ -268,7 +270,7 @@ def test_of_both_limits_the_first_ends_the_note(
     assert_ended(site, done, NOTE, reason, pages, count)
 
 
-def test_pinned_comments_that_are_too_old_use_up_no_limit(api: Simulator, site: Site) -> None:
+def test_pinned_comments_that_are_too_old_use_up_no_limit(api: Simulator, site: Project) -> None:
     note = PINNED[2]
     there = truth(note)
     line = moment(note, there.first_level[30])
@@ -290,7 +292,7 @@ def test_pinned_comments_that_are_too_old_use_up_no_limit(api: Simulator, site: 
     ids=["max_comments", "both"],
 )
 def test_a_limit_holds_through_an_interruption(
-    api: Simulator, site: Site, limits: dict[str, str], budget: int
+    api: Simulator, site: Project, limits: dict[str, str], budget: int
 ) -> None:
     first = site.crawl(*given(limits), notes=[NOTE], env={"XHS_MAX_CALLS": str(budget)})
     assert (first.status, first.reason) == (3, "budget_spent"), first
@@ -304,7 +306,7 @@ def test_a_limit_holds_through_an_interruption(
     assert_ended(site, done, NOTE, reason, 4, 35)
 
 
-def test_what_a_limit_left_out_is_left_to_full(api: Simulator, site: Site) -> None:
+def test_what_a_limit_left_out_is_left_to_full(api: Simulator, site: Project) -> None:
     assert site.crawl(notes=[NOTE], max_comments="15").status == 0
     api.reset_books()
     resumed = site.crawl(notes=[NOTE], mode="resume")
@@ -315,7 +317,7 @@ def test_what_a_limit_left_out_is_left_to_full(api: Simulator, site: Site) -> No
     assert_ended(site, done, NOTE, "complete", 6, 60)
 
 
-def test_a_smaller_limit_later_takes_nothing_away(api: Simulator, site: Site) -> None:
+def test_a_smaller_limit_later_takes_nothing_away(api: Simulator, site: Project) -> None:
     assert site.crawl(notes=[NOTE], feed=False).status == 0
     done = site.crawl(notes=[NOTE], max_comments="15")
     assert done.status == 0, done
@@ -337,7 +339,7 @@ def out_of_order(note: str) -> list[dict[str, Any]]:
     return rules
 
 
-def test_since_reads_on_where_the_order_is_not_by_time(api: Simulator, site: Site) -> None:
+def test_since_reads_on_where_the_order_is_not_by_time(api: Simulator, site: Project) -> None:
     api.script({"rules": out_of_order(NOTE)})
     line = moment(NOTE, COMMENTS[24])
     done = site.crawl(notes=[NOTE], since=iso(line))
@@ -351,7 +353,7 @@ def test_since_reads_on_where_the_order_is_not_by_time(api: Simulator, site: Sit
 
 @pytest.mark.parametrize("strategy", ["latest", "latest_v2"])
 def test_the_order_by_time_has_more_than_one_name(
-    api: Simulator, site: Site, strategy: str
+    api: Simulator, site: Project, strategy: str
 ) -> None:
     patch = [{"path": ["current_sort_strategy"], "value": strategy}]
     api.script({"rules": [{"patch": patch}]})
@@ -371,7 +373,7 @@ def test_the_order_by_time_has_more_than_one_name(
     ids=["max_comments", "more than there are", "since"],
 )
 def test_the_threads_of_kept_comments_alone_are_followed(
-    api: Simulator, site: Site, limits: dict[str, str], count: int
+    api: Simulator, site: Project, limits: dict[str, str], count: int
 ) -> None:
     wanted = COMMENTS[:count]
     left = rest(NOTE, wanted)
@@ -391,7 +393,7 @@ def test_the_threads_of_kept_comments_alone_are_followed(
     assert_ended(site, done, NOTE, reason, pages, count)
 
 
-def test_a_time_is_read_in_every_form_the_api_has(api: Simulator, site: Site) -> None:
+def test_a_time_is_read_in_every_form_the_api_has(api: Simulator, site: Project) -> None:
     """Milliseconds, and counts as text."""
     note = usual_note(12)
     there = truth(note)
@@ -402,7 +404,7 @@ def test_a_time_is_read_in_every_form_the_api_has(api: Simulator, site: Site) ->
     assert api.books()["calls"] == 3
 
 
-def test_a_comment_that_comes_twice_counts_once(api: Simulator, site: Site) -> None:
+def test_a_comment_that_comes_twice_counts_once(api: Simulator, site: Project) -> None:
     first = api.call(noteId=NOTE)["data"]["comments"]
     second = api.call(noteId=NOTE, lastCursor=cursor_text(COMMENTS[9], 2))["data"]["comments"]
     again = [{"path": ["comments"], "value": [*first[-2:], *second]}]
@@ -417,7 +419,7 @@ def test_a_comment_that_comes_twice_counts_once(api: Simulator, site: Site) -> N
 
 @pytest.mark.parametrize("change", [{"remove": True}, {"value": None}], ids=["none", "null"])
 def test_a_comment_without_a_time_is_kept_and_ends_nothing(
-    api: Simulator, site: Site, change: dict[str, Any]
+    api: Simulator, site: Project, change: dict[str, Any]
 ) -> None:
     api.script({"rules": [{"page": 1, "patch": [{"path": ["comments", 3, "time"], **change}]}]})
     done = site.crawl(notes=[NOTE], since=iso(moment(NOTE, COMMENTS[14])))
@@ -426,7 +428,7 @@ def test_a_comment_without_a_time_is_kept_and_ends_nothing(
     assert_ended(site, done, NOTE, "since", 2, 15)
 
 
-def test_what_lies_beyond_a_limit_is_not_looked_at(api: Simulator, site: Site) -> None:
+def test_what_lies_beyond_a_limit_is_not_looked_at(api: Simulator, site: Project) -> None:
     """It is not rejected either, where it is strange."""
     patch = [{"path": ["comments", place, "content"], "value": "\ud83d"} for place in (7, 9)]
     api.script({"rules": [{"page": 1, "patch": patch}]})
@@ -437,7 +439,7 @@ def test_what_lies_beyond_a_limit_is_not_looked_at(api: Simulator, site: Site) -
 
 
 @pytest.mark.parametrize("name", ["max_comments", "since"])
-def test_a_job_directory_keeps_the_limit(api: Simulator, site: Site, name: str) -> None:
+def test_a_job_directory_keeps_the_limit(api: Simulator, site: Project, name: str) -> None:
     limit = "35" if name == "max_comments" else iso(moment(NOTE, COMMENTS[34]))
     words = [*given({name: limit}), "-s", f"JOBDIR={site.folder / 'job'}"]
     first = site.crawl(*words, notes=[NOTE], env={"XHS_MAX_CALLS": "2"})
@@ -449,7 +451,7 @@ def test_a_job_directory_keeps_the_limit(api: Simulator, site: Site, name: str) 
 
 
 def test_threads_of_comments_that_an_earlier_pass_kept_are_not_followed(
-    api: Simulator, site: Site
+    api: Simulator, site: Project
 ) -> None:
     assert site.crawl(notes=[NOTE], feed=False).status == 0
     api.reset_books()

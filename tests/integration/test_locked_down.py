@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pymongo import MongoClient
 from support.canary import NOTE, PROCESSES, Watched, children, open_ports
-from support.crawl import TOKEN, Document, Site
+from support.crawl import TOKEN, Document, Project
 
 from xhs.settings import EXTENSIONS
 from xhs.simulator.answers import envelope
@@ -126,7 +126,7 @@ WRONG = {
 
 
 @pytest.fixture
-def watched(site: Site) -> Watched:
+def watched(site: Project) -> Watched:
     return Watched(site)
 
 
@@ -180,7 +180,7 @@ QUOTED = quote(PASSWORD, safe="")
 
 
 @pytest.fixture
-def address(site: Site) -> Iterator[str]:
+def address(site: Project) -> Iterator[str]:
     """Host and port of a database server that has a user with that password."""
     with resolve(site.uri) as lease, MongoClient[Document](lease.uri) as client:
         client.admin.command("createUser", "somebody", pwd=PASSWORD, roles=["root"])
@@ -188,7 +188,7 @@ def address(site: Site) -> Iterator[str]:
         client.admin.command("dropUser", "somebody")
 
 
-def test_the_embedded_servers_password_is_shown_nowhere(site: Site) -> None:
+def test_the_embedded_servers_password_is_shown_nowhere(site: Project) -> None:
     with resolve(site.uri) as lease:
         password = urlsplit(lease.uri).password
         assert password
@@ -199,7 +199,7 @@ def test_the_embedded_servers_password_is_shown_nowhere(site: Site) -> None:
             watched.check()
 
 
-def test_a_password_is_shown_nowhere(site: Site, address: str) -> None:
+def test_a_password_is_shown_nowhere(site: Project, address: str) -> None:
     watched = Watched(site, TOKEN, PASSWORD, *PARTS)
     done = watched.crawl(env={"MONGODB_URI": f"mongodb://somebody:{QUOTED}@{address}/"})
     assert done.status == 0, done
@@ -225,7 +225,7 @@ FAILURES = {
 
 @pytest.mark.parametrize("failure", FAILURES)
 def test_a_password_that_fails_is_shown_nowhere(
-    api: Simulator, site: Site, address: str, failure: str
+    api: Simulator, site: Project, address: str, failure: str
 ) -> None:
     watched = Watched(site, TOKEN, PASSWORD, *PARTS)
     done = watched.crawl(env={"MONGODB_URI": FAILURES[failure].replace("{}", address)})
@@ -256,7 +256,7 @@ class Talking:
 """
 
 
-def test_a_password_that_a_users_code_logs_is_masked(site: Site, address: str) -> None:
+def test_a_password_that_a_users_code_logs_is_masked(site: Project, address: str) -> None:
     watched = Watched(site, TOKEN, PASSWORD, *PARTS)
     watched.add_module(TALKING)
     own = json.dumps({**EXTENSIONS, "users_own.Talking": 500})
@@ -285,7 +285,7 @@ def hosts(process: int) -> set[str]:
 @linux
 def test_a_crawl_opens_no_port(api: Simulator, tmp_path: Path) -> None:
     """Only the embedded database's processes listen, and to this machine alone."""
-    watched = Watched(Site(api.url, tmp_path, f"embedded:{tmp_path / 'db'}", "xhs"))
+    watched = Watched(Project(api.url, tmp_path, f"embedded:{tmp_path / 'db'}", "xhs"))
     with crawling(api, watched) as process:
         assert open_ports(process) == set()
         started = children(process)
@@ -295,8 +295,8 @@ def test_a_crawl_opens_no_port(api: Simulator, tmp_path: Path) -> None:
 
 
 @linux
-def test_a_port_would_be_found(api: Simulator, storeless: Site) -> None:
-    with crawling(api, Watched(storeless), "-s", "TELNETCONSOLE_ENABLED=1") as process:
+def test_a_port_would_be_found(api: Simulator, without_store: Project) -> None:
+    with crawling(api, Watched(without_store), "-s", "TELNETCONSOLE_ENABLED=1") as process:
         assert hosts(process) == {LOOPBACK}
 
 

@@ -18,10 +18,10 @@ from xhs.simulator.truth import truth
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from support.crawl import Document, Outcome, Site
+    from support.crawl import Document, Outcome, Project
 
 
-pytestmark = pytest.mark.usefixtures("from_nothing")
+pytestmark = pytest.mark.usefixtures("fresh_process")
 
 SAMPLE = PROJECT / "xhs" / "simulator" / "note-comments-v4.sample.json"
 AUTHOR = "61e0f15300000000210253a5"
@@ -121,7 +121,7 @@ def as_stored(item: Document) -> Document:
     return stored
 
 
-def check_whole(site: Site, done: Outcome, note: str, *, replies: bool = True) -> None:
+def check_whole(site: Project, done: Outcome, note: str, *, replies: bool = True) -> None:
     """The note's comments are in database and feed as they are, ID by ID, and nothing else."""
     there = truth(note)
     inline = there.inline_replies if replies else set()
@@ -154,7 +154,7 @@ def check_bill(api: Simulator, done: Outcome, notes: Iterable[str]) -> None:
 
 
 def test_the_documented_note_is_stored_and_exported_field_by_field(
-    api: Simulator, site: Site
+    api: Simulator, site: Project
 ) -> None:
     done = site.crawl(notes=[DOCUMENTED_NOTE])
     assert done.status == 0, done
@@ -179,7 +179,7 @@ def test_the_documented_note_is_stored_and_exported_field_by_field(
             "first_seen_at": seen,
             "last_seen_at": seen,
             "vanished_at": None,
-            "met_latest": began,
+            "last_listed_latest": began,
             "inline_replies": 0,
         }
 
@@ -205,6 +205,8 @@ def test_the_documented_note_is_stored_and_exported_field_by_field(
         "comments_collected": 801,
         "replies_collected": 0,
         "missing": 0,
+        "replies_reported": 143,
+        "replies_missing": 143,
         "sort": "latest",
         "pages": 81,
         "complete": True,
@@ -213,7 +215,7 @@ def test_the_documented_note_is_stored_and_exported_field_by_field(
     assert site.documents("rejected") == {}
 
 
-def test_a_second_run_changes_and_never_doubles(api: Simulator, site: Site) -> None:
+def test_a_second_run_changes_and_never_doubles(api: Simulator, site: Project) -> None:
     note = sized_note(25)
     first = site.crawl(notes=[note])
     before = site.documents("comments")
@@ -244,7 +246,7 @@ def test_a_second_run_changes_and_never_doubles(api: Simulator, site: Site) -> N
     assert again["comments_collected"] == 27
 
 
-def test_many_notes_of_every_form_arrive_whole(api: Simulator, site: Site) -> None:
+def test_many_notes_of_every_form_arrive_whole(api: Simulator, site: Project) -> None:
     """Notes with counts as text, milliseconds, ``user_info``, pinned comments; empty ones."""
     notes = [usual_note(serial) for serial in (12, 30, 3, 4, 5, 40, 47, 9)]
     notes += [sized_note(0), sized_note(1), sized_note(10), sized_note(11), threaded_note(12, 5)]
@@ -273,7 +275,7 @@ def test_many_notes_of_every_form_arrive_whole(api: Simulator, site: Site) -> No
     assert pinned == {comment for note in notes for comment in truth(note).pinned}
 
 
-def test_replies_none_keeps_first_level_comments_alone(api: Simulator, site: Site) -> None:
+def test_replies_none_keeps_first_level_comments_alone(api: Simulator, site: Project) -> None:
     note = threaded_note(12, 5)
     assert truth(note).inline_replies
     done = site.crawl(notes=[note], replies="none")
@@ -284,7 +286,7 @@ def test_replies_none_keeps_first_level_comments_alone(api: Simulator, site: Sit
 
 @pytest.mark.parametrize("sort", ["latest", "normal", "like_count"])
 def test_sort_is_sent_only_where_it_is_not_the_default(
-    api: Simulator, site: Site, sort: str
+    api: Simulator, site: Project, sort: str
 ) -> None:
     note = sized_note(25)
     done = site.crawl(notes=[note], sort=sort)
@@ -302,7 +304,7 @@ def test_sort_is_sent_only_where_it_is_not_the_default(
 
 
 @pytest.mark.parametrize("version", ["v2", "v3"])
-def test_the_other_versions_of_the_endpoint(api: Simulator, site: Site, version: str) -> None:
+def test_the_other_versions_of_the_endpoint(api: Simulator, site: Project, version: str) -> None:
     note = sized_note(11)
     done = site.crawl(notes=[note], env={"JUSTONEAPI_COMMENTS_VERSION": version})
     assert done.status == 0, done
@@ -310,7 +312,7 @@ def test_the_other_versions_of_the_endpoint(api: Simulator, site: Site, version:
     assert api.books()["paths"] == {f"/api/xiaohongshu/get-note-comment/{version}": 2}
 
 
-def test_compressed_answers_are_read(api: Simulator, site: Site) -> None:
+def test_compressed_answers_are_read(api: Simulator, site: Project) -> None:
     note = sized_note(25)
     api.script({"gzip": True})
     done = site.crawl(notes=[note])
@@ -323,9 +325,11 @@ def test_compressed_answers_are_read(api: Simulator, site: Site) -> None:
     assert unasked.stats["xhs/comments/known"] == len(done.items("comment"))
 
 
-def test_a_crawl_without_a_store_knows_what_it_delivered(api: Simulator, storeless: Site) -> None:
+def test_a_crawl_without_a_store_knows_what_it_delivered(
+    api: Simulator, without_store: Project
+) -> None:
     note = sized_note(25)
-    done = storeless.crawl(notes=[note])
+    done = without_store.crawl(notes=[note])
     assert done.status == 0, done
     there = truth(note)
     assert set(done.ids("comment")) == {*there.first_level, *there.inline_replies}
@@ -337,10 +341,10 @@ def test_a_crawl_without_a_store_knows_what_it_delivered(api: Simulator, storele
 
 
 def test_notes_come_from_links_files_and_share_texts_each_once(
-    api: Simulator, storeless: Site
+    api: Simulator, without_store: Project
 ) -> None:
     notes = [sized_note(1, serial) for serial in range(5)]
-    file = storeless.folder / "notes.csv"
+    file = without_store.folder / "notes.csv"
     file.write_text(
         "title,url\n"
         f"one,https://www.xiaohongshu.com/explore/{notes[2]}?xsec_token=a,b\n"
@@ -349,7 +353,7 @@ def test_notes_come_from_links_files_and_share_texts_each_once(
         encoding="utf-8",
     )
     link = f"https://www.xiaohongshu.com/discovery/item/{notes[1]}?xsec_token=x"
-    done = storeless.crawl(notes=[notes[0], link, notes[0]], notes_file=str(file))
+    done = without_store.crawl(notes=[notes[0], link, notes[0]], notes_file=str(file))
     assert done.status == 0, done
     assert set(done.ids("note")) == set(notes[:4])
     assert api.books()["calls"] == 4

@@ -19,7 +19,7 @@ from xhs.settings import EXTENSIONS
 from xhs.simulator.notes import sized_note
 
 if TYPE_CHECKING:
-    from support.crawl import Document, Site
+    from support.crawl import Document, Project
     from support.simulator import Simulator
 
 ENDED, LEFT, QUEUED, NEW = (sized_note(45, serial, replies=False) for serial in range(6100, 6104))
@@ -37,7 +37,7 @@ UNCHANGING = ("wanted", "billed_calls", "last_write")
 """Fields of the ledger that a crawl without an answer may change: what it wants, what it costs."""
 
 
-def prepare(api: Simulator, site: Site) -> dict[str, Document]:
+def prepare(api: Simulator, site: Project) -> dict[str, Document]:
     """A note that has ended, one that was left at its third page, and one that is queued."""
     assert site.crawl(notes=[ENDED], feed=False).status == 0
     api.script({"rules": [{"page": 3, "code": 999}]})
@@ -49,7 +49,7 @@ def prepare(api: Simulator, site: Site) -> dict[str, Document]:
     return ledger(site)
 
 
-def ledger(site: Site) -> dict[str, Document]:
+def ledger(site: Project) -> dict[str, Document]:
     """The ledger without what a crawl without an answer may change."""
     notes = site.documents("notes")
     for note in notes.values():
@@ -58,7 +58,7 @@ def ledger(site: Site) -> dict[str, Document]:
     return notes
 
 
-def wanted(site: Site) -> dict[str, Any]:
+def wanted(site: Project) -> dict[str, Any]:
     return {key: note.get("wanted") for key, note in site.documents("notes").items()}
 
 
@@ -70,7 +70,7 @@ def pages(api: Simulator) -> dict[str, list[int]]:
     ("mode", "code"), [*(("full", code) for code in FATAL), ("update", 601), ("update", 100)]
 )
 def test_a_fatal_code_leaves_every_note_as_it_was(
-    api: Simulator, site: Site, mode: str, code: int
+    api: Simulator, site: Project, mode: str, code: int
 ) -> None:
     before = prepare(api, site)
     api.script({"rules": [{"code": code}]})
@@ -97,7 +97,7 @@ def test_a_fatal_code_leaves_every_note_as_it_was(
     ("mode", "fault"), [("full", "retries"), ("full", "unknown code"), ("update", "empty")]
 )
 def test_a_first_call_that_fails_for_good_leaves_what_an_answer_said(
-    api: Simulator, site: Site, mode: str, fault: str
+    api: Simulator, site: Project, mode: str, fault: str
 ) -> None:
     before = prepare(api, site)
     api.script({"rules": [OTHER[fault] or {"data": {}}]})
@@ -122,7 +122,7 @@ def test_a_first_call_that_fails_for_good_leaves_what_an_answer_said(
     assert pages(api).keys() == {ENDED, LEFT, QUEUED, NEW}
 
 
-def test_resume_reads_what_was_wanted_as_it_was_wanted(api: Simulator, site: Site) -> None:
+def test_resume_reads_what_was_wanted_as_it_was_wanted(api: Simulator, site: Project) -> None:
     sort = "normal"
     prepare(api, site)
     api.script({"rules": [{"code": 601}]})
@@ -146,7 +146,7 @@ def test_resume_reads_what_was_wanted_as_it_was_wanted(api: Simulator, site: Sit
 
 
 def test_a_note_that_an_update_has_finished_and_not_updated_is_still_wanted(
-    api: Simulator, site: Site
+    api: Simulator, site: Project
 ) -> None:
     prepare(api, site)
     api.script({"rules": [{"page": 1, "code": 601}]})
@@ -163,7 +163,7 @@ def test_a_note_that_an_update_has_finished_and_not_updated_is_still_wanted(
 
 
 def test_a_crawl_that_is_stopped_twice_before_an_answer_changes_nothing(
-    api: Simulator, site: Site
+    api: Simulator, site: Project
 ) -> None:
     before = prepare(api, site)
     api.script({"rules": [{"hang": True, "billed": False}]})
@@ -201,7 +201,7 @@ from pymongo.errors import AutoReconnect
 from xhs.store.mongo import retrying as patience
 from xhs.store.mongo import writer
 
-patience.patiently.__defaults__ = (1.0,)
+patience.retry_until_answered.__defaults__ = (1.0,)
 writer.Writer.__init__.__defaults__ = (None, None, 1.0)
 
 
@@ -218,7 +218,9 @@ class Failing:
 """
 
 
-def test_a_store_that_fails_at_once_leaves_every_note_as_it_was(api: Simulator, site: Site) -> None:
+def test_a_store_that_fails_at_once_leaves_every_note_as_it_was(
+    api: Simulator, site: Project
+) -> None:
     before = prepare(api, site)
     site.add_module(FAILING)
     extensions = json.dumps({**EXTENSIONS, "users_own.Failing": 0})
@@ -237,7 +239,7 @@ def test_a_store_that_fails_at_once_leaves_every_note_as_it_was(api: Simulator, 
 
 
 def test_a_note_without_what_is_wanted_is_told_from_an_empty_ledger(
-    api: Simulator, site: Site
+    api: Simulator, site: Project
 ) -> None:
     empty = site.crawl(mode="resume", feed=False)
     assert "has no notes" in "".join(empty.lines("WARNING")), empty
@@ -248,7 +250,7 @@ def test_a_note_without_what_is_wanted_is_told_from_an_empty_ledger(
     assert "all 1 notes in the ledger have ended" in told
 
 
-def test_status_names_what_is_wanted(api: Simulator, site: Site) -> None:
+def test_status_names_what_is_wanted(api: Simulator, site: Project) -> None:
     prepare(api, site)
     api.script({"rules": [{"code": 100}]})
     assert site.crawl(notes=[ENDED], mode="full", feed=False).status == 3
@@ -258,7 +260,7 @@ def test_status_names_what_is_wanted(api: Simulator, site: Site) -> None:
     assert "mode=resume" in note["advice"]
 
 
-def test_what_enqueue_says_replaces_what_was_wanted(api: Simulator, site: Site) -> None:
+def test_what_enqueue_says_replaces_what_was_wanted(api: Simulator, site: Project) -> None:
     prepare(api, site)
     api.script({"rules": [{"code": 100}]})
     assert site.crawl(notes=[ENDED], mode="full", sort="normal", feed=False).status == 3
@@ -271,7 +273,7 @@ def test_what_enqueue_says_replaces_what_was_wanted(api: Simulator, site: Site) 
     assert pages(api)[ENDED] == [1]
 
 
-def test_the_ledger_s_index_serves_those_who_read_what_is_new(site: Site) -> None:
+def test_the_ledger_s_index_serves_those_who_read_what_is_new(site: Project) -> None:
     assert site.crawl(notes=[NEW], feed=False).status == 0
     with database(site.uri, site.name) as found:
         for name in ("comments", "users", "notes", "rejected"):

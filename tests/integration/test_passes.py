@@ -13,14 +13,14 @@ from xhs.simulator.notes import sized_note, threaded_note
 from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
-    from support.crawl import Site
+    from support.crawl import Project
     from support.simulator import Simulator
 
 NOTE = threaded_note(4, 25)
 THERE = truth(NOTE)
 
 
-def stop_before_threads(site: Site, **arguments: str) -> None:
+def stop_before_threads(site: Project, **arguments: str) -> None:
     """Crawl up to the note's own end; its threads are left."""
     given = {"replies": "all", **arguments}
     stopped = site.crawl(notes=[NOTE], feed=False, env={"XHS_MAX_CALLS": "1"}, **given)
@@ -28,11 +28,11 @@ def stop_before_threads(site: Site, **arguments: str) -> None:
     assert site.note(NOTE)["checkpoint"]["stop_reason"] == "complete"
 
 
-def replies(site: Site) -> set[str]:
+def replies(site: Project) -> set[str]:
     return site.comment_ids(NOTE)[1]
 
 
-def test_a_pass_is_finished_as_it_was_asked_for(api: Simulator, site: Site) -> None:
+def test_a_pass_is_finished_as_it_was_asked_for(api: Simulator, site: Project) -> None:
     stop_before_threads(site)
     done = site.crawl(mode="resume")
     assert done.status == 0, done
@@ -49,7 +49,7 @@ def test_a_pass_is_finished_as_it_was_asked_for(api: Simulator, site: Site) -> N
 
 
 def test_what_a_crawl_names_itself_counts_for_a_pass_that_was_left(
-    api: Simulator, site: Site
+    api: Simulator, site: Project
 ) -> None:
     stop_before_threads(site)
     done = site.crawl(mode="resume", replies="inline")
@@ -58,7 +58,7 @@ def test_what_a_crawl_names_itself_counts_for_a_pass_that_was_left(
     assert api.books()["billed"] == 1
 
 
-def test_a_pass_wins_over_what_is_kept_with_its_note(api: Simulator, site: Site) -> None:
+def test_a_pass_wins_over_what_is_kept_with_its_note(api: Simulator, site: Project) -> None:
     listed = site.folder / "notes.txt"
     listed.write_text(NOTE)
     site.command("enqueue", str(listed), "-a", "replies=none", "-a", "max_comments=2")
@@ -67,7 +67,9 @@ def test_a_pass_wins_over_what_is_kept_with_its_note(api: Simulator, site: Site)
     assert site.comment_ids(NOTE) == (set(THERE.first_level), THERE.replies)
 
 
-def test_a_cursor_that_is_stale_by_now_begins_its_thread_anew(api: Simulator, site: Site) -> None:
+def test_a_cursor_that_is_stale_by_now_begins_its_thread_anew(
+    api: Simulator, site: Project
+) -> None:
     stop_before_threads(site)
     empty = [{"path": ["comments"], "value": []}, {"path": ["has_more"], "value": False}]
     at_first = {"endpoint": "replies", "times": 1, "patch": empty}
@@ -77,7 +79,7 @@ def test_a_cursor_that_is_stale_by_now_begins_its_thread_anew(api: Simulator, si
     assert replies(site) == THERE.replies
 
 
-def test_a_limit_that_comes_later_counts_what_the_pass_has(api: Simulator, site: Site) -> None:
+def test_a_limit_that_comes_later_counts_what_the_pass_has(api: Simulator, site: Project) -> None:
     note = sized_note(95)
     stopped = site.crawl(notes=[note], feed=False, env={"XHS_MAX_CALLS": "4"})
     assert stopped.status == 3
@@ -88,7 +90,7 @@ def test_a_limit_that_comes_later_counts_what_the_pass_has(api: Simulator, site:
     assert done.items("note")[0]["stop_reason"] == "max_comments"
 
 
-def test_a_comment_that_another_run_has_newer_is_met(api: Simulator, site: Site) -> None:
+def test_a_comment_that_another_run_has_newer_is_met(api: Simulator, site: Project) -> None:
     assert site.crawl(notes=[NOTE], feed=False).status == 0
     with database(site.uri, site.name) as found:
         for comment in found["comments"].find():
@@ -99,7 +101,7 @@ def test_a_comment_that_another_run_has_newer_is_met(api: Simulator, site: Site)
     assert [one["comments_met"] for one in history(site, NOTE)] == [4, 4]
 
 
-def test_nothing_has_vanished_before_its_pass_has_ended(api: Simulator, site: Site) -> None:
+def test_nothing_has_vanished_before_its_pass_has_ended(api: Simulator, site: Project) -> None:
     assert site.crawl(notes=[NOTE], feed=False).status == 0
     gone = THERE.first_level[1]
     api.change(NOTE, vanish=[gone])
@@ -112,7 +114,7 @@ def test_nothing_has_vanished_before_its_pass_has_ended(api: Simulator, site: Si
     assert vanished(site, NOTE) == {gone}
 
 
-def test_a_flawed_thread_makes_no_update_read_more(api: Simulator, site: Site) -> None:
+def test_a_flawed_thread_makes_no_update_read_more(api: Simulator, site: Project) -> None:
     note = threaded_note(25, 12)
     root = truth(note).first_level[20]
     api.script({"rules": [{"comment": root, "cursor": "missing"}]})
@@ -125,7 +127,7 @@ def test_a_flawed_thread_makes_no_update_read_more(api: Simulator, site: Site) -
 
 
 def test_replies_that_were_not_kept_are_asked_for_from_the_start(
-    api: Simulator, site: Site
+    api: Simulator, site: Project
 ) -> None:
     note = threaded_note(15, 12)
     assert site.crawl(notes=[note], feed=False).status == 0
@@ -138,7 +140,7 @@ def test_replies_that_were_not_kept_are_asked_for_from_the_start(
     assert site.comment_ids(note)[1] == truth(note).replies
 
 
-def test_an_update_that_is_kept_with_a_note_goes_by_no_cache(api: Simulator, site: Site) -> None:
+def test_an_update_that_is_kept_with_a_note_goes_by_no_cache(api: Simulator, site: Project) -> None:
     listed = site.folder / "notes.txt"
     listed.write_text(NOTE)
     site.command("enqueue", str(listed), "-a", "mode=update")
@@ -148,7 +150,7 @@ def test_an_update_that_is_kept_with_a_note_goes_by_no_cache(api: Simulator, sit
     assert api.books()["calls"] == 0
 
 
-def test_a_note_that_cannot_be_read_so_stays_as_it_was(api: Simulator, site: Site) -> None:
+def test_a_note_that_cannot_be_read_so_stays_as_it_was(api: Simulator, site: Project) -> None:
     listed = site.folder / "notes.txt"
     listed.write_text(NOTE)
     site.command("enqueue", str(listed), "-a", "sort=normal")
@@ -160,7 +162,7 @@ def test_a_note_that_cannot_be_read_so_stays_as_it_was(api: Simulator, site: Sit
     assert site.crawl(mode="resume", feed=False).status == 0
 
 
-def test_a_rehearsal_goes_by_what_passes_have_cost(api: Simulator, site: Site) -> None:
+def test_a_rehearsal_goes_by_what_passes_have_cost(api: Simulator, site: Project) -> None:
     notes = [sized_note(95, serial) for serial in range(3)]
     assert site.crawl(notes=notes, feed=False, mode="update").status == 0
     first = site.crawl(mode="update", dry_run="1").output.splitlines()
@@ -181,7 +183,7 @@ def test_a_rehearsal_goes_by_what_passes_have_cost(api: Simulator, site: Site) -
 
 @pytest.mark.parametrize("mode", ["inline", "none"])
 def test_a_comment_whose_id_nothing_can_hold_stops_nothing(
-    api: Simulator, site: Site, mode: str
+    api: Simulator, site: Project, mode: str
 ) -> None:
     patch: list[dict[str, Any]] = [{"path": ["comments", 0, "id"], "value": "\ud83d"}]
     api.script({"rules": [{"endpoint": "comments", "patch": patch}]})

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from support.crawl import Site
+    from support.crawl import Project
 
 pytestmark = [
-    pytest.mark.usefixtures("from_nothing"),
+    pytest.mark.usefixtures("fresh_process"),
     pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes"),
 ]
 
@@ -74,26 +74,26 @@ def assert_private(folder: Path, *expected: str) -> None:
     ],
 )
 def test_what_a_crawl_creates_is_its_owners(
-    storeless: Site, words: str, env: dict[str, str], expected: list[str]
+    without_store: Project, words: str, env: dict[str, str], expected: list[str]
 ) -> None:
-    folder = storeless.folder / "all"
+    folder = without_store.folder / "all"
     folder.mkdir(0o700)
     env = {"XHS_FEEDS_URI": f"{folder}/data", **env}
     env = {name: value.replace("{}", str(folder)) for name, value in env.items()}
     given = words.replace("{}", str(folder)).split()
-    done = storeless.crawl(*given, notes=[NOTE], feed=False, env=env)
+    done = without_store.crawl(*given, notes=[NOTE], feed=False, env=env)
     assert done.status == 0, done
     assert_private(folder, *expected)
 
 
 @pytest.mark.parametrize("option", ["-o", "-O"])
-def test_a_file_that_is_there_keeps_its_mode(storeless: Site, option: str) -> None:
-    feed, log = storeless.folder / "shared.jsonl", storeless.folder / "shared.log"
+def test_a_file_that_is_there_keeps_its_mode(without_store: Project, option: str) -> None:
+    feed, log = without_store.folder / "shared.jsonl", without_store.folder / "shared.log"
     for path in (feed, log):
         path.touch()
         path.chmod(0o644)
     words = (option, str(feed), "--logfile", str(log))
-    assert storeless.crawl(*words, notes=[NOTE], feed=False).status == 0
+    assert without_store.crawl(*words, notes=[NOTE], feed=False).status == 0
     assert feed.stat().st_size
     assert log.stat().st_size
     assert [mode(path) for path in (feed, log)] == [0o644, 0o644]
@@ -122,12 +122,12 @@ print(oct(os.umask(0)))
 
 
 def test_a_feed_from_a_script_is_its_owners_and_the_umask_stays_the_scripts(
-    storeless: Site,
+    without_store: Project,
 ) -> None:
-    path = storeless.folder / "feeds" / "out.jsonl"
+    path = without_store.folder / "feeds" / "out.jsonl"
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, NOTE, str(path)],
-        env={**storeless.environment, "SCRAPY_SETTINGS_MODULE": "xhs.settings"},
+        env={**without_store.environment, "SCRAPY_SETTINGS_MODULE": "xhs.settings"},
         cwd=PROJECT,
         capture_output=True,
         text=True,

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import bson
 import pytest
 from bson import DBRef
-from support.crawl import Site, database
+from support.crawl import Project, database
 
-from xhs.api.endpoints import Call
+from xhs.api.endpoints import PageRef
 from xhs.crawl.checkpoint import Checkpoint, Wanted
-from xhs.crawl.paginator import Chain
+from xhs.crawl.storage import Problem, Provenance
 from xhs.simulator.notes import sized_note, threaded_note
-from xhs.store.mongo.collections import Origin, Problem, Write, item_write, rejected_write
-from xhs.store.mongo.notes import add_note, chain_fields, end_note, leave_note, settle_page
+from xhs.store.mongo.collections import Write, item_write, rejected_write
+from xhs.store.mongo.notes import add_note, end_note, leave_note, save_checkpoint
 from xhs.store.spill.files import Entry, Spill, encode, head, lock_of
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ NOTE = sized_note(25, 1)
 
 
 @pytest.fixture
-def spill(site: Site) -> Path:
+def spill(site: Project) -> Path:
     """Where the site's spill files are."""
     folder = site.folder / "spill"
     folder.mkdir()
@@ -65,13 +65,13 @@ def stays(recovered: Outcome) -> list[str]:
     return [line.partition("stays: ")[2] for line in lines if "stays: " in line]
 
 
-def recover(site: Site) -> Outcome:
+def recover(site: Project) -> Outcome:
     done = site.command("recover")
     assert (done.status, done.errors) == (0, ""), done
     return done
 
 
-def test_where_nothing_waits_nothing_is_done(site: Site) -> None:
+def test_where_nothing_waits_nothing_is_done(site: Project) -> None:
     site.environment["XHS_SPILL_DIR"] = str(site.folder / "none")
     done = recover(site)
     assert done.output.splitlines() == [
@@ -81,7 +81,7 @@ def test_where_nothing_waits_nothing_is_done(site: Site) -> None:
     assert not (site.folder / "none").exists()
 
 
-def test_what_was_spilled_is_stored_and_its_file_goes(site: Site, spill: Path) -> None:
+def test_what_was_spilled_is_stored_and_its_file_goes(site: Project, spill: Path) -> None:
     put(spill, "one", map(user, range(3)), site.name)
     put(spill, "two", map(user, range(1200, 2500)), site.name)
     lock_of(spill / "one.jsonl").touch()  # of a run that was killed
@@ -94,7 +94,7 @@ def test_what_was_spilled_is_stored_and_its_file_goes(site: Site, spill: Path) -
     assert site.documents("users") == users
 
 
-def test_the_file_of_another_database_stays(site: Site, spill: Path) -> None:
+def test_the_file_of_another_database_stays(site: Project, spill: Path) -> None:
     other = f"{site.name}other"
     path = put(spill, site.name, [user(1)], other)
     text = path.read_text()
@@ -110,7 +110,7 @@ def test_the_file_of_another_database_stays(site: Site, spill: Path) -> None:
     assert list(spill.iterdir()) == []
 
 
-def test_a_line_that_was_never_finished_stays(site: Site, spill: Path) -> None:
+def test_a_line_that_was_never_finished_stays(site: Project, spill: Path) -> None:
     path = put(spill, "torn", map(user, range(3)), site.name)
     torn = encode(Entry(user(4), "it was away", NOW))[:60]
     with path.open("a") as file:
@@ -135,7 +135,7 @@ FOREIGN = {
 }
 
 
-def test_files_that_are_none_stay_and_keep_no_other_waiting(site: Site, spill: Path) -> None:
+def test_files_that_are_none_stay_and_keep_no_other_waiting(site: Project, spill: Path) -> None:
     for name, content in FOREIGN.items():
         (spill / f"{name}.jsonl").write_bytes(content)
     (spill / "folder.jsonl").mkdir()
@@ -169,7 +169,7 @@ def test_files_that_are_none_stay_and_keep_no_other_waiting(site: Site, spill: P
     assert not (spill / "whole.jsonl").exists()
 
 
-def test_the_file_of_a_running_crawl_is_left_alone(site: Site, spill: Path) -> None:
+def test_the_file_of_a_running_crawl_is_left_alone(site: Project, spill: Path) -> None:
     running = Spill(spill, site.name)
     running.keep([user(1)], "it is away")
     before = {path: path.read_text() for path in spill.iterdir()}
@@ -182,7 +182,7 @@ def test_the_file_of_a_running_crawl_is_left_alone(site: Site, spill: Path) -> N
     assert list(spill.iterdir()) == []
 
 
-def test_an_older_answer_overwrites_no_newer_one(site: Site, spill: Path) -> None:
+def test_an_older_answer_overwrites_no_newer_one(site: Project, spill: Path) -> None:
     put(spill, "new", [user(1, NOW, nickname="new")], site.name)
     recover(site)
     put(spill, "old", [user(1, EARLIER, nickname="old")], site.name)
@@ -194,27 +194,25 @@ def test_an_older_answer_overwrites_no_newer_one(site: Site, spill: Path) -> Non
 
 def ledger_writes(note: str) -> list[Write]:
     """What a crawl asks the ledger for, that settles two pages of a note and is stopped then."""
-    chain = Chain(Call(note))
-    chain.pages = 2
-    begun = Checkpoint(Call(note), "v4", "full", NOW)
+    begun = Checkpoint(PageRef(note), "v4", "full", NOW)
     return [
         add_note(note, Wanted("full"), NOW),
         *(
-            settle_page(
+            save_checkpoint(
                 note,
-                chain_fields(chain),
-                replace(begun, call=Call(note, f"to page {calls + 1}")),
+                {"sort": "latest", "pages": 2},
+                replace(begun, call=PageRef(note, f"to page {calls + 1}")),
                 calls,
                 NOW,
             )
             for calls in (1, 2)
         ),
-        leave_note(replace(begun, call=Call(note, "to page 3")), 3),
+        leave_note(replace(begun, call=PageRef(note, "to page 3")), 3),
     ]
 
 
 def test_what_a_later_crawl_has_overtaken_changes_the_cost_alone(
-    api: Simulator, site: Site, spill: Path
+    api: Simulator, site: Project, spill: Path
 ) -> None:
     assert site.crawl(notes=[NOTE], feed=False).status == 0
     before = site.note(NOTE)
@@ -228,7 +226,7 @@ def test_what_a_later_crawl_has_overtaken_changes_the_cost_alone(
     assert api.books()["calls"] == calls
 
 
-def test_what_nothing_has_overtaken_goes_on_as_it_was_left(site: Site, spill: Path) -> None:
+def test_what_nothing_has_overtaken_goes_on_as_it_was_left(site: Project, spill: Path) -> None:
     first, *rest = ledger_writes(NOTE)
     put(spill, "b", rest, site.name, when=LATER)
     put(spill, "a", [first], site.name, when=LATER)
@@ -239,7 +237,7 @@ def test_what_nothing_has_overtaken_goes_on_as_it_was_left(site: Site, spill: Pa
     assert document["billed_calls"] == 1 + 2 + 3
 
 
-def test_a_recovery_that_was_killed_books_nothing_twice(site: Site, spill: Path) -> None:
+def test_a_recovery_that_was_killed_books_nothing_twice(site: Project, spill: Path) -> None:
     """It was killed between the last write and the removal of the file."""
     path = put(spill, "file", ledger_writes(NOTE), site.name, when=LATER)
     text = path.read_text()
@@ -252,7 +250,7 @@ def test_a_recovery_that_was_killed_books_nothing_twice(site: Site, spill: Path)
     assert after == before
 
 
-def test_an_end_that_was_spilled_counts_what_is_held_by_now(site: Site, spill: Path) -> None:
+def test_an_end_that_was_spilled_counts_what_is_held_by_now(site: Project, spill: Path) -> None:
     end = {
         "item_type": "note",
         "note_id": NOTE,
@@ -291,7 +289,7 @@ EXTENDED: dict[str, Any] = {
 }
 
 
-def test_what_looks_like_a_type_of_the_spill_is_unchanged(site: Site, spill: Path) -> None:
+def test_what_looks_like_a_type_of_the_spill_is_unchanged(site: Project, spill: Path) -> None:
     """The provider's own keys may begin with a dollar sign."""
     odd = [user(n, extra={"of_tomorrow": value}) for n, value in enumerate(EXTENDED.values())]
     put(spill, "file", odd, site.name)
@@ -306,20 +304,70 @@ def test_what_looks_like_a_type_of_the_spill_is_unchanged(site: Site, spill: Pat
     assert list(spill.iterdir()) == []
 
 
-def test_what_no_database_takes_stays_with_its_reason(site: Site, spill: Path) -> None:
-    path = put(
-        spill, "file", [user(1), user(2, extra={"huge": "x" * 17_000_000}), user(3)], site.name
-    )
-    for stored in (2, 0):
-        done = recover(site)
-        assert done.output.startswith(f"{stored} writes stored")
-        (why,) = stays(done)
-        assert str(path) in why
-        assert "users" in why
-        assert "BSON cannot hold it" in why or "the database refuses it" in why
-    assert site.documents("users").keys() == {"u1", "u3"}
-    (line,) = path.read_text().splitlines()[1:]
-    assert json.loads(line)["key"] == "u2"
+def set_aside(recovered: Outcome) -> list[str]:
+    """What is set aside, and why."""
+    lines = recovered.output.splitlines()
+    return [line.partition("not tried again: ")[2] for line in lines if "set aside" in line]
+
+
+def test_what_no_database_can_hold_is_set_aside_once(site: Project, spill: Path) -> None:
+    """Too large for a document, and so large that the line need not be read to know."""
+    huge = user(2, extra={"huge": "x" * 17_000_000})
+    larger = user(4, extra={"huge": "x" * 20_000_000})
+    path = put(spill, "file", [user(1), huge, user(3), larger, user(5)], site.name)
+    with path.open("a") as file:
+        file.write("torn")
+    original = path.read_bytes().splitlines()
+    done = recover(site)
+    assert done.output.startswith("3 writes stored")
+    assert site.documents("users").keys() == {"u1", "u3", "u5"}
+    (torn,) = stays(done)
+    assert f"{path}, line 7" in torn
+    assert path.read_text().splitlines() == [head(site.name), "torn"]
+
+    aside = spill / "file.unstorable"
+    assert aside.stat().st_mode & 0o777 == 0o600
+    reasons = ("one of users: no database can hold it", "more than any database can hold")
+    # The longer line is found as the file is read, the other as it is stored.
+    told = sorted(set_aside(done))
+    for line, reason, found in zip((3, 5), reasons, told, strict=True):
+        assert f"{path}, line {line}: " in found
+        assert reason in found
+        assert found.endswith(f"now in {aside}")
+    first, *kept = aside.read_bytes().splitlines()
+    assert first.decode() == head(site.name)
+    assert original[4] in kept
+    assert {json.loads(line)["key"] for line in kept} == {"u2", "u4"}
+
+    content = aside.read_bytes()
+    again = recover(site)
+    assert again.output.startswith("0 writes stored")
+    assert (stays(again), set_aside(again)) == ([torn.replace("line 7", "line 2")], [])
+    assert aside.read_bytes() == content
+    assert sorted(spill.iterdir()) == [path, aside]
+
+
+def test_what_is_set_aside_of_a_file_overwrites_nothing(site: Project, spill: Path) -> None:
+    huge = user(1, extra={"huge": "x" * 17_000_000})
+    for name in ("file.unstorable", "file-2.unstorable"):
+        put(spill, "file", [huge], site.name)
+        (why,) = set_aside(recover(site))
+        assert why.endswith(f"now in {spill / name}")
+    first, second = (spill / name for name in ("file.unstorable", "file-2.unstorable"))
+    assert first.read_bytes() == second.read_bytes()
+    assert sorted(spill.iterdir()) == [second, first]
+
+
+def test_a_crawl_sets_aside_what_no_database_can_hold(
+    api: Simulator, site: Project, spill: Path
+) -> None:
+    put(spill, "file", [user(1, extra={"huge": "x" * 17_000_000})], site.name)
+    for told in (1, 0):
+        done = site.crawl(notes=[NOTE], feed=False)
+        assert done.status == 0, done
+        warnings = [line for line in done.lines("WARNING") if "file.jsonl, line 2" in line]
+        assert len(warnings) == told
+        assert [path.name for path in spill.iterdir()] == ["file.unstorable"]
 
 
 def raw_comments(api: Simulator, note: str) -> list[dict[str, Any]]:
@@ -329,23 +377,23 @@ def raw_comments(api: Simulator, note: str) -> list[dict[str, Any]]:
 
 
 def reject(
-    site: Site, kind: str, raw: Any, note: str = NOTE, when: datetime = NOW, **more: Any
+    site: Project, kind: str, raw: Any, note: str = NOTE, when: datetime = NOW, **more: Any
 ) -> str:
     """Keep an object as a version would have that did not understand it; its ID."""
     given = {"author_id": None, "parent_comment_id": None, "scraped_at": when.isoformat(), **more}
-    origin = Origin(note, 1, raw, **given)
+    origin = Provenance(note, 1, raw, **given)
     write = rejected_write(kind, origin, [Problem("like_count", "was not understood")], when)
     with database(site.uri, site.name) as found:
         found["rejected"].insert_one(write.document)
     return write.key
 
 
-def test_what_is_valid_by_now_moves_to_where_it_belongs(api: Simulator, site: Site) -> None:
+def test_what_is_valid_by_now_moves_to_where_it_belongs(api: Simulator, site: Project) -> None:
     """A comment, a reply and a user that the crawl lacked."""
     note = threaded_note(15, 2, 7)
     comments = raw_comments(api, note)
     comment, reply = comments[3], comments[5]["sub_comments"][0]
-    reference = Site(api.url, site.folder, site.uri, f"{site.name}b")
+    reference = Project(api.url, site.folder, site.uri, f"{site.name}b")
     assert reference.crawl(notes=[note], feed=False).status == 0
     whole = reference.documents("comments")
 
@@ -377,7 +425,7 @@ def test_what_is_valid_by_now_moves_to_where_it_belongs(api: Simulator, site: Si
     for raw, parent in ((comment, None), (reply, comments[5]["id"])):
         document, wanted = found[raw["id"]], whole[raw["id"]]
         moments = {"scraped_at": NOW, "first_seen_at": NOW, "last_seen_at": NOW}
-        for of_a_pass in ("met_latest", "inline_replies"):
+        for of_a_pass in ("last_listed_latest", "inline_replies"):
             wanted.pop(of_a_pass, None)
         assert document == {**wanted, **moments}
         assert document["parent_comment_id"] == parent
@@ -395,7 +443,7 @@ def test_what_is_valid_by_now_moves_to_where_it_belongs(api: Simulator, site: Si
     assert recover(site).output.splitlines()[1] == "0 rejected objects stored"
 
 
-def test_the_author_is_who_the_page_said(api: Simulator, site: Site) -> None:
+def test_the_author_is_who_the_page_said(api: Simulator, site: Project) -> None:
     first, second, third, *_ = copy.deepcopy(raw_comments(api, NOTE))
     for raw in (first, second, third):
         raw["show_tags"], raw["show_tags_v2"] = [], []
@@ -409,7 +457,7 @@ def test_the_author_is_who_the_page_said(api: Simulator, site: Site) -> None:
     assert by_author == [True, False, None]
 
 
-def test_an_object_of_an_older_version_has_less_to_go_by(api: Simulator, site: Site) -> None:
+def test_an_object_of_an_older_version_has_less_to_go_by(api: Simulator, site: Project) -> None:
     """It was kept without author, parent and the moment of its answer."""
     raw = raw_comments(api, NOTE)[0]
     key = reject(site, "comment", raw, when=EARLIER)
@@ -421,7 +469,7 @@ def test_an_object_of_an_older_version_has_less_to_go_by(api: Simulator, site: S
     assert (document["parent_comment_id"], document["scraped_at"]) == (None, EARLIER)
 
 
-def test_what_is_stored_already_is_not_made_older(api: Simulator, site: Site) -> None:
+def test_what_is_stored_already_is_not_made_older(api: Simulator, site: Project) -> None:
     assert site.crawl(notes=[NOTE], feed=False).status == 0
     before = site.documents("comments")
     raw = {**raw_comments(api, NOTE)[0], "content": "as it was once"}
@@ -432,7 +480,7 @@ def test_what_is_stored_already_is_not_made_older(api: Simulator, site: Site) ->
     assert after[raw["id"]] == {**before[raw["id"]], "first_seen_at": EARLIER}
 
 
-def test_what_is_still_wrong_stays_with_its_reason(api: Simulator, site: Site) -> None:
+def test_what_is_still_wrong_stays_with_its_reason(api: Simulator, site: Project) -> None:
     good, bad, worse, *_ = raw_comments(api, NOTE)
     reject(site, "comment", good)
     kept: Document = {
@@ -467,8 +515,8 @@ def test_what_is_still_wrong_stays_with_its_reason(api: Simulator, site: Site) -
     )
 
 
-def test_many_rejected_objects_all_get_their_turn(site: Site) -> None:
-    write = rejected_write("user", Origin(NOTE, 1, None), [], NOW).document
+def test_many_rejected_objects_all_get_their_turn(site: Project) -> None:
+    write = rejected_write("user", Provenance(NOTE, 1, None), [], NOW).document
     many = []
     for serial in range(250):
         raw = {"userid": f"u{serial}", "nickname": 5 if serial % 2 else "n"}
@@ -493,7 +541,7 @@ def test_many_rejected_objects_all_get_their_turn(site: Site) -> None:
     ids=["no store", "option", "word", "no spill folder"],
 )
 def test_wrong_use_is_refused(
-    site: Site, spill: Path, words: tuple[str, ...], env: dict[str, str | None], said: str
+    site: Project, spill: Path, words: tuple[str, ...], env: dict[str, str | None], said: str
 ) -> None:
     path = put(spill, "file", [user(1)], site.name)
     done = site.command("recover", *words, env=env)
@@ -504,7 +552,7 @@ def test_wrong_use_is_refused(
     assert path.exists()
 
 
-def test_where_the_database_is_away_everything_stays(site: Site, spill: Path) -> None:
+def test_where_the_database_is_away_everything_stays(site: Project, spill: Path) -> None:
     path = put(spill, "file", [user(1)], site.name)
     text = path.read_text()
     nobody = {"MONGODB_URI": "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=200"}
@@ -515,7 +563,7 @@ def test_where_the_database_is_away_everything_stays(site: Site, spill: Path) ->
     assert (path.read_text(), list(spill.iterdir())) == (text, [path])
 
 
-def test_a_crawl_stores_what_waits_and_tells_what_stays(site: Site, spill: Path) -> None:
+def test_a_crawl_stores_what_waits_and_tells_what_stays(site: Project, spill: Path) -> None:
     put(spill, "whole", [user(1)], site.name)
     path = put(spill, "other", [user(2)], f"{site.name}other")
     done = site.crawl(notes=[NOTE], feed=False)

@@ -9,7 +9,7 @@ from xhs.simulator.notes import sized_note
 from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
-    from support.crawl import Document, Site
+    from support.crawl import Document, Project
     from support.simulator import Simulator
 
 NOTE = sized_note(25)
@@ -34,7 +34,7 @@ def patches(strange: list[tuple[list[Any], Any, str, str | None]]) -> list[dict[
 
 
 def test_strange_elements_are_kept_whole_and_their_page_mates_stored(
-    api: Simulator, site: Site
+    api: Simulator, site: Project
 ) -> None:
     api.script({"rules": [{"note": NOTE, "page": 1, "patch": patches(STRANGE)}]})
     sent = api.call(noteId=NOTE)["data"]["comments"]
@@ -98,7 +98,7 @@ def is_first_level(document: Document) -> bool:
     return not isinstance(raw, dict) or "target_comment" not in raw
 
 
-def test_a_second_run_does_not_double_what_is_rejected(api: Simulator, site: Site) -> None:
+def test_a_second_run_does_not_double_what_is_rejected(api: Simulator, site: Project) -> None:
     api.script({"rules": [{"note": NOTE, "page": 1, "patch": patches(STRANGE)}]})
     site.crawl(notes=[NOTE])
     before = site.documents("rejected")
@@ -110,7 +110,7 @@ def test_a_second_run_does_not_double_what_is_rejected(api: Simulator, site: Sit
         assert document["last_seen_at"] > before[key]["last_seen_at"]
 
 
-def test_answers_without_what_they_should_have(api: Simulator, site: Site) -> None:
+def test_answers_without_what_they_should_have(api: Simulator, site: Project) -> None:
     """No data, no list of comments, a list of nonsense: kept, named, and the others go on."""
     data: list[Any] = [
         None,
@@ -148,9 +148,11 @@ def test_answers_without_what_they_should_have(api: Simulator, site: Site) -> No
     assert site.comment_ids(good)[0] == set(truth(good).first_level)
 
 
-def test_without_a_store_what_is_rejected_is_not_collected(api: Simulator, storeless: Site) -> None:
+def test_without_a_store_what_is_rejected_is_not_collected(
+    api: Simulator, without_store: Project
+) -> None:
     note = sized_note(15, 60, replies=False)
     patch = {"path": ["comments", 2, "like_count"], "value": -1}
     api.script({"rules": [{"page": 1, "patch": [patch]}]})
-    [end] = storeless.crawl(notes=[note]).items("note")
+    [end] = without_store.crawl(notes=[note]).items("note")
     assert (end["comments_collected"], end["replies_collected"], end["missing"]) == (14, 0, 1)

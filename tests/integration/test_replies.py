@@ -39,7 +39,7 @@ from xhs.simulator.truth import truth
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from support.crawl import Outcome, Site
+    from support.crawl import Outcome, Project
     from support.simulator import Simulator
 
 ODD_FORMS = [usual_note(serial) for serial in (12, 40, 100, 196, 465)]
@@ -61,7 +61,7 @@ KILLS = 4
 
 
 def crawl_all(
-    site: Site, notes: Iterable[str] = (), *words: str, mode: str = "full", budget: int = 0
+    site: Project, notes: Iterable[str] = (), *words: str, mode: str = "full", budget: int = 0
 ) -> Outcome:
     env = {"XHS_MAX_CALLS": str(budget)}
     return site.crawl(*words, notes=list(notes), env=env, replies="all", mode=mode)
@@ -71,7 +71,7 @@ def replies_paid(api: Simulator) -> int:
     return sum(call["billed"] for call in thread_calls(api))
 
 
-def assert_whole(api: Simulator, site: Site, notes: Iterable[str]) -> None:
+def assert_whole(api: Simulator, site: Project, notes: Iterable[str]) -> None:
     """Everything of these notes is stored, and the ledger knows what each cost."""
     notes = list(notes)
     found, ledger, books = kept(site), site.documents("notes"), api.books()["notes"]
@@ -102,7 +102,7 @@ def open_threads(note: str) -> list[str]:
     ]
 
 
-def test_every_reply_is_stored_and_paid_for_once(api: Simulator, site: Site) -> None:
+def test_every_reply_is_stored_and_paid_for_once(api: Simulator, site: Project) -> None:
     notes = [*NOTES, DOCUMENTED_NOTE]
     done = crawl_all(site, notes)
     assert (done.status, done.reason) == (0, "finished"), done
@@ -125,7 +125,7 @@ def test_every_reply_is_stored_and_paid_for_once(api: Simulator, site: Site) -> 
         assert last is item, "a note ends after all of its comments"
 
 
-def test_there_is_no_call_where_every_reply_came_inline(api: Simulator, site: Site) -> None:
+def test_there_is_no_call_where_every_reply_came_inline(api: Simulator, site: Project) -> None:
     note = sized_note(120)
     assert len(inline_threads(note)) > 5
     done = crawl_all(site, [note])
@@ -142,8 +142,8 @@ def test_there_is_no_call_where_every_reply_came_inline(api: Simulator, site: Si
         assert last == (inline[root][-1] if root in inline else None)
 
 
-def test_without_a_store_the_feed_has_all(api: Simulator, storeless: Site) -> None:
-    done = crawl_all(storeless, NOTES)
+def test_without_a_store_the_feed_has_all(api: Simulator, without_store: Project) -> None:
+    done = crawl_all(without_store, NOTES)
     assert done.status == 0, done
     every = {one: what for note in NOTES for one, what in with_replies(note).items()}
     assert sorted(done.ids("comment")) == sorted(every)
@@ -154,7 +154,9 @@ def test_without_a_store_the_feed_has_all(api: Simulator, storeless: Site) -> No
 
 
 @pytest.mark.parametrize("first", ["none", "inline"])
-def test_what_was_left_out_before_is_fetched_later(api: Simulator, site: Site, first: str) -> None:
+def test_what_was_left_out_before_is_fetched_later(
+    api: Simulator, site: Project, first: str
+) -> None:
     notes = NOTES[:8]
     assert site.crawl(notes=notes, replies=first).status == 0
     assert thread_calls(api) == []
@@ -166,7 +168,7 @@ def test_what_was_left_out_before_is_fetched_later(api: Simulator, site: Site, f
     assert {note: found[note] for note in notes} == {note: with_replies(note) for note in notes}
 
 
-def test_a_thread_that_did_not_change_is_not_fetched_again(api: Simulator, site: Site) -> None:
+def test_a_thread_that_did_not_change_is_not_fetched_again(api: Simulator, site: Project) -> None:
     notes = NOTES[:9]
     assert crawl_all(site, notes).status == 0
     api.reset_books()
@@ -185,7 +187,9 @@ def test_a_thread_that_did_not_change_is_not_fetched_again(api: Simulator, site:
     assert {note: found[note] for note in notes} == {note: with_replies(note) for note in notes}
 
 
-def test_a_thread_that_lost_or_gained_replies_is_fetched_again(api: Simulator, site: Site) -> None:
+def test_a_thread_that_lost_or_gained_replies_is_fetched_again(
+    api: Simulator, site: Project
+) -> None:
     notes = [sized_note(120), threaded_note(6, 35)]
     lost: dict[str, set[str]] = {}
     for note in notes:
@@ -222,13 +226,13 @@ def test_a_thread_that_lost_or_gained_replies_is_fetched_again(api: Simulator, s
     assert thread_calls(api) == []
 
 
-def assert_replies_kept(site: Site, notes: Iterable[str]) -> None:
+def assert_replies_kept(site: Project, notes: Iterable[str]) -> None:
     found = kept(site)
     for note in notes:
         assert found[note] == with_replies(note), note
 
 
-def test_a_reply_that_was_not_there_before_is_stored(api: Simulator, site: Site) -> None:
+def test_a_reply_that_was_not_there_before_is_stored(api: Simulator, site: Project) -> None:
     note = threaded_note(3, 35, 2)
     late = {thread[-1] for thread in truth(note).threads.values()}
     api.change(note, vanish=late)
@@ -242,7 +246,7 @@ def test_a_reply_that_was_not_there_before_is_stored(api: Simulator, site: Site)
     assert api.books()["billed"] == cost([note])
 
 
-def test_a_count_that_promises_too_much_is_asked_once(api: Simulator, site: Site) -> None:
+def test_a_count_that_promises_too_much_is_asked_once(api: Simulator, site: Project) -> None:
     note = sized_note(25, replies=False)
     said = {"path": ["comments", 4, "sub_comment_count"], "value": 37}
     api.script({"rules": [{"endpoint": "comments", "page": 1, "patch": [said]}]})
@@ -258,7 +262,7 @@ def test_a_count_that_promises_too_much_is_asked_once(api: Simulator, site: Site
     assert len(thread_calls(api)) == 2
 
 
-def test_an_update_follows_the_threads_of_new_comments(api: Simulator, site: Site) -> None:
+def test_an_update_follows_the_threads_of_new_comments(api: Simulator, site: Project) -> None:
     note = sized_note(45, 2)
     assert crawl_all(site, [note]).status == 0
     api.reset_books()
@@ -287,7 +291,7 @@ FAULTS: list[dict[str, Any]] = [
 ]
 
 
-def test_what_passes_is_retried_and_no_reply_is_lost(api: Simulator, site: Site) -> None:
+def test_what_passes_is_retried_and_no_reply_is_lost(api: Simulator, site: Project) -> None:
     """The first call of each page of replies fails."""
     notes = [threaded_note(2, 25, serial) for serial in range(len(FAULTS))]
     rules = [
@@ -306,7 +310,7 @@ def test_what_passes_is_retried_and_no_reply_is_lost(api: Simulator, site: Site)
     assert done.stats["xhs/calls/unknown"] == cut
 
 
-def test_a_budget_that_ends_among_threads_is_gone_on_with(api: Simulator, site: Site) -> None:
+def test_a_budget_that_ends_among_threads_is_gone_on_with(api: Simulator, site: Project) -> None:
     first = crawl_all(site, [THREADED], budget=10)
     assert (first.status, first.reason) == (3, "budget_spent"), first
     assert api.books()["billed"] == 10
@@ -328,7 +332,7 @@ def test_a_budget_that_ends_among_threads_is_gone_on_with(api: Simulator, site: 
     assert (item["stop_reason"], item["complete"], item["missing"]) == ("complete", True, 0)
 
 
-def test_many_small_budgets_end_as_one_run_does(api: Simulator, site: Site) -> None:
+def test_many_small_budgets_end_as_one_run_does(api: Simulator, site: Project) -> None:
     share = -(-cost(NOTES) // 4)
     crawls = [crawl_all(site, NOTES, mode="resume", budget=share) for _ in range(4)]
     assert [done.status for done in crawls] == [3] * 3 + [0]
@@ -340,7 +344,7 @@ def test_many_small_budgets_end_as_one_run_does(api: Simulator, site: Site) -> N
 
 
 def start(
-    site: Site, notes: Iterable[str], mode: str = "resume", *words: str
+    site: Project, notes: Iterable[str], mode: str = "resume", *words: str
 ) -> subprocess.Popen[bytes]:
     given = ["-a", f"notes={','.join(notes)}", "-a", f"mode={mode}", "-a", "replies=all"]
     return subprocess.Popen(
@@ -364,7 +368,7 @@ KILLED = [threaded_note(6, 35, 10), threaded_note(2, 95, 11), sized_note(120, 12
 
 @pytest.mark.parametrize(("how", "calls"), [(signal.SIGTERM, 12), (signal.SIGKILL, 50)])
 def test_a_stop_among_threads_loses_nothing(
-    api: Simulator, site: Site, how: signal.Signals, calls: int
+    api: Simulator, site: Project, how: signal.Signals, calls: int
 ) -> None:
     api.script({"latency": 0.1})
     crawl = start(site, KILLED, "full")
@@ -387,7 +391,7 @@ def test_a_stop_among_threads_loses_nothing(
         assert document["replies_collected"] == len(truth(document["note_id"]).replies)
 
 
-def test_kills_at_random_moments_lose_no_reply(api: Simulator, site: Site) -> None:
+def test_kills_at_random_moments_lose_no_reply(api: Simulator, site: Project) -> None:
     chance = random.Random(SEED)  # noqa: S311 (moments, no secret)
     api.script({"latency": 0.05})
     ends: list[int] = []
@@ -414,7 +418,7 @@ MOMENTS = [
 ]
 
 
-def test_kills_between_the_stores_writes_lose_no_reply(api: Simulator, site: Site) -> None:
+def test_kills_between_the_stores_writes_lose_no_reply(api: Simulator, site: Project) -> None:
     site.add_module(KILLER)
     extensions = json.dumps({**EXTENSIONS, "users_own.Killer": 1})
     api.script({"latency": 0.05})
@@ -429,7 +433,7 @@ def test_kills_between_the_stores_writes_lose_no_reply(api: Simulator, site: Sit
     assert_little_is_paid_twice(api, site, ends)
 
 
-def assert_little_is_paid_twice(api: Simulator, site: Site, ends: list[int]) -> None:
+def assert_little_is_paid_twice(api: Simulator, site: Project, ends: list[int]) -> None:
     """Go on to the end: everything is there, and what the kills cost is within its bound."""
     done = crawl_all(site, KILLED, mode="resume")
     assert done.status == 0, done
@@ -441,7 +445,7 @@ def assert_little_is_paid_twice(api: Simulator, site: Site, ends: list[int]) -> 
     assert max(twice.values(), default=0) <= MOST_TWICE, twice
 
 
-def test_a_long_thread_is_followed_to_its_end(api: Simulator, site: Site) -> None:
+def test_a_long_thread_is_followed_to_its_end(api: Simulator, site: Project) -> None:
     note = threaded_note(2, 95)
     done = crawl_all(site, [note])
     assert done.status == 0, done
@@ -453,7 +457,7 @@ def test_a_long_thread_is_followed_to_its_end(api: Simulator, site: Site) -> Non
         assert ended.items() <= comments[root]["thread"].items()
 
 
-def test_a_killed_long_thread_goes_on_from_its_cursor(api: Simulator, site: Site) -> None:
+def test_a_killed_long_thread_goes_on_from_its_cursor(api: Simulator, site: Project) -> None:
     note = threaded_note(2, 95)
     api.script({"latency": 0.2})
     crawl = start(site, [note], "full")
@@ -480,7 +484,7 @@ def test_a_killed_long_thread_goes_on_from_its_cursor(api: Simulator, site: Site
     assert_replies_kept(site, [note])
 
 
-def test_a_refused_thread_flaws_its_note_alone(api: Simulator, site: Site) -> None:
+def test_a_refused_thread_flaws_its_note_alone(api: Simulator, site: Project) -> None:
     note, good = sized_note(120), sized_note(45)
     there = truth(note)
     refused = [
@@ -518,7 +522,7 @@ def test_a_refused_thread_flaws_its_note_alone(api: Simulator, site: Site) -> No
     ("fault", "reason"), [({"code": 301}, "retries_exhausted"), ({"code": 999}, "unknown_code")]
 )
 def test_a_thread_whose_calls_fail_for_good_is_left_to_resume(
-    api: Simulator, site: Site, fault: dict[str, Any], reason: str
+    api: Simulator, site: Project, fault: dict[str, Any], reason: str
 ) -> None:
     note = usual_note(196)
     failing = max(rest(note), key=lambda root: rest(note)[root])
@@ -559,7 +563,7 @@ LIES = {
 
 
 def test_a_thread_whose_cursors_lie_ends_with_the_name_of_the_lie(
-    api: Simulator, site: Site
+    api: Simulator, site: Project
 ) -> None:
     rules = [
         {"note": note, "endpoint": "replies", "cursor": name} for name, (note, _, _) in LIES.items()
@@ -593,7 +597,9 @@ def test_a_thread_whose_cursors_lie_ends_with_the_name_of_the_lie(
         assert (site.note(note)["stop_reason"], site.note(note)["complete"]) == ("complete", True)
 
 
-def test_a_refused_cursor_of_a_comment_begins_its_thread_anew(api: Simulator, site: Site) -> None:
+def test_a_refused_cursor_of_a_comment_begins_its_thread_anew(
+    api: Simulator, site: Project
+) -> None:
     note = sized_note(120)
     there = truth(note)
     astray = [root for root in rest(note) if root in there.inline]
@@ -618,7 +624,7 @@ def test_a_refused_cursor_of_a_comment_begins_its_thread_anew(api: Simulator, si
 
 @pytest.mark.parametrize("change", [{"value": ""}, {"remove": True}])
 def test_a_comment_without_a_cursor_has_its_thread_read_from_the_start(
-    api: Simulator, site: Site, change: dict[str, Any]
+    api: Simulator, site: Project, change: dict[str, Any]
 ) -> None:
     note = threaded_note(6, 12, 3)
     patch = [{"path": ["comments", "*", "sub_comment_cursor"], **change}]
@@ -647,13 +653,13 @@ ODD_IDS: dict[str, dict[str, Any]] = {
     [*((odd, False) for odd in ODD_IDS), ("none", True), ("a surrogate", True)],
 )
 def test_a_comment_without_a_proper_id_has_no_thread(
-    api: Simulator, site: Site, storeless: Site, odd: str, with_store: bool
+    api: Simulator, site: Project, without_store: Project, odd: str, with_store: bool
 ) -> None:
     note = threaded_note(3, 12, 50)
     _, *others = truth(note).first_level
     change = {"path": ["comments", 0, "id"], **ODD_IDS[odd]}
     api.script({"rules": [{"endpoint": "comments", "patch": [change]}]})
-    done = crawl_all(site if with_store else storeless, [note], budget=20)
+    done = crawl_all(site if with_store else without_store, [note], budget=20)
     assert (done.status, done.reason) == (0, "finished"), done
     assert "Traceback" not in done.errors
     assert api.books()["calls"] == 1 + sum(rest(note, others).values())
@@ -664,7 +670,7 @@ def test_a_comment_without_a_proper_id_has_no_thread(
 
 @pytest.mark.parametrize("with_store", [True, False], ids=["store", "no store"])
 def test_a_comment_that_comes_twice_has_its_thread_read_once(
-    api: Simulator, site: Site, storeless: Site, with_store: bool
+    api: Simulator, site: Project, without_store: Project, with_store: bool
 ) -> None:
     """On the next page, as where a new comment came in between, or on a page that is ignored."""
     shifted, ignored = threaded_note(25, 12, 51), sized_note(45, 3)
@@ -678,7 +684,7 @@ def test_a_comment_that_comes_twice_has_its_thread_read_once(
     ]
     api.script({"rules": rules})
     api.reset_books()
-    done = crawl_all(site if with_store else storeless, [shifted, ignored])
+    done = crawl_all(site if with_store else without_store, [shifted, ignored])
     assert "Traceback" not in done.errors
     assert done.status == 4, done
     ends = {item["note_id"]: item["stop_reason"] for item in done.items("note")}
@@ -691,7 +697,7 @@ def test_a_comment_that_comes_twice_has_its_thread_read_once(
     assert delivered(done.items("comment")) == expected
 
 
-def test_a_strange_reply_is_kept_and_the_others_stored(api: Simulator, site: Site) -> None:
+def test_a_strange_reply_is_kept_and_the_others_stored(api: Simulator, site: Project) -> None:
     note = threaded_note(2, 25, 52)
     root = truth(note).first_level[0]
     patch = [{"path": ["comments", 3, "content"], "value": "lone \ud83d"}]
@@ -708,7 +714,7 @@ def test_a_strange_reply_is_kept_and_the_others_stored(api: Simulator, site: Sit
     assert document["parent_comment_id"] == root
 
 
-def test_a_stop_of_the_account_among_threads_is_gone_on_with(api: Simulator, site: Site) -> None:
+def test_a_stop_of_the_account_among_threads_is_gone_on_with(api: Simulator, site: Project) -> None:
     api.script({"balance": 0.25, "price": 0.01})
     first = crawl_all(site, KILLED)
     assert (first.status, first.reason) == (3, "balance_exhausted"), first
@@ -722,7 +728,7 @@ def test_a_stop_of_the_account_among_threads_is_gone_on_with(api: Simulator, sit
     assert_whole(api, site, KILLED)
 
 
-def test_a_job_directory_goes_on_among_threads(api: Simulator, site: Site) -> None:
+def test_a_job_directory_goes_on_among_threads(api: Simulator, site: Project) -> None:
     job = ["-s", f"JOBDIR={site.folder / 'job'}"]
     first = crawl_all(site, [THREADED], *job, budget=10)
     assert (first.status, first.reason) == (3, "budget_spent"), first
@@ -733,7 +739,7 @@ def test_a_job_directory_goes_on_among_threads(api: Simulator, site: Site) -> No
     assert_whole(api, site, [THREADED])
 
 
-def test_two_crawls_at_once_lose_no_reply(api: Simulator, site: Site) -> None:
+def test_two_crawls_at_once_lose_no_reply(api: Simulator, site: Project) -> None:
     api.script({"latency": 0.02})
     crawls = [start(site, KILLED, "full") for _ in range(2)]
     for crawl, errors in [(crawl, crawl.communicate()[1].decode()) for crawl in crawls]:
@@ -743,21 +749,21 @@ def test_two_crawls_at_once_lose_no_reply(api: Simulator, site: Site) -> None:
     assert_whole(api, site, KILLED)
 
 
-def test_replies_from_a_cache_cost_nothing(api: Simulator, storeless: Site) -> None:
-    cache = ["-s", "HTTPCACHE_ENABLED=1", "-s", f"HTTPCACHE_DIR={storeless.folder / 'cache'}"]
+def test_replies_from_a_cache_cost_nothing(api: Simulator, without_store: Project) -> None:
+    cache = ["-s", "HTTPCACHE_ENABLED=1", "-s", f"HTTPCACHE_DIR={without_store.folder / 'cache'}"]
     notes = NOTES[:6]
-    first = crawl_all(storeless, notes, *cache)
+    first = crawl_all(without_store, notes, *cache)
     assert (first.status, api.books()["calls"]) == (0, cost(notes)), first
-    second = crawl_all(storeless, notes, *cache)
+    second = crawl_all(without_store, notes, *cache)
     assert (second.status, api.books()["calls"]) == (0, cost(notes)), second
     assert sorted(second.items("comment"), key=str) == sorted(first.items("comment"), key=str)
 
 
-def test_a_page_of_replies_can_be_parsed_on_its_own(api: Simulator, storeless: Site) -> None:
+def test_a_page_of_replies_can_be_parsed_on_its_own(api: Simulator, without_store: Project) -> None:
     note = threaded_note(2, 25, 53)
     root = truth(note).first_level[0]
     address = f"{api.url}{REPLIES}?noteId={note}&commentId={root}"
-    done = storeless.command("parse", "--spider=comments", "-c", "parse_page", address)
+    done = without_store.command("parse", "--spider=comments", "-c", "parse_page", address)
     assert done.status == 0, done
     assert "Traceback" not in done.errors
     assert api.books()["calls"] == 1
@@ -768,7 +774,7 @@ def test_a_page_of_replies_can_be_parsed_on_its_own(api: Simulator, storeless: S
 
 
 def test_a_flaw_of_a_thread_is_remembered_through_an_interruption(
-    api: Simulator, site: Site
+    api: Simulator, site: Project
 ) -> None:
     flawed = truth(THREADED).first_level[2]
     api.script({"rules": [{"comment": flawed, "cursor": "missing"}]})
@@ -786,7 +792,7 @@ def test_a_flaw_of_a_thread_is_remembered_through_an_interruption(
     assert books["repeated"] == 0
 
 
-def test_a_full_pass_that_is_resumed_asks_flawed_threads_too(api: Simulator, site: Site) -> None:
+def test_a_full_pass_that_is_resumed_asks_flawed_threads_too(api: Simulator, site: Project) -> None:
     """Those of the passes before it; one that ended flawed in this pass is left to the next."""
     note = threaded_note(4, 12, 54)
     *others, flawed = sorted(truth(note).first_level)
@@ -805,7 +811,7 @@ def test_a_full_pass_that_is_resumed_asks_flawed_threads_too(api: Simulator, sit
 
 
 def test_an_empty_page_behind_a_cursor_that_just_came_is_the_end(
-    api: Simulator, site: Site
+    api: Simulator, site: Project
 ) -> None:
     """The count has hidden replies in it: no call more than was expected."""
     note = sized_note(120)
@@ -822,7 +828,7 @@ def test_an_empty_page_behind_a_cursor_that_just_came_is_the_end(
 
 
 def test_an_empty_page_behind_a_cursor_of_another_run_begins_the_thread_anew(
-    api: Simulator, site: Site
+    api: Simulator, site: Project
 ) -> None:
     note = threaded_note(4, 25, 55)
     root = next(iter(truth(note).inline))

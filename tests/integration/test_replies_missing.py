@@ -12,7 +12,7 @@ from xhs.simulator.notes import sized_note, threaded_note
 from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
-    from support.crawl import Document, Outcome, Site
+    from support.crawl import Document, Outcome, Project
     from support.simulator import Simulator
 
 NOTES = [threaded_note(15, 17), sized_note(45, 6200), threaded_note(25, 1, 1)]
@@ -29,7 +29,7 @@ def expected(note: str, *, inline: bool = True) -> tuple[int, int]:
     return len(there.replies), len(there.replies) - held
 
 
-def check(site: Site, done: Outcome, *, inline: bool = True) -> None:
+def check(site: Project, done: Outcome, *, inline: bool = True) -> None:
     """Feed, ledger, history, stats and last lines name the same numbers."""
     reported = missing = 0
     for item in done.items("note"):
@@ -49,7 +49,7 @@ def check(site: Site, done: Outcome, *, inline: bool = True) -> None:
 
 @pytest.mark.parametrize("replies", ["inline", "none"])
 def test_what_is_missing_is_what_truth_has_and_nobody_holds(
-    api: Simulator, site: Site, replies: str
+    api: Simulator, site: Project, replies: str
 ) -> None:
     done = site.crawl(notes=[*NOTES, BARE], replies=replies)
     assert done.status == 0, done
@@ -57,14 +57,14 @@ def test_what_is_missing_is_what_truth_has_and_nobody_holds(
 
 
 def test_without_a_store_it_is_what_this_run_has_not_delivered(
-    api: Simulator, storeless: Site
+    api: Simulator, without_store: Project
 ) -> None:
-    done = storeless.crawl(notes=NOTES)
+    done = without_store.crawl(notes=NOTES)
     assert done.status == 0, done
-    check(storeless, done)
+    check(without_store, done)
 
 
-def test_with_all_replies_none_is_missing(api: Simulator, site: Site) -> None:
+def test_with_all_replies_none_is_missing(api: Simulator, site: Project) -> None:
     done = site.crawl(notes=NOTES, replies="all")
     assert done.status == 0, done
     for item in done.items("note"):
@@ -72,7 +72,7 @@ def test_with_all_replies_none_is_missing(api: Simulator, site: Site) -> None:
     assert not [text for text in done.lines("INFO") if "replies that" in text]
 
 
-def test_status_says_what_getting_them_would_cost_at_most(api: Simulator, site: Site) -> None:
+def test_status_says_what_getting_them_would_cost_at_most(api: Simulator, site: Project) -> None:
     assert site.crawl(notes=[*NOTES, BARE], feed=False).status == 0
     done = site.command("status", "--incomplete", "--json")
     found = {note["note_id"]: note for note in map(json.loads, done.output.splitlines())}
@@ -89,7 +89,7 @@ def test_status_says_what_getting_them_would_cost_at_most(api: Simulator, site: 
 
 
 def test_replies_under_one_comment_make_up_for_none_under_another(
-    api: Simulator, site: Site
+    api: Simulator, site: Project
 ) -> None:
     """A comment whose count has fallen behind what is held, and one that has vanished."""
     note = threaded_note(15, 17)

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.crawl import Outcome, Site, database
+from support.crawl import Outcome, Project, database
 from support.simulator import PROJECT
 
 from xhs.simulator.notes import missing_note, sized_note, threaded_note
@@ -33,7 +33,7 @@ def pages(notes: Iterable[str]) -> int:
     return sum(truth(note).pages for note in notes)
 
 
-def start(site: Site, notes: Iterable[str], *words: str) -> subprocess.Popen[bytes]:
+def start(site: Project, notes: Iterable[str], *words: str) -> subprocess.Popen[bytes]:
     given = ["-a", f"notes={','.join(notes)}", *words]
     return subprocess.Popen(
         [sys.executable, "-m", "scrapy", "crawl", "comments", *given],
@@ -52,7 +52,7 @@ def stop(api: Simulator, crawl: subprocess.Popen[bytes], how: signal.Signals, ca
     return crawl.communicate()[1].decode()
 
 
-def stored(site: Site) -> dict[str, tuple[set[str], set[str]]]:
+def stored(site: Project) -> dict[str, tuple[set[str], set[str]]]:
     """The IDs of each note's stored comments: first level, and replies."""
     found: dict[str, tuple[set[str], set[str]]] = {}
     for key, one in site.documents("comments").items():
@@ -61,7 +61,7 @@ def stored(site: Site) -> dict[str, tuple[set[str], set[str]]]:
     return found
 
 
-def assert_all_there(site: Site, notes: Iterable[str]) -> None:
+def assert_all_there(site: Project, notes: Iterable[str]) -> None:
     """Every comment of these notes is stored, and no other."""
     there = {note: truth(note) for note in notes}
     assert stored(site) == {
@@ -69,7 +69,7 @@ def assert_all_there(site: Site, notes: Iterable[str]) -> None:
     }
 
 
-def assert_whole(api: Simulator, site: Site, notes: Iterable[str]) -> None:
+def assert_whole(api: Simulator, site: Project, notes: Iterable[str]) -> None:
     """Everything of these notes is there, and the ledger knows what each cost."""
     assert_all_there(site, notes)
     books = api.books()["notes"]
@@ -82,10 +82,10 @@ def assert_whole(api: Simulator, site: Site, notes: Iterable[str]) -> None:
         assert document["billed_calls"] == books[note]["billed"], document
 
 
-def end_state(site: Site) -> dict[str, dict[str, Document]]:
+def end_state(site: Project) -> dict[str, dict[str, Document]]:
     """All that a crawl leaves, but for when it was and what it cost."""
     passing = {"scraped_at", "first_seen_at", "last_seen_at", "last_crawled_at"}
-    passing |= {"billed_calls", "last_write", "met_latest"}
+    passing |= {"billed_calls", "last_write", "last_listed_latest"}
     return {
         collection: {
             key: {name: value for name, value in document.items() if name not in passing}
@@ -102,7 +102,7 @@ def of_one_run(
     """What one undisturbed crawl of NOTES leaves."""
     _api.reset()
     folder = tmp_path_factory.mktemp("one")
-    site = Site(_api.url, folder, _server, folder.name)
+    site = Project(_api.url, folder, _server, folder.name)
     assert site.crawl(notes=NOTES, feed=False).status == 0
     return end_state(site)
 
@@ -146,7 +146,7 @@ def lies() -> list[dict[str, Any]]:
     ]
 
 
-def test_what_has_ended_is_left_alone(api: Simulator, site: Site) -> None:
+def test_what_has_ended_is_left_alone(api: Simulator, site: Project) -> None:
     api.script({"rules": lies()})
     notes = {**SATISFIED, **FLAWED}
     first = site.crawl(notes=list(notes.values()))
@@ -167,42 +167,44 @@ def test_what_has_ended_is_left_alone(api: Simulator, site: Site) -> None:
     assert site.documents("notes") == before
 
 
-def test_where_there_is_nothing_to_do_nothing_is_done(api: Simulator, site: Site) -> None:
+def test_where_there_is_nothing_to_do_nothing_is_done(api: Simulator, site: Project) -> None:
     done = site.crawl(mode="resume")
     assert (done.status, done.reason, done.feed) == (0, "finished", []), done
     assert done.stats["xhs/notes/left"] == 0
     assert api.books()["calls"] == 0
 
 
-def test_without_a_store_there_is_nothing_to_go_on_from(api: Simulator, storeless: Site) -> None:
-    done = storeless.crawl(notes=[NOTE], mode="resume")
+def test_without_a_store_there_is_nothing_to_go_on_from(
+    api: Simulator, without_store: Project
+) -> None:
+    done = without_store.crawl(notes=[NOTE], mode="resume")
     assert done.status == 2, done
     (line,) = done.lines("ERROR")
     assert "MONGODB_URI" in line
     assert api.books()["calls"] == 0
 
 
-def stop_at_a_code(code: int) -> Callable[[Simulator, Site], Outcome]:
-    def crawl(api: Simulator, site: Site) -> Outcome:
+def stop_at_a_code(code: int) -> Callable[[Simulator, Project], Outcome]:
+    def crawl(api: Simulator, site: Project) -> Outcome:
         api.script({"rules": [{"after": 40, "code": code}]})
         return site.crawl(notes=NOTES)
 
     return crawl
 
 
-def stop_at_the_budget(api: Simulator, site: Site) -> Outcome:
+def stop_at_the_budget(api: Simulator, site: Project) -> Outcome:
     api.script({"refuse_share": {"301": 0.1}})
     return site.crawl(notes=NOTES, env={"XHS_MAX_CALLS": "40"})
 
 
-def stop_at_a_signal(api: Simulator, site: Site) -> Outcome:
+def stop_at_a_signal(api: Simulator, site: Project) -> Outcome:
     api.script({"latency": 0.1})
     crawl = start(site, NOTES)
     errors = stop(api, crawl, signal.SIGTERM, 40)
     return Outcome(crawl.returncode, "", errors)
 
 
-def stop_at_calls_that_fail(api: Simulator, site: Site) -> Outcome:
+def stop_at_calls_that_fail(api: Simulator, site: Project) -> Outcome:
     faults: list[dict[str, Any]] = [{"code": 301}, {"status": 502}, {"code": 999}]
     rules = [
         {"note": NOTES[place :: len(faults)], "page": place + 1, **fault}
@@ -212,7 +214,7 @@ def stop_at_calls_that_fail(api: Simulator, site: Site) -> Outcome:
     return site.crawl("-s", "RETRY_TIMES=1", notes=NOTES)
 
 
-STOPS: dict[str, tuple[Callable[[Simulator, Site], Outcome], str]] = {
+STOPS: dict[str, tuple[Callable[[Simulator, Project], Outcome], str]] = {
     "quota": (stop_at_a_code(303), "quota_exhausted"),
     "budget": (stop_at_the_budget, "budget_spent"),
     "signal": (stop_at_a_signal, "shutdown"),
@@ -221,7 +223,7 @@ STOPS: dict[str, tuple[Callable[[Simulator, Site], Outcome], str]] = {
 
 
 @pytest.mark.parametrize("name", STOPS)
-def test_it_goes_on_from_each_cursor(api: Simulator, site: Site, name: str) -> None:
+def test_it_goes_on_from_each_cursor(api: Simulator, site: Project, name: str) -> None:
     stopped, reason = STOPS[name]
     first = stopped(api, site)
     assert (first.status, first.reason) == (3, reason), first
@@ -245,7 +247,9 @@ def test_it_goes_on_from_each_cursor(api: Simulator, site: Site, name: str) -> N
         assert (item["replies_collected"], item["missing"]) == (len(there.inline_replies), 0)
 
 
-def test_without_a_list_it_goes_on_with_what_the_ledger_knows(api: Simulator, site: Site) -> None:
+def test_without_a_list_it_goes_on_with_what_the_ledger_knows(
+    api: Simulator, site: Project
+) -> None:
     api.script({"rules": [{"after": 8, "code": 601}]})
     site.crawl(notes=[sized_note(45, serial) for serial in range(300, 340)])
     begun = site.documents("notes").keys()
@@ -259,7 +263,7 @@ def test_without_a_list_it_goes_on_with_what_the_ledger_knows(api: Simulator, si
     assert set(done.ids("note")) == begun
 
 
-def leave_at_page_three(api: Simulator, site: Site, *notes: str) -> None:
+def leave_at_page_three(api: Simulator, site: Project, *notes: str) -> None:
     """Crawl these up to their third page, which is not paid for."""
     api.script({"rules": [{"page": 3, "code": 999}]})
     assert site.crawl(notes=notes, feed=False).status == 3
@@ -274,7 +278,7 @@ def calls_of(api: Simulator, note: str) -> list[int]:
     return [call["page"] for call in api.books()["log"] if call["note"] == note]
 
 
-def test_with_another_list_only_that_is_asked_for(api: Simulator, site: Site) -> None:
+def test_with_another_list_only_that_is_asked_for(api: Simulator, site: Project) -> None:
     old = [sized_note(45, serial) for serial in range(400, 404)]
     leave_at_page_three(api, site, *old)
     before = site.documents("notes")
@@ -295,7 +299,9 @@ def test_with_another_list_only_that_is_asked_for(api: Simulator, site: Site) ->
     assert api.books()["billed"] == 2 * (PAGES - 2) + pages(new)
 
 
-def test_a_checkpoint_of_another_order_or_version_begins_anew(api: Simulator, site: Site) -> None:
+def test_a_checkpoint_of_another_order_or_version_begins_anew(
+    api: Simulator, site: Project
+) -> None:
     other = sized_note(45, 420)
     leave_at_page_three(api, site, NOTE, other)
     done = site.crawl(notes=[NOTE], mode="resume", sort="like_count")
@@ -325,7 +331,7 @@ DEAD_ENDS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def test_a_cursor_that_leads_nowhere_is_given_up_once(api: Simulator, site: Site) -> None:
+def test_a_cursor_that_leads_nowhere_is_given_up_once(api: Simulator, site: Project) -> None:
     notes = {name: note for name, (note, _) in DEAD_ENDS.items()}
     leave_at_page_three(api, site, *notes.values())
     rules = [{"note": note, "page": 3, **fault} for note, fault in DEAD_ENDS.values()]
@@ -345,7 +351,7 @@ def test_a_cursor_that_leads_nowhere_is_given_up_once(api: Simulator, site: Site
         assert site.note(note)["billed_calls"] == 2 + api.books()["notes"][note]["billed"]
 
 
-def test_a_first_page_that_is_empty_is_asked_once(api: Simulator, site: Site) -> None:
+def test_a_first_page_that_is_empty_is_asked_once(api: Simulator, site: Project) -> None:
     api.script({"rules": [{"page": 1, "code": 601}]})
     site.crawl(notes=[NOTE], feed=False)
     api.reset_books()
@@ -384,7 +390,7 @@ ODD_ENDS: list[Document] = [
 ]
 
 
-def tell_ledger(site: Site, odd: Iterable[Document]) -> list[str]:
+def tell_ledger(site: Project, odd: Iterable[Document]) -> list[str]:
     """Put these into the ledger; their notes."""
     notes = {}
     for serial, fields in enumerate(odd, 500):
@@ -405,7 +411,7 @@ def tell_ledger(site: Site, odd: Iterable[Document]) -> list[str]:
 
 @pytest.mark.parametrize("odd", [ODD, ODD_TYPES], ids=["values", "types"])
 def test_an_odd_document_in_the_ledger_keeps_no_note_from_its_end(
-    api: Simulator, site: Site, odd: list[Document]
+    api: Simulator, site: Project, odd: list[Document]
 ) -> None:
     notes = [*tell_ledger(site, odd), NOTE]
     done = site.crawl(notes=notes, mode="resume")
@@ -417,7 +423,9 @@ def test_an_odd_document_in_the_ledger_keeps_no_note_from_its_end(
         assert site.note(note)["state"] == "ended"
 
 
-def test_an_end_that_nobody_knows_keeps_no_other_note_waiting(api: Simulator, site: Site) -> None:
+def test_an_end_that_nobody_knows_keeps_no_other_note_waiting(
+    api: Simulator, site: Project
+) -> None:
     done = site.crawl(notes=[*tell_ledger(site, ODD_ENDS), NOTE], mode="resume")
     assert "Traceback" not in done.errors, done
     assert site.comment_ids(NOTE)[0] == set(truth(NOTE).first_level)
@@ -425,7 +433,7 @@ def test_an_end_that_nobody_knows_keeps_no_other_note_waiting(api: Simulator, si
 
 
 @pytest.mark.parametrize("mode", ["full", "update"])
-def test_notes_that_are_read_anew_are_resumed_too(api: Simulator, site: Site, mode: str) -> None:
+def test_notes_that_are_read_anew_are_resumed_too(api: Simulator, site: Project, mode: str) -> None:
     notes = [sized_note(25, serial) for serial in range(600, 612)]
     assert site.crawl(notes=notes, feed=False).status == 0
     api.reset_books()
@@ -442,11 +450,13 @@ def test_notes_that_are_read_anew_are_resumed_too(api: Simulator, site: Site, mo
     assert api.books()["repeated"] == 0
 
 
-def job(site: Site) -> tuple[str, str]:
+def job(site: Project) -> tuple[str, str]:
     return "-s", f"JOBDIR={site.folder / 'job'}"
 
 
-def test_the_first_start_with_a_job_directory_goes_by_its_mode(api: Simulator, site: Site) -> None:
+def test_the_first_start_with_a_job_directory_goes_by_its_mode(
+    api: Simulator, site: Project
+) -> None:
     assert site.crawl(notes=[NOTE], feed=False).status == 0
     first = site.crawl(*job(site), notes=[NOTE])
     assert first.status == 0, first
@@ -459,7 +469,7 @@ def test_the_first_start_with_a_job_directory_goes_by_its_mode(api: Simulator, s
     assert api.books()["billed"] == 2 * PAGES + pages(NOTES[:1])
 
 
-def test_a_start_that_began_nothing_is_no_first_start(api: Simulator, site: Site) -> None:
+def test_a_start_that_began_nothing_is_no_first_start(api: Simulator, site: Project) -> None:
     assert site.crawl(notes=[NOTE], feed=False).status == 0
     assert site.crawl(*job(site), notes=[NOTE, "nonsense"], feed=False).status == 2
     nobody = {"MONGODB_URI": "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=200"}
@@ -471,7 +481,7 @@ def test_a_start_that_began_nothing_is_no_first_start(api: Simulator, site: Site
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_a_job_directory_goes_on_after_a_stop(
-    api: Simulator, site: Site, how: signal.Signals
+    api: Simulator, site: Project, how: signal.Signals
 ) -> None:
     api.script({"latency": 0.1})
     crawl = start(site, NOTES, *job(site))
@@ -488,13 +498,13 @@ def test_a_job_directory_goes_on_after_a_stop(
 
 
 def test_a_job_directory_without_a_store_is_good_for_one_start(
-    api: Simulator, storeless: Site
+    api: Simulator, without_store: Project
 ) -> None:
-    first = storeless.crawl(*job(storeless), notes=[NOTE])
+    first = without_store.crawl(*job(without_store), notes=[NOTE])
     assert first.status == 0, first
     assert len(first.items("comment")) >= 45
     calls = api.books()["calls"]
-    again = storeless.crawl(*job(storeless), notes=[NOTE])
+    again = without_store.crawl(*job(without_store), notes=[NOTE])
     assert again.status == 2, again
     (line,) = again.lines("ERROR")
     assert "MONGODB_URI" in line
@@ -504,7 +514,7 @@ def test_a_job_directory_without_a_store_is_good_for_one_start(
 
 @pytest.mark.parametrize("mode", ["full", "resume"])
 def test_two_crawls_at_once_end_as_one_does(
-    of_one_run: dict[str, dict[str, Document]], api: Simulator, site: Site, mode: str
+    of_one_run: dict[str, dict[str, Document]], api: Simulator, site: Project, mode: str
 ) -> None:
     api.script({"latency": 0.02})
     crawls = [start(site, NOTES, "-a", f"mode={mode}") for _ in range(2)]
@@ -517,7 +527,7 @@ def test_two_crawls_at_once_end_as_one_does(
 
 
 def test_ten_restarts_end_as_one_run_does(
-    of_one_run: dict[str, dict[str, Document]], api: Simulator, site: Site
+    of_one_run: dict[str, dict[str, Document]], api: Simulator, site: Project
 ) -> None:
     share = {"XHS_MAX_CALLS": str(-(-pages(NOTES) // 10))}
     crawls = [site.crawl(notes=NOTES, mode="resume", feed=False, env=share) for _ in range(10)]

@@ -16,11 +16,11 @@ from xhs.simulator.truth import truth
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from support.crawl import Site
+    from support.crawl import Project
     from support.simulator import Simulator
 
 
-def check_note(site: Site, note: str, reason: str, pages: int, billed: int) -> None:
+def check_note(site: Project, note: str, reason: str, pages: int, billed: int) -> None:
     """The note ended so, with its first ``pages`` stored and the rest at its checkpoint."""
     document = site.note(note)
     assert (document["stop_reason"], document["billed_calls"]) == (reason, billed)
@@ -37,7 +37,7 @@ def refusals(stats: dict[str, Any]) -> dict[str, int]:
 
 @pytest.mark.parametrize("jobdir", [False, True])
 def test_time_outs_may_use_a_third_of_the_retries(
-    api: Simulator, site: Site, *, jobdir: bool
+    api: Simulator, site: Project, *, jobdir: bool
 ) -> None:
     """A time-out may be paid twice, so fewer are asked again, however they mix with refusals."""
     wrong: dict[str, tuple[dict[Any, str], str, int, int, int]] = {
@@ -82,7 +82,7 @@ def test_time_outs_may_use_a_third_of_the_retries(
 
 
 @pytest.mark.parametrize("setting", ["RETRY_TIMES=0", "RETRY_ENABLED=0"])
-def test_without_retries_each_failure_is_final(api: Simulator, site: Site, setting: str) -> None:
+def test_without_retries_each_failure_is_final(api: Simulator, site: Project, setting: str) -> None:
     faults: list[dict[str, Any]] = [{"code": 301}, {"hang": True}, {"status": 429}, {"html": True}]
     notes = [sized_note(25, serial) for serial in range(len(faults))]
     rules = [
@@ -98,7 +98,7 @@ def test_without_retries_each_failure_is_final(api: Simulator, site: Site, setti
     assert done.stats["xhs/calls/unknown"] == 1
 
 
-def test_the_code_decides_whatever_the_http_status(api: Simulator, site: Site) -> None:
+def test_the_code_decides_whatever_the_http_status(api: Simulator, site: Project) -> None:
     """With ``RETRY_TIMES=1``, each page 2 is asked twice at most, and once where that is final."""
     expected: list[tuple[dict[str, Any], str, int]] = [
         ({"status": 500, "envelope": True, "page_call": 1}, "complete", 4),
@@ -146,7 +146,7 @@ def test_the_code_decides_whatever_the_http_status(api: Simulator, site: Site) -
     ],
 )
 def test_a_fatal_code_is_fatal_under_any_http_status(
-    api: Simulator, site: Site, status: int, code: int, reason: str
+    api: Simulator, site: Project, status: int, code: int, reason: str
 ) -> None:
     note = sized_note(25)
     api.script({"rules": [{"page": 2, "status": status, "envelope": True, "code": code}]})
@@ -182,7 +182,7 @@ def under_500(api: Simulator) -> Iterator[str]:
         thread.join()
 
 
-def test_code_0_under_http_500_is_a_page(api: Simulator, site: Site, under_500: str) -> None:
+def test_code_0_under_http_500_is_a_page(api: Simulator, site: Project, under_500: str) -> None:
     notes = [sized_note(25), DOCUMENTED_NOTE]
     done = site.crawl(notes=notes, env={"JUSTONEAPI_BASE_URL": under_500})
     assert (done.status, done.reason) == (0, "finished"), done
@@ -192,7 +192,7 @@ def test_code_0_under_http_500_is_a_page(api: Simulator, site: Site, under_500: 
     check_note(site, DOCUMENTED_NOTE, "complete", 81, 81)
 
 
-def test_a_retry_holds_no_place(api: Simulator, site: Site) -> None:
+def test_a_retry_holds_no_place(api: Simulator, site: Project) -> None:
     """With one place, others go on between the attempts of a note that waits."""
     slow, *others = [sized_note(10, serial) for serial in range(3)]
     api.script({"rules": [{"note": slow, "page_call": "1-2", "code": 301}]})

@@ -15,7 +15,7 @@ from xhs.simulator.notes import missing_note, sized_note
 from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
-    from support.crawl import Outcome, Site
+    from support.crawl import Outcome, Project
     from support.simulator import Simulator
 
 NOTE = sized_note(25)
@@ -31,7 +31,7 @@ def entries(log: str) -> list[dict[str, Any]]:
     return found
 
 
-def test_the_end_of_a_run_is_one_json_line(api: Simulator, site: Site) -> None:
+def test_the_end_of_a_run_is_one_json_line(api: Simulator, site: Project) -> None:
     rules = [
         {"note": NOTE, "page": 1, "patch": [REJECTED]},
         {"note": NOTE, "page": 2, "page_call": 1, "code": 301},
@@ -61,8 +61,8 @@ def test_the_end_of_a_run_is_one_json_line(api: Simulator, site: Site) -> None:
     assert run["finished_at"] > run["started_at"]
 
 
-def test_the_end_of_a_run_that_left_something_has_the_command(storeless: Site) -> None:
-    done = storeless.crawl(notes=[NOTE], feed=False, env={"XHS_MAX_CALLS": "1"})
+def test_the_end_of_a_run_that_left_something_has_the_command(without_store: Project) -> None:
+    done = without_store.crawl(notes=[NOTE], feed=False, env={"XHS_MAX_CALLS": "1"})
     run = done.run
     assert (run["exit_status"], run["close_reason"]) == (3, "budget_spent")
     assert run["notes"]["left"] == 1
@@ -70,26 +70,26 @@ def test_the_end_of_a_run_that_left_something_has_the_command(storeless: Site) -
     assert run["resume"] in done.errors.splitlines()[-1], "the last line is for people"
 
 
-def test_an_update_of_an_empty_ledger_is_told(site: Site) -> None:
+def test_an_update_of_an_empty_ledger_is_told(site: Project) -> None:
     done = site.crawl(mode="update", feed=False)
     assert done.status == 0, done
     assert any("scrapy enqueue" in line for line in done.lines("WARNING"))
 
 
-def test_the_command_names_notes_by_their_ids(storeless: Site) -> None:
+def test_the_command_names_notes_by_their_ids(without_store: Project) -> None:
     text = f"9 【a name - 小红书】 https://www.xiaohongshu.com/explore/{NOTE}?xsec_token=a-key="
-    done = storeless.crawl(notes=[text], feed=False, env={"XHS_MAX_CALLS": "1"})
+    done = without_store.crawl(notes=[text], feed=False, env={"XHS_MAX_CALLS": "1"})
     assert done.run["resume"] == f"scrapy crawl comments -a notes={NOTE}"
     assert "a-key" not in done.errors
 
 
 def test_a_structured_log_is_json_from_its_first_line_to_its_last(
-    api: Simulator, storeless: Site
+    api: Simulator, without_store: Project
 ) -> None:
     own = "import logging\nclass Own:\n def __init__(self):\n  try: 1 / 0\n  except Exception: "
     own += "logging.getLogger('own').exception('多\\n行')\n"
-    storeless.add_module(own)
-    done = storeless.crawl(
+    without_store.add_module(own)
+    done = without_store.crawl(
         *("-s", f"EXTENSIONS={json.dumps({**EXTENSIONS, 'users_own.Own': 1})}"),
         notes=[NOTE],
         env=JSON,
@@ -106,19 +106,21 @@ def test_a_structured_log_is_json_from_its_first_line_to_its_last(
     assert not found_in(done.errors.encode(), TOKEN)
 
 
-def test_a_structured_log_goes_where_the_log_goes(storeless: Site) -> None:
-    log = storeless.folder / "job.log"
+def test_a_structured_log_goes_where_the_log_goes(without_store: Project) -> None:
+    log = without_store.folder / "job.log"
     words = ("--logfile", str(log), "-L", "INFO")
     for _ in range(2):
-        done = storeless.crawl(*words, notes=[missing_note()], env=JSON)
+        done = without_store.crawl(*words, notes=[missing_note()], env=JSON)
         assert (done.status, done.errors) == (0, "")
     found = entries(log.read_text("utf-8"))
     assert len([entry for entry in found if "run" in entry]) == 2, "a file is added to"
     assert not [entry for entry in found if entry["level"] == "DEBUG"]
 
 
-def test_wrong_arguments_are_lines_of_a_structured_log(api: Simulator, storeless: Site) -> None:
-    done = storeless.crawl(notes=["nonsense"], mode="all", env=JSON, feed=False)
+def test_wrong_arguments_are_lines_of_a_structured_log(
+    api: Simulator, without_store: Project
+) -> None:
+    done = without_store.crawl(notes=["nonsense"], mode="all", env=JSON, feed=False)
     assert done.status == 2
     found = entries(done.errors)
     errors = [entry["message"] for entry in found if entry["level"] == "ERROR"]
@@ -133,7 +135,7 @@ def test_wrong_arguments_are_lines_of_a_structured_log(api: Simulator, storeless
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
 def test_no_personal_data_is_in_a_log_of_everything(
-    api: Simulator, site: Site, log_format: str
+    api: Simulator, site: Project, log_format: str
 ) -> None:
     personal = {"content": "words of mine", "id": "668336590000000004562d30"}
     author = {"nickname": "a name of mine", "userid": "5f0000000000000000000abc"}
@@ -184,7 +186,7 @@ def monitors(done: Outcome) -> dict[str, str]:
 )
 def test_monitors_look_at_what_matters(
     api: Simulator,
-    storeless: Site,
+    without_store: Project,
     rules: list[dict[str, Any]],
     limits: dict[str, str],
     failed: set[str],
@@ -193,7 +195,7 @@ def test_monitors_look_at_what_matters(
     words = [
         word for name, most in limits.items() for word in ("-s", f"SPIDERMON_MAX_{name}={most}")
     ]
-    done = storeless.crawl(
+    done = without_store.crawl(
         "-s", "RETRY_TIMES=1", *words, notes=[NOTE], env={"SPIDERMON_ENABLED": "1"}
     )
     found = monitors(done)
@@ -201,5 +203,5 @@ def test_monitors_look_at_what_matters(
     assert {name for name, said in found.items() if said == "FAIL"} == failed, done
 
 
-def test_monitors_are_off_unless_asked_for(storeless: Site) -> None:
-    assert "[Spidermon]" not in storeless.crawl(notes=[missing_note()]).errors
+def test_monitors_are_off_unless_asked_for(without_store: Project) -> None:
+    assert "[Spidermon]" not in without_store.crawl(notes=[missing_note()]).errors

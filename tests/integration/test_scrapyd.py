@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 from support import scrapyd as support
 from support.canary import command_lines, files_with, found_in
-from support.crawl import TOKEN, Outcome, Site
+from support.crawl import TOKEN, Outcome, Project
 from support.pages import of_pages
 from support.passes import billed
 from support.scrapyd import Scrapyd, copy_project, read_lines
@@ -98,7 +98,7 @@ def token_file(plain: Scrapyd) -> Path:
 
 
 @pytest.fixture
-def settings(site: Site) -> dict[str, str]:
+def settings(site: Project) -> dict[str, str]:
     """What a job is told, so that it has the test's own database."""
     return {"MONGODB_DATABASE": site.name, "XHS_SPILL_DIR": site.environment["XHS_SPILL_DIR"]}
 
@@ -108,7 +108,7 @@ def wait_for_calls(api: Simulator, scrapyd: Scrapyd, job: str, calls: int) -> No
     scrapyd.wait_until(job, lambda: api.books()["calls"] >= calls)
 
 
-def assert_whole(site: Site, notes: Iterable[str]) -> None:
+def assert_whole(site: Project, notes: Iterable[str]) -> None:
     """Stored are these notes as they are, ID by ID, and nothing else, and the ledger says so."""
     comments, ledger = site.documents("comments"), site.documents("notes")
     shown = {comment: parent for note in notes for comment, parent in of_pages(note, None).items()}
@@ -146,7 +146,7 @@ def can_import_project(scrapyd: Scrapyd) -> bool:
 
 
 def test_a_job_ends_with_its_log_its_items_and_the_database_filled(
-    api: Simulator, site: Site, scrapyd: Scrapyd, settings: dict[str, str]
+    api: Simulator, site: Project, scrapyd: Scrapyd, settings: dict[str, str]
 ) -> None:
     assert not can_import_project(scrapyd)
     notes = [NOTE, threaded_note(12, 5), usual_note(12), sized_note(0)]
@@ -179,7 +179,7 @@ def test_a_job_ends_with_its_log_its_items_and_the_database_filled(
 
 
 def test_all_that_is_wrong_stands_in_the_jobs_own_log_and_no_call_is_made(
-    api: Simulator, site: Site, scrapyd: Scrapyd, settings: dict[str, str]
+    api: Simulator, site: Project, scrapyd: Scrapyd, settings: dict[str, str]
 ) -> None:
     settings |= {"XHS_MAX_CALLS": "some"}
     done = scrapyd.run(settings, notes=f"{NOTE},{NOTE[:-1]},nonsense", bogus="1", mode="fast")
@@ -211,7 +211,7 @@ def test_standard_input_which_no_job_has_is_refused_and_not_waited_for(
 
 
 def test_the_token_may_stand_in_a_file_that_is_read_as_each_job_starts(
-    api: Simulator, site: Site, plain: Scrapyd, token_file: Path, settings: dict[str, str]
+    api: Simulator, site: Project, plain: Scrapyd, token_file: Path, settings: dict[str, str]
 ) -> None:
     refused = plain.run(settings, notes=f"{NOTE},nonsense")
     assert refused.status == 2, refused
@@ -229,7 +229,7 @@ def test_the_token_may_stand_in_a_file_that_is_read_as_each_job_starts(
 
 
 def test_several_jobs_at_once_share_notes_and_a_database(
-    api: Simulator, site: Site, scrapyd: Scrapyd, settings: dict[str, str]
+    api: Simulator, site: Project, scrapyd: Scrapyd, settings: dict[str, str]
 ) -> None:
     api.script({"latency": 1.5})
     lists = [NOTES[:6], NOTES[8:2:-1], NOTES[:9:2]]
@@ -253,7 +253,7 @@ def test_several_jobs_at_once_share_notes_and_a_database(
 )
 def test_resume_goes_on_where_a_job_was_cancelled(
     api: Simulator,
-    site: Site,
+    site: Project,
     scrapyd: Scrapyd,
     settings: dict[str, str],
     signals: list[str],
@@ -296,7 +296,7 @@ def test_a_redeployment_in_mid_job_disturbs_nothing(
     """Neither of another version nor of the same, which overwrites the file that the job runs
     from. The job has notes and threads to end yet, and a store of its own to give back.
     """
-    site = Site(api.url, tmp_path, f"embedded:{tmp_path / 'db'}", "xhs")
+    site = Project(api.url, tmp_path, f"embedded:{tmp_path / 'db'}", "xhs")
     settings = {"MONGODB_URI": site.uri, "MONGODB_DATABASE": site.name}
     of = {"project": "redeployed"}
     one = next(scrapyd.eggs.glob("xhs/*.egg"))
@@ -341,7 +341,7 @@ def test_relative_paths_begin_where_scrapyd_was_started(
     feeds = {"XHS_FEEDS": "jsonl", "XHS_FEEDS_URI": f"{name}/data"}
     done = scrapyd.run(settings | feeds, notes_file=f"{name}/notes.txt")
     assert done.status == 0, done
-    assert_whole(Site(api.url, tmp_path, f"embedded:{folder / 'db'}", "xhs"), [NOTE])
+    assert_whole(Project(api.url, tmp_path, f"embedded:{folder / 'db'}", "xhs"), [NOTE])
     assert len(list((folder / "data").iterdir())) == 3
 
 
@@ -408,9 +408,9 @@ def test_without_items_files_there_are_the_feeds_that_are_asked_for(
 
 
 def test_the_daily_update_needs_no_file_on_the_host(
-    api: Simulator, site: Site, scrapyd: Scrapyd
+    api: Simulator, site: Project, scrapyd: Scrapyd
 ) -> None:
-    site = Site(api.url, site.folder, site.uri, DAILY)
+    site = Project(api.url, site.folder, site.uri, DAILY)
     notes = [sized_note(45, 1000), sized_note(25, 1001), sized_note(5, 1002)]
     queued = site.command("enqueue", "-", stdin="\n".join(notes))
     assert queued.status == 0, queued

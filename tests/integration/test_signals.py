@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.crawl import Site
+from support.crawl import Project
 from support.pages import of_pages
 from support.proxy import Proxy
 from support.simulator import PROJECT
@@ -47,14 +47,14 @@ MOMENTS = 20
 """For each seed."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 NOTES = [sized_note(100, serial) for serial in range(24)]
-PATIENCE = 120
+RETRY_SECONDS = 120
 UNBEGUN = "came before the crawl began: no note was begun"
 
 
 class Crawl:
     """A crawl under way, whose log can be waited for."""
 
-    def __init__(self, site: Site, *words: str, notes: list[str] | None = None, **options: Any):
+    def __init__(self, site: Project, *words: str, notes: list[str] | None = None, **options: Any):
         given = ["-a", f"notes={','.join(NOTES[:3] if notes is None else notes)}"]
         command = ["crawl", "comments", *(given if notes != [] else []), *words]
         self.process = subprocess.Popen(
@@ -79,7 +79,7 @@ class Crawl:
     def end(self) -> int:
         """Wait for its end; the exit status."""
         try:
-            self.log += self.process.communicate(timeout=PATIENCE)[1].decode()
+            self.log += self.process.communicate(timeout=RETRY_SECONDS)[1].decode()
         finally:
             self.process.kill()
         assert "Traceback" not in self.log
@@ -98,7 +98,7 @@ def server(_server: str) -> Iterator[Proxy]:
             yield proxy
 
 
-def own(site: Site, code: str, name: str = "Own") -> list[str]:
+def own(site: Project, code: str, name: str = "Own") -> list[str]:
     """Options of a crawl with an extension of a user's own."""
     site.add_module(code)
     return ["-s", f"EXTENSIONS={json.dumps({**EXTENSIONS, f'users_own.{name}': 1})}"]
@@ -116,7 +116,7 @@ def handles_signals(process: subprocess.Popen[bytes]) -> bool:
 @linux
 @pytest.mark.parametrize("seed", SEEDS)
 def test_signals_at_random_moments_lose_nothing_and_cost_nothing(
-    api: Simulator, site: Site, seed: int
+    api: Simulator, site: Project, seed: int
 ) -> None:
     chance = random.Random(seed)  # noqa: S311 (moments, no secret)
     api.script({"latency": 0.03})
@@ -171,7 +171,7 @@ def write_and_wait(process: subprocess.Popen[bytes]) -> None:
 
 
 @linux
-def test_a_command_that_is_interrupted_ends_without_a_traceback(site: Site) -> None:
+def test_a_command_that_is_interrupted_ends_without_a_traceback(site: Project) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "scrapy", "enqueue", "-"],
         env=site.environment,
@@ -181,14 +181,14 @@ def test_a_command_that_is_interrupted_ends_without_a_traceback(site: Site) -> N
     )
     write_and_wait(process)
     process.send_signal(signal.SIGINT)
-    errors = process.communicate(timeout=PATIENCE)[1]
+    errors = process.communicate(timeout=RETRY_SECONDS)[1]
     assert (process.returncode, errors) == (130, b"")
 
 
 @linux
 @pytest.mark.parametrize("number", SIGNALS)
-def test_a_signal_ends_the_wait_for_the_rest_of_a_list(storeless: Site, number: int) -> None:
-    crawl = Crawl(storeless, "-a", "notes_file=-", notes=[], stdin=subprocess.PIPE)
+def test_a_signal_ends_the_wait_for_the_rest_of_a_list(without_store: Project, number: int) -> None:
+    crawl = Crawl(without_store, "-a", "notes_file=-", notes=[], stdin=subprocess.PIPE)
     write_and_wait(crawl.process)
     crawl.signal(number)
     assert crawl.end() == 3
@@ -201,7 +201,7 @@ def test_a_signal_ends_the_wait_for_the_rest_of_a_list(storeless: Site, number: 
 def test_a_signal_ends_the_wait_for_an_embedded_server(
     api: Simulator, tmp_path: Path, number: int
 ) -> None:
-    site = Site(api.url, tmp_path, f"embedded:{tmp_path / 'db'}", "xhs")
+    site = Project(api.url, tmp_path, f"embedded:{tmp_path / 'db'}", "xhs")
     (tmp_path / "db").mkdir()
     lock = take_lock(tmp_path / "db" / "start.lock")
     assert lock is not None
@@ -221,14 +221,14 @@ def test_a_signal_ends_the_wait_for_an_embedded_server(
 def test_a_signal_while_an_embedded_server_starts_leaves_no_process(
     api: Simulator, tmp_path: Path
 ) -> None:
-    site = Site(api.url, tmp_path, f"embedded:{tmp_path / 'db'}", "xhs")
+    site = Project(api.url, tmp_path, f"embedded:{tmp_path / 'db'}", "xhs")
     crawl = Crawl(site)
     while not (tmp_path / "db" / "server.log").exists():
         assert crawl.process.poll() is None
         time.sleep(0.002)
     crawl.signal(signal.SIGTERM)
     assert crawl.end() == 3
-    lock = take_lock(tmp_path / "db" / "supervisor.lock", time.monotonic() + PATIENCE)
+    lock = take_lock(tmp_path / "db" / "supervisor.lock", time.monotonic() + RETRY_SECONDS)
     assert lock is not None, "the supervisor did not end"
     os.close(lock)
     again = site.crawl(notes=NOTES[:1])
@@ -236,7 +236,7 @@ def test_a_signal_while_an_embedded_server_starts_leaves_no_process(
 
 
 def test_a_signal_ends_the_wait_for_a_server_that_does_not_answer(
-    site: Site, server: Proxy
+    site: Project, server: Proxy
 ) -> None:
     server.freeze()
     site.environment["MONGODB_URI"] = (
@@ -272,7 +272,7 @@ class Own:
     ("module", "method"), [("writer.Writer", "_bulk"), ("ledger.Ledger", "_find")]
 )
 def test_a_signal_ends_the_wait_for_a_database_that_is_away_at_the_start(
-    api: Simulator, site: Site, module: str, method: str
+    api: Simulator, site: Project, module: str, method: str
 ) -> None:
     """While the spill is restored, and while the ledger is asked for the notes."""
     if method == "_bulk":
@@ -306,7 +306,7 @@ class Own:
 """
 
 
-def closing(site: Site, seconds: float) -> Crawl:
+def closing(site: Project, seconds: float) -> Crawl:
     """A crawl that is over but for a pipeline, which closes in so many seconds."""
     site.add_module(CLOSES.format(seconds=seconds))
     pipelines = json.dumps({**ITEM_PIPELINES, "users_own.Own": 400})
@@ -317,17 +317,17 @@ def closing(site: Site, seconds: float) -> Crawl:
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_a_signal_while_a_crawl_closes_lets_it_close(storeless: Site, number: int) -> None:
-    crawl = closing(storeless, 2)
+def test_a_signal_while_a_crawl_closes_lets_it_close(without_store: Project, number: int) -> None:
+    crawl = closing(without_store, 2)
     crawl.signal(number)
     assert crawl.end() == 0
     assert "closed" in crawl.log.replace("closing", "")
-    feed = json.loads((storeless.folder / "feed.json").read_text())
+    feed = json.loads((without_store.folder / "feed.json").read_text())
     assert feed[-1]["stop_reason"] == "complete"
 
 
-def test_a_second_signal_while_a_crawl_closes_ends_it(storeless: Site) -> None:
-    crawl = closing(storeless, 600)
+def test_a_second_signal_while_a_crawl_closes_ends_it(without_store: Project) -> None:
+    crawl = closing(without_store, 600)
     crawl.signal(signal.SIGTERM)
     crawl.wait_for("shutting down gracefully")
     crawl.signal(signal.SIGHUP)
@@ -335,9 +335,9 @@ def test_a_second_signal_while_a_crawl_closes_ends_it(storeless: Site) -> None:
     assert "1 pipelines could not be closed" in crawl.log
 
 
-def test_under_nohup_a_crawl_outlives_its_terminal(api: Simulator, storeless: Site) -> None:
+def test_under_nohup_a_crawl_outlives_its_terminal(api: Simulator, without_store: Project) -> None:
     api.script({"latency": 0.1})
-    crawl = Crawl(storeless, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    crawl = Crawl(without_store, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
     crawl.wait_for("Spider opened")
     crawl.signal(signal.SIGHUP)
     assert crawl.end() == 0
@@ -345,7 +345,7 @@ def test_under_nohup_a_crawl_outlives_its_terminal(api: Simulator, storeless: Si
 
 
 @linux
-def test_a_crawl_whose_terminal_is_closed_stops(api: Simulator, site: Site) -> None:
+def test_a_crawl_whose_terminal_is_closed_stops(api: Simulator, site: Project) -> None:
     import fcntl
     import termios
 
@@ -370,7 +370,7 @@ def test_a_crawl_whose_terminal_is_closed_stops(api: Simulator, site: Site) -> N
         assert crawl.process.poll() is None
         time.sleep(0.02)
     os.close(ours)
-    assert crawl.process.wait(PATIENCE) == 3
+    assert crawl.process.wait(RETRY_SECONDS) == 3
     assert "Received SIGHUP" in log.read_text()
     api.script({})
     done = site.crawl(notes=NOTES[:3], mode="resume")

@@ -217,6 +217,24 @@ def test_statuses_and_strange_bodies(simulator: Simulator) -> None:
     assert simulator.books()["billed"] == 0
 
 
+@pytest.mark.parametrize("chunked", [False, True])
+def test_blanks_come_before_a_body(simulator: Simulator, *, chunked: bool) -> None:
+    rule = {"body": "[]", "blanks": 200_000, "chunked": chunked, "billed": True}
+    simulator.script({"rules": [rule]})
+    assert simulator.fetch(noteId=NOTE) == (200, b" " * 200_000 + b"[]")
+    assert settled(simulator)["undelivered"] == 0
+
+
+def test_who_takes_no_more_of_a_body_gets_no_more(simulator: Simulator) -> None:
+    simulator.script({"rules": [{"body": "", "blanks": 10**12, "chunked": True, "billed": True}]})
+    address = urlsplit(simulator.url)
+    query = urlencode({"token": TOKEN, "noteId": NOTE})
+    with socket.create_connection((address.hostname, address.port)) as connection:
+        connection.sendall(f"GET {COMMENTS}?{query} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+    assert settled(simulator)["undelivered"] == 1
+
+
 def test_calls_at_the_same_time_are_counted(simulator: Simulator) -> None:
     simulator.script({"rules": [{"hang": True}]})
     address = urlsplit(simulator.url)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.crawl import Site
+from support.crawl import Project
 from support.simulator import PROJECT
 
 from xhs.simulator.notes import DOCUMENTED_NOTE, sized_note
@@ -30,12 +30,12 @@ NOTES = [sized_note(60, serial) for serial in range(12)]
 
 
 @pytest.fixture
-def alone(api: Simulator, tmp_path: Path) -> Site:
+def alone(api: Simulator, tmp_path: Path) -> Project:
     """A place to crawl from with a server of its own."""
-    return Site(api.url, tmp_path, f"embedded:{tmp_path / 'db'}", "xhs")
+    return Project(api.url, tmp_path, f"embedded:{tmp_path / 'db'}", "xhs")
 
 
-def start(site: Site, *options: str) -> subprocess.Popen[bytes]:
+def start(site: Project, *options: str) -> subprocess.Popen[bytes]:
     words = ["crawl", "comments", "-a", f"notes={','.join(NOTES)}", *options]
     return subprocess.Popen(
         [sys.executable, "-m", "scrapy", *words],
@@ -51,7 +51,7 @@ def wait_for_calls(api: Simulator, crawl: subprocess.Popen[bytes], calls: int) -
         time.sleep(0.02)
 
 
-def check_landed(site: Site, books: dict[str, Any], status: int, errors: str) -> None:
+def check_landed(site: Project, books: dict[str, Any], status: int, errors: str) -> None:
     """The user stopped the crawl: each call is in the ledger, and each page is stored."""
     assert status == 3, errors
     assert "Closing spider (shutdown)" in errors
@@ -75,7 +75,7 @@ def check_landed(site: Site, books: dict[str, Any], status: int, errors: str) ->
     ids=["SIGTERM", "SIGINT", "SIGINT while retries wait"],
 )
 def test_one_signal_lands_what_is_in_flight(
-    api: Simulator, alone: Site, number: signal.Signals, script: dict[str, Any]
+    api: Simulator, alone: Project, number: signal.Signals, script: dict[str, Any]
 ) -> None:
     api.script(script)
     crawl = start(alone)
@@ -85,7 +85,7 @@ def test_one_signal_lands_what_is_in_flight(
     check_landed(alone, api.books(), crawl.returncode, errors)
 
 
-def test_no_call_leaves_the_queue_of_a_delay_after_a_signal(api: Simulator, site: Site) -> None:
+def test_no_call_leaves_the_queue_of_a_delay_after_a_signal(api: Simulator, site: Project) -> None:
     """Twelve wait there; one more may have left before the signal came."""
     crawl = start(site, "-s", "DOWNLOAD_DELAY=1")
     wait_for_calls(api, crawl, 2)
@@ -95,7 +95,7 @@ def test_no_call_leaves_the_queue_of_a_delay_after_a_signal(api: Simulator, site
     check_landed(site, api.books(), crawl.returncode, errors)
 
 
-def check_stopped(site: Site, done: Outcome, pages: dict[str, int]) -> None:
+def check_stopped(site: Project, done: Outcome, pages: dict[str, int]) -> None:
     """The crawl stopped for want of money, with so many pages of each note stored."""
     assert (done.status, done.reason) == (3, "balance_exhausted"), done
     assert "Traceback" not in done.errors
@@ -103,7 +103,7 @@ def check_stopped(site: Site, done: Outcome, pages: dict[str, int]) -> None:
         assert site.comment_ids(note)[0] == set(truth(note).first_level[: 10 * count]), note
 
 
-def test_what_is_in_flight_at_a_fatal_code_lands(api: Simulator, site: Site) -> None:
+def test_what_is_in_flight_at_a_fatal_code_lands(api: Simulator, site: Project) -> None:
     """Pages are stored and each call is in the ledger; what fails is not asked again."""
     fatal, refused, cut, *whole = [sized_note(25, serial) for serial in range(25)]
     short = sized_note(5)
@@ -134,7 +134,7 @@ def test_what_is_in_flight_at_a_fatal_code_lands(api: Simulator, site: Site) -> 
     assert stats["xhs/notes/left"] == len(begun) + len(whole[11:]) - 1
 
 
-def test_no_retry_leaves_after_a_fatal_code(api: Simulator, site: Site) -> None:
+def test_no_retry_leaves_after_a_fatal_code(api: Simulator, site: Project) -> None:
     """It comes while the retries of other notes wait."""
     fatal, *others = [sized_note(25, serial) for serial in range(8)]
     asleep = [*others, DOCUMENTED_NOTE]
@@ -149,7 +149,9 @@ def test_no_retry_leaves_after_a_fatal_code(api: Simulator, site: Site) -> None:
         assert site.note(note)["billed_calls"] == books["notes"][note]["billed"] == 1
 
 
-def test_no_call_leaves_the_queue_of_a_delay_after_a_fatal_code(api: Simulator, site: Site) -> None:
+def test_no_call_leaves_the_queue_of_a_delay_after_a_fatal_code(
+    api: Simulator, site: Project
+) -> None:
     """Nor do they wait for one another until they are dropped: it would be for minutes."""
     notes = [DOCUMENTED_NOTE, *(sized_note(25, serial) for serial in range(127))]
     api.script({"rules": [{"call": 2, "code": 601}]})
@@ -164,7 +166,7 @@ def test_no_call_leaves_the_queue_of_a_delay_after_a_fatal_code(api: Simulator, 
 
 
 def test_no_call_that_waits_for_the_budget_leaves_after_a_fatal_code(
-    api: Simulator, site: Site
+    api: Simulator, site: Project
 ) -> None:
     """A refusal gives its part of the budget back, and others wait for it."""
     notes = [DOCUMENTED_NOTE, *(sized_note(25, serial) for serial in range(19))]
@@ -189,7 +191,7 @@ def test_no_call_that_waits_for_the_budget_leaves_after_a_fatal_code(
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="the server is found through /proc")
-def test_a_store_that_dies_stops_the_crawl(api: Simulator, alone: Site) -> None:
+def test_a_store_that_dies_stops_the_crawl(api: Simulator, alone: Project) -> None:
     api.script({"latency": 0.1})
     crawl = start(alone)
     wait_for_calls(api, crawl, 20)

@@ -12,7 +12,7 @@ from xhs.store.mongo.client import Store
 from xhs.store.mongo.collections import item_write
 
 if TYPE_CHECKING:
-    from support.crawl import Document, Site
+    from support.crawl import Document, Project
 
 OLD, NEW = "2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"
 
@@ -22,7 +22,7 @@ def user(scraped_at: str, **fields: Any) -> dict[str, Any]:
     return {"item_type": "user", "user_id": "u1", "scraped_at": scraped_at, **given}
 
 
-def written(site: Site, *items: dict[str, Any]) -> tuple[list[bool | None], Document]:
+def written(site: Project, *items: dict[str, Any]) -> tuple[list[bool | None], Document]:
     """Write these one after the other: whether each was new, and the document in the end."""
 
     async def write() -> list[bool | None]:
@@ -32,7 +32,7 @@ def written(site: Site, *items: dict[str, Any]) -> tuple[list[bool | None], Docu
     return asyncio.run(write()), site.documents("users")["u1"]
 
 
-def test_a_newer_answer_overwrites_and_its_nulls_do_not(site: Site) -> None:
+def test_a_newer_answer_overwrites_and_its_nulls_do_not(site: Project) -> None:
     new, document = written(
         site, user(OLD, nickname="a", avatar_url="x"), user(NEW, nickname="b", avatar_url=None)
     )
@@ -42,7 +42,7 @@ def test_a_newer_answer_overwrites_and_its_nulls_do_not(site: Site) -> None:
     assert document["last_seen_at"] == datetime(2026, 2, 1, tzinfo=UTC)
 
 
-def test_an_older_answer_tells_only_that_it_was_seen_before(site: Site) -> None:
+def test_an_older_answer_tells_only_that_it_was_seen_before(site: Project) -> None:
     new, document = written(site, user(NEW, nickname="b"), user(OLD, nickname="a"))
     assert new == [True, False]
     assert document["nickname"] == "b"
@@ -50,13 +50,13 @@ def test_an_older_answer_tells_only_that_it_was_seen_before(site: Site) -> None:
     assert document["first_seen_at"] == datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def test_a_new_document_has_every_field(site: Site) -> None:
+def test_a_new_document_has_every_field(site: Project) -> None:
     _, document = written(site, user(NEW))
     assert document["nickname"] is None
     assert not {"item_type", "is_new"} & set(document)
 
 
-def test_indexes_are_there_once_it_is_open(site: Site) -> None:
+def test_indexes_are_there_once_it_is_open(site: Project) -> None:
     written(site, user(NEW))
     with database(site.uri, site.name) as found:
         keys = {
@@ -69,3 +69,17 @@ def test_indexes_are_there_once_it_is_open(site: Site) -> None:
         "notes": {"_id", "state"},
         "rejected": {"_id", "note_id"},
     }
+
+
+def test_large_rejected_objects_are_not_all_read_at_once(site: Project) -> None:
+    with database(site.uri, site.name) as found:
+        for serial in range(5):
+            found["rejected"].insert_one({"_id": f"{serial}", "raw": "x" * 5_000_000})
+        found["rejected"].insert_many([{"_id": f"{serial}"} for serial in range(5, 8)])
+
+    async def read() -> list[list[str]]:
+        async with Store(site.uri, site.name) as store:
+            batches = store.rejected.batches()
+            return [[document["_id"] for document in batch] async for batch in batches]
+
+    assert asyncio.run(read()) == [["0", "1"], ["2", "3"], ["4", "5", "6", "7"]]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import bson
 import pytest
-from support.crawl import Outcome, Site
+from support.crawl import Outcome, Project
 from support.pages import of_pages, pages_settled
 from support.proxy import Proxy
 from support.simulator import PROJECT, Simulator
@@ -50,7 +50,7 @@ HURRY = """
 from xhs.store.mongo import retrying as patience
 from xhs.store.mongo import writer
 
-patience.patiently.__defaults__ = (2.0,)
+patience.retry_until_answered.__defaults__ = (2.0,)
 writer.Writer.__init__.__defaults__ = (None, None, 2.0)
 
 
@@ -136,7 +136,7 @@ class NoRoom:
 class Store(NamedTuple):
     """A store that can be disturbed, and where to crawl into it from."""
 
-    site: Site
+    site: Project
     proxy: Proxy
     spill: Path
 
@@ -172,7 +172,7 @@ class Store(NamedTuple):
 
 def open_store(url: str, folder: Path, server: str, name: str, proxy: Proxy) -> Store:
     """A store behind a proxy; what is read back takes the direct way."""
-    site = Site(url, folder, server, name)
+    site = Project(url, folder, server, name)
     with resolve(server) as lease:
         uri = re.sub(r":\d+/", f":{proxy.port}/", lease.uri)
     spill = folder / "spill"
@@ -216,7 +216,7 @@ def await_silence(api: Simulator) -> int:
     return int(books["billed"])
 
 
-def stored(site: Site) -> dict[str, set[str]]:
+def stored(site: Project) -> dict[str, set[str]]:
     """The IDs of each note's stored comments."""
     found: dict[str, set[str]] = {}
     for key, one in site.documents("comments").items():
@@ -224,7 +224,7 @@ def stored(site: Site) -> dict[str, set[str]]:
     return found
 
 
-def assert_whole(api: Simulator, site: Site, repeated: int | None = 0) -> None:
+def assert_whole(api: Simulator, site: Project, repeated: int | None = 0) -> None:
     """Everything is there, each page was paid for once, and the ledger knows it."""
     books = api.books()
     assert stored(site) == {note: set(of_pages(note, 3)) for note in NOTES}
@@ -239,7 +239,7 @@ def assert_whole(api: Simulator, site: Site, repeated: int | None = 0) -> None:
         assert booked == {note: books["notes"][note]["billed"] for note in NOTES}
 
 
-def assert_checkpoints_tell_what_is_there(site: Site, *, all_settled: bool = True) -> int:
+def assert_checkpoints_tell_what_is_there(site: Project, *, all_settled: bool = True) -> int:
     """They never run ahead of what is stored, and lag behind only after a kill or a loss.
 
     How many pages lie before them.
@@ -325,7 +325,7 @@ def test_a_store_that_comes_back_is_waited_for(api: Simulator, store: Store, how
 @pytest.fixture
 def alone(api: Simulator, tmp_path: Path) -> Store:
     """A store with a server of its own, reached directly."""
-    site = Site(api.url, tmp_path, f"embedded:{tmp_path / 'db'}", "xhs")
+    site = Project(api.url, tmp_path, f"embedded:{tmp_path / 'db'}", "xhs")
     site.environment["XHS_SPILL_DIR"] = str(tmp_path / "spill")
     site.environment["PYTHONPATH"] += f":{tmp_path}"
     return Store(site, Proxy(0), tmp_path / "spill")
@@ -617,13 +617,16 @@ def update_of(entry: Document) -> Document:
     return update
 
 
-def test_a_document_that_no_database_takes_stays_in_the_spill(
+LARGER_ANSWERS = ["-s", "DOWNLOAD_MAXSIZE=100000000"]
+
+
+def test_a_document_that_no_database_can_hold_is_set_aside(
     store: Store, huge: tuple[Simulator, str, str]
 ) -> None:
     api, note, lost = huge
     other = sized_note(30, 901)
     store.site.environment["JUSTONEAPI_BASE_URL"] = api.url
-    done = store.crawl(notes=[note, other])
+    done = store.crawl(*LARGER_ANSWERS, notes=[note, other])
     assert done.status == 0, done
     assert "Traceback" not in done.errors
     assert api.books()["billed"] == 6 + 3
@@ -635,17 +638,27 @@ def test_a_document_that_no_database_takes_stays_in_the_spill(
     (end,) = (item for item in done.items("note") if item["note_id"] == note)
     assert (end["stop_reason"], end["missing"]) == ("complete", 1)
     (path,) = store.spilled()
-    for _ in range(2):
-        (entry,) = entries(path)
-        assert entry["collection"] == "rejected"
-        assert re.search("refuses|cannot hold", entry["reason"])
-        assert json.loads(update_of(entry)["$set"]["raw"])["id"] == lost
-        recovered = store.site.command("recover")
-        assert recovered.status == 0, recovered
-        (stays,) = (line for line in recovered.output.splitlines() if "stays" in line)
-        assert str(path) in stays
-        assert "rejected" in stays
-        assert store.spilled() == [path]
+    assert path.suffix == ".unstorable"
+    assert path.stat().st_mode & 0o777 == 0o600
+    (entry,) = entries(path)
+    assert entry["collection"] == "rejected"
+    assert re.search("no database can hold|BSON cannot hold", entry["reason"])
+    assert json.loads(update_of(entry)["$set"]["raw"])["id"] == lost
+    rejected, named = [line for line in done.lines("WARNING") if "arger than" not in line]
+    for line in (rejected, named):
+        assert f"comment of note {note}, page 2" in line
+    assert named.startswith("Set aside, and not tried again: ")
+    assert str(path) in named
+    assert done.run["unstorable"] == 1
+    assert done.run["spilled"] == 0
+    assert [line for line in done.lines("ERROR") if ".unstorable" in line]
+
+    before = path.read_bytes()
+    recovered = store.site.command("recover")
+    assert recovered.status == 0, recovered
+    assert str(path) not in recovered.output
+    assert store.spilled() == [path]
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("huge", [17_000_000], indirect=True, ids=["document"])

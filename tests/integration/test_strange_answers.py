@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from support.crawl import Site
+from support.crawl import Project
 
 from xhs.simulator.notes import sized_note
 from xhs.simulator.truth import truth
@@ -158,7 +158,7 @@ def crawl(_api: Simulator, _server: str, tmp_path_factory: pytest.TempPathFactor
     _api.reset()
     _api.script({"rules": rules})
     folder = tmp_path_factory.mktemp("strange")
-    site = Site(_api.url, folder, _server, folder.name)
+    site = Project(_api.url, folder, _server, folder.name)
     everything = [*NOTES.values(), *SPOILT.values(), *LED_ASTRAY.values(), GOOD]
     done = site.crawl(notes=everything)
     rejected: dict[str, list[Document]] = {}
@@ -275,7 +275,7 @@ def test_a_strange_cursor_loses_no_page_and_no_cost(crawl: Crawl, name: str) -> 
     assert end["billed_calls"] == crawl.books["notes"][note]["billed"] == 1
 
 
-def test_an_integer_of_thousands_of_digits_is_paid_for_once(api: Simulator, site: Site) -> None:
+def test_an_integer_of_thousands_of_digits_is_paid_for_once(api: Simulator, site: Project) -> None:
     """Python's own reader of JSON refuses it, and with it the whole page."""
     note = sized_note(5, 400, replies=False)
     envelope = api.call(noteId=note)

@@ -9,7 +9,7 @@ from xhs.simulator.notes import sized_note
 from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
-    from support.crawl import Outcome, Site
+    from support.crawl import Outcome, Project
     from support.simulator import Simulator
 
 _DEBUG = ("-s", "AUTOTHROTTLE_DEBUG=1")
@@ -21,7 +21,7 @@ def delays(done: Outcome) -> list[int]:
     return [int(delay) for line in done.lines("INFO") for delay in _DELAY.findall(line)]
 
 
-def check_whole(api: Simulator, site: Site, done: Outcome, notes: list[str]) -> None:
+def check_whole(api: Simulator, site: Project, done: Outcome, notes: list[str]) -> None:
     """Everything arrived, and nothing was paid twice."""
     assert (done.status, done.reason) == (0, "finished"), done
     assert "Traceback" not in done.errors
@@ -33,7 +33,7 @@ def check_whole(api: Simulator, site: Site, done: Outcome, notes: list[str]) -> 
     assert sum(note["billed_calls"] for note in ledger.values()) == api.books()["billed"]
 
 
-def test_a_limit_is_respected(api: Simulator, site: Site) -> None:
+def test_a_limit_is_respected(api: Simulator, site: Project) -> None:
     notes = [sized_note(100, serial, replies=False) for serial in range(32)]
     api.script({"rate": 20, "latency": 0.2})
     done = site.crawl(*_DEBUG, notes=notes, feed=False)
@@ -43,7 +43,7 @@ def test_a_limit_is_respected(api: Simulator, site: Site) -> None:
     assert max(delays(done)) > 0
 
 
-def test_refusals_at_random_are_no_limit(api: Simulator, site: Site) -> None:
+def test_refusals_at_random_are_no_limit(api: Simulator, site: Project) -> None:
     """One call in twenty is too fast by chance: nothing is held back."""
     notes = [sized_note(100, serial, replies=False) for serial in range(20)]
     api.script({"refuse_share": {"302": 0.05}})
@@ -54,7 +54,7 @@ def test_refusals_at_random_are_no_limit(api: Simulator, site: Site) -> None:
     assert delays(done) == [0] * books["calls"]
 
 
-def test_a_row_of_http_429_alone_is_a_limit(api: Simulator, site: Site) -> None:
+def test_a_row_of_http_429_alone_is_a_limit(api: Simulator, site: Project) -> None:
     """The throttle learns of it, though there is no envelope with a code."""
     notes = [sized_note(5, serial) for serial in range(6)]
     api.script({"rules": [{"note_call": 1, "status": 429}]})
@@ -64,7 +64,7 @@ def test_a_row_of_http_429_alone_is_a_limit(api: Simulator, site: Site) -> None:
     assert max(delays(done)) > 0
 
 
-def test_a_row_of_other_refusals_is_none(api: Simulator, site: Site) -> None:
+def test_a_row_of_other_refusals_is_none(api: Simulator, site: Project) -> None:
     faults: list[dict[str, Any]] = [
         {"code": 301},
         {"code": 500},
@@ -80,7 +80,7 @@ def test_a_row_of_other_refusals_is_none(api: Simulator, site: Site) -> None:
     assert delays(done) == [0] * api.books()["calls"]
 
 
-def test_without_the_throttle_nothing_is_held_back(api: Simulator, site: Site) -> None:
+def test_without_the_throttle_nothing_is_held_back(api: Simulator, site: Project) -> None:
     notes = [sized_note(15, serial) for serial in range(16)]
     api.script({"rules": [{"note_call": 1, "code": 302}]})
     done = site.crawl(*_DEBUG, "-s", "AUTOTHROTTLE_ENABLED=0", notes=notes)
@@ -89,7 +89,7 @@ def test_without_the_throttle_nothing_is_held_back(api: Simulator, site: Site) -
     assert delays(done) == []
 
 
-def test_the_users_delay_is_the_least(api: Simulator, site: Site) -> None:
+def test_the_users_delay_is_the_least(api: Simulator, site: Project) -> None:
     notes = [sized_note(5, serial) for serial in range(8)]
     api.script({"rules": [{"note_call": 1, "code": 302}]})
     done = site.crawl(*_DEBUG, "-s", "DOWNLOAD_DELAY=0.05", notes=notes)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.canary import NOTE, Watched, files_with, found_in
-from support.crawl import TOKEN, Outcome, Site
+from support.crawl import TOKEN, Outcome, Project
 from support.simulator import COMMENTS
 
 from xhs.settings import EXTENSIONS
@@ -31,7 +31,7 @@ ODD_TOKEN = "canary/7f3a+9b52=c1d8&4e60"
 
 
 @pytest.fixture
-def watched(site: Site) -> Watched:
+def watched(site: Project) -> Watched:
     """On the server that all tests share; its files are elsewhere."""
     return Watched(site)
 
@@ -39,7 +39,7 @@ def watched(site: Site) -> Watched:
 @pytest.fixture
 def apart(api: Simulator, tmp_path: Path) -> Watched:
     """With the database's own files below the folder too."""
-    return Watched(Site(api.url, tmp_path, f"embedded:{tmp_path / 'db'}", "xhs"))
+    return Watched(Project(api.url, tmp_path, f"embedded:{tmp_path / 'db'}", "xhs"))
 
 
 def test_the_search_would_find_it(api: Simulator, apart: Watched, tmp_path: Path) -> None:
@@ -228,8 +228,8 @@ def test_after_an_exception_in_a_callback(
 def test_after_an_exception_in_a_pipeline(watched: Watched, priority: int) -> None:
     watched.add_module(FAILING)
     own = {
-        "xhs.pipelines.validate.ValidatePipeline": 100,
-        "xhs.pipelines.store.StorePipeline": 300,
+        "xhs.pipelines.ValidatePipeline": 100,
+        "xhs.pipelines.StorePipeline": 300,
         "users_own.Pipeline": priority,
     }
     done = watched.crawl("-s", f"ITEM_PIPELINES={json.dumps(own)}")
@@ -290,12 +290,12 @@ def check_masked(watched: Watched, said: str) -> None:
 @pytest.mark.parametrize(
     "moment", ["from_crawler", "spider_opened", "response_received", "engine_stopped"]
 )
-def test_what_a_users_code_logs_is_masked(site: Site, moment: str) -> None:
+def test_what_a_users_code_logs_is_masked(site: Project, moment: str) -> None:
     watched = Watched(site, ODD_TOKEN)
     check_masked(watched, talk(watched, moment).errors)
 
 
-def test_what_a_users_code_logs_is_masked_in_a_log_file(site: Site) -> None:
+def test_what_a_users_code_logs_is_masked_in_a_log_file(site: Project) -> None:
     watched = Watched(site, ODD_TOKEN)
     log = watched.folder / "crawl.log"
     talk(watched, "response_received", "--logfile", str(log))
@@ -331,8 +331,8 @@ def test_in_other_commands(api: Simulator, watched: Watched, command: str, hangs
     watched.check()
 
 
-def test_scrapy_settings_does_not_show_it(storeless: Site) -> None:
+def test_scrapy_settings_does_not_show_it(without_store: Project) -> None:
     for name in ("JUSTONEAPI_TOKEN", "JUSTONEAPI_TOKEN_FILE"):
-        done = storeless.command("settings", "--get", name)
+        done = without_store.command("settings", "--get", name)
         assert not found_in((done.output + done.errors).encode())
         assert done.output.strip() in ("", "None")

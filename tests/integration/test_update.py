@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.crawl import Outcome, Site
+from support.crawl import Outcome, Project
 from support.pages import pages_settled
 from support.passes import assert_stored, billed, history, pages_of, pinned_notes
 from support.simulator import PROJECT, REPLIES
@@ -32,14 +32,14 @@ NOTE = sized_note(45, 1000)
 PAGES = 5
 
 
-def crawl_whole(api: Simulator, site: Site, notes: Iterable[str], **arguments: Any) -> None:
+def crawl_whole(api: Simulator, site: Project, notes: Iterable[str], **arguments: Any) -> None:
     """Crawl these in full, and forget what it cost."""
     done = site.crawl(notes=list(notes), feed=False, **arguments)
     assert done.status == 0, done
     api.reset_books()
 
 
-def update(api: Simulator, site: Site, *notes: str, **arguments: Any) -> Outcome:
+def update(api: Simulator, site: Project, *notes: str, **arguments: Any) -> Outcome:
     """Update these, or what the ledger has; the books are of this run alone."""
     api.reset_books()
     done = site.crawl(notes=notes, mode="update", **arguments)
@@ -47,7 +47,7 @@ def update(api: Simulator, site: Site, *notes: str, **arguments: Any) -> Outcome
     return done
 
 
-def start(site: Site, *notes: str, **arguments: str) -> subprocess.Popen[bytes]:
+def start(site: Project, *notes: str, **arguments: str) -> subprocess.Popen[bytes]:
     arguments["mode"] = "update"
     if notes:
         arguments["notes"] = ",".join(notes)
@@ -60,7 +60,7 @@ def start(site: Site, *notes: str, **arguments: str) -> subprocess.Popen[bytes]:
     )
 
 
-def kill_at_page(api: Simulator, site: Site, note: str, page: int) -> None:
+def kill_at_page(api: Simulator, site: Project, note: str, page: int) -> None:
     """Kill an update of ``note`` that has settled the pages of its pass before this one."""
     api.script({"rules": [{"note": note, "page": page, "delay": 60}]})
     crawl = start(site, note)
@@ -93,7 +93,7 @@ def assert_feed(done: Outcome, note: str, grown: int, pages: int) -> None:
     assert len(found) == len(wanted)
 
 
-def test_nothing_new_costs_one_call(api: Simulator, site: Site) -> None:
+def test_nothing_new_costs_one_call(api: Simulator, site: Project) -> None:
     (pinned,) = pinned_notes(1)
     short = [sized_note(10, 1001), sized_note(1, 1002)]
     long = [NOTE, sized_note(11, 1003), pinned]
@@ -116,7 +116,7 @@ def test_nothing_new_costs_one_call(api: Simulator, site: Site) -> None:
 
 
 @pytest.mark.parametrize("kind", ["none pinned", "pinned"])
-def test_what_is_new_costs_its_pages_or_one_more(api: Simulator, site: Site, kind: str) -> None:
+def test_what_is_new_costs_its_pages_or_one_more(api: Simulator, site: Project, kind: str) -> None:
     serials = range(1010, 1010 + len(NEW))
     plain = [sized_note(45, serial) for serial in serials]
     notes = dict(zip(plain if kind == "none pinned" else pinned_notes(len(NEW)), NEW, strict=True))
@@ -137,7 +137,7 @@ def test_what_is_new_costs_its_pages_or_one_more(api: Simulator, site: Site, kin
         assert document["comments_collected"] == len(truth(note, grown).first_level)
 
 
-def test_likes_of_what_it_sees_are_brought_up_to_date(api: Simulator, site: Site) -> None:
+def test_likes_of_what_it_sees_are_brought_up_to_date(api: Simulator, site: Project) -> None:
     crawl_whole(api, site, [NOTE])
     before = site.documents("comments")
     api.change(NOTE, grow=2, likes=7)
@@ -162,7 +162,7 @@ GONE: dict[str, tuple[int, slice, int]] = {
 }
 
 
-def test_comments_deleted_since_leave_no_gap(api: Simulator, site: Site) -> None:
+def test_comments_deleted_since_leave_no_gap(api: Simulator, site: Project) -> None:
     notes = {name: sized_note(45, 1020 + serial) for serial, name in enumerate(GONE)}
     pinned, other = pinned_notes(2)
     crawl_whole(api, site, [*notes.values(), pinned, other])
@@ -193,7 +193,7 @@ def test_comments_deleted_since_leave_no_gap(api: Simulator, site: Site) -> None
 
 
 def test_a_comment_of_the_watermark_that_is_pinned_since_ends_nothing(
-    api: Simulator, site: Site
+    api: Simulator, site: Project
 ) -> None:
     crawl_whole(api, site, [NOTE])
     newest = api.call(noteId=NOTE)["data"]["comments"][0]
@@ -209,7 +209,7 @@ def test_a_comment_of_the_watermark_that_is_pinned_since_ends_nothing(
     assert_stored(site, NOTE, 30)
 
 
-def test_an_update_killed_between_its_pages_leaves_no_gap(api: Simulator, site: Site) -> None:
+def test_an_update_killed_between_its_pages_leaves_no_gap(api: Simulator, site: Project) -> None:
     crawl_whole(api, site, [NOTE])
     watermark = site.note(NOTE)["watermark"]
     api.change(NOTE, grow=60)
@@ -238,7 +238,7 @@ def test_an_update_killed_between_its_pages_leaves_no_gap(api: Simulator, site: 
 
 
 def test_an_update_killed_in_the_pass_after_the_one_it_finished_leaves_no_gap(
-    api: Simulator, site: Site
+    api: Simulator, site: Project
 ) -> None:
     crawl_whole(api, site, [NOTE])
     api.change(NOTE, grow=60)
@@ -253,7 +253,7 @@ def test_an_update_killed_in_the_pass_after_the_one_it_finished_leaves_no_gap(
     assert_stored(site, NOTE, 90)
 
 
-def test_resume_finishes_an_update_that_was_killed(api: Simulator, site: Site) -> None:
+def test_resume_finishes_an_update_that_was_killed(api: Simulator, site: Project) -> None:
     crawl_whole(api, site, [NOTE])
     api.change(NOTE, grow=60)
     kill_at_page(api, site, NOTE, 4)
@@ -271,7 +271,7 @@ def test_resume_finishes_an_update_that_was_killed(api: Simulator, site: Site) -
 
 
 def test_a_first_pass_that_was_interrupted_is_finished_and_followed_by_an_update(
-    api: Simulator, site: Site
+    api: Simulator, site: Project
 ) -> None:
     api.script({"rules": [{"page": 3, "code": 999}]})
     assert site.crawl(notes=[NOTE], feed=False).status == 3
@@ -285,7 +285,7 @@ def test_a_first_pass_that_was_interrupted_is_finished_and_followed_by_an_update
 
 
 def test_an_update_that_the_budget_stopped_is_finished_by_the_next(
-    api: Simulator, site: Site
+    api: Simulator, site: Project
 ) -> None:
     crawl_whole(api, site, [NOTE])
     watermark = site.note(NOTE)["watermark"]
@@ -303,7 +303,7 @@ def test_an_update_that_the_budget_stopped_is_finished_by_the_next(
 
 
 def test_a_budget_that_ends_with_the_pass_to_be_finished_leaves_the_next(
-    api: Simulator, site: Site
+    api: Simulator, site: Project
 ) -> None:
     crawl_whole(api, site, [NOTE])
     api.change(NOTE, grow=60)
@@ -332,7 +332,7 @@ def time_of(note: str, place: int, grown: int = 0) -> str:
     ("mode", "limit"), [("update", "max_comments"), ("update", "since"), ("full", "max_comments")]
 )
 def test_a_limit_in_the_pass_before_leaves_no_gap(
-    api: Simulator, site: Site, mode: str, limit: str
+    api: Simulator, site: Project, mode: str, limit: str
 ) -> None:
     crawl_whole(api, site, [NOTE])
     watermark = site.note(NOTE)["watermark"]
@@ -353,7 +353,7 @@ def test_a_limit_in_the_pass_before_leaves_no_gap(
 
 
 @pytest.mark.parametrize("limit", ["max_comments", "since"])
-def test_a_first_pass_with_a_limit_is_up_to_date(api: Simulator, site: Site, limit: str) -> None:
+def test_a_first_pass_with_a_limit_is_up_to_date(api: Simulator, site: Project, limit: str) -> None:
     note = sized_note(95, 1040)
     value = "15" if limit == "max_comments" else time_of(note, 14)
     crawl_whole(api, site, [note], **{limit: value})
@@ -365,7 +365,7 @@ def test_a_first_pass_with_a_limit_is_up_to_date(api: Simulator, site: Site, lim
     assert_stored(site, note, 25, first=30, known=15)
 
 
-def test_a_limit_that_is_not_reached_changes_nothing(api: Simulator, site: Site) -> None:
+def test_a_limit_that_is_not_reached_changes_nothing(api: Simulator, site: Project) -> None:
     crawl_whole(api, site, [NOTE])
     api.change(NOTE, grow=12)
     done = update(api, site, NOTE, max_comments="100")
@@ -373,7 +373,7 @@ def test_a_limit_that_is_not_reached_changes_nothing(api: Simulator, site: Site)
     assert_stored(site, NOTE, 12)
 
 
-def test_a_note_never_met_is_read_whole(api: Simulator, site: Site) -> None:
+def test_a_note_never_met_is_read_whole(api: Simulator, site: Project) -> None:
     fresh, short, empty, gone = (
         sized_note(25, 1050),
         sized_note(5, 1051),
@@ -408,7 +408,7 @@ def test_a_note_never_met_is_read_whole(api: Simulator, site: Site) -> None:
     assert billed(api) == dict.fromkeys(notes, 1)
 
 
-def test_a_note_that_was_hidden_for_a_while_is_read_whole(api: Simulator, site: Site) -> None:
+def test_a_note_that_was_hidden_for_a_while_is_read_whole(api: Simulator, site: Project) -> None:
     crawl_whole(api, site, [NOTE])
     nothing = {"comments": [], "has_more": False, "cursor": "", "user_id": ""}
     api.script({"rules": [{"data": nothing}]})
@@ -427,7 +427,7 @@ def test_a_note_that_was_hidden_for_a_while_is_read_whole(api: Simulator, site: 
     ids=["default", "none"],
 )
 def test_where_the_order_is_not_by_time_it_says_so_and_reads_on(
-    api: Simulator, site: Site, change: Document, pages: int, reason: str
+    api: Simulator, site: Project, change: Document, pages: int, reason: str
 ) -> None:
     crawl_whole(api, site, [NOTE])
     api.change(NOTE, grow=5)
@@ -441,7 +441,7 @@ def test_where_the_order_is_not_by_time_it_says_so_and_reads_on(
     assert bool(told) == (reason == "complete"), done
 
 
-def test_in_another_order_it_says_so_and_reads_on(api: Simulator, site: Site) -> None:
+def test_in_another_order_it_says_so_and_reads_on(api: Simulator, site: Project) -> None:
     crawl_whole(api, site, [NOTE])
     api.change(NOTE, grow=5)
     done = update(api, site, NOTE, sort="normal")
@@ -458,9 +458,9 @@ def test_in_another_order_it_says_so_and_reads_on(api: Simulator, site: Site) ->
     assert_stored(site, NOTE, 17)
 
 
-def test_what_cannot_work_is_refused(api: Simulator, site: Site, storeless: Site) -> None:
+def test_what_cannot_work_is_refused(api: Simulator, site: Project, without_store: Project) -> None:
     cached = site.crawl("-s", "HTTPCACHE_ENABLED=1", notes=[NOTE], mode="update")
-    nowhere = storeless.crawl(notes=[NOTE], mode="update")
+    nowhere = without_store.crawl(notes=[NOTE], mode="update")
     for done, named in ((cached, "HTTPCACHE_ENABLED"), (nowhere, "MONGODB_URI")):
         assert done.status == 2, done
         (line,) = done.lines("ERROR")
@@ -469,7 +469,7 @@ def test_what_cannot_work_is_refused(api: Simulator, site: Site, storeless: Site
     assert api.books()["calls"] == 0
 
 
-def test_without_a_list_it_takes_the_whole_ledger(api: Simulator, site: Site) -> None:
+def test_without_a_list_it_takes_the_whole_ledger(api: Simulator, site: Project) -> None:
     grown, same, late, gone = (
         sized_note(45, 1060),
         sized_note(25, 1061),
@@ -495,7 +495,7 @@ def test_without_a_list_it_takes_the_whole_ledger(api: Simulator, site: Site) ->
     assert_stored(site, grown, 12)
 
 
-def test_an_empty_ledger_is_nothing_to_do(api: Simulator, site: Site) -> None:
+def test_an_empty_ledger_is_nothing_to_do(api: Simulator, site: Project) -> None:
     done = update(api, site)
     assert (done.status, done.reason, done.feed) == (0, "finished", []), done
     assert done.stats["xhs/notes/left"] == 0
@@ -504,7 +504,7 @@ def test_an_empty_ledger_is_nothing_to_do(api: Simulator, site: Site) -> None:
 
 @pytest.mark.parametrize("changed", ["version", "sort"])
 def test_a_checkpoint_of_another_order_or_version_begins_anew(
-    api: Simulator, site: Site, changed: str
+    api: Simulator, site: Project, changed: str
 ) -> None:
     crawl_whole(api, site, [NOTE])
     api.change(NOTE, grow=60)
@@ -522,7 +522,7 @@ def test_a_checkpoint_of_another_order_or_version_begins_anew(
     assert site.note(NOTE)["state"] == "ended"
 
 
-def test_a_checkpoint_that_the_api_refuses_begins_anew_once(api: Simulator, site: Site) -> None:
+def test_a_checkpoint_that_the_api_refuses_begins_anew_once(api: Simulator, site: Project) -> None:
     crawl_whole(api, site, [NOTE])
     api.change(NOTE, grow=60)
     kill_at_page(api, site, NOTE, 4)
@@ -543,7 +543,7 @@ FLAWS: dict[str, dict[str, Any]] = {
 }
 
 
-def test_a_pass_that_goes_wrong_moves_no_watermark(api: Simulator, site: Site) -> None:
+def test_a_pass_that_goes_wrong_moves_no_watermark(api: Simulator, site: Project) -> None:
     notes = {reason: sized_note(45, 1070 + place) for place, reason in enumerate(FLAWS)}
     crawl_whole(api, site, notes.values())
     before = site.documents("notes")
@@ -566,7 +566,7 @@ def test_a_pass_that_goes_wrong_moves_no_watermark(api: Simulator, site: Site) -
         assert_stored(site, note, 50)
 
 
-def test_threads_of_new_comments_are_followed(api: Simulator, site: Site) -> None:
+def test_threads_of_new_comments_are_followed(api: Simulator, site: Project) -> None:
     note = threaded_note(45, 13, 1080)
     crawl_whole(api, site, [note], replies="all")
     api.change(note, grow=5)
@@ -581,7 +581,7 @@ def test_threads_of_new_comments_are_followed(api: Simulator, site: Site) -> Non
     assert ends(done) == {note: ("up_to_date", 1, True)}
 
 
-def test_threads_of_what_is_not_met_are_left(api: Simulator, site: Site) -> None:
+def test_threads_of_what_is_not_met_are_left(api: Simulator, site: Project) -> None:
     note = threaded_note(45, 5, 1081)
     crawl_whole(api, site, [note])
     api.change(note, grow=5)
@@ -598,7 +598,7 @@ def test_threads_of_what_is_not_met_are_left(api: Simulator, site: Site) -> None
     assert (document["comment_count"], document["replies_collected"]) == (50 * 6, len(held))
 
 
-def test_an_update_killed_between_its_replies_loses_none(api: Simulator, site: Site) -> None:
+def test_an_update_killed_between_its_replies_loses_none(api: Simulator, site: Project) -> None:
     note = threaded_note(25, 13, 1082)
     crawl_whole(api, site, [note], replies="all")
     api.change(note, grow=12)
@@ -622,7 +622,7 @@ def test_an_update_killed_between_its_replies_loses_none(api: Simulator, site: S
     assert billed(api) == {note: 1}
 
 
-def test_updates_killed_at_random_moments_leave_no_gap(api: Simulator, site: Site) -> None:
+def test_updates_killed_at_random_moments_leave_no_gap(api: Simulator, site: Project) -> None:
     chance = random.Random(SEED)  # noqa: S311 (moments, no secret)
     grown = {sized_note(size, 1100 + size): 0 for size in (5, 30, 45, 12, 90, 60)}
     crawl_whole(api, site, grown)
@@ -646,7 +646,7 @@ def test_updates_killed_at_random_moments_leave_no_gap(api: Simulator, site: Sit
         assert (document["state"], document["missing"], document["complete"]) == ("ended", 0, True)
 
 
-def test_two_updates_at_once_do_no_harm(api: Simulator, site: Site) -> None:
+def test_two_updates_at_once_do_no_harm(api: Simulator, site: Project) -> None:
     notes = dict(zip((sized_note(45, serial) for serial in range(1090, 1096)), NEW, strict=True))
     crawl_whole(api, site, notes)
     for note, grown in notes.items():

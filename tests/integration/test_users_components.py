@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from xhs.settings import ITEM_PIPELINES
-from xhs.simulator.notes import sized_note
+from xhs.settings import EXTENSIONS, ITEM_PIPELINES
+from xhs.simulator.notes import missing_note, sized_note
 from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
-    from support.crawl import Outcome, Site
+    from support.crawl import Outcome, Project
 
 NOTE = sized_note(25)
 
@@ -87,7 +87,7 @@ class Raising(ItemFilter):
 """
 
 
-def crawl(site: Site, code: str, *words: str) -> Outcome:
+def crawl(site: Project, code: str, *words: str) -> Outcome:
     site.add_module(code)
     return site.crawl(*words, notes=[NOTE])
 
@@ -100,7 +100,7 @@ def comments() -> set[str]:
     return {*truth(NOTE).first_level, *truth(NOTE).inline_replies}
 
 
-def test_whatever_a_pipeline_does_to_an_item_the_crawl_ends_and_tells(site: Site) -> None:
+def test_whatever_a_pipeline_does_to_an_item_the_crawl_ends_and_tells(site: Project) -> None:
     done = crawl(site, PIPELINES, *pipeline("Own", 400))
     assert done.status == 0, done
     assert done.run["pipelines"] == {"failed": 7, "unclosed": 0}
@@ -117,7 +117,7 @@ def test_whatever_a_pipeline_does_to_an_item_the_crawl_ends_and_tells(site: Site
     assert site.note(NOTE)["stop_reason"] == "complete"
 
 
-def test_what_a_pipeline_before_the_store_loses_is_kept_as_rejected(site: Site) -> None:
+def test_what_a_pipeline_before_the_store_loses_is_kept_as_rejected(site: Project) -> None:
     done = crawl(site, PIPELINES, *pipeline("Late", 200))
     assert done.status == 0, done
     assert done.run["pipelines"]["failed"] == len(comments())
@@ -125,14 +125,14 @@ def test_what_a_pipeline_before_the_store_loses_is_kept_as_rejected(site: Site) 
     assert site.note(NOTE)["stop_reason"] == "complete"
 
 
-def test_what_is_lost_where_there_is_no_store_is_told(storeless: Site) -> None:
-    done = crawl(storeless, PIPELINES, *pipeline("Late", 400))
+def test_what_is_lost_where_there_is_no_store_is_told(without_store: Project) -> None:
+    done = crawl(without_store, PIPELINES, *pipeline("Late", 400))
     assert done.status == 1, done
     assert done.run["lost"] == len(comments())
     assert "were paid for and could not be stored" in done.lines("ERROR")[-1]
 
 
-def test_a_pipeline_that_cannot_be_closed_does_not_keep_the_store_from_it(site: Site) -> None:
+def test_a_pipeline_that_cannot_be_closed_does_not_keep_the_store_from_it(site: Project) -> None:
     done = crawl(site, PIPELINES, *pipeline("Unclosed", 50))
     assert done.status == 1, done
     assert done.run["pipelines"] == {"failed": 0, "unclosed": 1}
@@ -141,15 +141,22 @@ def test_a_pipeline_that_cannot_be_closed_does_not_keep_the_store_from_it(site: 
     assert site.note(NOTE)["state"] == "ended"
 
 
-def test_items_may_lose_fields_without_a_store(storeless: Site) -> None:
-    done = crawl(storeless, PIPELINES, *pipeline("Reduced", 400), "-a", "replies=all")
+def test_items_may_lose_fields_without_a_store(without_store: Project) -> None:
+    done = crawl(without_store, PIPELINES, *pipeline("Reduced", 400), "-a", "replies=all")
     assert done.status == 0, done
     assert done.errors.count("Error caught on signal handler") == 0
     assert {len(item) for item in done.items("comment")} == {4}
     assert set(done.ids("comment")) == comments()
 
 
-def test_a_filter_that_raises_costs_its_own_feed_alone(site: Site) -> None:
+def test_feeds_that_no_extension_writes_are_told(without_store: Project) -> None:
+    extensions = {**EXTENSIONS, "xhs.feeds.isolation.FeedExporter": None}
+    done = without_store.crawl("-s", f"EXTENSIONS={json.dumps(extensions)}", notes=[missing_note()])
+    assert done.status == 0, done
+    assert any("The FeedExporter extension is not enabled" in one for one in done.lines("WARNING"))
+
+
+def test_a_filter_that_raises_costs_its_own_feed_alone(site: Project) -> None:
     feeds = {
         str(site.folder / name): {"format": "jsonl", **more}
         for name, more in (

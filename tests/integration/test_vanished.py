@@ -12,7 +12,7 @@ from xhs.simulator.notes import sized_note, threaded_note
 from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
-    from support.crawl import Document, Outcome, Site
+    from support.crawl import Document, Outcome, Project
     from support.simulator import Simulator
 
 NOTE = sized_note(45, 2000)
@@ -20,7 +20,7 @@ IDS = truth(NOTE).first_level
 GONE = {IDS[3], IDS[17], IDS[44]}
 
 
-def crawl(site: Site, status: int = 0, **arguments: Any) -> Outcome:
+def crawl(site: Project, status: int = 0, **arguments: Any) -> Outcome:
     """Crawl the note once."""
     done = site.crawl(notes=[NOTE], **arguments)
     assert done.status == status, done
@@ -35,7 +35,7 @@ def counts(done: Outcome) -> tuple[Any, ...]:
 
 
 def test_what_a_later_pass_no_longer_meets_is_marked_until_it_returns(
-    api: Simulator, site: Site
+    api: Simulator, site: Project
 ) -> None:
     crawl(site)
     assert vanished(site, NOTE) == set()
@@ -61,7 +61,7 @@ def test_what_a_later_pass_no_longer_meets_is_marked_until_it_returns(
     assert vanished(site, NOTE) == {IDS[3]}
 
 
-def test_an_update_marks_nothing(api: Simulator, site: Site) -> None:
+def test_an_update_marks_nothing(api: Simulator, site: Project) -> None:
     crawl(site)
     api.change(NOTE, vanish=IDS[:4])
     assert crawl(site, mode="update").items("note")[0]["stop_reason"] == "up_to_date"
@@ -73,7 +73,7 @@ def test_an_update_marks_nothing(api: Simulator, site: Site) -> None:
     assert vanished(site, NOTE) == set(IDS[:4])
 
 
-def test_what_an_update_meets_again_has_not_vanished(api: Simulator, site: Site) -> None:
+def test_what_an_update_meets_again_has_not_vanished(api: Simulator, site: Project) -> None:
     crawl(site)
     api.change(NOTE, vanish=[IDS[0], IDS[1], IDS[30]])
     crawl(site)
@@ -82,7 +82,7 @@ def test_what_an_update_meets_again_has_not_vanished(api: Simulator, site: Site)
     assert vanished(site, NOTE) == {IDS[30]}
 
 
-def test_a_pass_in_another_order_marks_nothing(api: Simulator, site: Site) -> None:
+def test_a_pass_in_another_order_marks_nothing(api: Simulator, site: Project) -> None:
     crawl(site)
     api.change(NOTE, vanish=GONE)
     assert counts(crawl(site, sort="normal")) == (42, 45, 0)
@@ -92,7 +92,7 @@ def test_a_pass_in_another_order_marks_nothing(api: Simulator, site: Site) -> No
     assert vanished(site, NOTE) == GONE
 
 
-def test_each_order_has_its_own_passes(api: Simulator, site: Site) -> None:
+def test_each_order_has_its_own_passes(api: Simulator, site: Project) -> None:
     crawl(site, sort="like_count")
     crawl(site)
     api.change(NOTE, vanish=GONE)
@@ -100,7 +100,7 @@ def test_each_order_has_its_own_passes(api: Simulator, site: Site) -> None:
     assert vanished(site, NOTE) == GONE
 
 
-def test_a_chain_that_breaks_off_marks_nothing(api: Simulator, site: Site) -> None:
+def test_a_chain_that_breaks_off_marks_nothing(api: Simulator, site: Project) -> None:
     crawl(site)
     for rule in (cut_short(NOTE, 2), cut_short(NOTE, 1, 0)):
         api.script({"rules": [rule]})
@@ -110,7 +110,7 @@ def test_a_chain_that_breaks_off_marks_nothing(api: Simulator, site: Site) -> No
 
 
 def test_a_pass_that_misses_no_more_than_the_one_before_marks_what_that_met(
-    api: Simulator, site: Site
+    api: Simulator, site: Project
 ) -> None:
     crawl(site)
     api.script({"rules": [cut_short(NOTE, 2)]})
@@ -120,14 +120,16 @@ def test_a_pass_that_misses_no_more_than_the_one_before_marks_what_that_met(
     assert vanished(site, NOTE) == {IDS[4]}
 
 
-def test_a_comment_that_is_still_counted_has_not_vanished(api: Simulator, site: Site) -> None:
+def test_a_comment_that_is_still_counted_has_not_vanished(api: Simulator, site: Project) -> None:
     crawl(site)
     api.script({"rules": [hidden(NOTE, 1, 2)]})
     crawl(site)
     assert vanished(site, NOTE) == set()
 
 
-def test_misses_are_compared_with_those_of_the_pass_that_met_it(api: Simulator, site: Site) -> None:
+def test_misses_are_compared_with_those_of_the_pass_that_met_it(
+    api: Simulator, site: Project
+) -> None:
     api.script({"rules": [hidden(NOTE, 2, 3, 8)]})
     assert counts(crawl(site)) == (45, 43, 2)
     api.script({"rules": [hidden(NOTE, 1, 0, 5)]})
@@ -135,7 +137,9 @@ def test_misses_are_compared_with_those_of_the_pass_that_met_it(api: Simulator, 
     assert vanished(site, NOTE) == {IDS[0], IDS[5]}
 
 
-def test_a_comment_that_came_and_was_rejected_has_not_vanished(api: Simulator, site: Site) -> None:
+def test_a_comment_that_came_and_was_rejected_has_not_vanished(
+    api: Simulator, site: Project
+) -> None:
     for place in (7, 2):
         content = {"path": ["comments", place, "content"], "value": {"an": "object"}}
         api.script({"rules": [{"page": 1, "patch": [content]}]})
@@ -156,7 +160,9 @@ LIMITED: dict[str, tuple[dict[str, str], list[dict[str, Any]], int]] = {
 
 
 @pytest.mark.parametrize("reason", LIMITED)
-def test_a_pass_that_is_not_complete_marks_nothing(api: Simulator, site: Site, reason: str) -> None:
+def test_a_pass_that_is_not_complete_marks_nothing(
+    api: Simulator, site: Project, reason: str
+) -> None:
     arguments, rules, status = LIMITED[reason]
     crawl(site)
     api.change(NOTE, vanish=GONE)
@@ -166,14 +172,14 @@ def test_a_pass_that_is_not_complete_marks_nothing(api: Simulator, site: Site, r
     assert vanished(site, NOTE) == set()
 
 
-def interrupt(api: Simulator, site: Site, page: int) -> None:
+def interrupt(api: Simulator, site: Project, page: int) -> None:
     """Leave a full pass before this page."""
     api.script({"rules": [{"page": page, "code": 999}]})
     crawl(site, 3)
     api.script({})
 
 
-def test_a_pass_of_several_runs_marks_what_none_of_them_met(api: Simulator, site: Site) -> None:
+def test_a_pass_of_several_runs_marks_what_none_of_them_met(api: Simulator, site: Project) -> None:
     crawl(site)
     api.change(NOTE, vanish=GONE)
     interrupt(api, site, 2)
@@ -188,7 +194,7 @@ def test_a_pass_of_several_runs_marks_what_none_of_them_met(api: Simulator, site
 
 
 def test_what_vanishes_after_its_page_was_read_is_not_marked_by_that_pass(
-    api: Simulator, site: Site
+    api: Simulator, site: Project
 ) -> None:
     crawl(site)
     interrupt(api, site, 3)
@@ -199,7 +205,7 @@ def test_what_vanishes_after_its_page_was_read_is_not_marked_by_that_pass(
     assert vanished(site, NOTE) == GONE
 
 
-def test_a_pass_begun_anew_marks_by_itself_alone(api: Simulator, site: Site) -> None:
+def test_a_pass_begun_anew_marks_by_itself_alone(api: Simulator, site: Project) -> None:
     crawl(site)
     interrupt(api, site, 3)
     api.change(NOTE, vanish=GONE)
@@ -207,7 +213,9 @@ def test_a_pass_begun_anew_marks_by_itself_alone(api: Simulator, site: Site) -> 
     assert vanished(site, NOTE) == GONE
 
 
-def test_a_pass_whose_cursor_led_nowhere_marks_by_what_it_met(api: Simulator, site: Site) -> None:
+def test_a_pass_whose_cursor_led_nowhere_marks_by_what_it_met(
+    api: Simulator, site: Project
+) -> None:
     crawl(site)
     interrupt(api, site, 3)
     api.change(NOTE, vanish=GONE)
@@ -219,7 +227,7 @@ def test_a_pass_whose_cursor_led_nowhere_marks_by_what_it_met(api: Simulator, si
 
 
 @pytest.mark.parametrize("replies", ["inline", "all"])
-def test_replies_are_never_marked(api: Simulator, site: Site, replies: str) -> None:
+def test_replies_are_never_marked(api: Simulator, site: Project, replies: str) -> None:
     note = threaded_note(25, 4, 2010)
     there = truth(note)
 

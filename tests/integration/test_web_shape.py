@@ -11,7 +11,7 @@ from xhs.simulator.notes import sized_note
 from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
-    from support.crawl import Document, Outcome, Site
+    from support.crawl import Document, Outcome, Project
     from support.simulator import Simulator
 
 NOTE, OTHER = sized_note(45, 1), sized_note(45, 2)
@@ -33,11 +33,11 @@ def complaints(done: Outcome) -> list[str]:
     return [*done.lines("WARNING"), *done.lines("ERROR")]
 
 
-def test_the_webs_shape_gives_the_same_comments(api: Simulator, storeless: Site) -> None:
-    documented = storeless.crawl(notes=[NOTE])
+def test_the_webs_shape_gives_the_same_comments(api: Simulator, without_store: Project) -> None:
+    documented = without_store.crawl(notes=[NOTE])
     assert any(one["pictures"] for one in documented.items("comment"))
     api.script({"rules": web_shape.script(api, NOTE)})
-    done = storeless.crawl(notes=[NOTE])
+    done = without_store.crawl(notes=[NOTE])
     assert done.status == 0, done
     assert complaints(done) == complaints(documented)
     assert comparable(done) == comparable(documented)
@@ -50,7 +50,7 @@ def test_the_webs_shape_gives_the_same_comments(api: Simulator, storeless: Site)
     }
 
 
-def test_since_ends_the_webs_shape_as_it_does_the_documented(api: Simulator, site: Site) -> None:
+def test_since_ends_the_webs_shape_as_it_does_the_documented(api: Simulator, site: Project) -> None:
     assert site.crawl(notes=[NOTE], feed=False).status == 0
     times = sorted((one["created_at"] for one in site.documents("comments").values()), reverse=True)
     since = times[12].isoformat().replace("+00:00", "Z")
@@ -70,7 +70,7 @@ def test_since_ends_the_webs_shape_as_it_does_the_documented(api: Simulator, sit
 
 
 def test_an_update_finds_its_ground_by_the_time_in_the_webs_shape(
-    api: Simulator, site: Site
+    api: Simulator, site: Project
 ) -> None:
     """The comments of the first page are gone, so that no ID says where the last pass was."""
     api.script({"rules": web_shape.script(api, NOTE)})
@@ -84,7 +84,9 @@ def test_an_update_finds_its_ground_by_the_time_in_the_webs_shape(
     assert [one["stop_reason"] for one in done.items("note")] == ["up_to_date"], done
 
 
-def test_comments_without_a_time_are_kept_under_since_and_told(api: Simulator, site: Site) -> None:
+def test_comments_without_a_time_are_kept_under_since_and_told(
+    api: Simulator, site: Project
+) -> None:
     api.script({"rules": [{"endpoint": "comments", "note": NOTE, "patch": [CREATED]}]})
     done = site.crawl(notes=[NOTE, OTHER], since="2030-01-01")
     assert done.status == 0, done
@@ -97,7 +99,7 @@ def test_comments_without_a_time_are_kept_under_since_and_told(api: Simulator, s
     assert told[1].startswith("45 comments"), done
 
 
-def test_comments_without_a_time_are_no_matter_without_since(api: Simulator, site: Site) -> None:
+def test_comments_without_a_time_are_no_matter_without_since(api: Simulator, site: Project) -> None:
     patch = [{"path": ["comments", 3, "time"], "remove": True}]
     api.script({"rules": [{"endpoint": "comments", "note": NOTE, "patch": patch}]})
     assert complaints(site.crawl(notes=[NOTE], feed=False)) == []
@@ -114,7 +116,7 @@ def test_comments_without_a_time_are_no_matter_without_since(api: Simulator, sit
     ],
 )
 def test_a_field_that_a_whole_page_lacks_is_a_warning_once_a_run(
-    api: Simulator, site: Site, path: list[Any], field: str
+    api: Simulator, site: Project, path: list[Any], field: str
 ) -> None:
     patch = [{"path": path, "remove": True}]
     api.script({"rules": [{"note": [NOTE, OTHER], "page": "2-", "patch": patch}]})
@@ -127,7 +129,7 @@ def test_a_field_that_a_whole_page_lacks_is_a_warning_once_a_run(
     assert "extra" in line
 
 
-def test_what_some_comments_of_a_page_lack_is_no_warning(api: Simulator, site: Site) -> None:
+def test_what_some_comments_of_a_page_lack_is_no_warning(api: Simulator, site: Project) -> None:
     patch = [{"path": ["comments", place, "user"], "remove": True} for place in range(9)]
     api.script({"rules": [{"note": NOTE, "page": 2, "patch": patch}]})
     assert complaints(site.crawl(notes=[NOTE], feed=False)) == []

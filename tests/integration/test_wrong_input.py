@@ -13,7 +13,7 @@ from support.crawl import TOKEN
 from xhs.simulator.notes import sized_note
 
 if TYPE_CHECKING:
-    from support.crawl import Outcome, Site
+    from support.crawl import Outcome, Project
     from support.simulator import Simulator
 
 NOTE = sized_note(1)
@@ -37,57 +37,57 @@ def refused(api: Simulator, done: Outcome, *expected: str) -> list[str]:
     return errors
 
 
-def test_no_token(api: Simulator, storeless: Site) -> None:
-    done = storeless.crawl(notes=[NOTE], env={"JUSTONEAPI_TOKEN": None})
+def test_no_token(api: Simulator, without_store: Project) -> None:
+    done = without_store.crawl(notes=[NOTE], env={"JUSTONEAPI_TOKEN": None})
     (error,) = refused(api, done, "no token")
     assert "JUSTONEAPI_TOKEN" in error
     assert "JUSTONEAPI_TOKEN_FILE" in error
 
 
 def test_a_token_file_serves_and_white_space_around_the_token_is_no_part_of_it(
-    api: Simulator, storeless: Site
+    api: Simulator, without_store: Project
 ) -> None:
-    file = storeless.folder / "token"
+    file = without_store.folder / "token"
     file.write_text(f"\n  {TOKEN}\n")
     env = {"JUSTONEAPI_TOKEN": None, "JUSTONEAPI_TOKEN_FILE": str(file)}
-    done = storeless.crawl(notes=[NOTE], env=env)
+    done = without_store.crawl(notes=[NOTE], env=env)
     assert done.status == 0, done
     assert api.books()["billed"] == 1
 
 
 @pytest.mark.parametrize("content", [None, "", " \n"])
 def test_a_token_file_that_is_missing_or_empty(
-    api: Simulator, storeless: Site, content: str | None
+    api: Simulator, without_store: Project, content: str | None
 ) -> None:
-    file = storeless.folder / "token"
+    file = without_store.folder / "token"
     if content is not None:
         file.write_text(content)
     env = {"JUSTONEAPI_TOKEN": None, "JUSTONEAPI_TOKEN_FILE": str(file)}
-    (error,) = refused(api, storeless.crawl(notes=[NOTE], env=env), "JUSTONEAPI_TOKEN_FILE")
+    (error,) = refused(api, without_store.crawl(notes=[NOTE], env=env), "JUSTONEAPI_TOKEN_FILE")
     assert str(file) in error
 
 
-def test_a_token_and_a_token_file(api: Simulator, storeless: Site) -> None:
-    file = storeless.folder / "token"
+def test_a_token_and_a_token_file(api: Simulator, without_store: Project) -> None:
+    file = without_store.folder / "token"
     file.write_text(TOKEN)
-    done = storeless.crawl(notes=[NOTE], env={"JUSTONEAPI_TOKEN_FILE": str(file)})
+    done = without_store.crawl(notes=[NOTE], env={"JUSTONEAPI_TOKEN_FILE": str(file)})
     refused(api, done, "both set")
 
 
-def test_a_token_on_the_command_line(api: Simulator, storeless: Site) -> None:
+def test_a_token_on_the_command_line(api: Simulator, without_store: Project) -> None:
     names = ("JUSTONEAPI_TOKEN", "JUSTONEAPI_TOKEN_FILE")
     words = [word for name in names for way in "sa" for word in (f"-{way}", f"{name}={SECRET}")]
     errors = refused(
         api,
-        storeless.crawl(*words, notes=[NOTE]),
+        without_store.crawl(*words, notes=[NOTE]),
         *(f"{name} is not a setting" for name in names),
         *(f"{name}: a token given as an argument" for name in names),
     )
     assert all("environment" in error for error in errors)
 
 
-def test_everything_wrong_is_said_at_once(api: Simulator, storeless: Site) -> None:
-    done = storeless.crawl(
+def test_everything_wrong_is_said_at_once(api: Simulator, without_store: Project) -> None:
+    done = without_store.crawl(
         *("-s", "JUSTONEAPI_COMMENTS_VERSION=v9"),
         *("-s", "JUSTONEAPI_BASE_URL=ftp://api.example.com"),
         env={"JUSTONEAPI_TOKEN": None},
@@ -120,37 +120,37 @@ def test_everything_wrong_is_said_at_once(api: Simulator, storeless: Site) -> No
 
 
 def test_what_is_not_built_yet_is_refused_by_name_and_value(
-    api: Simulator, storeless: Site
+    api: Simulator, without_store: Project
 ) -> None:
-    refused(api, storeless.crawl(source="redis", notes=[NOTE]), "source='redis'")
+    refused(api, without_store.crawl(source="redis", notes=[NOTE]), "source='redis'")
 
 
-def test_combinations_that_cannot_work_are_refused(api: Simulator, storeless: Site) -> None:
-    done = storeless.crawl(notes=[NOTE], mode="update", since="2024-01-01", sort="normal")
+def test_combinations_that_cannot_work_are_refused(api: Simulator, without_store: Project) -> None:
+    done = without_store.crawl(notes=[NOTE], mode="update", since="2024-01-01", sort="normal")
     refused(api, done, "since needs sort=latest", "mode=update needs a store")
 
 
-def test_arguments_of_scrapyd_are_ignored(api: Simulator, storeless: Site) -> None:
-    done = storeless.crawl(notes=[NOTE], _job="6487ec79947edab326d6db28a2d86511", _version="r1")
+def test_arguments_of_scrapyd_are_ignored(api: Simulator, without_store: Project) -> None:
+    done = without_store.crawl(notes=[NOTE], _job="6487ec79947edab326d6db28a2d86511", _version="r1")
     assert done.status == 0, done
     assert api.books()["calls"] == 1
 
 
-def test_no_notes(api: Simulator, storeless: Site) -> None:
-    (error,) = refused(api, storeless.crawl(), "no notes")
+def test_no_notes(api: Simulator, without_store: Project) -> None:
+    (error,) = refused(api, without_store.crawl(), "no notes")
     assert "notes_file" in error
 
 
-def test_notes_that_name_none(api: Simulator, storeless: Site) -> None:
-    refused(api, storeless.crawl("-a", "notes= , "), "there is no note in it")
+def test_notes_that_name_none(api: Simulator, without_store: Project) -> None:
+    refused(api, without_store.crawl("-a", "notes= , "), "there is no note in it")
 
 
 def test_malformed_notes_among_good_ones_are_named_with_their_line(
-    api: Simulator, storeless: Site
+    api: Simulator, without_store: Project
 ) -> None:
-    file = storeless.folder / "notes.txt"
+    file = without_store.folder / "notes.txt"
     file.write_text(f"# notes\n{NOTE}\nnonsense\n\n{NOTE[:-1]}\n{sized_note(2)}, xyz\n")
-    done = storeless.crawl(notes_file=str(file))
+    done = without_store.crawl(notes_file=str(file))
     errors = refused(api, done, "line 3: ", f"line 5: '{NOTE[:-1]}'", "line 6: piece 2 of 2")
     assert not any(word in error for word in ("nonsense", "xyz") for error in errors)
 
@@ -168,27 +168,27 @@ def test_malformed_notes_among_good_ones_are_named_with_their_line(
     ],
 )
 def test_files_of_each_kind(
-    api: Simulator, storeless: Site, name: str, content: str | None, expected: str
+    api: Simulator, without_store: Project, name: str, content: str | None, expected: str
 ) -> None:
-    file = storeless.folder / name
+    file = without_store.folder / name
     if content is not None:
         file.write_text(content)
-    (error,) = refused(api, storeless.crawl(notes_file=str(file)), expected)
+    (error,) = refused(api, without_store.crawl(notes_file=str(file)), expected)
     assert str(file) in error
 
 
-def test_a_file_that_is_not_utf_8(api: Simulator, storeless: Site) -> None:
-    file = storeless.folder / "notes.txt"
+def test_a_file_that_is_not_utf_8(api: Simulator, without_store: Project) -> None:
+    file = without_store.folder / "notes.txt"
     file.write_bytes(f"{NOTE}\n# 笔记\n".encode("gb18030"))
-    (error,) = refused(api, storeless.crawl(notes_file=str(file)), "UTF-8")
+    (error,) = refused(api, without_store.crawl(notes_file=str(file)), "UTF-8")
     assert str(file) in error
     assert "iconv -f GB18030" in error
 
 
-def test_100_errors_are_shown_and_the_total(api: Simulator, storeless: Site) -> None:
-    file = storeless.folder / "notes.txt"
+def test_100_errors_are_shown_and_the_total(api: Simulator, without_store: Project) -> None:
+    file = without_store.folder / "notes.txt"
     file.write_text("".join(f"bad-{number}\n" for number in range(250)))
-    done = storeless.crawl(notes_file=str(file))
+    done = without_store.crawl(notes_file=str(file))
     errors = done.lines("ERROR")
     assert done.status == 2
     assert len(errors) == 101
@@ -197,14 +197,14 @@ def test_100_errors_are_shown_and_the_total(api: Simulator, storeless: Site) -> 
     assert api.books()["calls"] == 0
 
 
-def test_standard_input(api: Simulator, storeless: Site) -> None:
-    done = storeless.crawl(notes_file="-", stdin=f"{NOTE}\nbad\n")
+def test_standard_input(api: Simulator, without_store: Project) -> None:
+    done = without_store.crawl(notes_file="-", stdin=f"{NOTE}\nbad\n")
     refused(api, done, "standard input, line 2: neither")
-    refused(api, storeless.crawl(notes_file="-", stdin=b"\xb1\xca\n"), "UTF-8")
-    refused(api, storeless.crawl(notes_file="-"), "there is no note in it")
+    refused(api, without_store.crawl(notes_file="-", stdin=b"\xb1\xca\n"), "UTF-8")
+    refused(api, without_store.crawl(notes_file="-"), "there is no note in it")
     link = f"https://www.xiaohongshu.com/discovery/item/{sized_note(2)}?source=webshare"
     share = f"{SHARER} 发布了一篇小红书笔记\n{link}\n复制后打开【小红书】查看笔记！\n"
-    done = storeless.crawl(notes_file="-", stdin=f"{NOTE}\n# 注释\n{share}")
+    done = without_store.crawl(notes_file="-", stdin=f"{NOTE}\n# 注释\n{share}")
     assert done.status == 0, done
     assert api.books()["notes"].keys() == {NOTE, sized_note(2)}
 
@@ -230,35 +230,37 @@ def assert_unquoted(done: Outcome) -> None:
 
 @pytest.mark.parametrize("share", WRONG_SHARES)
 def test_of_a_share_text_no_more_is_quoted_than_its_link(
-    api: Simulator, storeless: Site, share: str
+    api: Simulator, without_store: Project, share: str
 ) -> None:
-    done = storeless.crawl(notes=[share])
+    done = without_store.crawl(notes=[share])
     (error,) = refused(api, done, WRONG_SHARES[share])
     assert done.run["errors"] == [error]
     assert_unquoted(done)
 
 
-def test_wherever_a_share_text_is_given_it_is_not_quoted(api: Simulator, storeless: Site) -> None:
+def test_wherever_a_share_text_is_given_it_is_not_quoted(
+    api: Simulator, without_store: Project
+) -> None:
     share = list(WRONG_SHARES)[1]
-    file = storeless.folder / "notes.jsonl"
+    file = without_store.folder / "notes.jsonl"
     file.write_text(f"{json.dumps({'title': share, 'id': NOTE})}\n{json.dumps(share)}\n")
-    assert_unquoted(storeless.crawl(notes=[share], env={"XHS_LOG_FORMAT": "json"}, feed=False))
-    assert_unquoted(done := storeless.crawl(notes_file=str(file)))
+    assert_unquoted(without_store.crawl(notes=[share], env={"XHS_LOG_FORMAT": "json"}, feed=False))
+    assert_unquoted(done := without_store.crawl(notes_file=str(file)))
     refused(api, done, "line 1: neither a text nor", f"line 2: '{PROFILE}' ")
-    assert_unquoted(done := storeless.crawl(notes_file=share))
+    assert_unquoted(done := without_store.crawl(notes_file=share))
     refused(api, done, "notes_file: the name must end in")
-    assert_unquoted(done := storeless.crawl(*share.split(), notes=[NOTE]))  # no quotation marks
+    assert_unquoted(done := without_store.crawl(*share.split(), notes=[NOTE]))  # no quotation marks
     refused(api, done, "too many arguments")
     there = {"MONGODB_URI": "mongodb://127.0.0.1:1"}  # it is wrong before any database is asked
     for words in (["status", "--note", share], ["enqueue", share], ["enqueue", *share.split()]):
-        done = storeless.command(*words, env=there)
+        done = without_store.command(*words, env=there)
         assert_unquoted(done)
         assert len(done.errors.splitlines()) == 1, done
-    assert_unquoted(done := storeless.command("enqueue", str(file), env=there))
+    assert_unquoted(done := without_store.command("enqueue", str(file), env=there))
     assert len(done.errors.splitlines()) == 2, done
 
 
-def test_links_of_every_kind_are_one_note(api: Simulator, storeless: Site) -> None:
+def test_links_of_every_kind_are_one_note(api: Simulator, without_store: Project) -> None:
     link = f"https://www.xiaohongshu.com/explore/{NOTE}"
     coded = quote(f"{link}?xsec_token={SECRET}", safe="")
     links = [
@@ -268,34 +270,36 @@ def test_links_of_every_kind_are_one_note(api: Simulator, storeless: Site) -> No
         f"https://www.xiaohongshu.com/404?source=%2F404%3FredirectPath%3D{quote(coded, safe='')}",
         NOTE.upper(),
     ]
-    done = storeless.crawl("-a", "notes=" + "，".join(links))
+    done = without_store.crawl("-a", "notes=" + "，".join(links))
     assert done.status == 0, done
     assert SECRET not in done.output + done.errors
     assert api.books()["notes"].keys() == {NOTE}
 
 
-def test_a_short_link_needs_the_network(api: Simulator, storeless: Site) -> None:
-    (error,) = refused(api, storeless.crawl(notes=["https://xhslink.com/a/AbC"]), "xhslink.com")
+def test_a_short_link_needs_the_network(api: Simulator, without_store: Project) -> None:
+    (error,) = refused(api, without_store.crawl(notes=["https://xhslink.com/a/AbC"]), "xhslink.com")
     assert "browser" in error
 
 
-def test_plain_http_to_a_public_address(api: Simulator, storeless: Site) -> None:
+def test_plain_http_to_a_public_address(api: Simulator, without_store: Project) -> None:
     url = "http://198.51.100.1:30015/"
-    done = storeless.crawl(notes=[NOTE], env={"JUSTONEAPI_BASE_URL": url})
+    done = without_store.crawl(notes=[NOTE], env={"JUSTONEAPI_BASE_URL": url})
     (error,) = refused(api, done, "JUSTONEAPI_BASE_URL")
     assert "JUSTONEAPI_ALLOW_HTTP" in error
 
 
-def test_a_password_of_the_database_on_the_command_line(api: Simulator, storeless: Site) -> None:
+def test_a_password_of_the_database_on_the_command_line(
+    api: Simulator, without_store: Project
+) -> None:
     uri = f"mongodb://me:{SECRET}@127.0.0.1:1/?serverSelectionTimeoutMS=100"
-    refused(api, storeless.crawl("-s", f"MONGODB_URI={uri}", notes=[NOTE]), "MONGODB_URI")
+    refused(api, without_store.crawl("-s", f"MONGODB_URI={uri}", notes=[NOTE]), "MONGODB_URI")
 
 
-def test_misspelt_options_words_and_spiders(api: Simulator, storeless: Site) -> None:
-    refused(api, storeless.crawl("--bogus", notes=[NOTE]), "--bogus")
-    refused(api, storeless.crawl("more", notes=[NOTE]), "more")
-    refused(api, storeless.command("crawl", "coments", "-a", f"notes={NOTE}"), "coments")
-    refused(api, storeless.command("crawl"), "spider")
+def test_misspelt_options_words_and_spiders(api: Simulator, without_store: Project) -> None:
+    refused(api, without_store.crawl("--bogus", notes=[NOTE]), "--bogus")
+    refused(api, without_store.crawl("more", notes=[NOTE]), "more")
+    refused(api, without_store.command("crawl", "coments", "-a", f"notes={NOTE}"), "coments")
+    refused(api, without_store.command("crawl"), "spider")
 
 
 def closed_port() -> int:
@@ -305,7 +309,7 @@ def closed_port() -> int:
         return port
 
 
-def test_a_database_that_cannot_be_reached(api: Simulator, site: Site) -> None:
+def test_a_database_that_cannot_be_reached(api: Simulator, site: Project) -> None:
     where = f"127.0.0.1:{closed_port()}"
     uri = f"mongodb://me:{SECRET}@{where}/?serverSelectionTimeoutMS=100"
     done = site.crawl(notes=[NOTE], env={"MONGODB_URI": uri})
@@ -320,7 +324,7 @@ def test_a_database_that_cannot_be_reached(api: Simulator, site: Site) -> None:
     assert api.books()["calls"] == 0
 
 
-def test_a_connection_string_that_is_none(api: Simulator, site: Site) -> None:
+def test_a_connection_string_that_is_none(api: Simulator, site: Project) -> None:
     done = site.crawl(notes=[NOTE], env={"MONGODB_URI": f"mongo://me:{SECRET}@host"})
     assert done.status in (1, 2), done
     assert "MONGODB_URI" in " ".join(done.lines("ERROR"))
@@ -330,7 +334,7 @@ def test_a_connection_string_that_is_none(api: Simulator, site: Site) -> None:
     assert api.books()["calls"] == 0
 
 
-def test_an_embedded_folder_that_is_a_file(api: Simulator, site: Site) -> None:
+def test_an_embedded_folder_that_is_a_file(api: Simulator, site: Project) -> None:
     file = site.folder / "file"
     file.touch()
     done = site.crawl(notes=[NOTE], env={"MONGODB_URI": f"embedded:{file}"})
@@ -340,14 +344,14 @@ def test_an_embedded_folder_that_is_a_file(api: Simulator, site: Site) -> None:
     assert api.books()["calls"] == 0
 
 
-def test_an_answer_that_is_no_envelope(api: Simulator, storeless: Site) -> None:
+def test_an_answer_that_is_no_envelope(api: Simulator, without_store: Project) -> None:
     good = sized_note(2)
     bodies = ["[]", '"text"', '{"data": {}}', '{"code": null}', "", "\x00"]
     notes = [sized_note(1, serial) for serial in range(len(bodies))]
     api.script(
         {"rules": [{"note": note, "body": body} for note, body in zip(notes, bodies, strict=True)]}
     )
-    done = storeless.crawl("-s", "RETRY_TIMES=1", notes=[*notes, good])
+    done = without_store.crawl("-s", "RETRY_TIMES=1", notes=[*notes, good])
     assert done.status == 3, done
     assert "Traceback" not in done.errors
     ends = {item["note_id"]: item["stop_reason"] for item in done.items("note")}
@@ -355,9 +359,9 @@ def test_an_answer_that_is_no_envelope(api: Simulator, storeless: Site) -> None:
     assert api.books()["calls"] == 2 * len(bodies) + 1
 
 
-def test_the_servers_name_may_be_in_any_case(api: Simulator, storeless: Site) -> None:
+def test_the_servers_name_may_be_in_any_case(api: Simulator, without_store: Project) -> None:
     port = api.url.rpartition(":")[2]
     base = {"JUSTONEAPI_BASE_URL": f"http://LocalHost:{port}"}
-    done = storeless.crawl(notes=[sized_note(5)], env=base)
+    done = without_store.crawl(notes=[sized_note(5)], env=base)
     assert done.status == 0, done
     assert api.books()["billed"] == 1

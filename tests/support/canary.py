@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
-from support.crawl import TOKEN, Outcome, Site, database
+from support.crawl import TOKEN, Outcome, Project, database
 from support.simulator import PROJECT
 
 from xhs.simulator.notes import sized_note
@@ -109,7 +109,7 @@ class Watched:
     ``secrets`` are what must not be found: the token, unless others are named.
     """
 
-    def __init__(self, site: Site, *secrets: str) -> None:
+    def __init__(self, site: Project, *secrets: str) -> None:
         self.folder = site.folder
         self.site = site
         self.logs = site.folder / "logs"

@@ -122,7 +122,7 @@ def database(uri: str, name: str) -> Iterator[Database[Document]]:
         yield client[name]
 
 
-class Site:
+class Project:
     """A place to crawl from: the stand-in's address, a folder, a database of its own."""
 
     def __init__(self, url: str, folder: Path, uri: str, database: str) -> None:

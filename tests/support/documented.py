@@ -68,9 +68,9 @@ def presets() -> set[str]:
 
 def schemas() -> dict[str, Schema]:
     """Return the items' schemas by item type."""
-    from xhs import schemas as found
+    from xhs.items import ITEM_TYPES
 
-    return {"comment": found.COMMENT, "user": found.USER, "note": found.NOTE}
+    return {name: one.item_class.jsonschema for name, one in ITEM_TYPES.items()}
 
 
 def collections() -> set[str]:
@@ -82,7 +82,8 @@ def collections() -> set[str]:
 
 def stop_reasons() -> dict[str, int]:
     """Return the reasons for which notes end, each with the exit status that it leads to."""
-    from xhs.reasons import StopReason, exit_status
+    from xhs.reasons import StopReason
+    from xhs.result import exit_status
 
     return {
         reason.value: exit_status(
@@ -112,13 +113,13 @@ def exit_statuses() -> set[int]:
 
 
 def stats() -> set[str]:
-    """Return the stats that occur in the code, as ``xhs/notes/<>`` what is filled in."""
+    """Return the stats that occur in the code; ``xhs/notes/<>`` if its end is filled in."""
     found = set()
     for path in (PROJECT / "xhs").rglob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         parts = {id(value) for node in ast.walk(tree) for value in _parts(node)}
         found |= {
-            text
+            f"{text}<>" if text.endswith("/") else text
             for node in ast.walk(tree)
             if id(node) not in parts and (text := _text(node)) and _STAT.match(text)
         }
@@ -165,7 +166,7 @@ def _words(parser: argparse.ArgumentParser) -> set[str]:
 
 def result_fields() -> set[str]:
     """Return the fields of the object that ends a log, those of objects in it dotted."""
-    from xhs.result import describe_run, refused_run
+    from xhs.result import crawl_result, refused_result
 
     def leaves(described: Mapping[str, Any], path: str = "") -> Iterator[str]:
         for name, value in described.items():
@@ -174,7 +175,7 @@ def result_fields() -> set[str]:
             else:
                 yield f"{path}{name}"
 
-    return {*leaves(describe_run({}, 3, "")), *refused_run([])}
+    return {*leaves(crawl_result({}, 3, "")), *refused_result([])}
 
 
 def log_line_fields() -> set[str]:

@@ -11,7 +11,7 @@ from xhs.simulator.truth import truth
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from support.crawl import Document, Site
+    from support.crawl import Document, Project
     from support.simulator import Simulator
 
 
@@ -33,7 +33,7 @@ def billed(api: Simulator) -> dict[str, int]:
 
 
 def assert_stored(
-    site: Site, note: str, grown: int = 0, first: int | None = None, known: int = 0
+    site: Project, note: str, grown: int = 0, first: int | None = None, known: int = 0
 ) -> None:
     """Stored are a note's comments as it has grown, or the ``first`` of them, with the replies
     that come with them. Of the note as it was before it grew, the first ``known`` are there too.
@@ -44,13 +44,13 @@ def assert_stored(
     assert site.comment_ids(note) == (set(wanted), replies), note
 
 
-def history(site: Site, note: str) -> list[Document]:
+def history(site: Project, note: str) -> list[Document]:
     """The passes over a note, the first one first."""
     found = site.documents("note_history", note_id=note).values()
     return sorted(found, key=lambda one: (one["began_at"], one["ended_at"]))
 
 
-def vanished(site: Site, note: str) -> set[str]:
+def vanished(site: Project, note: str) -> set[str]:
     """The IDs of a note's comments that are marked as vanished, replies too."""
     found = site.documents("comments", note_id=note)
     return {key for key, one in found.items() if one["vanished_at"] is not None}
@@ -72,7 +72,7 @@ def hidden(note: str, page: int, *places: int) -> dict[str, Any]:
     return {"note": note, "page": page, "patch": list(removed)}
 
 
-def ledger_rows(site: Site, *words: str) -> Iterator[tuple[str, str]]:
+def ledger_rows(site: Project, *words: str) -> Iterator[tuple[str, str]]:
     """The rows of ``scrapy status``: the note, and what is said of it."""
     done = site.command("status", *words)
     assert (done.status, done.errors) == (0, ""), done

@@ -17,7 +17,7 @@ from xhs.simulator.truth import truth
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from support.crawl import Document, Site
+    from support.crawl import Document, Project
     from support.simulator import Simulator
 
 Comments = dict[str, tuple[str | None, str | None]]
@@ -91,7 +91,7 @@ def cost(notes: Iterable[str]) -> int:
     return sum(truth(note).pages + truth(note).reply_pages for note in notes)
 
 
-def kept(site: Site) -> dict[str, Comments]:
+def kept(site: Project) -> dict[str, Comments]:
     """What is stored of each note."""
     found: dict[str, Comments] = {}
     for key, one in site.documents("comments").items():
@@ -112,7 +112,7 @@ def thread_calls(api: Simulator) -> list[dict[str, Any]]:
     return [call for call in api.books()["log"] if call["path"] == REPLIES]
 
 
-def assert_no_thread_is_ahead(site: Site) -> None:
+def assert_no_thread_is_ahead(site: Project) -> None:
     """What lies before each thread's checkpoint is stored, and all of one that was followed."""
     comments = site.documents("comments")
     for root, one in comments.items():

@@ -12,15 +12,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from xhs.api import envelope
-from xhs.api.endpoints import Call
+from xhs.api.endpoints import PageRef
 from xhs.api.fields import Parsed, parse_again, parse_page
 from xhs.api.page import read_page
-from xhs.crawl.paginator import Chain
+from xhs.crawl.paginator import CommentPaginator
+from xhs.crawl.storage import Provenance
 from xhs.items import CommentItem, UserItem
-from xhs.pipelines.validate import problems
 from xhs.simulator.documented import example
-from xhs.store.mongo.collections import Origin, item_write, rejected_write
+from xhs.store.mongo.collections import item_write, rejected_write
 from xhs.store.mongo.writer import _encoding_error
+from xhs.validation import problems
 
 DOCUMENTED = example()
 NOTE = DOCUMENTED["comments"][0]["note_id"]
@@ -86,7 +87,7 @@ def pages(draw: st.DrawFn) -> Any:
     return draw(st.sampled_from([page] * 9 + [None])) if draw(st.booleans()) else page
 
 
-def outcome(parsed: Parsed, origin: Origin) -> str:
+def outcome(parsed: Parsed, origin: Provenance) -> str:
     """What becomes of an object: it is stored, or rejected with a reason and can be kept."""
     item = CLASSES[parsed.item_type](item_type=parsed.item_type, **parsed.fields)
     reasons = [problem.message for problem in problems(type(item), dict(item))]
@@ -110,20 +111,20 @@ def outcome(parsed: Parsed, origin: Origin) -> str:
 )
 @given(st.lists(pages(), min_size=1, max_size=5), st.booleans())
 def test_any_answers_in_any_order(answers: list[Any], resuming: bool) -> None:
-    first = Call(NOTE, "left", "latest") if resuming else Call(NOTE)
-    chain = Chain(first, pages=3 if resuming else 0)
+    first = PageRef(NOTE, "left", "latest") if resuming else PageRef(NOTE)
+    chain = CommentPaginator(first, pages=3 if resuming else 0)
     distinct = {one for data in answers for one in read_page(data).ids}
     for asked in range(100):
         body = json.dumps({"code": 0, "data": answers[asked % len(answers)]}).encode()
         answer = envelope.read(body)
         assert answer is not None
         page = read_page(answer.data)
-        step = chain.step(page)
+        step = chain.take(page)
         objects = list(parse_page(page, note_id=NOTE, replies=True, scraped_at=NOW))
         assert sum(one.item_type == "comment" for one in objects) >= len(page.comments)
         for one in objects:
             parent = one.fields.get("parent_comment_id")
-            origin = Origin(NOTE, chain.pages, one.raw, page.author_id, parent, NOW)
+            origin = Provenance(NOTE, chain.pages, one.raw, page.author_id, parent, NOW)
             outcome(one, origin)
         assert (step.next is None) != (step.stop is None)
         if step.stop:

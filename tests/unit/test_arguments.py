@@ -18,7 +18,6 @@ def errors_of(**given: str) -> list[str]:
     [
         ("notes", None),
         ("notes_file", None),
-        ("source", "arguments"),
         ("mode", "full"),
         ("sort", "latest"),
         ("replies", "inline"),
@@ -37,7 +36,6 @@ def test_defaults(name: str, default: object) -> None:
         ("notes", NOTE),
         ("notes_file", "notes.csv"),
         ("notes_file", "-"),
-        ("source", "arguments"),
         ("mode", "full"),
         ("sort", "latest"),
         ("sort", "normal"),
@@ -56,7 +54,6 @@ def test_values_are_taken(name: str, value: str) -> None:
 @pytest.mark.parametrize(
     ("name", "choices"),
     [
-        ("source", ["arguments", "redis"]),
         ("mode", ["full", "resume", "update"]),
         ("sort", ["latest", "normal", "like_count"]),
         ("replies", ["none", "inline", "all"]),
@@ -70,18 +67,6 @@ def test_an_unknown_value_is_named_with_those_there_are(
     (error,) = errors_of(**{name: value})
     assert error.startswith(f"{name}='{value}' ")
     assert all(choice in error for choice in choices)
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("source", "redis"),
-    ],
-)
-def test_what_this_version_cannot_do_is_refused_and_not_ignored(name: str, value: str) -> None:
-    (error,) = errors_of(**{name: value})
-    assert error.startswith(f"{name}='{value}' ")
-    assert "not available" in error
 
 
 def test_a_dry_run_is_asked_for_with_1() -> None:

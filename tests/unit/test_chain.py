@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xhs.api.endpoints import Call
+from xhs.api.endpoints import PageRef
 from xhs.api.page import Page
-from xhs.crawl.paginator import Chain, Step
+from xhs.crawl.paginator import CommentPaginator, PageResult
 from xhs.reasons import StopReason
 
 NOTE = "65bf5360000000002c03f684"
@@ -21,11 +21,11 @@ def page(*ids: str, cursor: str | None = None, more: bool | None = True, **field
     return Page([{"id": one} for one in ids], has_more=more, cursor=cursor, **fields)
 
 
-def crawl(server: Server, first: Call | None = None) -> Chain:
+def crawl(server: Server, first: PageRef | None = None) -> CommentPaginator:
     """Follow a chain to its end."""
-    chain = Chain(first or Call(NOTE))
+    chain = CommentPaginator(first or PageRef(NOTE))
     for asked in range(LIMIT):
-        step = chain.step(server(chain.call.cursor, asked))
+        step = chain.take(server(chain.call.cursor, asked))
         assert (step.next is None) != (step.stop is None)
         if step.stop:
             return chain
@@ -59,11 +59,11 @@ def test_a_chain_followed_to_its_last_page_is_complete(pages: int) -> None:
 
 @pytest.mark.parametrize("sort", ["latest", "like_count"])
 def test_each_page_is_asked_for_with_the_cursor_and_sort_before_it(sort: str) -> None:
-    chain = Chain(Call(NOTE, None, sort))
-    assert chain.call == Call(NOTE, None, sort)
+    chain = CommentPaginator(PageRef(NOTE, None, sort))
+    assert chain.call == PageRef(NOTE, None, sort)
     first = page("a", cursor="c1")
-    assert chain.step(first) == Step(first, Call(NOTE, "c1", sort), None)
-    assert chain.call == Call(NOTE, "c1", sort)
+    assert chain.take(first) == PageResult(first, PageRef(NOTE, "c1", sort), None)
+    assert chain.call == PageRef(NOTE, "c1", sort)
 
 
 def test_the_last_pages_cursor_is_not_followed() -> None:
@@ -71,16 +71,16 @@ def test_the_last_pages_cursor_is_not_followed() -> None:
 
 
 def test_what_was_reported_last_stands() -> None:
-    chain = Chain(Call(NOTE))
-    chain.step(page("a", cursor="1", author_id="u", comment_count=9, comment_count_l1=5))
-    chain.step(page("b", cursor="2", comment_count=10))
+    chain = CommentPaginator(PageRef(NOTE))
+    chain.take(page("a", cursor="1", author_id="u", comment_count=9, comment_count_l1=5))
+    chain.take(page("b", cursor="2", comment_count=10))
     assert (chain.author_id, chain.comment_count, chain.comment_count_l1) == ("u", 10, 5)
 
 
 def test_replies_are_not_of_the_first_level() -> None:
-    chain = Chain(Call(NOTE))
+    chain = CommentPaginator(PageRef(NOTE))
     raw = {"id": "a", "sub_comments": [{"id": "r1"}, {"id": "r2"}, {"id": 3}, None, {"id": "r1"}]}
-    chain.step(Page([raw, {"id": "b", "sub_comments": "none"}, None], has_more=False))
+    chain.take(Page([raw, {"id": "b", "sub_comments": "none"}, None], has_more=False))
     assert chain.comment_ids == {"a", "b"}
 
 
@@ -139,7 +139,7 @@ def test_a_cursor_that_comes_back_costs_no_call(used: str) -> None:
 
 
 def test_the_cursor_that_a_chain_began_with_counts_as_used() -> None:
-    chain = crawl(lambda _, asked: page(f"new{asked}", cursor="begin"), Call(NOTE, "begin"))
+    chain = crawl(lambda _, asked: page(f"new{asked}", cursor="begin"), PageRef(NOTE, "begin"))
     assert chain.stop is StopReason.CURSOR_REPEATED
     assert chain.pages == 1
 
@@ -220,9 +220,9 @@ def test_any_chain_ends_within_its_bounds(pages: list[Page]) -> None:
 
 @given(few_pages)
 def test_complete_means_that_there_was_no_more(pages: list[Page]) -> None:
-    chain = Chain(Call(NOTE))
+    chain = CommentPaginator(PageRef(NOTE))
     for answer in pages:
-        step = chain.step(answer)
+        step = chain.take(answer)
         if step.stop:
             done = step.stop in (StopReason.COMPLETE, StopReason.NOT_FOUND)
             assert not done or answer.has_more is False
@@ -232,10 +232,10 @@ def test_complete_means_that_there_was_no_more(pages: list[Page]) -> None:
 
 @given(few_pages)
 def test_no_cursor_is_asked_for_twice(pages: list[Page]) -> None:
-    chain = Chain(Call(NOTE))
+    chain = CommentPaginator(PageRef(NOTE))
     asked = [chain.call]
     for answer in pages:
-        step = chain.step(answer)
+        step = chain.take(answer)
         if step.next is None:
             break
         asked.append(step.next)
@@ -255,7 +255,7 @@ def test_an_honest_chain_is_complete_whatever_is_doubled(pages: int, doubled: se
 
 
 def test_a_chain_can_be_ended_from_outside() -> None:
-    chain = Chain(Call(NOTE))
+    chain = CommentPaginator(PageRef(NOTE))
     chain.end(StopReason.RETRIES_EXHAUSTED)
     assert chain.stop is StopReason.RETRIES_EXHAUSTED
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xhs.api.endpoints import Call
+from xhs.api.endpoints import PageRef
 from xhs.api.page import Page, read_page
-from xhs.crawl.paginator import NO_LIMITS, PAGE_SIZE, Chain, Limits, Watermark, calls_for
+from xhs.crawl.paginator import NO_LIMITS, PAGE_SIZE, CommentPaginator, Limits, Watermark, calls_for
 from xhs.reasons import StopReason
 
 NOTE = "65bf5360000000002c03f684"
@@ -60,7 +60,7 @@ class Read(NamedTuple):
     """What came of a chain."""
 
     kept: list[str]
-    chain: Chain
+    chain: CommentPaginator
 
     @property
     def stop(self) -> StopReason | None:
@@ -77,10 +77,10 @@ def read(
     watermark: Watermark | None = None,
     strategy: str | None = "latest_v2",
 ) -> Read:
-    chain = Chain(Call(NOTE), limits=limits, watermark=watermark)
+    chain = CommentPaginator(PageRef(NOTE), limits=limits, watermark=watermark)
     kept: list[str] = []
     for number in range(1000):
-        step = chain.step(page(comments, number, strategy))
+        step = chain.take(page(comments, number, strategy))
         kept += step.page.ids
         if step.stop:
             return Read(kept, chain)
@@ -120,8 +120,8 @@ def test_max_comments(size: int, most: int, calls: int, stop: str) -> None:
 
 def test_max_comments_goes_on_counting_where_another_run_stopped() -> None:
     comments = shown(*range(40))
-    chain = Chain(Call(NOTE, "1"), pages=1, kept=10, limits=Limits(max_comments=15))
-    step = chain.step(page(comments, 1))
+    chain = CommentPaginator(PageRef(NOTE, "1"), pages=1, kept=10, limits=Limits(max_comments=15))
+    step = chain.take(page(comments, 1))
     assert step.page.ids == ids(comments)[10:15]
     assert step.stop is StopReason.MAX_COMMENTS
 
@@ -158,7 +158,7 @@ def test_a_pinned_comment_that_is_too_old_is_not_kept_and_ends_nothing() -> None
 
 def test_a_comment_without_a_time_is_kept_and_ends_nothing() -> None:
     timeless = Page([{"id": "a"}, {"id": "b", "time": "soon"}, "odd"], has_more=False)
-    step = Chain(Call(NOTE), limits=Limits(since=at(0))).step(timeless)
+    step = CommentPaginator(PageRef(NOTE), limits=Limits(since=at(0))).take(timeless)
     assert (step.page.comments, step.stop) == (timeless.comments, StopReason.COMPLETE)
 
 
@@ -268,8 +268,8 @@ def test_comments_that_since_cannot_judge_are_kept_and_counted() -> None:
         raw = [one.raw for one in shown(*range(4))]
         for one in raw[1:3]:
             del one["time"]
-        chain = Chain(Call(NOTE), limits=limits)
-        taken = chain.step(read_page({"comments": raw, "has_more": True, "cursor": "1"}))
+        chain = CommentPaginator(PageRef(NOTE), limits=limits)
+        taken = chain.take(read_page({"comments": raw, "has_more": True, "cursor": "1"}))
         return taken.page.ids, taken.undated, taken.stop
 
     assert step(Limits(since=at(1))) == (["c3", "c2", "c1"], 2, StopReason.SINCE)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from xhs.reasons import StopReason, exit_status
+from xhs.reasons import StopReason
+from xhs.result import exit_status
 
 
 @pytest.mark.parametrize(

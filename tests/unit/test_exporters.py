@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from xhs.feeds.csv_escaping import GUARD
 from xhs.feeds.exporters import CsvExporter, JsonLinesExporter, XmlExporter
-from xhs.schemas import COLUMNS
+from xhs.items import COLUMNS
 
 COMMENT: dict[str, Any] = {"item_type": "comment", "comment_id": "c1", "like_count": 0}
 USER: dict[str, Any] = {"item_type": "user", "user_id": "u1", "nickname": "水果店"}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from scrapy.settings import Settings
 
-from xhs import schemas
+from xhs import items as schemas
 from xhs.addons import FeedPresets
 from xhs.feeds.presets import PRESETS, check_feeds, check_written, options_to_continue, preset_feeds
 

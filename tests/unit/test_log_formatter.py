@@ -12,7 +12,7 @@ from scrapy import Spider
 from scrapy.exceptions import DropItem
 
 from xhs.logs.formatter import PrivateLogFormatter
-from xhs.pipelines.processor import PipelineFailed
+from xhs.pipelines import PipelineFailed
 
 SPIDER = Spider("any")
 ITEM: dict[str, Any] = {

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from scrapy.settings import Settings
 
-from xhs.checks import WrongInput, check_settings, prepare
+from xhs.checks import WrongInput, check_input, check_settings
 
 NOTE = "65bf5360000000002c03f684"
 GOOD: dict[str, Any] = {
@@ -48,7 +48,6 @@ def test_good_settings_pass() -> None:
         ("MONGODB_DATABASE", "a b"),
         ("MONGODB_URI", "mongo://host"),
         ("MONGODB_URI", "mongodb://host:port"),
-        ("XHS_PRIVACY", "pseudonymous"),
         ("XHS_MAX_CALLS", "-1"),
         ("XHS_CALL_PRICE", "0.05"),
         ("XHS_CALL_PRICE", 0.05),
@@ -73,12 +72,6 @@ def test_a_wrong_setting_is_named(name: str, value: object) -> None:
     assert ":word@" not in error
 
 
-def test_a_setting_of_a_later_version_is_refused_from_the_environment_too() -> None:
-    [error] = check_settings(settings(), {"XHS_PRIVACY": "pseudonymous"})
-    assert "XHS_PRIVACY" in error
-    assert check_settings(settings(), {"XHS_PRIVACY": "off"}) == []
-
-
 def test_plain_http_where_it_is_allowed() -> None:
     for changed in (
         {"JUSTONEAPI_BASE_URL": "http://127.0.0.1:1"},
@@ -99,7 +92,7 @@ def test_a_password_is_refused_on_the_command_line_alone() -> None:
 def test_everything_that_is_wrong_is_said_at_once() -> None:
     given = {"notes": f"{NOTE},abc", "mode": "sideways", "colour": "red"}
     with pytest.raises(WrongInput) as caught:
-        prepare(given, settings(XHS_MAX_CALLS="x"), {})
+        check_input(given, settings(XHS_MAX_CALLS="x"), {})
     text = "\n".join(caught.value.errors)
     for said in ("piece 2 of 2", "sideways", "colour", "XHS_MAX_CALLS", "no token"):
         assert said in text
@@ -107,7 +100,7 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
 
 
 def test_what_is_right_is_read_once() -> None:
-    prepared = prepare({"notes": f"{NOTE} {NOTE}"}, settings(), {"JUSTONEAPI_TOKEN": "word"})
+    prepared = check_input({"notes": f"{NOTE} {NOTE}"}, settings(), {"JUSTONEAPI_TOKEN": "word"})
     assert prepared.notes is not None
     assert list(prepared.notes) == [NOTE]
     assert prepared.token.reveal() == "word"

@@ -15,10 +15,9 @@ from jsonschema import Draft7Validator
 import xhs.simulator
 from xhs.api.fields import parse_page
 from xhs.api.page import read_page
-from xhs.items import CommentItem, NoteItem, UserItem
-from xhs.pipelines.validate import is_surely_valid, problems
-from xhs.schemas import COLUMNS
+from xhs.items import COLUMNS, CommentItem, NoteItem, UserItem
 from xhs.store.mongo.collections import item_write
+from xhs.validation import is_surely_valid, problems
 
 ITEMS = [CommentItem, UserItem, NoteItem]
 USER: dict[str, Any] = {

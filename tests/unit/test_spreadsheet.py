@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xhs.feeds.csv_escaping import GUARD, guarded
+from xhs.feeds.csv_escaping import GUARD, escape_cell
 
 CHANGED = [
     *(
@@ -70,12 +70,12 @@ KEPT = [
 
 @pytest.mark.parametrize("text", CHANGED)
 def test_what_would_be_changed_is_guarded(text: str) -> None:
-    assert guarded(text) == GUARD + text
+    assert escape_cell(text) == GUARD + text
 
 
 @pytest.mark.parametrize("text", KEPT)
 def test_what_is_text_already_stays_as_it_is(text: str) -> None:
-    assert guarded(text) == text
+    assert escape_cell(text) == text
 
 
 @given(
@@ -84,18 +84,18 @@ def test_what_is_text_already_stays_as_it_is(text: str) -> None:
     )
 )
 def test_numbers_dates_and_times_are_guarded(value: object) -> None:
-    assert guarded(str(value)) == f"{GUARD}{value}"
+    assert escape_cell(str(value)) == f"{GUARD}{value}"
 
 
 @given(st.text())
 def test_a_text_comes_back_without_its_guard(text: str) -> None:
-    found = guarded(text)
+    found = escape_cell(text)
     assert found == text or (found == GUARD + text and found.removeprefix(GUARD) == text)
 
 
 @given(st.sampled_from("=+-@\t\r"), st.text())
 def test_no_cell_begins_as_a_formula_does(first: str, rest: str) -> None:
-    assert guarded(first + rest) == GUARD + first + rest
+    assert escape_cell(first + rest) == GUARD + first + rest
 
 
 @given(
@@ -106,4 +106,4 @@ def test_no_cell_begins_as_a_formula_does(first: str, rest: str) -> None:
 )
 def test_a_long_text_takes_no_longer_for_its_kind(times: int, piece: str) -> None:
     text = piece * times * 20 + "!"
-    assert guarded(text) == text
+    assert escape_cell(text) == text

@@ -9,14 +9,14 @@ import pytest
 
 from xhs.crawl.price import read_price
 from xhs.reasons import ExitStatus
-from xhs.result import closing_lines, describe_run
+from xhs.result import closing_lines, crawl_result
 
 COMMAND = "scrapy crawl comments -a notes_file=notes.txt"
 
 
 def lines(status: int, **stats: Any) -> list[tuple[int, str]]:
     named = {name.replace("__", "/"): value for name, value in stats.items()}
-    return list(closing_lines(describe_run(named, status, COMMAND)))
+    return list(closing_lines(crawl_result(named, status, COMMAND)))
 
 
 def test_a_run_that_left_nothing_only_informs() -> None:
@@ -44,20 +44,27 @@ def test_what_was_paid_is_said() -> None:
 
 def test_what_was_paid_is_said_in_money_too() -> None:
     stats = {"xhs/calls/billed": 4200, "xhs/calls/unknown": 3}
-    run = describe_run(stats, ExitStatus.DONE, COMMAND, price=read_price("0.05 CNY"))
+    run = crawl_result(stats, ExitStatus.DONE, COMMAND, price=read_price("0.05 CNY"))
     assert (run["calls"]["cost"], run["calls"]["unknown_cost"]) == ("210.00 CNY", "0.15 CNY")
     said = "\n".join(line for _, line in closing_lines(run))
     assert "4200 calls billed (210.00 CNY), 3 of unknown billing (0.15 CNY)" in said
 
 
 def test_without_a_price_nothing_is_said_of_money() -> None:
-    run = describe_run({"xhs/calls/billed": 4200}, ExitStatus.DONE, COMMAND)
+    run = crawl_result({"xhs/calls/billed": 4200}, ExitStatus.DONE, COMMAND)
     assert run["calls"]["cost"] is None
     assert "4200 calls billed, 0 of unknown billing, 0 refused" in list(closing_lines(run))[2][1]
 
 
 def test_what_was_rejected_is_said() -> None:
     assert "7 objects rejected" in lines(ExitStatus.DONE, xhs__rejected=7)[1][1]
+
+
+def test_what_no_database_can_hold_is_said_with_its_place() -> None:
+    [(level, line)] = [one for one in lines(ExitStatus.DONE, xhs__unstorable=2) if one[0] > 20]
+    assert level == logging.ERROR
+    assert line.startswith("2 objects are too large for any database")
+    assert "XHS_SPILL_DIR" in line
 
 
 def test_a_run_that_left_notes_ends_with_what_why_and_the_command() -> None:

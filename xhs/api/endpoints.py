@@ -25,7 +25,7 @@ _LONE_SURROGATES = "surrogatepass"
 """JSON can hold them, so a cursor can; it goes back as it came."""
 
 
-class Call(NamedTuple):
+class PageRef(NamedTuple):
     """One page of a note's comments, or of the replies to one of them (``comment_id``): what
     distinguishes it from every other page.
     """
@@ -41,7 +41,7 @@ class Call(NamedTuple):
         return self.comment_id or self.note_id
 
 
-def call_url(base_url: str, version: str, call: Call) -> str:
+def page_url(base_url: str, version: str, call: PageRef) -> str:
     """The address of a page. A note's first page carries ``noteId`` alone.
 
     ``version`` is that of the note-comments endpoint.
@@ -65,7 +65,7 @@ def balance_url(base_url: str) -> str:
 
 
 @lru_cache(maxsize=128)  # each part that a call passes asks anew
-def read_call(url: str) -> Call | None:
+def read_page_ref(url: str) -> PageRef | None:
     """The page that an address asks for, or None where it is no page of comments or replies."""
     parts = urlsplit(url)
     of_replies = parts.path.endswith(_REPLIES)
@@ -75,7 +75,7 @@ def read_call(url: str) -> Call | None:
     note_id, comment_id = (query.get(name, [""])[0] for name in ("noteId", "commentId"))
     if not note_id or (of_replies and not comment_id):
         return None
-    return Call(
+    return PageRef(
         note_id,
         query.get("lastCursor", [None])[0],
         query.get("sort", [DEFAULT_SORT])[0],

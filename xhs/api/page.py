@@ -26,7 +26,7 @@ _BY_TIME = "latest"
 """How the name of an order by time begins: ``latest_v2`` in the documented answer."""
 
 
-class Seen(NamedTuple):
+class ListedComment(NamedTuple):
     """What the chain goes by of a comment; None where the answer does not say it."""
 
     comment_id: str | None
@@ -59,7 +59,7 @@ class Page:
         return [seen.comment_id for seen in self.seen if seen.comment_id is not None]
 
     @property
-    def seen(self) -> Iterator[Seen]:
+    def seen(self) -> Iterator[ListedComment]:
         """Each of the comments."""
         return map(_seen, self.comments)
 
@@ -113,11 +113,11 @@ def is_empty(data: Raw) -> bool:
 
 def _says_none(data: dict[str, Any]) -> bool:
     """True if an answer has null for its comments, and also otherwise says that there are none."""
-    reported = data.get("comment_count")
+    counts = (data.get("comment_count"), data.get("comment_count_l1"))
     return (
         data.get("comments", "absent") is None
-        and not _truth(data.get("has_more"))
-        and reported in (None, 0, "0")
+        and _truth(data.get("has_more")) is False
+        and all(count in (None, 0, "0") for count in counts)
     )
 
 
@@ -152,10 +152,10 @@ def inline_replies(raw: Raw) -> list[Raw]:
     return inline if isinstance(inline, list) else []
 
 
-def _seen(raw: Raw) -> Seen:
+def _seen(raw: Raw) -> ListedComment:
     if not isinstance(raw, dict):
-        return Seen(None, None, is_pinned=False)
-    return Seen(
+        return ListedComment(None, None, is_pinned=False)
+    return ListedComment(
         identifier(raw.get("id")),
         instant(raw.get(name_in(raw, *TIME))),
         is_pinned=is_pinned(tag_types(raw)) is True,

@@ -25,7 +25,6 @@ class Command(ProjectCommand):
 
     def execute(self, args: list[str], opts: argparse.Namespace) -> None:
         """Ask, and print the amount as the provider writes it."""
-        assert self.settings is not None  # noqa: S101 (Scrapy sets it)
         errors = check_api_settings(self.settings)
         try:
             token = read_token(os.environ)

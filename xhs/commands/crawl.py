@@ -16,20 +16,23 @@ from typing import Any
 
 from scrapy import signals
 from scrapy.commands.crawl import Command as CrawlCommand
-from scrapy.crawler import Crawler
-from scrapy.settings import BaseSettings
+from scrapy.crawler import AsyncCrawlerProcess, Crawler, CrawlerProcess
+from scrapy.settings import BaseSettings, Settings
 
-from xhs.checks import Prepared, WrongInput, prepare
+from xhs.checks import CheckedInput, WrongInput, check_input
 from xhs.command import unknown_words
 from xhs.crawl.note_ids import find_notes
 from xhs.crawl.price import Price
-from xhs.extensions.run import Run
+from xhs.download.budget import CallBudget
+from xhs.extensions import CrawlState, CrawlStore
+from xhs.feeds.isolation import warn_of_no_exporter
 from xhs.feeds.presets import options_to_continue
 from xhs.logs import json_lines as structured_log
-from xhs.reasons import STOPPED, ExitStatus, exit_status
-from xhs.result import closing_lines, describe_run, log_run, refused_run
+from xhs.reasons import STOPPED, ExitStatus
+from xhs.result import closing_lines, crawl_result, exit_status, log_result, refused_result
 from xhs.shutdown import shutdown
 from xhs.spiders.comments import CommentsSpider
+from xhs.stats import Stat
 
 logger = logging.getLogger(__name__)
 
@@ -37,10 +40,13 @@ logger = logging.getLogger(__name__)
 class Command(CrawlCommand):
     """Crawls; under Scrapyd too. The README lists the exit statuses."""
 
+    # Scrapy sets both before it uses the command.
+    settings: Settings
+    crawler_process: CrawlerProcess | AsyncCrawlerProcess
+
     def process_options(self, args: list[str], opts: argparse.Namespace) -> None:
         """Take the options, and set up the log before its first line."""
         super().process_options(args, opts)
-        assert self.settings is not None  # noqa: S101 (Scrapy sets it)
         if self.settings["XHS_LOG_FORMAT"] == "json":
             structured_log.install(self.settings)
 
@@ -60,10 +66,12 @@ class Command(CrawlCommand):
                 self._crawl(*prepared, opts)
         shutdown.finish(self.exitcode)
 
-    def _prepare(self, spider: str, opts: argparse.Namespace) -> tuple[Crawler, Prepared] | None:
+    def _prepare(
+        self, spider: str, opts: argparse.Namespace
+    ) -> tuple[Crawler, CheckedInput] | None:
         """Check everything; None where there is nothing left to do."""
         try:
-            crawler = self._create_crawler(spider)
+            crawler = self.crawler_process.create_crawler(spider)
         except KeyError:
             self._refuse([f"no such spider: {spider}"])
             return None
@@ -72,16 +80,16 @@ class Command(CrawlCommand):
             super().run([spider], opts)
             return None
         try:
-            return crawler, prepare(opts.spargs, crawler.settings, os.environ)
+            return crawler, check_input(opts.spargs, crawler.settings, os.environ)
         except WrongInput as wrong:
             self._refuse(wrong.errors)
             return None
 
-    def _crawl(self, crawler: Crawler, prepared: Prepared, opts: argparse.Namespace) -> None:
-        assert self.crawler_process is not None  # noqa: S101 (Scrapy sets it)
+    def _crawl(self, crawler: Crawler, prepared: CheckedInput, opts: argparse.Namespace) -> None:
         crawler.signals.connect(_freeze, signals.spider_opened)
+        crawler.signals.connect(warn_of_no_exporter, signals.engine_started)
         shutdown.deliver(partial(self._stop, crawler), partial(self._force, crawler))
-        self.crawler_process.crawl(crawler, prepared=prepared)
+        self.crawler_process.crawl(crawler, checked=prepared)
         self.crawler_process.start(install_signal_handlers=False)
         shutdown.pause()
         self._conclude(crawler, opts, prepared.price)
@@ -94,33 +102,30 @@ class Command(CrawlCommand):
             name = signal.Signals(number).name
             logger.info("Received %s, shutting down gracefully. Send again to force", name)
             with suppress(RuntimeError):  # where there is none yet, it will ask by itself
-                Run.of(crawler).stop()
+                CrawlStore.of(crawler).stop()
 
         _in_reactor(stop)
 
     def _force(self, crawler: Crawler, number: int) -> None:
         """Stop the reactor, whatever the crawl is doing."""
-        process = self.crawler_process
-        assert process is not None  # noqa: S101 (Scrapy sets it)
 
         def force() -> None:
             name = signal.Signals(number).name
             logger.info("Received %s as a second signal, forcing unclean shutdown", name)
-            process.crawlers.discard(crawler)  # which the reactor would wait for
+            self.crawler_process.crawlers.discard(crawler)  # which the reactor would wait for
             with suppress(RuntimeError):  # it has been stopped
                 _reactor().stop()
 
         _in_reactor(force)
 
     def _refuse(self, errors: list[str]) -> None:
-        assert self.settings is not None  # noqa: S101 (Scrapy sets it)
         shown = self.settings.getbool("LOG_ENABLED") and not self.settings["LOG_FILE"]
         shown = shown and self.settings["LOG_LEVEL"] != "CRITICAL"
         for error in errors:
             logger.error("%s", error)
             if not shown:
                 sys.stderr.write(f"error: {error}\n")
-        log_run(logger, refused_run(errors))
+        log_result(logger, refused_result(errors))
         self.exitcode = ExitStatus.WRONG_INPUT
 
     def _conclude_unbegun(self, opts: argparse.Namespace) -> None:
@@ -128,37 +133,36 @@ class Command(CrawlCommand):
         self.exitcode = ExitStatus.UNFINISHED
         name = signal.Signals(shutdown.received[0]).name
         logger.info("Received %s before the crawl began", name)
-        assert self.settings is not None  # noqa: S101 (Scrapy sets it)
         command = _command(opts, self.settings)
-        self._log_end(describe_run({"finish_reason": STOPPED}, self.exitcode, command))
+        self._log_end(crawl_result({"finish_reason": STOPPED}, self.exitcode, command))
 
     def _conclude(self, crawler: Crawler, opts: argparse.Namespace, price: Price | None) -> None:
-        assert self.crawler_process is not None  # noqa: S101 (Scrapy sets it)
-        run = None
-        with suppress(RuntimeError):  # the crawl broke before it had any extension
-            run = crawler.get_extension(Run)
-        stats: dict[str, Any] = crawler._stats.get_stats() if crawler._stats else {}
-        began = stats.get("xhs/notes/begun") or shutdown.received
-        if run and "finish_reason" not in stats and began:
-            run.was_forced_to_stop()
+        stats: dict[str, Any] = {}
+        state = budget = None
+        with suppress(RuntimeError):  # the crawl broke before it had any stats, or any extension
+            stats = crawler.stats.get_stats()
+            state, budget = CrawlState.of(crawler), CallBudget.of(crawler)
+        began = stats.get(Stat.NOTES_BEGUN) or shutdown.received
+        if state and "finish_reason" not in stats and began:
+            state.forced_to_stop()
         self.exitcode = exit_status(stats)
         if self.crawler_process.bootstrap_failed:
             self.exitcode = ExitStatus.FAILED
         spider = crawler.spider
         if isinstance(spider, CommentsSpider):
-            if spider.forecast:
-                sys.stdout.write("".join(f"{line}\n" for line in spider.forecast.lines()))
+            if spider.estimate:
+                sys.stdout.write("".join(f"{line}\n" for line in spider.estimate.lines()))
                 return
             if spider.wrong:
-                log_run(logger, refused_run(spider.wrong))
+                log_result(logger, refused_result(spider.wrong))
                 return
         command = _command(opts, crawler.settings)
-        stopped = run.gate.message if run else ""
-        self._log_end(describe_run(stats, self.exitcode, command, stopped, price))
+        stopped = budget.message if budget else ""
+        self._log_end(crawl_result(stats, self.exitcode, command, stopped, price))
 
     @staticmethod
     def _log_end(described: dict[str, Any]) -> None:
-        log_run(logger, described)
+        log_result(logger, described)
         for level, line in closing_lines(described):
             logger.log(level, "%s", line)
 
@@ -174,8 +178,8 @@ def _command(opts: argparse.Namespace, settings: BaseSettings) -> str:
         named["mode"] = "resume"
     words = [f"-a {shlex.quote(f'{name}={value}')}" for name, value in named.items()]
     words += options_to_continue(settings, outputs, append=stored)
-    listed = " (with the same list on standard input)" if named.get("notes_file") == "-" else ""
-    return f"scrapy crawl comments {' '.join(words)}{listed}"
+    words += [f"-s {shlex.quote(setting)}" for setting in opts.set if "=" in setting]
+    return f"scrapy crawl comments {' '.join(words)}"
 
 
 def _in_reactor(function: Callable[[], None]) -> None:

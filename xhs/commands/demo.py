@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from xhs.command import ProjectCommand
 from xhs.reasons import ExitStatus
@@ -90,8 +90,7 @@ def _stand_in() -> Iterator[str]:
         [sys.executable, "-m", "xhs.simulator"], stdout=subprocess.PIPE, text=True
     ) as process:
         try:
-            assert process.stdout is not None  # noqa: S101 (it is piped)
-            yield process.stdout.readline().strip()
+            yield cast("IO[str]", process.stdout).readline().strip()
         finally:
             process.terminate()
 

@@ -12,10 +12,9 @@ from scrapy.utils.conf import arglist_to_dict
 from xhs.command import ProjectCommand, unknown_words
 from xhs.crawl.arguments import OF_A_NOTE, Arguments, WrongArguments, parse
 from xhs.crawl.note_list import NoteList, WrongNotes, read_notes
+from xhs.crawl.storage import LOOKUP, StoreFailed
 from xhs.reasons import ExitStatus
 from xhs.store.mongo.client import Store, StoreUnavailable
-from xhs.store.mongo.notes import LOOKUP
-from xhs.store.mongo.retrying import StoreFailed
 
 
 class Command(ProjectCommand):
@@ -54,7 +53,6 @@ class Command(ProjectCommand):
 
     def execute(self, args: list[str], opts: argparse.Namespace) -> None:
         """Queue them, and print how many."""
-        assert self.settings is not None  # noqa: S101 (Scrapy sets it)
         uri = self.settings["MONGODB_URI"]
         if not uri:
             self.fail("MONGODB_URI is empty: without a store there is no ledger")

@@ -8,13 +8,12 @@ from contextlib import suppress
 
 from scrapy import Request, Spider, signals
 from scrapy.commands.parse import Command as ParseCommand
-from scrapy.crawler import Crawler
 from twisted.python.failure import Failure
 
+from xhs.download.budget import CallBudget
 from xhs.download.retry import REASON, WAIT
-from xhs.extensions.run import Run
 from xhs.reasons import ExitStatus
-from xhs.spiders.comments import reason_to_give_up
+from xhs.spiders.comments import CommentsSpider, reason_to_give_up
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +32,9 @@ class Command(ParseCommand):
     def start_parsing(self, url: str, opts: argparse.Namespace) -> None:
         """Ask for the page; afterwards say whether it came."""
         super().start_parsing(url, opts)
-        if self.first_response is None or self._failure is not None:
+        spider = self.pcrawler.spider
+        is_no_page = isinstance(spider, CommentsSpider) and not spider.pages_read
+        if self.first_response is None or self._failure is not None or is_no_page:
             self.exitcode = ExitStatus.FAILED
             logger.error("No page came: %s", self._why())
 
@@ -48,17 +49,13 @@ class Command(ParseCommand):
         """Follow what becomes of the request."""
         request = super().prepare_request(spider, request, opts)
         request.errback = self._call_failed
+        spider.crawler.signals.connect(self._tell_of_retry, signals.request_scheduled)
         return request
 
     def handle_exception(self, _failure: Failure) -> None:
         """Keep what the callback raised."""
         super().handle_exception(_failure)
         self._failure = _failure.value
-
-    def _create_crawler(self, spidercls: type[Spider] | str) -> Crawler:
-        crawler = super()._create_crawler(spidercls)
-        crawler.signals.connect(self._tell_of_retry, signals.request_scheduled)
-        return crawler
 
     @staticmethod
     def _tell_of_retry(request: Request) -> None:
@@ -72,8 +69,10 @@ class Command(ParseCommand):
 
     def _why(self) -> str:
         with suppress(RuntimeError):  # the crawl broke before it had any extension
-            if stopped := Run.of(self.pcrawler).gate.message:
+            if stopped := CallBudget.of(self.pcrawler).message:
                 return stopped
+        if self._failure is None and self.first_response is not None:
+            return "what came is no page of comments; it was billed, and the lines above say more"
         if self._failure is None:
             return "the crawl ended before the call; the errors above say why"
         return reason_to_give_up(self._failure)[1] or str(self._failure)

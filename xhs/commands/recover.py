@@ -8,10 +8,10 @@ from pathlib import Path
 
 from xhs.checks import check_spill
 from xhs.command import ProjectCommand
+from xhs.crawl.storage import StoreFailed
 from xhs.reasons import ExitStatus
 from xhs.recovery import Retried, retry_rejected
 from xhs.store.mongo.client import Store, StoreUnavailable
-from xhs.store.mongo.retrying import StoreFailed
 from xhs.store.spill.restore import Restored
 
 
@@ -24,7 +24,6 @@ class Command(ProjectCommand):
 
     def execute(self, args: list[str], opts: argparse.Namespace) -> None:
         """Recover, and print what came of it."""
-        assert self.settings is not None  # noqa: S101 (Scrapy sets it)
         uri = self.settings["MONGODB_URI"]
         if not uri:
             self.fail("MONGODB_URI is empty: there is no store to recover into")
@@ -50,6 +49,8 @@ class Command(ProjectCommand):
         self.print(f"{restored.stored} writes stored from spill files")
         for sentence in restored.left:
             self.print(f"  stays: {sentence}")
+        for sentence in restored.set_aside:
+            self.print(f"  set aside, and not tried again: {sentence}")
 
     def _tell_retried(self, retried: Retried) -> None:
         stored = sum(retried.stored.values())

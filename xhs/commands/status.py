@@ -6,19 +6,21 @@ import argparse
 import asyncio
 import json
 from collections.abc import Collection, Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from xhs.api.endpoints import SORTS
 from xhs.api.values import iso
 from xhs.command import ProjectCommand
-from xhs.crawl.checkpoint import read_wanted
+from xhs.crawl.estimate import calls_for_replies
 from xhs.crawl.note_ids import find_notes
-from xhs.crawl.paginator import calls_for
+from xhs.crawl.price import Price, in_money, read_price
+from xhs.crawl.storage import StoreFailed
 from xhs.reasons import ADVICE, ExitStatus, StopReason, read_reason
 from xhs.store.mongo.client import Store, StoreUnavailable
 from xhs.store.mongo.collections import Document
-from xhs.store.mongo.retrying import StoreFailed
+from xhs.store.mongo.notes import read_note, read_wanted
+from xhs.store.mongo.storage import MongoStorage
 
 _COLUMNS = {
     "note": ("_id", 24),
@@ -42,6 +44,8 @@ _INCOMPLETE = {
         {"complete": {"$ne": True}},
         {"missing": {"$gt": 0}},
         {"replies_missing": {"$gt": 0}},
+        {"replies_missing": None},
+        {"wanted.mode": {"$ne": None}},
     ]
 }
 
@@ -66,7 +70,6 @@ class Command(ProjectCommand):
 
     def execute(self, args: list[str], opts: argparse.Namespace) -> None:
         """Read the ledger and print it."""
-        assert self.settings is not None  # noqa: S101 (Scrapy sets it)
         query: Document = dict(_INCOMPLETE) if opts.incomplete else {}
         if opts.note is not None:
             found = find_notes(opts.note)
@@ -91,54 +94,56 @@ class Command(ProjectCommand):
             if not as_json:
                 self.print(_row({name: title for title, (name, _) in _COLUMNS.items()}))
             async for note in store.ledger.notes(query):
-                if calls := await _calls_for_replies(store, note):
-                    note["replies_calls"] = calls
-                if sentence := await _advice(store, note):
-                    note["advice"] = sentence
+                await self._complete(store, note)
                 as_text = json.dumps(_plain(note), ensure_ascii=False) if as_json else _row(note)
                 self.print(as_text)
 
+    async def _complete(self, store: Store, note: Document) -> None:
+        """Add to a note what the ledger does not keep: what is held by now, and what to do."""
+        if note.get("state") != "ended" or note.get("replies_missing") is None:
+            counts = await store.ledger.held(note["_id"])
+            note.update(counts.fields(note.get("comment_count_l1")))
+        price = read_price(str(self.settings["XHS_CALL_PRICE"] or ""))
+        if note.get("replies_missing"):
+            now = datetime.now(UTC)
+            record = read_note(note, now)
+            calls = await calls_for_replies(MongoStorage(store), record, now)
+            note["replies_calls"] = calls or 0
+        if sentence := await _advice(store, note, price):
+            note["advice"] = sentence
 
-async def _calls_for_replies(store: Store, note: Document) -> int | None:
-    """Return the calls that bring a note's missing replies, at most; None if none is missing.
 
-    Threads are found on the note's own pages, so these are read again.
-    """
-    if not note.get("replies_missing"):
-        return None
-    held = await store.ledger.held(note["_id"])
-    first_level = max(held.comments, note.get("comment_count_l1") or 0)
-    return calls_for(first_level) + held.reply_calls
-
-
-async def _advice(store: Store, note: Document) -> str | None:
+async def _advice(store: Store, note: Document, price: Price | None) -> str | None:
     orders = set()
     if read_reason(note.get("stop_reason")) in _READ and note.get("missing"):
         orders = await store.history.orders(note["_id"])
-    return "; ".join(advice(note, orders)) or None
+    return "; ".join(advice(note, orders, price)) or None
 
 
-def advice(note: Mapping[str, Any], orders: Collection[str]) -> Iterator[str]:
+def advice(
+    note: Mapping[str, Any], orders: Collection[str], price: Price | None = None
+) -> Iterator[str]:
     """Yield what to do about a note that is not as one would have it.
 
     ``orders``: those in which it has been read to its end.
     """
     if wanted := read_wanted(note.get("wanted")):
         yield f"mode={wanted.mode} was asked for and has not begun: -a mode=resume"
-    if note.get("state") != "ended":
-        return
     stop, missing = read_reason(note.get("stop_reason")), note.get("missing")
-    if stop == StopReason.NOT_FOUND:
+    has_ended = note.get("state") == "ended"
+    if has_ended and stop == StopReason.NOT_FOUND:
         yield "does not exist, or is hidden"
-    elif stop in ADVICE:
+    elif has_ended and stop in ADVICE:
         yield ADVICE[stop]
-    elif stop in _READ and isinstance(missing, int) and missing:
+    elif has_ended and stop in _READ and isinstance(missing, int) and missing:
         yield _missing_comments(f"{missing} of {note.get('comment_count_l1')} not shown", orders)
-    if calls := note.get("replies_calls"):
-        yield (
-            f"{note.get('replies_missing')} of {note.get('replies_reported')} replies not held: "
-            f"-a mode=full -a replies=all, at most {calls} calls"
-        )
+    if replies := note.get("replies_missing"):
+        which = f"{replies} of {note.get('replies_reported')} replies not held"
+        if calls := note.get("replies_calls"):
+            cost = f"at most {calls} calls{in_money(price, calls)}"
+            yield f"{which}: -a mode=full -a replies=all, {cost}"
+        else:
+            yield f"{which}: the API does not show them"
 
 
 def _missing_comments(shown: str, orders: Collection[str]) -> str:

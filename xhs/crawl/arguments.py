@@ -18,11 +18,6 @@ from xhs.crawl.paginator import Limits
 
 T = TypeVar("T")
 
-_LATER: dict[str, frozenset[Any]] = {
-    "source": frozenset({"redis"}),
-}
-"""Values of the contract whose work is not in this version yet."""
-
 OF_A_NOTE = ("mode", "sort", "replies", "max_comments", "since")
 """The arguments that the ledger can keep with a note. What a crawl names itself wins over them."""
 
@@ -47,10 +42,6 @@ def _one_of(*choices: str) -> Callable[[str], str]:
         return value
 
     return read
-
-
-def _later(_: str) -> None:
-    raise ValueError("is not available in this version")
 
 
 def _flag(value: str) -> bool:
@@ -86,7 +77,6 @@ class Arguments:
 
     notes: str | None = _argument(None, _text)
     notes_file: str | None = _argument(None, _text)
-    source: str = _argument("arguments", _one_of("arguments", "redis"))
     mode: str = _argument("full", _one_of("full", "resume", "update"))
     sort: str = _argument(DEFAULT_SORT, _one_of(*SORTS))
     replies: str = _argument("inline", _one_of("none", "inline", "all"))
@@ -142,8 +132,6 @@ def parse(given: Mapping[str, str]) -> Arguments:
         else:
             try:
                 read = known[name].metadata["read"](value)
-                if value in _LATER.get(name, ()):
-                    _later(value)
                 values[name] = read
             except ValueError as error:
                 errors.append(f"{name}={shown(value)} {error}")

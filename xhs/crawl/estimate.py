@@ -9,12 +9,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from xhs.api.endpoints import PageRef
+from xhs.crawl.checkpoint import Checkpoint
 from xhs.crawl.paginator import PAGE_SIZE, calls_for
-from xhs.crawl.planned import Planned
-from xhs.crawl.planning import First, Skip
+from xhs.crawl.planning import NotePlan, PlannedNote, Skip
 from xhs.crawl.price import Price, in_money
 from xhs.crawl.replies import Thread, thread_of
-from xhs.store.mongo.client import Store
+from xhs.crawl.storage import NoteRecord, Storage
 
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 _NEVER_READ = "never read"
@@ -29,7 +30,7 @@ class Cost(NamedTuple):
 
 
 @dataclass(slots=True)
-class Forecast:
+class Estimate:
     """How many notes are read in which way, and what that costs.
 
     ``least`` and ``likely`` are about the ``known`` notes, those of which enough is stored to tell.
@@ -70,15 +71,15 @@ def _notes(number: int) -> str:
     return f"{number} note{'' if number == 1 else 's'}"
 
 
-async def forecast(
-    planned: AsyncIterator[Planned], store: Store | None, price: Price | None = None
-) -> Forecast:
+async def estimate(
+    planned: AsyncIterator[PlannedNote], storage: Storage, price: Price | None = None
+) -> Estimate:
     """Go through the plan of a crawl.
 
     Raises:
         StoreFailed: where the database does not answer.
     """
-    found = Forecast(usual=await store.history.usual_calls() if store else None, price=price)
+    found = Estimate(usual=await storage.usual_calls(), price=price)
     async for note_id, plan, _ in planned:
         if plan is None:
             found.ways["left"] += 1
@@ -87,7 +88,7 @@ async def forecast(
             found.ways["need nothing"] += 1
             continue
         found.ways[_way(plan)] += 1
-        cost = _NEVER_READ if store is None else await _cost(store, note_id, plan)
+        cost = _NEVER_READ if storage.is_null else await _cost(storage, note_id, plan)
         if isinstance(cost, str):
             found.unknown[cost] += 1
         else:
@@ -97,45 +98,86 @@ async def forecast(
     return found
 
 
-def _way(first: First) -> str:
+def _way(first: NotePlan) -> str:
     if first.resumed:
         return "resume"
     return "full" if first.watermark is None else "update"
 
 
-async def _cost(store: Store, note_id: str, first: First) -> Cost | str:
+async def _cost(storage: Storage, note_id: str, first: NotePlan) -> Cost | str:
     """What a note costs, or why that is unknown."""
     arguments = first.arguments
     if first.watermark is not None and not first.resumed:
-        usual = await store.history.usual_calls(note_id)
+        usual = await storage.usual_calls(note_id)
         return Cost(1, max(1, usual or 1))
     least = pages = 0
     if first.call is not None:
         # The API may end before what it reports: then it is likely to do so again.
-        before = await store.history.last_whole(note_id, first.call.sort) or {}
+        before = await storage.last_pass(note_id, first.call.sort)
+        pages_before = before.pages if before else None
         wanted = first.reported
-        if wanted is None and "pages" in before:
-            wanted = PAGE_SIZE * int(before["pages"])
+        if wanted is None and pages_before is not None:
+            wanted = PAGE_SIZE * pages_before
         if wanted is None:
             is_new = first.known_watermark is None and not first.resumed
             return _NEVER_READ if is_new else _UNCOUNTED
         if arguments.since is not None:
-            wanted = min(wanted, await store.ledger.count_since(note_id, arguments.since))
+            wanted = min(wanted, await storage.count_since(note_id, arguments.since))
         if arguments.max_comments is not None:
             wanted = min(wanted, arguments.max_comments)
         pages = max(1, calls_for(wanted) - first.pages) if first.watermark is None else 1
-        least = min(pages, max(1, before.get("pages", pages) - first.pages))
+        least = min(pages, max(1, (pages if pages_before is None else pages_before) - first.pages))
     more = 1 if first.then_again else 0
-    if arguments.replies == "all":
-        more += await _thread_calls(store, first)
-    return Cost(least + more, pages + more)
+    if arguments.replies != "all":
+        return Cost(least + more, pages + more)
+    threads = await _thread_calls(storage, first)
+    likely = await _likely_thread_calls(storage, first, threads)
+    return Cost(least + more + threads, pages + more + likely)
 
 
-async def _thread_calls(store: Store, first: First) -> int:
+async def _likely_thread_calls(storage: Storage, first: NotePlan, held_calls: int) -> float:
+    """Return the calls for the threads of a note, those of comments not held included: these are
+    taken to be like the others.
+    """
+    reported = first.reported
+    if first.resumed or reported is None or first.watermark is not None:
+        return held_calls
+    page = first.checkpoint.call
+    counts = await storage.counts(page.note_id, page.sort, _EVER)
+    most = first.arguments.max_comments
+    wanted = reported if most is None else min(most, reported)
+    return held_calls * max(1.0, wanted / counts.comments) if counts.comments else held_calls
+
+
+async def calls_for_replies(storage: Storage, note: NoteRecord, now: datetime) -> int | None:
+    """Return what a full pass with all replies costs at most; None if it would ask for no thread,
+    since the API has shown all that it shows.
+
+    Threads are found on the note's own pages, so these are read again.
+    """
+    page = PageRef(note.note_id)
+    ever = Checkpoint(page, "", "full", _EVER)
+    threads = 0
+    async for answered in storage.answered_comments(ever):
+        found = (thread_of(one, replace(ever, began=now), False) for one in answered)
+        threads += sum(one.calls for one in found if isinstance(one, Thread))
+    counts = await storage.counts(note.note_id, page.sort, _EVER)
+    first_level = max(counts.comments, note.comment_count_l1 or 0)
+    elsewhere = 0
+    if note.comment_count is not None and note.comment_count_l1 is not None:
+        replies = note.comment_count - note.comment_count_l1
+        if first_level > counts.comments:  # under comments that are not held
+            elsewhere = max(0, replies - counts.replies_reported)
+    if not threads and not elsewhere:
+        return None
+    return calls_for(first_level) + threads + elsewhere
+
+
+async def _thread_calls(storage: Storage, first: NotePlan) -> int:
     left = first.checkpoint
     calls = 0
     met = left if first.resumed else replace(left, began=_EVER)
-    async for comments in store.threads.answered(met):
+    async for comments in storage.answered_comments(met):
         found = (thread_of(comment, left, first.resumed) for comment in comments)
         calls += sum(one.calls for one in found if isinstance(one, Thread))
     return calls

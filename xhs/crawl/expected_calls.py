@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 
 from xhs.crawl.open_notes import OpenNote
 from xhs.crawl.price import Price, in_money
-from xhs.download.budget import Gate
 
 logger = logging.getLogger(__name__)
 
@@ -22,14 +21,18 @@ class ExpectedCalls:
     come. The notes whose first page is still to come are then taken to be like the others.
 
     It keeps numbers alone: the calls left are summed over the notes that are open.
-    ``waiting`` says how many notes have not begun.
+    ``waiting`` says how many notes have not begun, ``is_stopped`` whether the crawl stops.
     """
 
     def __init__(
-        self, gate: Gate, open_notes: Mapping[str, OpenNote], waiting: Callable[[], int]
+        self,
+        price: Price | None,
+        open_notes: Iterable[OpenNote],
+        waiting: Callable[[], int],
+        is_stopped: Callable[[], bool],
     ) -> None:
-        self.price: Price | None = None
-        self._gate = gate
+        self._price = price
+        self._is_stopped = is_stopped
         self._open_notes = open_notes
         self._waiting = waiting
         self._begun = 0
@@ -72,9 +75,9 @@ class ExpectedCalls:
 
     def _log(self, others: int) -> None:
         """Log the number, unless all calls are made. ``others``: notes without an estimate."""
-        left = [note.calls_left for note in self._open_notes.values() if note.is_estimated]
+        left = [note.calls_left for note in self._open_notes if note.is_estimated]
         pages, replies = sum(one.pages for one in left), sum(one.replies for one in left)
-        if self._gate.reason is not None or not (pages or replies or others):
+        if self._is_stopped() or not (pages or replies or others):
             return
         calls = self._for_all(self._made + pages, others)
         replies = self._for_all(self._made_for_replies + replies, others)
@@ -84,10 +87,10 @@ class ExpectedCalls:
             bound = "at least" if more else "at most"
         said = []
         if calls:
-            said.append(f"{bound} {calls}{in_money(self.price, calls)}")
+            said.append(f"{bound} {calls}{in_money(self._price, calls)}")
         if replies:
             which = "more for" if calls else "for"
-            said.append(f"at most {replies} {which} replies{in_money(self.price, replies)}")
+            said.append(f"about {replies} {which} replies{in_money(self._price, replies)}")
         guessed = (
             f"; this takes the {others} notes whose first page is still to come to be like the "
             f"{self._estimated} others"

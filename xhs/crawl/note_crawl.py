@@ -1,84 +1,113 @@
-"""What follows when a chain has ended: a note's threads, its end, or another pass."""
+"""The crawl of a note: its pages, then its threads of replies, then its end or another pass."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from itemadapter import ItemAdapter
-
-from xhs.api.endpoints import Call
+from xhs.api.endpoints import PageRef
 from xhs.api.values import iso
-from xhs.crawl.open_notes import OpenChain, OpenNote, OpenThread, ThreadQueue
-from xhs.crawl.order import UNSEEN
-from xhs.crawl.paginator import Chain
-from xhs.crawl.planned import now
-from xhs.crawl.planning import First, plan
+from xhs.crawl.arguments import Arguments
+from xhs.crawl.expected_calls import ExpectedCalls
+from xhs.crawl.open_notes import FIRST_CALL, OpenChain, OpenNote, OpenNotes, OpenThread, ThreadQueue
+from xhs.crawl.paginator import CommentPaginator
+from xhs.crawl.planning import NotePlan, now, plan_note, wanted_by
+from xhs.crawl.progress import Progress
 from xhs.crawl.replies import Thread
-from xhs.extensions.run import Run
-from xhs.items import NoteItem
+from xhs.crawl.storage import Storage, StoredCounts, StoreFailed
 from xhs.reasons import ADVICE, StopReason
-from xhs.store.mongo.notes import Held, chain_fields, held_fields
-from xhs.store.mongo.retrying import StoreFailed
+from xhs.stats import Stat
 
 logger = logging.getLogger(__name__)
 
 
-class Ask(NamedTuple):
-    """A call that is to be made."""
+class PageRequest(NamedTuple):
+    """A page that is to be requested."""
 
-    call: Call
+    page: PageRef
     priority: int
 
 
-Next = AsyncIterator[Ask | NoteItem]
+NoteFields = dict[str, Any]
+"""The fields of a note's item."""
+
+Next = AsyncIterator[PageRequest | NoteFields]
 
 
-class Passes:
-    """The passes of a crawl, each from its first call to the note's item."""
+class NoteCrawls:
+    """Follows each note of a crawl from its first page to its item.
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
-        self._book = run.passbook
+    ``count`` adds to a stat. If the store fails for good, ``on_failure`` is called.
+    """
 
-    async def begin(self, first: First) -> Next:
-        """Begin a pass, or go on with it."""
-        note = self._run.begin(first)
-        if first.call is not None:
-            yield Ask(first.call, UNSEEN)
+    def __init__(
+        self,
+        arguments: Arguments,
+        version: str,
+        *,
+        notes: OpenNotes,
+        progress: Progress,
+        storage: Storage,
+        expected: ExpectedCalls,
+        count: Callable[[str, int], None],
+        on_failure: Callable[[StoreFailed], None],
+    ) -> None:
+        self._arguments = arguments
+        self._version = version
+        self._notes = notes
+        self._progress = progress
+        self._storage = storage
+        self._expected = expected
+        self._count = count
+        self._on_failure = on_failure
+
+    async def begin(self, plan: NotePlan) -> Next:
+        """Begin a pass, or continue it."""
+        note = self._notes.open(plan)
+        self._expected.begin()
+        self._progress.begin(note, wanted_by(self._arguments))
+        if plan.call is not None:
+            yield PageRequest(plan.call, FIRST_CALL)
             return
         async for following in self._pages_ended(note):
             yield following
 
     async def chain_ended(self, note: OpenNote, opened: OpenChain, why: str = "") -> Next:
-        """A chain has stopped: what follows once its last page is settled; nothing where that page
-        is lost. ``why`` is what a call that failed said.
+        """Follow a chain that has stopped, once its last page is done; not if that page is lost.
+
+        ``why`` is what a call that failed said.
         """
-        stop = opened.chain.stop
-        if stop is None or not await opened.is_settled():
+        stop = opened.paginator.stop
+        if stop is None or not await opened.is_done():
             return
+        if isinstance(opened, OpenThread) and opened.is_all_rejected and stop.may_hide_rejections:
+            stop = StopReason.ALL_REJECTED
+            opened.paginator.end(stop)
         if not stop.satisfied:
-            _log_end(opened.chain, stop, why)
+            _log_end(opened.paginator, stop, why)
         if not isinstance(opened, OpenThread):
             async for following in self._pages_ended(note):
                 yield following
             return
         note.worst = note.worst.or_worse(stop)
-        if await self._book.end_thread(note, opened):
-            self._run.close_thread(note, opened)
+        if await self._progress.end_thread(note, opened):
+            self._notes.close_thread(note, opened)
             async for following in self._next_threads(note):
                 yield following
 
     async def _pages_ended(self, note: OpenNote) -> Next:
-        """A note's own pages have ended, and all of them are stored: on to its threads."""
-        stop = note.chain.stop
-        assert stop is not None  # noqa: S101 (it has ended)
+        """Go on to a note's threads: its own pages have ended, and all of them are stored."""
+        stop = note.paginator.stop
+        if stop is None:
+            return
         note.worst = stop
         if not note.counted:
-            if note.chain.call.comment_id is None and (held := await self._book.held(note)):
-                yield _note_item(note, stop, held)
+            counts = await self._progress.counts(note)
+            if note.paginator.call.comment_id is None and counts:
+                yield _note_fields(note, stop, counts)
             return
         if note.replies != "all" or not stop.ended:
             following = self._note_ended(note)
@@ -90,136 +119,141 @@ class Passes:
             yield one
 
     async def _begin_threads(self, note: OpenNote) -> bool:
-        """Go on to a note's threads: write that to the ledger, and say what they will cost at most.
+        """Write that only replies are left, and count what they cost at most.
 
-        False where the store fails.
+        False if the store fails.
         """
-        self._book.settle(note, chain_fields(note.chain), note.checkpoint_here())
+        self._progress.page_done(note, note.facts(), note.checkpoint_here())
         calls = 0
         try:
-            async for found in self._book.threads(note):
+            async for found in self._progress.threads(note):
                 if isinstance(found, Thread):
                     calls += found.calls
                 else:
                     note.worst = note.worst.or_worse(found)
         except StoreFailed as error:
-            self._run.fail_store(error)
+            self._on_failure(error)
             return False
-        self._run.count("xhs/replies/calls_expected", calls)
+        self._count(Stat.REPLY_CALLS_EXPECTED, calls)
         note.reply_calls = calls
-        self._run.expected.estimate(note)
+        self._expected.estimate(note)
         note.queue = ThreadQueue(self._threads_to_ask(note))
         return True
 
     async def _threads_to_ask(self, note: OpenNote) -> AsyncIterator[Thread]:
-        async for found in self._book.threads(note):
+        async for found in self._progress.threads(note):
             if isinstance(found, Thread):
                 yield found
 
     async def _next_thread(self, note: OpenNote) -> OpenThread | None:
-        """Open a note's next thread; None where there is none, or enough are open."""
-        if note.queue is None or (note.threads and not self._run.has_room_for_threads):
+        """Open a note's next thread; None if there is none, or enough are open."""
+        if note.queue is None or (note.threads and not self._notes.has_room_for_threads):
             return None
         try:
             found = await note.queue.next()
         except StoreFailed as error:
-            self._run.fail_store(error)
+            self._on_failure(error)
             return None
-        return self._run.open_thread(note, found) if found else None
+        return self._notes.open_thread(note, found) if found else None
 
     async def _next_threads(self, note: OpenNote) -> Next:
         """Ask for more of a note's threads; after the last of them the note ends."""
         while opened := await self._next_thread(note):
-            yield Ask(opened.chain.call, self._run.priority(opened.chain))
+            yield PageRequest(opened.paginator.call, self._notes.priority(opened.paginator))
         if note.has_ended and not note.ending:
             note.ending = True
             async for following in self._note_ended(note):
                 yield following
 
     async def _note_ended(self, note: OpenNote) -> Next:
-        """A note's pass has ended. Its item follows, unless another pass does, or what is held of
-        the note cannot be known.
+        """End a note's pass. Its item follows, unless another pass does, or what is held of the
+        note cannot be known.
         """
-        run = self._run
         note.reply_calls = 0
-        run.expected.estimate(note)
+        self._expected.estimate(note)
         if note.worst is StopReason.COMPLETE and note.progress.mode == "full":
-            run.count("xhs/comments/vanished", await self._book.mark_vanished(note))
-        held = await self._book.held(note)
-        if note.worst.satisfied and note.met_only_rejected(held):
+            self._count(Stat.COMMENTS_VANISHED, await self._progress.mark_vanished(note))
+        counts = await self._progress.counts(note)
+        listed_before = counts is not None and counts.comments_met
+        if note.is_all_rejected and note.worst.may_hide_rejections and not listed_before:
             note.worst = StopReason.ALL_REJECTED
-            _log_end(note.chain, note.worst, "")
+            _log_end(note.paginator, note.worst, "")
         stop = note.worst
-        item = _note_item(note, stop, held)
-        again = note.first.then_again and stop.ended
-        wanted = run.wanted if again else None
-        if not await self._book.end_pass(note, ItemAdapter(item).asdict(), held, wanted):
+        item = _note_fields(note, stop, counts)
+        again = note.plan.then_again and stop.ended
+        wanted = wanted_by(self._arguments) if again else None
+        if not await self._progress.end_pass(note, item, counts, wanted):
             return
         if again:
             async for following in self._begin_again(note):
                 yield following
             return
-        run.end_note(note, stop)
-        if held:
-            run.count("xhs/replies/reported", held.replies_reported)
-            run.count("xhs/replies/missing", held.replies_missing)
-            _log_missing(item)
+        self._notes.close(note.note_id)
+        self._storage.forget(note.note_id)
+        self._count(Stat.of_notes(stop), 1)
+        if counts:
+            self._count(Stat.REPLIES_REPORTED, counts.replies_reported)
+            self._count(Stat.REPLIES_MISSING, counts.replies_missing)
+            _log_missing(item, note.comments_rejected)
             yield item
 
     async def _begin_again(self, note: OpenNote) -> Next:
-        """An update has finished the pass that was left; now it makes its own."""
-        run, note_id = self._run, note.chain.note_id
-        assert run.store is not None  # noqa: S101 (an update needs one)
+        """Begin the update that was asked for: the pass that was left is finished."""
+        note_id = note.note_id
         try:
-            known = (await run.store.ledger.known([note_id])).get(note_id, {})
+            known = (await self._storage.known_notes([note_id])).get(note_id)
         except StoreFailed as error:
-            run.fail_store(error)
+            self._on_failure(error)
             return
-        first = plan(note_id, {**known, "checkpoint": None}, run.arguments, run.version, now())
-        assert isinstance(first, First)  # noqa: S101 (an update leaves none alone)
-        async for following in self.begin(first):
-            yield following
+        known = known and replace(known, checkpoint=None)
+        plan = plan_note(note_id, known, self._arguments, self._version, now())
+        if isinstance(plan, NotePlan):
+            async for following in self.begin(plan):
+                yield following
 
 
-def named(call: Call) -> str:
-    """What a log calls a chain."""
-    of_thread = f", replies to {call.comment_id}," if call.comment_id else ""
-    return f"Note {call.note_id}{of_thread}"
+def named(page: PageRef) -> str:
+    """Return what a log calls the chain of a page."""
+    of_thread = f" (replies to {page.comment_id})" if page.comment_id else ""
+    return f"Note {page.note_id}{of_thread}"
 
 
-def _note_item(note: OpenNote, stop: StopReason, held: Held | None) -> NoteItem:
-    chain = note.chain
-    reported = chain.comment_count_l1
-    return NoteItem(
-        item_type="note",
-        note_id=chain.note_id,
-        user_id=chain.author_id,
-        comment_count=chain.comment_count,
-        comment_count_l1=reported,
-        **(held_fields(held, reported) if held else {}),
-        sort=chain.sort,
-        pages=chain.pages,
-        complete=note.is_complete,
-        stop_reason=stop.value,
-        scraped_at=note.answered_at or iso(datetime.now(UTC)),
-    )
+def _note_fields(note: OpenNote, stop: StopReason, counts: StoredCounts | None) -> NoteFields:
+    paginator = note.paginator
+    reported = paginator.comment_count_l1
+    return {
+        "item_type": "note",
+        "note_id": paginator.note_id,
+        "user_id": paginator.author_id,
+        "comment_count": paginator.comment_count,
+        "comment_count_l1": reported,
+        **(counts.fields(reported) if counts else {}),
+        "sort": paginator.sort,
+        "pages": paginator.pages,
+        "complete": note.is_complete,
+        "stop_reason": stop.value,
+        "scraped_at": note.answered_at or iso(datetime.now(UTC)),
+    }
 
 
-def _log_end(chain: Chain, stop: StopReason, failure: str) -> None:
-    page, level = chain.pages, logging.WARNING
+def _log_end(paginator: CommentPaginator, stop: StopReason, failure: str) -> None:
+    page, level = paginator.pages, logging.WARNING
     if failure:
         page, level = page + 1, logging.ERROR
     why = failure or ADVICE.get(stop)
-    told = f": {why}" if why else ""
-    logger.log(level, "%s ended at page %d: %s%s", named(chain.call), page, stop, told)
+    because = f": {why}" if why else ""
+    logger.log(level, "%s ended at page %d: %s%s", named(paginator.call), page, stop, because)
 
 
-def _log_missing(item: NoteItem) -> None:
+def _log_missing(item: Mapping[str, Any], rejected: int) -> None:
     if item["complete"] and item["missing"]:
+        why = "`scrapy status` says which other sort to try"
+        if rejected:
+            why = f"{rejected} that came were rejected: see `rejected`, and `scrapy recover`"
         logger.info(
-            "Note %s is complete, but %d of %d reported comments are not held; `scrapy status` "
-            "says which other sort to try",
+            "Note %s is complete, but %d of %d reported comments are not held; %s",
             item["note_id"],
             item["missing"],
             item["comment_count_l1"],
+            why,
         )

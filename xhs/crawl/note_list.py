@@ -14,16 +14,14 @@ import re
 import sqlite3
 import sys
 import unicodedata
-from collections.abc import AsyncIterator, Iterable, Iterator
-from itertools import chain, islice
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from xhs.crawl import json_list
 from xhs.crawl.arguments import Arguments
 from xhs.crawl.note_ids import Found, find_notes, holds_link, is_destroyed, is_text_alone
-from xhs.store.mongo.collections import Document
-from xhs.store.mongo.notes import LOOKUP, Ledger
 
 SHOWN_ERRORS = 100
 _BATCH = 1000
@@ -120,42 +118,6 @@ def read_notes(arguments: Arguments) -> NoteList:
         notes.close()
         raise WrongNotes(errors, total)
     return notes
-
-
-async def count(notes: NoteList | None, mode: str, ledger: Ledger | None) -> int:
-    """How many notes :func:`wanted` gives, the skipped ones included.
-
-    Raises:
-        StoreFailed: where the database does not answer.
-    """
-    if notes is not None:
-        return len(notes)
-    return await ledger.count(to_resume=mode == "resume") if ledger else 0
-
-
-async def wanted(
-    notes: NoteList | None, mode: str, ledger: Ledger | None
-) -> AsyncIterator[tuple[str, Document | None]]:
-    """The notes of a crawl, each with what the ledger has of it.
-
-    Without a list, all that the ledger has; in ``resume`` those that have not ended.
-
-    Raises:
-        StoreFailed: where the database does not answer.
-    """
-    if notes is None:
-        if ledger is not None:
-            async for note in ledger.to_resume() if mode == "resume" else ledger.all():
-                yield note["_id"], note
-    elif ledger is None:
-        for note_id in notes:
-            yield note_id, None
-    else:
-        remaining = iter(notes)
-        while batch := list(islice(remaining, LOOKUP)):
-            known = await ledger.known(batch)
-            for note_id in batch:
-                yield note_id, known.get(note_id)
 
 
 class _Unreadable(Exception):

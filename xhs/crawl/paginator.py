@@ -12,8 +12,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
-from xhs.api.endpoints import Call
-from xhs.api.page import Page, Seen
+from xhs.api.endpoints import PageRef
+from xhs.api.page import ListedComment, Page
 from xhs.reasons import StopReason
 
 PAGE_SIZE = 10
@@ -32,7 +32,7 @@ class Watermark(NamedTuple):
     complete: bool = False
 
     @classmethod
-    def of(cls, seen: Iterable[Seen]) -> Watermark:
+    def of(cls, seen: Iterable[ListedComment]) -> Watermark:
         """Return the watermark that a first page shows."""
         plain = [one for one in seen if not one.is_pinned]
         return cls(
@@ -40,7 +40,7 @@ class Watermark(NamedTuple):
             max((one.created for one in plain if one.created is not None), default=None),
         )
 
-    def is_reached_by(self, one: Seen) -> bool:
+    def is_reached_by(self, one: ListedComment) -> bool:
         """True if a comment stands at the watermark or below; a pinned one is out of order."""
         if one.is_pinned:
             return False
@@ -58,7 +58,7 @@ class Limits(NamedTuple):
 NO_LIMITS = Limits()
 
 
-class Step(NamedTuple):
+class PageResult(NamedTuple):
     """What is kept of a page, and the next call or the reason why there is none.
 
     ``undated``: of the comments kept, those that ``since`` could not judge, since they have no time
@@ -66,12 +66,12 @@ class Step(NamedTuple):
     """
 
     page: Page
-    next: Call | None
+    next: PageRef | None
     stop: StopReason | None
     undated: int = 0
 
 
-class _Kept(NamedTuple):
+class _WithinLimits(NamedTuple):
     """What the limits let through of a page, and where on it a limit ends the chain."""
 
     page: Page
@@ -80,7 +80,7 @@ class _Kept(NamedTuple):
     undated: int
 
 
-class Chain:
+class CommentPaginator:
     """The pages of one note or thread, from the first until its :attr:`stop`.
 
     It may go on where another run stopped: then ``first`` has a cursor, and ``pages`` with ``kept``
@@ -95,7 +95,7 @@ class Chain:
 
     def __init__(
         self,
-        first: Call,
+        first: PageRef,
         *,
         pages: int = 0,
         kept: int = 0,
@@ -127,14 +127,14 @@ class Chain:
         self._cursors = {first.cursor}
         self._pages_without_news = 0
 
-    def step(self, page: Page) -> Step:
+    def take(self, page: Page) -> PageResult:
         """Take the page that :attr:`call` asked for, and say what follows it."""
         if not page.is_readable:
             self.pages += 1
             self.stop = StopReason.UNREADABLE_ANSWER
-            return Step(page, None, self.stop)
+            return PageResult(page, None, self.stop)
         if not page.comments and self._first_cursor_is_old and (first := self.restart()):
-            return Step(page, first, None)
+            return PageResult(page, first, None)
         self._resuming = False
         self.pages += 1
         self._note(page)
@@ -150,12 +150,12 @@ class Chain:
         if self._first_ids is None:
             self._first_ids = ids
         if self.stop:
-            return Step(kept.page, None, self.stop, kept.undated)
+            return PageResult(kept.page, None, self.stop, kept.undated)
         self._cursors.add(page.cursor)
         self.call = self.call._replace(cursor=page.cursor)
-        return Step(kept.page, self.call, None, kept.undated)
+        return PageResult(kept.page, self.call, None, kept.undated)
 
-    def restart(self) -> Call | None:
+    def restart(self) -> PageRef | None:
         """The first page again, where the cursor that it began with leads nowhere; else None."""
         if not self._resuming:
             return None
@@ -192,7 +192,7 @@ class Chain:
         if self._limits.since or self._watermark:
             self.out_of_order = self.out_of_order or not page.is_by_time(self.sort)
 
-    def _keep(self, page: Page, seen: Sequence[Seen]) -> _Kept:
+    def _keep(self, page: Page, seen: Sequence[ListedComment]) -> _WithinLimits:
         """What the limits let through. A pinned comment stands out of its order, so that it may be
         too old and ends nothing.
         """
@@ -216,10 +216,10 @@ class Chain:
             if one.comment_id is not None and one.comment_id not in met:
                 met.add(one.comment_id)
                 self.kept += 1
-        return _Kept(replace(page, comments=comments), crossed, limit, undated)
+        return _WithinLimits(replace(page, comments=comments), crossed, limit, undated)
 
     def _reason_to_stop(
-        self, page: Page, seen: Sequence[Seen], ids: list[str], kept: _Kept
+        self, page: Page, seen: Sequence[ListedComment], ids: list[str], kept: _WithinLimits
     ) -> StopReason | None:
         if ids and ids == self._first_ids:
             return StopReason.CURSOR_IGNORED
@@ -236,7 +236,7 @@ class Chain:
             return StopReason.MAX_COMMENTS
         return self._flaw(page, ids)
 
-    def _watermark_place(self, page: Page, seen: Sequence[Seen]) -> int | None:
+    def _watermark_place(self, page: Page, seen: Sequence[ListedComment]) -> int | None:
         """Return the place on a page at which the watermark is reached, or None."""
         if self._watermark is None or not page.is_by_time(self.sort):
             return None

@@ -1,28 +1,28 @@
-"""How a note begins: its first request, or why there is none. Pure."""
+"""The plan of a crawl: each of its notes, and its first request, or why there is none."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any, NamedTuple
+from datetime import UTC, datetime
+from itertools import islice
+from typing import NamedTuple
 
-from xhs.api.endpoints import Call
+from xhs.api.endpoints import PageRef
 from xhs.crawl.arguments import OF_A_NOTE, Arguments, WrongArguments
-from xhs.crawl.checkpoint import (
-    Checkpoint,
-    of_a_pass,
-    read_checkpoint,
-    read_wanted,
-    read_watermark,
-)
-from xhs.crawl.paginator import Chain, Watermark
-from xhs.reasons import StopReason, read_reason
-from xhs.store.mongo.collections import Document
+from xhs.crawl.checkpoint import Checkpoint, Wanted, of_a_pass
+from xhs.crawl.note_list import NoteList
+from xhs.crawl.paginator import CommentPaginator, Watermark
+from xhs.crawl.storage import LOOKUP, NoteRecord, Storage
+from xhs.reasons import StopReason
+
+_BATCH = 1000
+STALE = "an update with HTTPCACHE_ENABLED: a cached first page would hide what is new"
 
 
 @dataclass(frozen=True, slots=True)
-class First:
+class NotePlan:
     """How a pass begins or goes on: from ``checkpoint``, where ``pages`` of it came before, and by
     ``arguments``: the crawl's and, where it names none itself, those that the pass was given, and
     those that the ledger keeps with the note.
@@ -49,13 +49,18 @@ class First:
     then_again: bool = False
 
     @property
-    def call(self) -> Call | None:
+    def note_id(self) -> str:
+        """The note's ID."""
+        return self.checkpoint.call.note_id
+
+    @property
+    def call(self) -> PageRef | None:
         """The first call for the note's pages; None where only replies are left."""
         return self.checkpoint.call if self.checkpoint.stop_reason is None else None
 
-    def chain(self) -> Chain:
-        """The chain of the note's pages."""
-        chain = Chain(
+    def paginator(self) -> CommentPaginator:
+        """Return the paginator of the note's pages."""
+        paginator = CommentPaginator(
             self.checkpoint.call,
             pages=self.pages,
             kept=self.checkpoint.kept,
@@ -64,9 +69,9 @@ class First:
             watermark=self.watermark,
             new_watermark=self.checkpoint.watermark,
         )
-        chain.author_id, chain.comment_count = self.author_id, self.comment_count
-        chain.stop = self.checkpoint.stop_reason
-        return chain
+        paginator.author_id, paginator.comment_count = self.author_id, self.comment_count
+        paginator.stop = self.checkpoint.stop_reason
+        return paginator
 
 
 class Skip(NamedTuple):
@@ -75,10 +80,18 @@ class Skip(NamedTuple):
     reason: StopReason
 
 
-def plan(
-    note_id: str, known: Document | None, crawl: Arguments, version: str, now: datetime
-) -> First | Skip:
-    """What to ask for first. ``known`` is what the ledger has of the note.
+class PlannedNote(NamedTuple):
+    """What a crawl does about a note; None with the ``problem`` if it can do nothing."""
+
+    note_id: str
+    plan: NotePlan | Skip | None
+    problem: str = ""
+
+
+def plan_note(
+    note_id: str, known: NoteRecord | None, crawl: Arguments, version: str, now: datetime
+) -> NotePlan | Skip:
+    """Return what to ask for first. ``known`` is what the ledger has of the note.
 
     ``mode=full`` asks for every page from the first. ``mode=resume`` leaves alone what has ended,
     unless the ledger says that it is wanted, and continues from a checkpoint; one of another sort
@@ -86,66 +99,144 @@ def plan(
     first page down to the watermark.
 
     Raises:
-        WrongArguments: where what the ledger keeps with the note does not go with the crawl's.
+        WrongArguments: if what the ledger keeps with the note does not go with the crawl's.
     """
-    is_new, known = known is None, known or {}
-    kept = _kept_arguments(known.get("arguments"))
+    is_new, known = known is None, known or NoteRecord(note_id)
+    kept = known.arguments
     arguments = crawl.for_note(kept)
 
-    def anew(mode: str, its: Arguments) -> First:
-        call = Call(note_id, sort=its.sort)
+    def restart(mode: str, its: Arguments) -> NotePlan:
+        call = PageRef(note_id, sort=its.sort)
         checkpoint = Checkpoint(call, version, mode, now, arguments=of_a_pass(its.given))
-        return replace(_first(checkpoint, its, known), is_new=is_new)
+        return replace(_plan(checkpoint, its, known), is_new=is_new)
 
     if arguments.mode == "full":
-        return anew("full", arguments)
-    wanted = read_wanted(known.get("wanted"))
-    stop = read_reason(known.get("stop_reason")) if known.get("state") == "ended" else None
-    if arguments.mode == "resume" and stop and wanted is None:
-        return Skip(stop)
-    left = read_checkpoint(note_id, known.get("checkpoint"), now)
+        return restart("full", arguments)
+    wanted, left = known.wanted, known.checkpoint
+    if arguments.mode == "resume" and known.state == "ended" and known.stop_reason and not wanted:
+        return Skip(known.stop_reason)
     its = arguments
     of_the_pass = left.arguments if left else wanted.arguments if wanted else {}
     if arguments.mode == "resume" or left is not None:
         with suppress(WrongArguments):  # such as only another hand can have put there
             its = crawl.for_note({**kept, **of_the_pass})
-    if left is not None and _leads_on(left, arguments.sort, version):
-        first = _first(left, its, known, resumed=True)
-        return replace(first, then_again=arguments.mode == "update")
+    if left is not None and _can_continue(left, arguments.sort, version):
+        plan = _plan(left, its, known, resumed=True)
+        return replace(plan, then_again=arguments.mode == "update")
     if arguments.mode == "update":
-        return anew("update", arguments)
+        return restart("update", arguments)
     mode = left.mode if left else wanted.mode if wanted else kept.get("mode", "full")
-    return anew(mode, its)
+    return restart(mode, its)
 
 
-def _kept_arguments(kept: Any) -> dict[str, str]:
-    """The arguments that the ledger keeps with a note."""
-    if not isinstance(kept, dict):
-        return {}
-    return {name: str(value) for name, value in kept.items() if name in OF_A_NOTE}
-
-
-def _leads_on(left: Checkpoint, sort: str, version: str) -> bool:
+def _can_continue(left: Checkpoint, sort: str, version: str) -> bool:
     if left.call.cursor is None and left.stop_reason is None:
         return False
     return (left.call.sort, left.version) == (sort, version)
 
 
-def _first(
-    checkpoint: Checkpoint, arguments: Arguments, known: Document, *, resumed: bool = False
-) -> First:
-    pages, author_id = known.get("pages"), known.get("user_id")
-    count, reported = known.get("comment_count"), known.get("comment_count_l1")
-    watermark = read_watermark(known.get("watermark"))
-    return First(
+def _plan(
+    checkpoint: Checkpoint, arguments: Arguments, known: NoteRecord, *, resumed: bool = False
+) -> NotePlan:
+    return NotePlan(
         checkpoint,
         arguments,
-        pages if resumed and isinstance(pages, int) else 0,
-        author_id if isinstance(author_id, str) else None,
-        count if isinstance(count, int) else None,
-        reported if isinstance(reported, int) else None,
-        watermark if checkpoint.mode == "update" else None,
-        watermark,
-        has_state=known.get("state") == "ended" or known.get("checkpoint") is not None,
+        known.pages if resumed else 0,
+        known.author_id,
+        known.comment_count,
+        known.comment_count_l1,
+        known.watermark if checkpoint.mode == "update" else None,
+        known.watermark,
+        has_state=known.stop_reason is not None or known.checkpoint is not None,
         resumed=resumed,
     )
+
+
+async def plan_notes(
+    notes: NoteList | None,
+    arguments: Arguments,
+    version: str,
+    storage: Storage,
+    *,
+    is_cached: bool,
+) -> AsyncIterator[PlannedNote]:
+    """Yield what is done about each note. ``is_cached``: answers may come from Scrapy's cache.
+
+    Raises:
+        StoreFailed: if the database does not answer.
+    """
+    async for note_id, known in _notes_to_crawl(notes, arguments.mode, storage):
+        try:
+            plan = plan_note(note_id, known, arguments, version, now())
+        except WrongArguments as error:
+            problem = (
+                f"what the ledger keeps with it does not go with this crawl: {error}; `scrapy "
+                "enqueue` with other arguments changes that"
+            )
+            yield PlannedNote(note_id, None, problem)
+            continue
+        if is_cached and isinstance(plan, NotePlan) and plan.checkpoint.mode == "update":
+            yield PlannedNote(note_id, None, STALE)
+        else:
+            yield PlannedNote(note_id, plan)
+
+
+async def _notes_to_crawl(
+    notes: NoteList | None, mode: str, storage: Storage
+) -> AsyncIterator[tuple[str, NoteRecord | None]]:
+    """Yield the notes of a crawl, each with what the ledger has of it.
+
+    Without a list, these are all notes of the ledger; in ``resume`` those that are to be resumed.
+    """
+    if notes is None:
+        async for note in storage.notes(to_resume=mode == "resume"):
+            yield note.note_id, note
+        return
+    remaining = iter(notes)
+    while batch := list(islice(remaining, LOOKUP)):
+        known = await storage.known_notes(batch)
+        for note_id in batch:
+            yield note_id, known.get(note_id)
+
+
+async def count_notes(notes: NoteList | None, mode: str, storage: Storage) -> int:
+    """Return how many notes :func:`plan_notes` yields, the skipped ones included.
+
+    Raises:
+        StoreFailed: if the database does not answer.
+    """
+    if notes is not None:
+        return len(notes)
+    return await storage.count_notes(to_resume=mode == "resume")
+
+
+async def mark_wanted(notes: NoteList | None, arguments: Arguments, storage: Storage) -> None:
+    """Say in the ledger how its notes are to be read, so that ``mode=resume`` reads those that the
+    crawl does not come to.
+
+    Raises:
+        StoreFailed: if the database does not answer.
+    """
+    if arguments.mode == "resume":
+        return
+    wanted, named = wanted_by(arguments), "mode" in arguments.given
+    if notes is None:
+        await storage.mark_wanted(None, wanted, is_default=not named)
+        return
+    remaining = iter(notes)
+    while batch := list(islice(remaining, _BATCH)):
+        await storage.mark_wanted(batch, wanted, is_default=not named)
+
+
+def wanted_by(arguments: Arguments) -> Wanted:
+    """Return how a crawl reads notes of which the ledger knows nothing else."""
+    mode = "full" if arguments.mode == "resume" else arguments.mode
+    given = arguments.given
+    kept = {name: given[name] for name in OF_A_NOTE if name in given and name != "mode"}
+    return Wanted(mode, kept)
+
+
+def now() -> datetime:
+    """Return the time in milliseconds, which is what a database keeps."""
+    time = datetime.now(UTC)
+    return time.replace(microsecond=time.microsecond // 1000 * 1000)

@@ -1,4 +1,7 @@
-"""What the store is told of each pass over a note: that it begins, how far it is, how it ended."""
+"""The progress of each note's crawl, as it is written: that it begins, how far it is, its end.
+
+Nothing is written of a page before its items are stored: see docs/architecture.md.
+"""
 
 from __future__ import annotations
 
@@ -6,67 +9,60 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from xhs.api.values import is_storable
 from xhs.crawl.checkpoint import Checkpoint, Wanted
 from xhs.crawl.open_notes import OpenChain, OpenNote, OpenThread
-from xhs.crawl.planned import now
 from xhs.crawl.replies import Thread, thread_of
-from xhs.download.budget import Gate
+from xhs.crawl.storage import Storage, StoredCounts, StoreFailed, Written
 from xhs.reasons import StopReason
-from xhs.store.mongo.client import Store
-from xhs.store.mongo.collections import Document, Write
-from xhs.store.mongo.history import pass_ended
-from xhs.store.mongo.notes import Held, add_note, book_calls, end_note, leave_note, settle_page
-from xhs.store.mongo.replies import thread_write
-from xhs.store.mongo.retrying import StoreFailed
 
 logger = logging.getLogger(__name__)
 
 
-class Passbook:
-    """Writes a crawl's passes to its store, where it has one; without, it knows what was delivered.
+class Progress:
+    """Writes how far the notes of a crawl are.
 
-    Where the store fails for good, ``on_failure`` is called.
+    ``take_billed`` returns the billed calls for a note since it was last asked. If the store fails
+    for good, ``on_failure`` is called.
     """
 
     def __init__(
-        self, store: Store | None, gate: Gate, on_failure: Callable[[StoreFailed], None]
+        self,
+        storage: Storage,
+        take_billed: Callable[[str], int],
+        on_failure: Callable[[StoreFailed], None],
     ) -> None:
-        self._store = store
-        self._gate = gate
+        self._storage = storage
+        self._take_billed = take_billed
         self._on_failure = on_failure
 
     def begin(self, note: OpenNote, wanted: Wanted) -> None:
-        """A note's first call is about to be sent: see that the ledger has the note."""
-        if note.first.is_new:
-            self._write(add_note(note.chain.note_id, wanted, datetime.now(UTC)))
+        """See that the ledger has a note whose first call is about to be sent."""
+        if note.plan.is_new:
+            self._watch(self._storage.add_note(note.note_id, wanted))
 
-    def settle(self, note: OpenNote, fields: Mapping[str, Any], checkpoint: Checkpoint) -> None:
-        """A note's page is stored: ask for the write that says how far the note is."""
-        calls = self._calls_to_book(note)
-        note.has_page = True
-        note.progress = replace(checkpoint, calls=note.calls)
-        note.checkpoint = self._write(
-            settle_page(note.chain.note_id, fields, note.progress, calls, datetime.now(UTC))
-        )
+    def page_done(self, note: OpenNote, facts: Mapping[str, Any], checkpoint: Checkpoint) -> None:
+        """Write how far a note is, now that one of its pages is stored."""
+        note.has_checkpoint = True
+        self._save(note, facts, checkpoint, self._calls_to_book(note))
 
-    def settle_thread(self, note: OpenNote, opened: OpenThread, cursor: str | None) -> None:
-        """A page of replies is stored: ask for the write that says how far the thread is."""
+    def thread_page_done(self, note: OpenNote, opened: OpenThread, cursor: str | None) -> None:
+        """Write how far a thread is, now that one of its pages is stored."""
         if cursor is not None and is_storable(cursor):
-            write = thread_write(opened.thread, note.progress.began, cursor=cursor)
-            opened.checkpoint = self._write(write)
+            began = note.progress.began
+            written = self._storage.save_thread(opened.thread, began, cursor=cursor)
+            opened.checkpoint = self._watch(written)
         self._book(note)
 
     async def end_thread(self, note: OpenNote, opened: OpenThread) -> bool:
-        """A thread's chain has stopped: say so where it has ended; false where that fails."""
-        stop = opened.chain.stop
-        if self._store is not None and stop is not None and stop.ended:
+        """Write how a thread has ended; False if that fails."""
+        stop = opened.paginator.stop
+        if stop is not None and stop.ended:
             try:
-                await self._store.writer.put(
-                    thread_write(opened.thread, note.progress.began, stop_reason=stop)
+                await self._storage.save_thread(
+                    opened.thread, note.progress.began, stop_reason=stop
                 )
             except StoreFailed as error:
                 self._on_failure(error)
@@ -77,11 +73,11 @@ class Passbook:
     async def end_pass(
         self,
         note: OpenNote,
-        fields: Mapping[str, Any],
-        held: Held | None,
+        item: Mapping[str, Any],
+        counts: StoredCounts | None,
         wanted: Wanted | None = None,
     ) -> bool:
-        """Write the end of a note's pass, as its item has it; false if that fails.
+        """Write the end of a note's pass, as its item has it; False if that fails.
 
         The ledger says how a note ended whatever becomes of the item in the pipelines. A pass that
         is left before its first page changes nothing that an earlier answer said. ``wanted``: the
@@ -89,109 +85,98 @@ class Passbook:
         """
         await checkpoint_written(note)
         calls = self._take_calls(note)
-        if self._store is None:
-            return True
-        stop, writer = StopReason(fields["stop_reason"]), self._store.writer
+        stop = StopReason(item["stop_reason"])
         try:
-            if stop.ended:
+            if note.has_page or not note.plan.has_state:
                 checkpoint = replace(note.progress, calls=note.calls)
-                await writer.put(pass_ended(fields, held, checkpoint, now()))
-            if stop.ended or note.has_page or not note.first.has_state:
-                moment = datetime.now(UTC)
-                await writer.put(end_note(fields, calls, moment, note.next_watermark, wanted))
-            elif calls:
-                await writer.put(book_calls(note.chain.note_id, calls))
+                await self._storage.end_pass(
+                    item, counts, checkpoint, calls, note.next_watermark, wanted
+                )
+            else:
+                await self._storage.leave_unchanged(note.note_id, calls, is_wanted=not stop.ended)
         except StoreFailed as error:
             self._on_failure(error)
             return False
         return True
 
     async def leave(self, note: OpenNote) -> None:
-        """The crawl stops before a note's end: leave it at its checkpoint, if it has one."""
+        """Leave a note at its checkpoint, if it has one: the crawl stops before its end."""
         await checkpoint_written(note)
         calls = self._take_calls(note)
-        if note.has_page:
-            self._write(leave_note(replace(note.progress, calls=note.calls), calls))
+        if note.has_checkpoint:
+            checkpoint = replace(note.progress, calls=note.calls)
+            self._watch(self._storage.leave_note(checkpoint, calls))
         elif calls:
-            self._write(book_calls(note.chain.note_id, calls))
+            self._watch(self._storage.book_calls(note.note_id, calls))
 
     async def mark_vanished(self, note: OpenNote) -> int:
-        """Mark the comments that a full pass, which is complete, has not met; how many they are."""
-        if self._store is None or self._store.failed:
+        """Mark the comments that a full pass, which is complete, has not met; return how many."""
+        if self._storage.failed:
             return 0
         try:
-            return await self._store.history.mark_vanished(
-                note.progress, note.chain.comment_count_l1, datetime.now(UTC)
-            )
+            reported = note.paginator.comment_count_l1
+            return await self._storage.mark_vanished(note.progress, reported)
         except StoreFailed as error:
             self._on_failure(error)
             return 0
 
-    async def held(self, note: OpenNote) -> Held | None:
-        """What is held of a note; None where the store has failed."""
-        if self._store is None:
-            return note.delivered()
-        if self._store.failed:
+    async def counts(self, note: OpenNote) -> StoredCounts | None:
+        """Return what is held of a note; None if the store has failed."""
+        if self._storage.failed:
             return None
         try:
-            return await self._store.ledger.held(
-                note.chain.note_id, note.chain.sort, note.progress.began
+            return await self._storage.counts(
+                note.note_id, note.paginator.sort, note.progress.began
             )
         except StoreFailed as error:
             self._on_failure(error)
             return None
 
     async def threads(self, note: OpenNote) -> AsyncIterator[Thread | StopReason]:
-        """The threads under the comments that a pass met: to be asked for, or how they ended.
+        """Yield the threads under the comments that a pass met: to be asked for, or how they ended.
 
         Raises:
-            StoreFailed: where the database does not answer.
+            StoreFailed: if the database does not answer.
         """
-        async for comments in self._answered(note):
+        async for comments in self._storage.answered_comments(note.progress):
             # Whoever waits for one of them holds no more than these.
-            found = [thread_of(comment, note.progress, note.first.resumed) for comment in comments]
+            found = [thread_of(one, note.progress, note.plan.resumed) for one in comments]
             comments.clear()
             for one in found:
                 if one is not None:
                     yield one
 
-    async def _answered(self, note: OpenNote) -> AsyncIterator[list[Document]]:
-        if self._store is None:
-            yield list(note.answered.values())
-        else:
-            async for comments in self._store.threads.answered(note.progress):
-                yield comments
-
     def _book(self, note: OpenNote) -> None:
         if calls := self._calls_to_book(note):
-            note.progress = replace(note.progress, calls=note.calls)
-            note.checkpoint = self._write(
-                settle_page(note.chain.note_id, {}, note.progress, calls, datetime.now(UTC))
-            )
+            self._save(note, {}, note.progress, calls)
+
+    def _save(
+        self, note: OpenNote, facts: Mapping[str, Any], checkpoint: Checkpoint, calls: int
+    ) -> None:
+        note.progress = replace(checkpoint, calls=note.calls)
+        written = self._storage.save_checkpoint(note.note_id, facts, note.progress, calls)
+        note.checkpoint = self._watch(written)
 
     def _calls_to_book(self, note: OpenNote) -> int:
-        """One write that books is under way at a time: of two in one bulk, which is repeated where
-        its acknowledgement is lost, the ledger would know the second alone.
+        """One write that books is under way at a time: of two in one bulk, which is repeated if its
+        acknowledgement is lost, the ledger would know the second alone.
         """
         if note.checkpoint is not None and not note.checkpoint.done():
             return 0
         return self._take_calls(note)
 
     def _take_calls(self, note: OpenNote) -> int:
-        calls = self._gate.take_billed(note.chain.note_id)
+        calls = self._take_billed(note.note_id)
         note.calls += calls
         return calls
 
-    def _write(self, write: Write) -> asyncio.Future[bool | None] | None:
-        """Ask for a write and go on. A failure of the store stops the crawl."""
-        if self._store is None:
-            return None
-        written = self._store.writer.put(write)
+    def _watch(self, written: Written) -> Written:
+        """Do not wait for a write. A failure of the store stops the crawl."""
         written.add_done_callback(self._written)
         return written
 
-    def _written(self, future: asyncio.Future[bool | None]) -> None:
-        error = None if future.cancelled() else future.exception()
+    def _written(self, written: Written) -> None:
+        error = None if written.cancelled() else written.exception()
         if isinstance(error, StoreFailed):
             self._on_failure(error)
         elif error is not None:
@@ -199,6 +184,6 @@ class Passbook:
 
 
 async def checkpoint_written(opened: OpenChain) -> None:
-    """Wait until a chain's last checkpoint is stored, kept or lost."""
+    """Wait until a chain's last checkpoint is stored, spilled or lost."""
     if opened.checkpoint is not None:
         await asyncio.wait([opened.checkpoint])

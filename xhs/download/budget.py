@@ -6,19 +6,28 @@ It knows whether the crawl was stopped and what the calls cost. It does not know
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter, deque
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any, Self
+
+from scrapy.crawler import Crawler
 
 from xhs.api import envelope
+from xhs.component import Component
+from xhs.download._scrapy import flush_slots
 from xhs.reasons import CloseReason
+from xhs.stats import Stat
+
+logger = logging.getLogger(__name__)
 
 
-class Stopped(Exception):
+class CallsStopped(Exception):
     """The gate is closed: this call was not sent, and costs nothing."""
 
 
-class Gate:
+class CallBudget(Component):
     """Lets calls out until the crawl is stopped or the budget is spent, and keeps the books.
 
     Every call is reserved as it is sent. An answer with code 0 and a call whose billing is unknown
@@ -28,7 +37,7 @@ class Gate:
 
     def __init__(
         self,
-        count: Callable[[str], None],
+        count: Callable[[str], Any],
         on_stop: Callable[[CloseReason, str], None],
         limit: int = 0,
     ) -> None:
@@ -42,6 +51,20 @@ class Gate:
         self.reason: CloseReason | None = None
         self.message = ""
         """Why the crawl was stopped, and what to do."""
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> Self:
+        closing: set[asyncio.Task[None]] = set()
+
+        def close(reason: CloseReason, message: str) -> None:
+            level = logging.WARNING if reason is CloseReason.BUDGET_SPENT else logging.ERROR
+            logger.log(level, "Stopping (%s): %s", reason, message)
+            flush_slots(crawler)
+            task = asyncio.create_task(crawler.engine.close_spider_async(reason=reason.value))
+            closing.add(task)
+
+        limit = crawler.settings.getint("XHS_MAX_CALLS")
+        return cls(crawler.stats.inc_value, close, limit)
 
     async def reserve(self) -> None:
         """Ask to send a call; wait while calls that may use the budget up are on their way.
@@ -60,13 +83,13 @@ class Gate:
             self._waiting.append(turn)
             await turn
         if self.reason is not None:
-            raise Stopped(f"the crawl is stopping ({self.reason})")
+            raise CallsStopped(f"the crawl is stopping ({self.reason})")
         self._reserved += 1
 
     def answered(self, note_id: str, answer: envelope.Envelope) -> None:
         """A call's envelope came: count what it cost, and stop the crawl at a fatal code."""
         if answer.code == envelope.SUCCESS:
-            self._spend("xhs/calls/billed", note_id)
+            self._spend(Stat.CALLS_BILLED, note_id)
             return
         self.refused(str(answer.code))
         if reason := envelope.FATAL.get(answer.code):
@@ -75,12 +98,12 @@ class Gate:
 
     def refused(self, code: str) -> None:
         """A call was refused, with a business code or otherwise: it costs nothing."""
-        self._count(f"xhs/calls/refused/{code}")
+        self._count(Stat.CALLS_REFUSED + code)
         self._settle()
 
     def unknown(self, note_id: str) -> None:
         """A call was sent and no whole answer came: it counts as billed."""
-        self._spend("xhs/calls/unknown", note_id)
+        self._spend(Stat.CALLS_UNKNOWN, note_id)
 
     def not_sent(self) -> None:
         """A call never reached the server: it costs nothing."""

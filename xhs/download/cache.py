@@ -6,14 +6,14 @@ from scrapy import Request
 from scrapy.extensions.httpcache import DummyPolicy
 from scrapy.http import Response
 
-from xhs.api import envelope
 from xhs.api.envelope import SUCCESS
 from xhs.api.page import is_empty
+from xhs.download.handler import envelope_of
 
 
 class PaidPolicy(DummyPolicy):
     """Keeps pages alone: a call that was refused, or brought nothing, may bring one next time."""
 
     def should_cache_response(self, response: Response, request: Request) -> bool:
-        answer = envelope.read(response.body)
+        answer = envelope_of(response)
         return answer is not None and answer.code == SUCCESS and not is_empty(answer.data)

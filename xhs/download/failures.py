@@ -13,6 +13,7 @@ from scrapy.exceptions import (
     DownloadConnectionRefusedError,
     DownloadFailedError,
     DownloadTimeoutError,
+    IgnoreRequest,
 )
 from service_identity import VerificationError
 from twisted.internet.error import ConnectError, DNSLookupError
@@ -29,6 +30,10 @@ _HANDSHAKE = (
 """What the errors of a TLS handshake say; the call leaves after it."""
 GATEWAY_TIMEOUTS = frozenset({504, 524})
 _NO_CONNECTION = (ConnectError, DNSLookupError, TunnelError)
+
+
+class NoEnvelope(DownloadFailedError):
+    """An answer that is no whole envelope: the call failed."""
 
 
 def was_sent(error: Exception) -> bool:
@@ -55,14 +60,25 @@ def _is_json(text: bytes) -> bool:
     return True
 
 
-def without_address(error: Exception, host: str) -> Exception:
-    """The same error in other words: those of Scrapy quote the address, and with it the token."""
+def without_address(error: Exception, host: str, max_size: int) -> Exception:
+    """The same error in other words: those of Scrapy quote the address, and with it the token.
+
+    ``max_size`` is ``DOWNLOAD_MAXSIZE``. An answer above it is never retried: each time may be
+    billed, and the next answer would be as large.
+    """
+    if isinstance(error, NoEnvelope):
+        return error
     if not was_sent(error):
         return _not_sent(error, host)
     if isinstance(error, DownloadTimeoutError):
         return DownloadTimeoutError("no answer in time (DOWNLOAD_TIMEOUT); it may be billed")
-    if isinstance(error, DownloadCancelledError):
-        return DownloadCancelledError("an answer larger than DOWNLOAD_MAXSIZE; it may be billed")
+    # What is too large once it is decompressed, Scrapy's middleware ignores.
+    if isinstance(error, DownloadCancelledError | IgnoreRequest):
+        return DownloadCancelledError(
+            f"the answer is larger than DOWNLOAD_MAXSIZE ({max_size} bytes) and was not read; it "
+            "may be billed, so it is not requested again. If pages can be that large, raise "
+            "DOWNLOAD_MAXSIZE and run mode=resume"
+        )
     try:
         return type(error)("the connection failed; the call may be billed")
     except TypeError:

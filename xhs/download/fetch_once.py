@@ -15,7 +15,7 @@ from xhs.api.envelope import Envelope
 from xhs.download.signing import signed_url
 from xhs.download.token import Token
 
-_LARGEST = 1_000_000
+_MAX_SIZE = 1_000_000
 
 
 class NoAnswer(Exception):
@@ -41,9 +41,11 @@ def ask(url: str, token: Token, timeout: float) -> Envelope:
     opener = build_opener(_AsItCame, ProxyHandler({} if is_loopback(host) else None))
     try:
         with opener.open(signed_url(url, token), timeout=timeout) as response:
-            status, body = response.status, response.read(_LARGEST)
+            status, body = response.status, response.read(_MAX_SIZE + 1)
     except (OSError, HTTPException, ValueError) as error:
         raise NoAnswer(f"{host}: {_reason(error, timeout)}") from None
+    if len(body) > _MAX_SIZE:
+        raise NoAnswer(f"{host}: HTTP {status} with more than {_MAX_SIZE} bytes")
     answer = envelope.read(body)
     if answer is None:
         raise NoAnswer(f"{host}: HTTP {status} with {len(body)} bytes of no envelope")

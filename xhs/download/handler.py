@@ -17,22 +17,28 @@ from scrapy.core.downloader.handlers.http11 import HTTP11DownloadHandler
 from scrapy.crawler import Crawler
 from scrapy.downloadermiddlewares.httpcompression import HttpCompressionMiddleware
 from scrapy.exceptions import (
-    DownloadFailedError,
     DownloadTimeoutError,
     IgnoreRequest,
     NotConfigured,
 )
-from scrapy.http import Response
+from scrapy.http import Response, TextResponse
 
 from xhs.api import envelope
-from xhs.api.endpoints import is_loopback, read_call
+from xhs.api.endpoints import is_loopback
+from xhs.api.envelope import Envelope
 from xhs.api.values import iso
-from xhs.download._scrapy import hurry, is_closing
-from xhs.download.budget import Stopped
-from xhs.download.failures import GATEWAY_TIMEOUTS, may_be_billed, was_sent, without_address
+from xhs.download._scrapy import flush_slots, is_closing, keep_address_out_of_log, send_once
+from xhs.download.budget import CallBudget, CallsStopped
+from xhs.download.failures import (
+    GATEWAY_TIMEOUTS,
+    NoEnvelope,
+    may_be_billed,
+    was_sent,
+    without_address,
+)
+from xhs.download.page_request import page_of
 from xhs.download.signing import UnsigningCrawler, sign
-from xhs.download.token import NoToken
-from xhs.extensions.run import Run
+from xhs.download.token import AccessToken, NoToken
 
 logger = logging.getLogger(__name__)
 
@@ -44,12 +50,25 @@ RECEIVED_HEADER = "Xhs-Received"
 _TOO_FAST = 429
 
 
-class NoEnvelope(DownloadFailedError):
-    """An answer that is no whole envelope: the call failed."""
-
-
 class CallNotSent(IgnoreRequest):
     """The crawl is stopping, or there is no token: the call was not sent and costs nothing."""
+
+
+class ApiResponse(TextResponse):
+    """An answer of the API, with its envelope: it is decoded once."""
+
+    attributes = (*TextResponse.attributes, "envelope")
+
+    def __init__(self, *args: Any, envelope: Envelope | None = None, **kwargs: Any) -> None:
+        self.envelope = envelope
+        super().__init__(*args, **kwargs)
+
+
+def envelope_of(response: Response) -> Envelope | None:
+    """Return the envelope of an answer, also of one from Scrapy's cache; None if it has none."""
+    if isinstance(response, ApiResponse):
+        return response.envelope
+    return envelope.read(response.body)
 
 
 class JustOneApiDownloadHandler(BaseDownloadHandler):
@@ -59,15 +78,15 @@ class JustOneApiDownloadHandler(BaseDownloadHandler):
 
     def __init__(self, crawler: Crawler) -> None:
         super().__init__(crawler)
-        self._run = Run.of(crawler)
+        self._budget = CallBudget.of(crawler)
+        self._token = AccessToken.of(crawler)
         self._inner = HTTP11DownloadHandler(cast("Crawler", UnsigningCrawler(crawler)))
-        # Twisted would send a call that a kept connection lost once more by itself: paid twice.
-        self._inner._pool.retryAutomatically = False
-        # Its one warning about cut answers quotes the address that was sent.
-        self._inner._fail_on_dataloss_warned = True
-        api = urlsplit(self._run.base_url)
+        send_once(self._inner)
+        keep_address_out_of_log(self._inner)
+        api = urlsplit(crawler.settings["JUSTONEAPI_BASE_URL"])
         self._host = api.hostname or ""
         self._server = _server(api)
+        self._max_size = crawler.settings.getint("DOWNLOAD_MAXSIZE")
         self._by_proxy = not is_loopback(self._host)
         self._compression: HttpCompressionMiddleware | None
         try:
@@ -82,47 +101,50 @@ class JustOneApiDownloadHandler(BaseDownloadHandler):
         if not self._is_call(request.url):
             return await self._inner.download_request(request)
         try:
-            signed = sign(request, self._run.token)
+            signed = sign(request, self._token.get())
         except NoToken as error:
             logger.error("%s", error)
             raise CallNotSent(str(error)) from None
-        gate = self._run.gate
+        budget = self._budget
         try:
-            await gate.reserve()
-        except Stopped as stopped:
-            hurry(self.crawler)
+            await budget.reserve()
+        except CallsStopped as stopped:
+            flush_slots(self.crawler)
             raise CallNotSent(str(stopped)) from None
         if is_closing(self.crawler):
-            gate.not_sent()
-            hurry(self.crawler)
+            budget.not_sent()
+            flush_slots(self.crawler)
             raise CallNotSent("the crawl is closing")
         note_id = self._note_id(request)
         try:
             response = await self._send(request, signed)
         except Exception as error:
             if was_sent(error):
-                gate.unknown(note_id)
+                budget.unknown(note_id)
             else:
-                gate.not_sent()
-            raise without_address(error, self._host) from None
+                budget.not_sent()
+            raise without_address(error, self._host, self._max_size) from None
         answer = envelope.read(response.body)
         if answer is None:
             if may_be_billed(response.status, response.body):
-                gate.unknown(note_id)
+                budget.unknown(note_id)
             else:
-                gate.refused(f"http_{response.status}")
+                budget.refused(f"http_{response.status}")
             if response.status == _TOO_FAST:
-                return response.replace(url=request.url)  # for the throttle, which counts answers
+                return response  # for the throttle, which counts answers
             told = f"HTTP {response.status} with {len(response.body)} bytes of no envelope"
             if response.status in GATEWAY_TIMEOUTS:
                 raise DownloadTimeoutError(told)
             raise NoEnvelope(told)
-        gate.answered(note_id, answer)
+        budget.answered(note_id, answer)
         headers = response.headers.copy()
         headers[CODE_HEADER] = str(answer.code)
         headers[RECEIVED_HEADER] = iso(datetime.now(UTC))
         return response.replace(
-            url=request.url, status=envelope.translate(answer.code), headers=headers
+            cls=ApiResponse,
+            status=envelope.translate(answer.code),
+            headers=headers,
+            envelope=answer,
         )
 
     async def _send(self, request: Request, signed: Request) -> Response:
@@ -134,17 +156,26 @@ class JustOneApiDownloadHandler(BaseDownloadHandler):
             latency = signed.meta.get("download_latency")
             if latency is not None:
                 request.meta["download_latency"] = latency
-        if self._compression is not None:
+        return self._decompressed(request, response.replace(url=request.url))
+
+    def _decompressed(self, request: Request, response: Response) -> Response:
+        if self._compression is None:
+            return response
+        try:
             return cast("Response", self._compression.process_response(request, response))
-        return response
+        except IgnoreRequest:
+            raise
+        except Exception as error:  # each of the compressions has errors of its own
+            told = f"a compressed answer that cannot be decompressed ({type(error).__name__})"
+            raise NoEnvelope(told) from None
 
     def _is_call(self, url: str) -> bool:
         return _server(urlsplit(url)) == self._server
 
     @staticmethod
     def _note_id(request: Request) -> str:
-        call = read_call(request.url)
-        return call.note_id if call else ""
+        page = page_of(request)
+        return page.note_id if page else ""
 
 
 def _server(parts: SplitResult) -> tuple[str, str | None, int | None]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 
-from scrapy import Request
+from scrapy import Request, Spider
 from scrapy.downloadermiddlewares.retry import RetryMiddleware
 from scrapy.exceptions import DownloadTimeoutError
+from scrapy.http import Response
+from scrapy.utils.response import response_status_message
 
 WAIT = "retry_wait"
 """The key of ``Request.meta`` that tells the scheduler how many seconds a request is to wait."""
@@ -27,19 +29,32 @@ class BackoffRetryMiddleware(RetryMiddleware):
     third of ``RETRY_TIMES`` (rounded up) is all that time-outs may use.
     """
 
-    def _retry(self, request: Request, reason: str | Exception | type[Exception]) -> Request | None:
-        timed_out = isinstance(reason, DownloadTimeoutError)
+    def process_response(
+        self, request: Request, response: Response, spider: Spider | None = None
+    ) -> Request | Response:
+        result = super().process_response(request, response)
+        if isinstance(result, Request):
+            _postpone(result, response_status_message(response.status), 1)
+        return result
+
+    def process_exception(
+        self, request: Request, exception: Exception, spider: Spider | None = None
+    ) -> Request | Response | None:
+        timed_out = isinstance(exception, DownloadTimeoutError)
         timeouts = request.meta.get(_TIMEOUTS, 0) + timed_out
         most: int = request.meta.get("max_retry_times", self.max_retry_times)
         if timed_out and timeouts > -(-most // _TIMEOUT_SHARE):
             request.meta["max_retry_times"] = 0
-        retry = super()._retry(request, reason)
-        if retry is not None:
-            retry.meta[_TIMEOUTS] = timeouts
-            retry.meta[REASON] = str(reason)
-            caution = _TIMEOUT_CAUTION if timed_out else 1
-            retry.meta[WAIT] = caution * wait(retry.meta["retry_times"])
-        return retry
+        result = super().process_exception(request, exception)
+        if isinstance(result, Request):
+            result.meta[_TIMEOUTS] = timeouts
+            _postpone(result, str(exception), _TIMEOUT_CAUTION if timed_out else 1)
+        return result
+
+
+def _postpone(retry: Request, reason: str, factor: int) -> None:
+    retry.meta[REASON] = reason
+    retry.meta[WAIT] = factor * wait(retry.meta["retry_times"])
 
 
 def wait(times: int) -> float:

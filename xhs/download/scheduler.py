@@ -7,11 +7,13 @@ from typing import Any
 
 from scrapy import Request
 from scrapy.core.scheduler import Scheduler
+from scrapy.crawler import Crawler
 from twisted.internet.defer import Deferred
 
-from xhs.api.endpoints import read_call
+from xhs.download._scrapy import in_downloader, unfinished
+from xhs.download.call_order import CallOrder
+from xhs.download.page_request import page_of
 from xhs.download.retry import WAIT
-from xhs.extensions.run import Run
 
 
 class WaitingScheduler(Scheduler):
@@ -21,13 +23,14 @@ class WaitingScheduler(Scheduler):
     makes anew. A retry waits here for its time, so that it keeps no place in the downloader.
     """
 
+    crawler: Crawler  # which :meth:`from_crawler` passes
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{**kwargs, "jobdir": None})
         self._waiting: set[asyncio.TimerHandle] = set()
-        assert self.crawler is not None  # noqa: S101 (Scrapy passes it)
         self._places = self.crawler.settings.getint("CONCURRENT_REQUESTS")
         self._most_unsettled = self._places + -(-self._places // 2)
-        self._order = Run.of(self.crawler).order
+        self._order = CallOrder.of(self.crawler)
 
     def __len__(self) -> int:
         return super().__len__() + len(self._waiting)
@@ -37,16 +40,14 @@ class WaitingScheduler(Scheduler):
         the store sets the pace, and so many a kill may cost twice. None also while the places that
         are free are kept for notes that never wait.
         """
-        assert self.crawler is not None  # noqa: S101 (Scrapy passes it)
-        engine = self.crawler.engine
-        if engine._slot is not None and len(engine._slot.inprogress) >= self._most_unsettled:
+        if unfinished(self.crawler) >= self._most_unsettled:
             return None
-        if len(engine.downloader.active) + self._order.places_kept >= self._places:
+        if in_downloader(self.crawler) + self._order.places_kept >= self._places:
             return None
         return super().next_request()
 
     def enqueue_request(self, request: Request) -> bool:
-        if call := read_call(request.url):
+        if call := page_of(request):
             self._order.asked(call.chain_id)
         seconds = request.meta.pop(WAIT, None)
         if seconds is None:
@@ -54,7 +55,6 @@ class WaitingScheduler(Scheduler):
 
         def put_back() -> None:
             self._waiting.discard(timer)
-            assert self.crawler is not None  # noqa: S101 (Scrapy passes it)
             self.crawler.engine.crawl(request)
 
         timer = asyncio.get_running_loop().call_later(seconds, put_back)

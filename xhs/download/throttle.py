@@ -11,7 +11,7 @@ from scrapy.core.downloader import Slot
 from scrapy.extensions.throttle import AutoThrottle
 from scrapy.http import Response
 
-from xhs.download._scrapy import is_closing
+from xhs.download._scrapy import in_flight, is_closing
 
 _TOO_FAST = 429
 
@@ -147,12 +147,9 @@ class Pace:
 
 
 class RefusalThrottle(AutoThrottle):
-    """AutoThrottle that starts at ``DOWNLOAD_DELAY`` and slows down for refusals alone."""
+    """AutoThrottle that slows down for refusals alone."""
 
     _pace: Pace | None = None
-
-    def _start_delay(self) -> float:
-        return self._min_delay()
 
     def _adjust_delay(self, slot: Slot, latency: float, response: Response) -> None:
         if is_closing(self.crawler):
@@ -164,5 +161,5 @@ class RefusalThrottle(AutoThrottle):
             now,
             sent=now - latency,
             too_fast=response.status == _TOO_FAST,
-            in_flight=len(slot.transferring) - 1,
+            in_flight=in_flight(slot) - 1,
         )

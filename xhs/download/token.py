@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
+from scrapy.crawler import Crawler
+
+from xhs.component import Component
 from xhs.logs.redaction import keep_out_of_logs
 
 TOKEN, TOKEN_FILE = "JUSTONEAPI_TOKEN", "JUSTONEAPI_TOKEN_FILE"
@@ -31,6 +37,36 @@ class Token:
 
     def __reduce__(self) -> str:
         raise TypeError("a token is not to be pickled")
+
+
+class AccessToken(Component):
+    """The token of a crawl, read when it is first needed.
+
+    No log shows a token that the environment holds, from the moment that a crawl is made.
+    """
+
+    def __init__(self) -> None:
+        self._token: Token | None = None
+        with suppress(NoToken):  # whoever needs it is told
+            self._token = read_token(os.environ)
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> Self:
+        return cls()
+
+    def get(self) -> Token:
+        """Return the token.
+
+        Raises:
+            NoToken: if there is none.
+        """
+        if self._token is None:
+            self._token = read_token(os.environ)
+        return self._token
+
+    def set(self, token: Token) -> None:
+        """Use this one, which was read as the crawl was checked."""
+        self._token = token
 
 
 def read_token(environment: Mapping[str, str]) -> Token:

@@ -27,7 +27,7 @@ _TAKEN = re.compile(
 )
 
 
-def guarded(text: str) -> str:
+def escape_cell(text: str) -> str:
     """A text as it is, or behind :data:`GUARD` where it would be taken for a formula, a number, a
     date or a truth value: a comment may be "+1", and an ID of 24 digits would end in zeros. Which
     texts those are depends on the spreadsheet and its language; a guard too many does no harm.

@@ -16,10 +16,9 @@ from typing import Any, BinaryIO
 from itemadapter import ItemAdapter
 from scrapy.exporters import CsvItemExporter, JsonLinesItemExporter, XmlItemExporter
 from scrapy.extensions.postprocessing import GzipPlugin
-from scrapy.utils.serialize import ScrapyJSONEncoder
 
-from xhs.feeds.csv_escaping import guarded
-from xhs.schemas import COLUMNS
+from xhs.feeds.csv_escaping import escape_cell
+from xhs.items import COLUMNS
 
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NOT_IN_CSV = re.compile("[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -33,7 +32,7 @@ class JsonLinesExporter(JsonLinesItemExporter):
 
     def __init__(self, file: BytesIO, **kwargs: Any) -> None:
         super().__init__(file, **kwargs)
-        self.encoder = _LineEncoder(**self._kwargs)
+        self.encoder = _LineEncoder(self.encoder)
 
     def export_item(self, item: Any) -> None:
         super().export_item(item)
@@ -68,7 +67,7 @@ class CsvExporter(CsvItemExporter):
         if not isinstance(value, str):
             return _flat(value)
         value = _NOT_IN_CSV.sub("\ufffd", _LINE_BREAK.sub("\n", value))
-        return guarded(value) if self._spreadsheet else value
+        return escape_cell(value) if self._spreadsheet else value
 
 
 class XmlExporter(XmlItemExporter):
@@ -100,11 +99,15 @@ class ReadableGzip(GzipPlugin):
         return written
 
 
-class _LineEncoder(ScrapyJSONEncoder):
-    """Escapes all that may end a line for some program."""
+class _LineEncoder(json.JSONEncoder):
+    """Another encoder, with all escaped that may end a line for some program."""
+
+    def __init__(self, encoder: json.JSONEncoder) -> None:
+        super().__init__()
+        self._encoder = encoder
 
     def encode(self, o: Any) -> str:
-        return _on_one_line(super().encode(o))
+        return _on_one_line(self._encoder.encode(o))
 
 
 def _on_one_line(text: str) -> str:

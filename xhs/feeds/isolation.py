@@ -11,11 +11,14 @@ from typing import IO, Any
 from scrapy import Spider
 from scrapy.crawler import Crawler
 from scrapy.extensions import feedexport
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
-from xhs.extensions.run import Run
+from xhs.download._scrapy import feed_file
+from xhs.download.budget import CallBudget
 from xhs.logs.formatter import stack_of, told
-from xhs.reasons import FAILED_FEEDS
-from xhs.store.mongo.retrying import StoreFailed
+from xhs.reasons import CloseReason
+from xhs.stats import Stat
 
 logger = logging.getLogger(__name__)
 
@@ -77,12 +80,12 @@ class FeedExporter(feedexport.FeedExporter):
         self._broken.append(feed)
         logger.error("The feed %s cannot be written: %s", feed.uri, told(error))
         logger.debug("%s", stack_of(error))
-        run = Run.of(self.crawler)
-        if run.store is None:
-            run.fail_store(StoreFailed(f"there is no store, and a feed fails: {told(error)}"))
+        if not self.crawler.settings["MONGODB_URI"]:
+            why = f"there is no store, and a feed fails: {told(error)}"
+            CallBudget.of(self.crawler).stop(CloseReason.STORE_FAILED, why)
 
     def _miss(self) -> None:
-        self.crawler.stats.inc_value("xhs/feeds/missed")
+        self.crawler.stats.inc_value(Stat.FEEDS_MISSED)
 
     async def _close_slot(self, slot: feedexport.FeedSlot, spider: Spider) -> None:
         if not self._has_items and _keeps(slot, spider):
@@ -91,7 +94,7 @@ class FeedExporter(feedexport.FeedExporter):
         try:
             if broken:
                 slot.finish_exporting()
-                self._get_file(slot).close()
+                feed_file(self, slot).close()
             else:
                 await super()._close_slot(slot, spider)
         except Exception as error:
@@ -99,7 +102,7 @@ class FeedExporter(feedexport.FeedExporter):
                 logger.error("The feed %s cannot be finished: %s", slot.uri, _said(error))
             broken = True
         if broken:
-            self.crawler.stats.inc_value(FAILED_FEEDS + type(slot.storage).__name__)
+            self.crawler.stats.inc_value(Stat.FEEDS_FAILED + type(slot.storage).__name__)
 
 
 class FileFeedStorage(feedexport.FileFeedStorage):
@@ -126,14 +129,14 @@ class S3FeedStorage(feedexport.S3FeedStorage):
         name = "-" + Path(self.keyname).name
         return NamedTemporaryFile(prefix="unsent-", suffix=name, dir=folder, delete=False)
 
-    def _store_in_thread(self, file: IO[bytes]) -> None:
+    def store(self, file: IO[bytes]) -> Deferred[None]:
         path = Path(file.name).absolute()
-        try:
-            super()._store_in_thread(file)
-        except Exception:
+
+        def keep(failure: Failure) -> Failure:
             logger.error("Not stored in S3, kept here instead: %s", path)
-            raise
-        path.unlink()
+            return failure
+
+        return super().store(file).addCallbacks(lambda _: path.unlink(), keep)
 
 
 def _keeps(slot: feedexport.FeedSlot, spider: Spider) -> bool:
@@ -159,6 +162,14 @@ def refused(crawler: Crawler) -> bool:
         return False
     exporter = crawler.get_extension(FeedExporter)
     return exporter is None or not exporter.is_open
+
+
+def warn_of_no_exporter(sender: Crawler) -> None:
+    """Log a warning if there are feeds, but ``EXTENSIONS`` has nothing to write them."""
+    if sender.settings.getdict("FEEDS") and not sender.get_extension(feedexport.FeedExporter):
+        logger.warning(
+            "The FeedExporter extension is not enabled: no item goes to the feeds (FEEDS, -o, -O)"
+        )
 
 
 def _said(error: Exception) -> str:

@@ -17,18 +17,13 @@ from scrapy.settings import BaseSettings
 from scrapy.utils.conf import feed_process_params_from_cli
 from w3lib.url import file_uri_to_path
 
-from xhs import schemas
 from xhs.feeds.folders import unwritable
 from xhs.feeds.s3 import S3, S3Refused
+from xhs.items import ITEM_TYPES
 from xhs.logs.redaction import MASK, is_on_command_line
 
 Feed = dict[str, Any]
 
-_ITEM_TYPES = {
-    "comments": ("xhs.items.CommentItem", schemas.COMMENT),
-    "users": ("xhs.items.UserItem", schemas.USER),
-    "notes": ("xhs.items.NoteItem", schemas.NOTE),
-}
 _FORMATS: dict[str, Feed] = {
     "jsonl": {"format": "jsonlines", "encoding": "utf-8"},
     # Excel takes a CSV file without this mark for one of the local encoding.
@@ -81,13 +76,13 @@ def preset_feeds(presets: list[str], base: str, began: datetime, batched: bool) 
     """
     stamp = began.strftime("%Y-%m-%dT%H-%M-%S-%fZ") + ("-%(batch_id)05d" if batched else "")
     return {
-        f"{base.rstrip('/')}/{plural}-{stamp}.{preset}": {
+        f"{base.rstrip('/')}/{one.plural}-{stamp}.{preset}": {
             **PRESETS[preset],
-            "item_classes": [item_class],
-            "fields": list(schema["properties"]),
+            "item_classes": [one.item_class],
+            "fields": one.fields,
         }
         for preset in presets
-        for plural, (item_class, schema) in _ITEM_TYPES.items()
+        for one in ITEM_TYPES.values()
     }
 
 

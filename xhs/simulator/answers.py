@@ -32,6 +32,8 @@ _HTML = (
     "<body><center><h1>{0}</h1></center><hr><center>nginx</center></body></html>"
 )
 
+_MEMBER = 1_000_000
+
 Cut = Literal["hang", "before", "after", "body"]
 
 
@@ -48,6 +50,10 @@ class Answer:
     cut: Cut | None = None
     sent: int = 0
     delay: float = 0.0
+    blanks: int = 0
+    """So many blanks are sent before the body."""
+    chunked: bool = False
+    """Whether it is sent without its length."""
 
 
 def envelope(code: int, data: Any = None, message: str | None = None) -> bytes:
@@ -85,7 +91,10 @@ def unavailing(rule: Rule) -> Answer | None:
         case "body":
             body = rule.value.encode("utf-8", "surrogatepass")
             kind = details.get("content_type", JSON)
-            return Answer(0 if billed else None, body, billed, content_type=kind)
+            found = Answer(0 if billed else None, body, billed, content_type=kind)
+            found.blanks = details.get("blanks", 0)
+            found.chunked = details.get("chunked", False)
+            return found
     return None
 
 
@@ -118,7 +127,11 @@ def spoil(answer: Answer, rule: Rule) -> None:
         answer.code = None
 
 
-def compress(answer: Answer) -> None:
-    """Send the body compressed."""
-    answer.body = gzip.compress(answer.body, compresslevel=1, mtime=0)
+def compress(answer: Answer, blanks: int = 0) -> None:
+    """Send the body compressed, with so many blanks before it."""
+    # Members of a gzip file may follow each other, so one is made and sent again and again.
+    many, rest = divmod(blanks, _MEMBER)
+    before = gzip.compress(b" " * _MEMBER, mtime=0) * many if many else b""
+    after = gzip.compress(b" " * rest + answer.body, compresslevel=1, mtime=0)
+    answer.body = before + after
     answer.headers = {**answer.headers, "Content-Encoding": "gzip"}

@@ -12,7 +12,7 @@ HTTP_OK = 200
 
 
 @dataclass(slots=True)
-class Call:
+class LoggedCall:
     """One call, as the books have it.
 
     ``code`` is the business code decided on, None where the answer has none; ``delivered`` is
@@ -38,7 +38,7 @@ class Call:
 
 
 @dataclass
-class Books:
+class CallLog:
     """Counts and the log of the last calls. ``first_call`` and ``last_answer`` are times."""
 
     calls: int = 0
@@ -53,10 +53,10 @@ class Books:
     note_billed: Counter[str] = field(default_factory=Counter)
     first_call: float | None = None
     last_answer: float | None = None
-    log: deque[Call] = field(default_factory=lambda: deque(maxlen=LOG_LENGTH))
+    log: deque[LoggedCall] = field(default_factory=lambda: deque(maxlen=LOG_LENGTH))
     _paid: set[tuple[str | None, ...]] = field(default_factory=set)
 
-    def open(self, path: str, params: tuple[str, ...]) -> Call:
+    def open(self, path: str, params: tuple[str, ...]) -> LoggedCall:
         """Enter a call that has come in."""
         self.calls += 1
         self.in_flight += 1
@@ -64,11 +64,11 @@ class Books:
         self.paths[path] += 1
         now = time.time()
         self.first_call = self.first_call or now
-        call = Call(self.calls, now, path, params, in_flight=self.in_flight)
+        call = LoggedCall(self.calls, now, path, params, in_flight=self.in_flight)
         self.log.append(call)
         return call
 
-    def decide(self, call: Call) -> None:
+    def decide(self, call: LoggedCall) -> None:
         """Enter what was decided on: code, billing."""
         if call.code is not None:
             self.codes[str(call.code)] += 1
@@ -84,7 +84,7 @@ class Books:
             self.repeated += page in self._paid
             self._paid.add(page)
 
-    def close(self, call: Call, *, delivered: bool) -> None:
+    def close(self, call: LoggedCall, *, delivered: bool) -> None:
         """Enter how a call ended."""
         self.in_flight -= 1
         call.delivered = delivered

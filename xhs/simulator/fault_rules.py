@@ -27,13 +27,16 @@ Numbers are a number, a text such as ``"3-7"`` or ``"3-"``, or a list of these.
 | ``reset`` | the connection is cut ``before`` or ``after`` the headers; billed | ``billed`` |
 | ``truncate`` | the body is cut in half, or after so many bytes; billed | ``billed`` |
 | ``html`` | a page of HTML with status 200, not billed | ``billed`` |
-| ``body`` | any text as the body with status 200, not billed | ``content_type``, ``billed`` |
-| ``gzip`` | the answer comes compressed, asked or not | |
+| ``body`` | any text as the body with status 200, not billed | ``content_type``, ``billed``, ``blanks``, ``chunked`` |
+| ``gzip`` | the answer comes compressed, asked or not | ``blanks`` |
 | ``cursor`` | ``ignored``: page one again; ``repeated``: the cursor sent comes back; ``missing``, ``empty``: more pages, no cursor; ``endless``: more pages for ever, with known comments and fresh cursors | |
 | ``data`` | replaces the answer's ``data`` | |
 | ``patch`` | a list of ``{"path": [...], "value": …}`` or ``{"path": [...], "remove": true}``, applied to ``data``; ``"*"`` is every element | |
 | ``grow``, ``likes`` | so many new comments on top, or likes for each, from this call on | |
 | ``vanish`` | so many comments, or those with these IDs, are gone from this call on | |
+
+``blanks`` puts so many blanks before the body: JSON allows them, so the answer stays whole, and it can
+be of any size. Compressed, each thousand takes one byte. ``chunked`` keeps its length secret.
 
 Of the rules that hold for a call the first with a fault wins; delays add up. The last three change
 the world: all that hold take effect, once for each note unless ``times`` says otherwise.
@@ -156,7 +159,8 @@ DETAILS: dict[str, dict[str, Check]] = {
     "reset": {"billed": flag},
     "truncate": {"billed": flag},
     "html": {"billed": flag},
-    "body": {"billed": flag, "content_type": plain_text},
+    "body": {"billed": flag, "content_type": plain_text, "blanks": whole, "chunked": flag},
+    "gzip": {"blanks": whole},
 }
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _NO_LINGER = struct.pack("ii", 1, 0)
 _SHUTDOWN_SECONDS = 0.2
+_PIECE = 1 << 16
 _CHANGES = ("note", "grow", "vanish", "likes")
 
 
@@ -57,8 +58,7 @@ class Server:
                 await asyncio.sleep(answer.delay)
             if answer.cut is not None:
                 return await _cut(request, answer)
-            response = _response(answer)
-            await response.prepare(request)
+            response = await _begin(request, answer)
             await response.write_eof()
             delivered = request.transport is not None
             return response
@@ -133,12 +133,21 @@ def _read_change(document: Any) -> tuple[str, dict[str, Any]]:
     return note, wanted
 
 
-def _response(answer: Answer) -> web.Response:
-    return web.Response(
-        body=answer.body,
-        status=answer.status,
-        headers={"Content-Type": answer.content_type, **answer.headers},
-    )
+async def _begin(request: web.Request, answer: Answer) -> web.StreamResponse:
+    """Send an answer, but for its end."""
+    headers = {"Content-Type": answer.content_type, **answer.headers}
+    if not answer.blanks and not answer.chunked:
+        whole = web.Response(body=answer.body, status=answer.status, headers=headers)
+        await whole.prepare(request)
+        return whole
+    if not answer.chunked:
+        headers["Content-Length"] = str(answer.blanks + len(answer.body))
+    response = web.StreamResponse(status=answer.status, headers=headers)
+    await response.prepare(request)
+    for start in range(0, answer.blanks, _PIECE):
+        await response.write(b" " * min(_PIECE, answer.blanks - start))
+    await response.write(answer.body)
+    return response
 
 
 async def _cut(request: web.Request, answer: Answer) -> web.StreamResponse:

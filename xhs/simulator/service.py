@@ -6,7 +6,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from xhs.simulator.answers import Answer, compress, envelope, refusal, spoil, unavailing
-from xhs.simulator.books import Books, Call
+from xhs.simulator.books import CallLog, LoggedCall
 from xhs.simulator.dataset import InvalidCallError, World, parse_cursor
 from xhs.simulator.fault_rules import COMMENTS, REPLIES
 from xhs.simulator.faults import Faults, Request, answer, change_world
@@ -39,7 +39,7 @@ class Service:
     def __init__(self, config: Config) -> None:
         self._given = config
         self.world = World()
-        self.books = Books()
+        self.books = CallLog()
         self.load({})
 
     def load(self, script: Any) -> None:
@@ -50,7 +50,7 @@ class Service:
     def reset_books(self) -> None:
         """Empty books; the script stays, and the counts it goes by begin anew."""
         under_way = self.books.in_flight
-        self.books = Books(in_flight=under_way, max_concurrent=under_way)
+        self.books = CallLog(in_flight=under_way, max_concurrent=under_way)
         self._count_anew()
 
     def reset(self) -> None:
@@ -64,11 +64,13 @@ class Service:
         self._limits = Limits(self.config)
         self._random = random.Random(self.config.seed)  # noqa: S311 (latency, not a secret)
 
-    def call(self, call: Call, path: str, query: Mapping[str, str], *, compressed: bool) -> Answer:
+    def call(
+        self, call: LoggedCall, path: str, query: Mapping[str, str], *, compressed: bool
+    ) -> Answer:
         """Answer a call, and enter it into the books."""
         endpoint = ENDPOINTS[path]
         found = self._answer(call, endpoint, query)
-        if compressed and self.config.gzip and found.cut is None:
+        if compressed and self.config.gzip and found.cut is None and not found.blanks:
             compress(found)
         call.code, call.status, call.billed = found.code, found.status, found.billed
         if found.billed:
@@ -76,7 +78,7 @@ class Service:
         self.books.decide(call)
         return found
 
-    def _answer(self, call: Call, endpoint: str, query: Mapping[str, str]) -> Answer:
+    def _answer(self, call: LoggedCall, endpoint: str, query: Mapping[str, str]) -> Answer:
         if not self._token_works(query.get("token", "")):
             return refusal(_TOKEN_REFUSED)
         if endpoint == BALANCE:
@@ -93,7 +95,7 @@ class Service:
             return refusal(limit)
         return self._judged(call, request)
 
-    def _judged(self, call: Call, request: Request) -> Answer:
+    def _judged(self, call: LoggedCall, request: Request) -> Answer:
         verdict = self._faults.judge(request)
         for change in verdict.changes:
             change_world(self.world, request.note, change)
@@ -113,7 +115,7 @@ class Service:
                 call.fault = rule.fault
                 spoil(found, rule)
                 if rule.fault == "gzip":
-                    compress(found)
+                    compress(found, rule.details.get("blanks", 0))
         found.delay = verdict.delay + self._random.uniform(*self.config.latency)
         return found
 

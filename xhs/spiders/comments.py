@@ -6,7 +6,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, NoReturn, Self
 
 from scrapy import Request, Spider
@@ -17,32 +17,41 @@ from scrapy.spidermiddlewares.httperror import HttpError
 from twisted.python.failure import Failure
 
 from xhs.api import envelope
-from xhs.api.endpoints import Call, call_url, read_call
+from xhs.api.endpoints import PageRef, read_page_ref
 from xhs.api.fields import parse_page
 from xhs.api.page import Page, inline_replies, read_page
 from xhs.api.usual_fields import UsualFields
-from xhs.checks import Prepared, WrongInput, prepare, remember_begun
+from xhs.checks import CheckedInput, WrongInput, check_input, remember_begun
 from xhs.crawl import arguments as spider_arguments
-from xhs.crawl.estimate import Forecast, forecast
-from xhs.crawl.note_crawl import Ask, Next, Passes, named
-from xhs.crawl.note_list import NoteList, count
-from xhs.crawl.open_notes import OpenChain, OpenNote, OpenThread
-from xhs.crawl.order import UNSEEN
-from xhs.crawl.paginator import Chain
-from xhs.crawl.planned import Planned, mark_wanted, planned
-from xhs.crawl.planning import Skip
+from xhs.crawl.checkpoint import Checkpoint
+from xhs.crawl.estimate import Estimate, estimate
+from xhs.crawl.expected_calls import ExpectedCalls
+from xhs.crawl.note_crawl import Next, NoteCrawls, PageRequest, named
+from xhs.crawl.note_list import NoteList
+from xhs.crawl.open_notes import FIRST_CALL, OpenChain, OpenNote, OpenThread
+from xhs.crawl.paginator import CommentPaginator, calls_for
+from xhs.crawl.planning import (
+    NotePlan,
+    PlannedNote,
+    Skip,
+    count_notes,
+    mark_wanted,
+    now,
+    plan_notes,
+)
 from xhs.crawl.progress import checkpoint_written
-from xhs.download.handler import CallNotSent, received_at
+from xhs.crawl.storage import Listing, Problem, Provenance, Storage, StoreFailed
+from xhs.download.budget import CallBudget
+from xhs.download.handler import CallNotSent, envelope_of, received_at
+from xhs.download.page_request import page_of, page_request
 from xhs.download.retry import WAIT, wait
-from xhs.extensions.run import NotStored, Run
-from xhs.feeds import isolation as feed_export
-from xhs.items import CommentItem, NoteItem, UserItem
+from xhs.download.token import AccessToken
+from xhs.extensions import CrawlState, CrawlStore, NotStored, Rejections
+from xhs.feeds import isolation
+from xhs.items import make_item
 from xhs.reasons import CloseReason, StopReason
-from xhs.store.mongo.collections import Met, Origin, Problem
-from xhs.store.mongo.notes import Ledger, chain_fields
-from xhs.store.mongo.retrying import StoreFailed
+from xhs.stats import Stat
 
-_ITEMS = {"comment": CommentItem, "user": UserItem}
 _PATIENCE = 60
 _RETRIED = frozenset({301, 302, 500})
 _REPEATS = "empty_answers"
@@ -58,15 +67,17 @@ class CommentsSpider(Spider):
     """
 
     name = "comments"
-    forecast: Forecast | None = None
+    estimate: Estimate | None = None
     """What a dry run found."""
+    pages_read = 0
+    """Pages that came and could be read."""
     wrong: Sequence[str] = ()
     """Why the crawl was refused before its first call."""
 
-    def __init__(self, prepared: Prepared | None = None, **given: str) -> None:
+    def __init__(self, checked: CheckedInput | None = None, **given: str) -> None:
         super().__init__()
-        self.prepared = prepared
-        self.arguments = prepared.arguments if prepared else spider_arguments.parse(given)
+        self.checked = checked
+        self.arguments = checked.arguments if checked else spider_arguments.parse(given)
         self._usual = UsualFields()
         self._undated = 0
 
@@ -79,19 +90,48 @@ class CommentsSpider(Spider):
                 crawler.settings.set(name, nothing, "cmdline")
         return spider
 
+    @cached_property
+    def state(self) -> CrawlState:
+        """The parts of this crawl."""
+        return CrawlState.of(self.crawler)
+
+    @cached_property
+    def expected(self) -> ExpectedCalls:
+        """How many calls the crawl will make in all."""
+        notes, budget = self.state.notes, CallBudget.of(self.crawler)
+        return ExpectedCalls(
+            self.checked.price if self.checked else None,
+            notes,
+            lambda: notes.waiting or 0,
+            lambda: budget.reason is not None,
+        )
+
+    @cached_property
+    def note_crawls(self) -> NoteCrawls:
+        """What follows each page, by this crawl's arguments."""
+        state = self.state
+        return NoteCrawls(
+            self.arguments,
+            self._version,
+            notes=state.notes,
+            progress=state.progress,
+            storage=state.storage,
+            expected=self.expected,
+            count=state.count,
+            on_failure=state.fail_store,
+        )
+
     @property
-    def run(self) -> Run:
-        """What this crawl's parts share."""
-        return Run.of(self.crawler)
+    def _version(self) -> str:
+        version: str = self.settings["JUSTONEAPI_COMMENTS_VERSION"]
+        return version
 
     async def start(self) -> AsyncIterator[Request]:
         """Begin the notes, each when there is room for it."""
-        run = self.run
-        run.check_not_stopped()
-        prepared = self._prepare()
-        self.arguments = prepared.arguments
-        run.token = prepared.token
-        run.expected.price = prepared.price
+        CrawlStore.of(self.crawler).check_not_stopped()
+        checked = self.checked = self._check()
+        self.arguments = checked.arguments
+        AccessToken.of(self.crawler).set(checked.token)
         if (timeout := self.settings.getfloat("DOWNLOAD_TIMEOUT")) < _PATIENCE:
             self.logger.warning(
                 "DOWNLOAD_TIMEOUT=%g: answers that take longer are billed all the same; the "
@@ -101,15 +141,15 @@ class CommentsSpider(Spider):
             )
         try:
             if self.arguments.dry_run:
-                await self._foretell(run, prepared)
+                await self._estimate(checked)
                 return
-            if feed_export.refused(self.crawler):
+            if isolation.refused(self.crawler):
                 self._refuse(["FEEDS: no feed would be written, for the reason logged above"])
             remember_begun(self.settings)
-            async for request in self._first_requests(run, prepared.notes):
+            async for request in self._first_requests(checked.notes):
                 yield request
         except StoreFailed as error:
-            run.fail_store(error)
+            self.state.fail_store(error)
 
     def closed(self, reason: str) -> None:
         """Scrapy's hook for a spider that was closed."""
@@ -119,93 +159,113 @@ class CommentsSpider(Spider):
                 self._undated,
             )
 
-    async def _first_requests(self, run: Run, notes: NoteList | None) -> AsyncIterator[Any]:
-        """The first request of each note, when there is room for it."""
-        if run.store:
-            await mark_wanted(notes, self.arguments, run.store.ledger)
-        async for one in self._planned(run, notes):
+    async def _first_requests(self, notes: NoteList | None) -> AsyncIterator[Any]:
+        """Yield the first request of each note, when there is room for it."""
+        state = self.state
+        await mark_wanted(notes, self.arguments, state.storage)
+        async for one in self._planned(notes):
             if isinstance(one.plan, Skip):
-                run.waits_no_longer()
-                run.count(f"xhs/notes/skipped/{one.plan.reason}")
+                state.notes.waits_no_longer()
+                state.count(Stat.of_skipped(one.plan.reason))
             elif one.plan is not None:
-                await run.room()
-                run.waits_no_longer()
-                run.count("xhs/notes/begun")
-                async for output in self._outputs(Passes(run).begin(one.plan)):
+                await state.notes.room()
+                state.notes.waits_no_longer()
+                state.count(Stat.NOTES_BEGUN)
+                async for output in self._outputs(self.note_crawls.begin(one.plan)):
                     yield output
-        run.expected.end_list()
+        self.expected.end_list()
 
-    async def _planned(self, run: Run, notes: NoteList | None) -> AsyncIterator[Planned]:
-        """What is done about each note."""
-        ledger = run.store.ledger if run.store else None
-        run.notes_waiting = await count(notes, self.arguments.mode, ledger)
-        if notes is None and not run.notes_waiting:
-            self.logger.warning("%s", await _nothing_to_do(ledger))
+    async def _planned(self, notes: NoteList | None) -> AsyncIterator[PlannedNote]:
+        """Yield what is done about each note."""
+        open_notes, storage = self.state.notes, self.state.storage
+        open_notes.waiting = await count_notes(notes, self.arguments.mode, storage)
+        if notes is None and not open_notes.waiting:
+            self.logger.warning("%s", await _nothing_to_do(storage))
         is_cached = self.settings.getbool("HTTPCACHE_ENABLED")
-        async for one in planned(notes, self.arguments, run.version, ledger, is_cached=is_cached):
+        async for one in plan_notes(
+            notes, self.arguments, self._version, storage, is_cached=is_cached
+        ):
             if one.problem:
                 self.logger.error("Note %s is left: %s", one.note_id, one.problem)
-                if ledger and not self.arguments.dry_run:
-                    await ledger.want([one.note_id], None)
+                if not self.arguments.dry_run:
+                    await storage.mark_wanted([one.note_id], None)
             yield one
 
-    async def _foretell(self, run: Run, prepared: Prepared) -> None:
-        """Say what a crawl would do and cost, instead of doing it."""
-        plan = self._planned(run, prepared.notes)
-        self.forecast = await forecast(plan, run.store, prepared.price)
-        run.notes_waiting = 0
-        for line in self.forecast.lines():
+    async def _estimate(self, checked: CheckedInput) -> None:
+        """Log what a crawl would do and cost, instead of doing it."""
+        plan = self._planned(checked.notes)
+        self.estimate = await estimate(plan, self.state.storage, checked.price)
+        self.state.notes.waiting = 0
+        for line in self.estimate.lines():
             self.logger.info("Dry run: %s", line)
 
-    async def _outputs(self, following: Next) -> AsyncIterator[Request | NoteItem]:
+    async def _outputs(self, following: Next) -> AsyncIterator[Any]:
         async for one in following:
-            yield self._request(self.run, *one) if isinstance(one, Ask) else one
+            if isinstance(one, PageRequest):
+                yield self._request(one.page, one.priority)
+            else:
+                yield make_item("note", one)
 
-    async def parse_page(self, response: Response) -> AsyncIterator[Any]:
-        """Take a page of comments or replies: ask for the next one, yield its items, and at the
+    async def parse_page(
+        self, response: Response, page_ref: PageRef | None = None
+    ) -> AsyncIterator[Any]:
+        """Take a page of comments or replies: request the next one, yield its items, and at the
         last what follows: the note's threads, the next of these, or the note's end.
         """
-        run = self.run
-        call = read_call(response.url)
-        answer = envelope.read(response.body)
-        if call is None or answer is None or answer.code != envelope.SUCCESS:
+        page_ref = page_ref or read_page_ref(response.url)
+        answer = envelope_of(response)
+        if page_ref is None or answer is None or answer.code != envelope.SUCCESS:
             raise ValueError(f"{response.url} is no page of comments")
-        data = run.protect(answer.data)
-        page = read_page(data, replies=call.comment_id is not None)
-        note, opened = run.opened(call)
+        state, data = self.state, answer.data
+        page = read_page(data, replies=page_ref.comment_id is not None)
+        note, opened = self._opened(page_ref)
         if page.is_empty:
             async for output in self._empty_answer(response, note, opened, data, page):
                 yield output
             return
-        step = opened.chain.step(page)
-        if step.next and step.next.cursor is None:
-            self._log_restart(step.next, "leads to an empty page")
-        if opened.chain.out_of_order and not note.told:
-            note.told = True
+        result = opened.paginator.take(page)
+        if result.next and result.next.cursor is None:
+            self._log_restart(result.next, "leads to an empty page")
+        if opened.paginator.out_of_order and not note.order_logged:
+            note.order_logged = True
             self._log_order(note, page)
-        if note.counted:
-            run.expected.page(note, of_replies=opened is not note)
-        if step.undated:
-            self._warn_undated(opened.chain, step.undated)
+        if result.undated:
+            self._warn_undated(opened.paginator, result.undated)
         opened.answered_at = received_at(response)
-        items = self._items(note, opened, step.page, data)
+        note.has_page = note.has_page or page.is_readable
+        self.pages_read += page.is_readable
+        items = self._items(note, opened, result.page, data)
+        if note.counted:
+            self.expected.page(note, of_replies=opened is not note)
         checkpoint: Callable[[], None] | None = None
-        if await opened.is_settled() and step.next and note.counted:
-            checkpoint = self._checkpoint(run, note, opened, step.next)
-        settled = run.pages.open(response, items, checkpoint)
-        opened.settled = settled if note.counted else None
+        if await opened.is_done() and result.next and note.counted:
+            checkpoint = self._checkpoint(note, opened, result.next)
+        done = state.pages.open(response, items, checkpoint)
+        opened.done = done if note.counted else None
         if page.flaw:
             await self._reject_page(note, opened, data, page)
-        if step.next and not opened.lost:
-            yield self._request(run, step.next, run.priority(opened.chain))
+        if result.next and not opened.lost:
+            yield self._request(result.next, state.notes.priority(opened.paginator))
         for item, _ in items:
             yield item
-        run.pages.all_yielded(response)
-        if step.stop:
-            async for output in self._outputs(Passes(run).chain_ended(note, opened)):
+        state.pages.all_yielded(response)
+        if result.stop:
+            async for output in self._outputs(self.note_crawls.chain_ended(note, opened)):
                 yield output
-        elif await settled:
-            await checkpoint_written(opened)  # until then the page counts as not settled
+        elif await done:
+            await checkpoint_written(opened)  # until then the page counts as under way
+
+    def _opened(self, page: PageRef) -> tuple[OpenNote, OpenChain]:
+        """Return the note and the chain that a page belongs to.
+
+        A page that no note here asked for, as with ``scrapy parse``, is a chain of its own.
+        """
+        notes = self.state.notes
+        note = notes.get(page.note_id)
+        if note is None:
+            checkpoint = Checkpoint(page, self._version, "full", now())
+            note = notes.open_alone(NotePlan(checkpoint, self.arguments))
+        return note, notes.chain(note, page)
 
     async def _empty_answer(
         self, response: Response, note: OpenNote, opened: OpenChain, data: Any, page: Page
@@ -215,52 +275,54 @@ class CommentsSpider(Spider):
         """
         opened.answered_at = received_at(response)
         await self._reject_page(note, opened, data, page)
-        request, run = response.request, self.run
-        assert request is not None  # noqa: S101 (Scrapy sets it)
+        request = response.request
+        if request is None:
+            return
         repeats = request.meta.get(_REPEATS, 0)
         if repeats < _MOST_REPEATS:
             again = request.replace(dont_filter=True)
             again.meta.update({_REPEATS: repeats + 1, WAIT: wait(repeats + 1)})
             yield again
             return
-        opened.chain.end(StopReason.EMPTY_ANSWER)
+        opened.paginator.end(StopReason.EMPTY_ANSWER)
         why = f"{repeats + 1} answers with code 0 had no data in them, and each was billed"
-        async for output in self._outputs(Passes(run).chain_ended(note, opened, why)):
+        async for output in self._outputs(self.note_crawls.chain_ended(note, opened, why)):
             yield output
 
     async def _reject_page(self, note: OpenNote, opened: OpenChain, data: Any, page: Page) -> None:
         """Keep an answer that is odd as a whole."""
-        origin = _origin(note, opened, data)
+        provenance = _provenance(note, opened, data)
         if page.is_empty:
-            origin = replace(origin, page=origin.page + 1)
+            provenance = replace(provenance, page=provenance.page + 1)
+        problem = Problem("", page.flaw or "")
         with suppress(NotStored):
-            await self.run.reject("page", origin, [Problem("", page.flaw or "")])
+            await Rejections.of(self.crawler).reject("page", provenance, [problem])
 
     async def call_failed(self, failure: Failure) -> AsyncIterator[Any]:
         """Take a call that brought no page: end its chain with the reason."""
         request: Request = failure.request  # type: ignore[attr-defined]
-        run, call = self.run, read_call(request.url)
-        if call is None or call.note_id not in run.open_notes:
+        page = page_of(request)
+        if page is None or self.state.notes.get(page.note_id) is None:
             return
         if isinstance(failure.value, CallNotSent):
             return
         stop, why = reason_to_give_up(failure.value)
         if stop is None:
             return
-        note, opened = run.opened(call)
-        if stop is StopReason.REFUSED and (again := opened.chain.restart()):
+        note, opened = self._opened(page)
+        if stop is StopReason.REFUSED and (again := opened.paginator.restart()):
             self._log_restart(again, "is refused")
-            yield self._request(run, again, UNSEEN)
+            yield self._request(again, FIRST_CALL)
             return
-        opened.chain.end(stop)
-        async for output in self._outputs(Passes(run).chain_ended(note, opened, why)):
+        opened.paginator.end(stop)
+        async for output in self._outputs(self.note_crawls.chain_ended(note, opened, why)):
             yield output
 
-    def _prepare(self) -> Prepared:
-        if self.prepared:
-            return self.prepared
+    def _check(self) -> CheckedInput:
+        if self.checked:
+            return self.checked
         try:
-            return prepare(self.arguments, self.settings, os.environ)
+            return check_input(self.arguments, self.settings, os.environ)
         except WrongInput as wrong:
             self._refuse(wrong.errors)
 
@@ -270,58 +332,63 @@ class CommentsSpider(Spider):
         self.wrong = errors
         raise CloseSpider(CloseReason.WRONG_INPUT.value)
 
-    def _request(self, run: Run, call: Call, priority: int) -> Request:
-        # A repeated cursor is the chain's business, and the filter's memory grows with the work.
-        return Request(
-            call_url(run.base_url, run.version, call),
+    def _request(self, page: PageRef, priority: int) -> Request:
+        return page_request(
+            self.settings["JUSTONEAPI_BASE_URL"],
+            self._version,
+            page,
             callback=self.parse_page,
             errback=self.call_failed,
-            dont_filter=True,
             priority=priority,
         )
 
     def _items(
         self, note: OpenNote, opened: OpenChain, page: Page, data: Any
-    ) -> list[tuple[Any, Origin]]:
-        """The items of a page, each with where it came from."""
-        chain, inline = opened.chain, note.replies != "none"
-        origin, items = _origin(note, opened, data), []
+    ) -> list[tuple[Any, Provenance]]:
+        """Return the items of a page, each with where it came from."""
+        paginator, inline = opened.paginator, note.replies != "none"
+        provenance, items = _provenance(note, opened, data), []
         objects = list(
             parse_page(
                 page,
-                note_id=chain.note_id,
+                note_id=paginator.note_id,
                 replies=inline,
-                scraped_at=origin.scraped_at or "",
-                author_id=note.chain.author_id,
-                parent_id=chain.call.comment_id,
+                scraped_at=provenance.scraped_at or "",
+                author_id=note.paginator.author_id,
+                parent_id=paginator.call.comment_id,
             )
         )
         if missing := self._usual.missing(objects):
-            self._warn_of_missing(chain, missing)
+            self._warn_of_missing(paginator, missing)
         for parsed in objects:
             parent = parsed.fields.get("parent_comment_id")
-            note.comments_met += parsed.item_type == "comment"
-            met = None
-            if opened is note and note.counted and parsed.item_type == "comment" and not parent:
-                there = len(inline_replies(parsed.raw)) if inline else 0
-                met = Met(chain.sort, note.progress.began, there)
-            item = _ITEMS[parsed.item_type](item_type=parsed.item_type, **parsed.fields)
-            items.append((item, replace(origin, raw=parsed.raw, parent_comment_id=parent, met=met)))
+            is_comment = parsed.item_type == "comment"
+            opened.comments_met += is_comment
+            listing = None
+            if opened is note and note.counted and is_comment and not parent:
+                replies = len(inline_replies(parsed.raw)) if inline else 0
+                listing = Listing(paginator.sort, note.progress.began, replies)
+                reported = parsed.fields.get("sub_comment_count")
+                note.listed += 1
+                if isinstance(reported, int) and reported > replies:
+                    note.thread_calls_listed += calls_for(reported - replies)
+            origin = replace(provenance, raw=parsed.raw, parent_comment_id=parent, listing=listing)
+            items.append((make_item(parsed.item_type, parsed.fields), origin))
         return items
 
-    @staticmethod
     def _checkpoint(
-        run: Run, note: OpenNote, opened: OpenChain, following: Call
+        self, note: OpenNote, opened: OpenChain, following: PageRef
     ) -> Callable[[], None]:
-        """What is to be written once a page is stored."""
+        """Return what is to be written once a page is stored."""
+        progress = self.state.progress
         if isinstance(opened, OpenThread):
-            return partial(run.passbook.settle_thread, note, opened, following.cursor)
-        return partial(run.passbook.settle, note, chain_fields(note.chain), note.checkpoint_here())
+            return partial(progress.thread_page_done, note, opened, following.cursor)
+        return partial(progress.page_done, note, note.facts(), note.checkpoint_here())
 
-    def _log_restart(self, call: Call, why: str) -> None:
+    def _log_restart(self, call: PageRef, why: str) -> None:
         self.logger.warning("%s begins anew: its cursor %s", named(call), why)
 
-    def _warn_of_missing(self, chain: Chain, fields: Sequence[str]) -> None:
+    def _warn_of_missing(self, chain: CommentPaginator, fields: Sequence[str]) -> None:
         self.logger.warning(
             "%s, page %d: null on every object that should have it: %s. The API may have changed "
             "the form of its answers; what it sent is kept in `extra`. A field is named once a run",
@@ -330,7 +397,7 @@ class CommentsSpider(Spider):
             ", ".join(fields),
         )
 
-    def _warn_undated(self, chain: Chain, comments: int) -> None:
+    def _warn_undated(self, chain: CommentPaginator, comments: int) -> None:
         """Warn of the first page that ``since`` cannot judge; :meth:`closed` says how many came."""
         if not self._undated:
             self.logger.warning(
@@ -346,15 +413,14 @@ class CommentsSpider(Spider):
         self.logger.warning(
             "%s comes in the order %s, which is not by time: it is read to its end, since neither "
             "since nor the watermark can end it before",
-            named(note.chain.call),
-            page.strategy or note.chain.sort,
+            named(note.paginator.call),
+            page.strategy or note.paginator.sort,
         )
 
 
-async def _nothing_to_do(ledger: Ledger | None) -> str:
+async def _nothing_to_do(storage: Storage) -> str:
     """Say why a crawl of the ledger has no note."""
-    known = await ledger.count() if ledger else 0
-    if known:
+    if known := await storage.count_notes(to_resume=False):
         return (
             f"Nothing is left to do: all {known} notes in the ledger have ended. mode=update reads "
             "what is new, mode=full with `notes` or `notes_file` reads them again"
@@ -362,21 +428,22 @@ async def _nothing_to_do(ledger: Ledger | None) -> str:
     return "The ledger has no notes: `scrapy enqueue` adds some"
 
 
-def _origin(note: OpenNote, opened: OpenChain, data: Any) -> Origin:
-    """Where a page came from."""
-    chain = opened.chain
-    return Origin(
-        chain.note_id,
-        chain.pages,
+def _provenance(note: OpenNote, opened: OpenChain, data: Any) -> Provenance:
+    """Return where a page came from."""
+    paginator = opened.paginator
+    return Provenance(
+        paginator.note_id,
+        paginator.pages,
         data,
-        chain.author_id or note.chain.author_id,
+        paginator.author_id or note.paginator.author_id,
         scraped_at=opened.answered_at,
+        thread_id=paginator.call.comment_id,
     )
 
 
 def reason_to_give_up(error: BaseException | None) -> tuple[StopReason | None, str]:
     """Why a note ends at a failed call, and what was said; None where the whole crawl stops."""
-    answer = envelope.read(error.response.body) if isinstance(error, HttpError) else None
+    answer = envelope_of(error.response) if isinstance(error, HttpError) else None
     if answer is None:
         if isinstance(error, HttpError):
             return StopReason.RETRIES_EXHAUSTED, f"HTTP {error.response.status} with no envelope"

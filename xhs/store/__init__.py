@@ -1,1 +1,1 @@
-"""Where what was paid for is kept: documents, their writer, the ledger, the embedded server."""
+"""Where notes and items are kept: MongoDB, the spill beside it, and the embedded server."""

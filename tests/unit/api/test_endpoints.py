@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from xhs.api.endpoints import Call, call_url, check_base_url, read_call
+from xhs.api.endpoints import PageRef, check_base_url, page_url, read_page_ref
 
 BASE = "https://api.justoneapi.com"
 NOTE = "65bf5360000000002c03f684"
@@ -18,17 +18,17 @@ def query(url: str) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("version", ["v4", "v3", "v2"])
 def test_a_page_is_asked_for_at_its_versions_path(version: str) -> None:
-    parts = urlsplit(call_url(BASE, version, Call(NOTE)))
+    parts = urlsplit(page_url(BASE, version, PageRef(NOTE)))
     assert f"{parts.scheme}://{parts.netloc}" == BASE
     assert parts.path == f"/api/xiaohongshu/get-note-comment/{version}"
 
 
 def test_a_first_page_carries_the_note_alone() -> None:
-    assert query(call_url(BASE, "v4", Call(NOTE))) == [("noteId", NOTE)]
+    assert query(page_url(BASE, "v4", PageRef(NOTE))) == [("noteId", NOTE)]
 
 
 def test_the_default_sort_is_never_sent() -> None:
-    assert query(call_url(BASE, "v4", Call(NOTE, "c", "latest"))) == [
+    assert query(page_url(BASE, "v4", PageRef(NOTE, "c", "latest"))) == [
         ("noteId", NOTE),
         ("lastCursor", "c"),
     ]
@@ -37,20 +37,20 @@ def test_the_default_sort_is_never_sent() -> None:
 @pytest.mark.parametrize("sort", ["normal", "like_count"])
 @pytest.mark.parametrize("cursor", [None, "c"])
 def test_another_sort_goes_with_every_page(sort: str, cursor: str | None) -> None:
-    assert dict(query(call_url(BASE, "v4", Call(NOTE, cursor, sort))))["sort"] == sort
+    assert dict(query(page_url(BASE, "v4", PageRef(NOTE, cursor, sort))))["sort"] == sort
 
 
 @example("\ud800", "latest")
 @given(any_text, st.sampled_from(["latest", "normal", "like_count"]))
 def test_a_cursor_comes_back_as_it_was(cursor: str, sort: str) -> None:
-    call = Call(NOTE, cursor, sort)
-    assert read_call(call_url(BASE, "v4", call)) == call
+    call = PageRef(NOTE, cursor, sort)
+    assert read_page_ref(page_url(BASE, "v4", call)) == call
 
 
 @example("\ud800")
 @given(any_text)
 def test_an_address_is_ascii_whatever_the_cursor(cursor: str) -> None:
-    url = call_url(BASE, "v4", Call(NOTE, cursor))
+    url = page_url(BASE, "v4", PageRef(NOTE, cursor))
     assert url.isascii()
     assert url.isprintable()
     assert " " not in url
@@ -58,23 +58,23 @@ def test_an_address_is_ascii_whatever_the_cursor(cursor: str) -> None:
 
 def test_a_documented_cursor_is_sent_back_as_it_came() -> None:
     cursor = '{"cursor":"65c485070000000008014f80","index":2,"pageArea":"UNFOLDED"}'
-    assert dict(query(call_url(BASE, "v4", Call(NOTE, cursor))))["lastCursor"] == cursor
+    assert dict(query(page_url(BASE, "v4", PageRef(NOTE, cursor))))["lastCursor"] == cursor
 
 
 def test_a_base_address_may_have_a_path() -> None:
-    call = Call(NOTE, "c")
-    url = call_url("https://gateway.example/just/one/", "v4", call)
+    call = PageRef(NOTE, "c")
+    url = page_url("https://gateway.example/just/one/", "v4", call)
     assert url.startswith("https://gateway.example/just/one/api/xiaohongshu/")
-    assert read_call(url) == call
+    assert read_page_ref(url) == call
 
 
 def test_a_page_of_replies_names_note_and_comment() -> None:
-    call = Call(NOTE, '{"a": 1}', comment_id="c1")
-    url = call_url(BASE, "v3", call)
+    call = PageRef(NOTE, '{"a": 1}', comment_id="c1")
+    url = page_url(BASE, "v3", call)
     assert urlsplit(url).path == "/api/xiaohongshu/get-note-sub-comment/v2"
     assert query(url) == [("noteId", NOTE), ("commentId", "c1"), ("lastCursor", '{"a": 1}')]
-    assert read_call(url) == call
-    assert (call.chain_id, Call(NOTE).chain_id) == ("c1", NOTE)
+    assert read_page_ref(url) == call
+    assert (call.chain_id, PageRef(NOTE).chain_id) == ("c1", NOTE)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_page_of_replies_names_note_and_comment() -> None:
     ],
 )
 def test_other_addresses_are_no_page(url: str) -> None:
-    assert read_call(url) is None
+    assert read_page_ref(url) is None
 
 
 @pytest.mark.parametrize(

@@ -64,23 +64,23 @@ SENT = [
 @pytest.mark.parametrize("error", NOT_SENT, ids=repr)
 def test_a_call_without_a_connection_was_not_sent(error: Exception) -> None:
     assert not was_sent(error)
-    assert "billed" not in str(without_address(error, "api.example"))
+    assert "billed" not in str(without_address(error, "api.example", 1000))
 
 
 @pytest.mark.parametrize("error", SENT, ids=repr)
 def test_any_other_call_may_be_billed(error: Exception) -> None:
     assert was_sent(error)
-    assert "may be billed" in str(without_address(error, "api.example"))
+    assert "may be billed" in str(without_address(error, "api.example", 1000))
 
 
 @pytest.mark.parametrize("error", [*NOT_SENT, *SENT], ids=repr)
 def test_no_address_is_told(error: Exception) -> None:
-    told = without_address(error, "api.example")
+    told = without_address(error, "api.example", 1000)
     assert "canary" not in f"{told!r} {told} {told.__cause__!r} {told.__context__!r}"
 
 
 def test_a_certificate_that_is_not_trusted_is_called_that() -> None:
-    assert "certificate" in str(without_address(failed(UNTRUSTED), "api.example"))
+    assert "certificate" in str(without_address(failed(UNTRUSTED), "api.example", 1000))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from xhs.api.envelope import Envelope
-from xhs.download.budget import Gate, Stopped
+from xhs.download.budget import CallBudget, CallsStopped
 
 PAID = Envelope(0, "", None, None)
 BUSY = Envelope(301, "", None, None)
@@ -19,11 +19,11 @@ class Books:
         self.stats: Counter[str] = Counter()
         self.stops: list[str] = []
 
-    def gate(self, limit: int = 0) -> Gate:
+    def gate(self, limit: int = 0) -> CallBudget:
         def count(stat: str) -> None:
             self.stats[stat] += 1
 
-        return Gate(count, lambda reason, _: self.stops.append(reason), limit)
+        return CallBudget(count, lambda reason, _: self.stops.append(reason), limit)
 
 
 async def spin() -> None:
@@ -54,7 +54,7 @@ def test_the_last_permitted_call_does_not_stop_the_crawl_but_the_next_does() -> 
         await gate.reserve()
         gate.answered("n", PAID)
         assert books.stops == []
-        with pytest.raises(Stopped):
+        with pytest.raises(CallsStopped):
             await gate.reserve()
         assert books.stops == ["budget_spent"]
 
@@ -97,7 +97,7 @@ def test_a_fatal_code_stops_and_wakes_what_waits(code: int, reason: str) -> None
         waiting = asyncio.ensure_future(gate.reserve())
         await spin()
         gate.answered("n", Envelope(code, "", None, None))
-        with pytest.raises(Stopped):
+        with pytest.raises(CallsStopped):
             await waiting
         gate.answered("n", Envelope(100, "", None, None))
         assert books.stops == [reason]

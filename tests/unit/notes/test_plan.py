@@ -4,38 +4,50 @@ from typing import Any
 
 import pytest
 
-from xhs.api.endpoints import Call
+from xhs.api.endpoints import PageRef
 from xhs.crawl.arguments import Arguments, WrongArguments, parse
-from xhs.crawl.checkpoint import Checkpoint, Wanted, read_checkpoint, watermark_document
+from xhs.crawl.checkpoint import Checkpoint, Wanted
 from xhs.crawl.paginator import Watermark
-from xhs.crawl.planning import First, Skip, plan
+from xhs.crawl.planning import NotePlan, Skip, plan_note
+from xhs.crawl.storage import NoteRecord
 from xhs.reasons import StopReason
+from xhs.store.mongo.notes import (
+    checkpoint_document,
+    read_checkpoint,
+    read_note,
+    wanted_document,
+    watermark_document,
+)
 
 NOTE = "65bf5360000000002c03f684"
 RESUME, UPDATE = Arguments(mode="resume"), Arguments(mode="update")
 NOW, BEFORE = datetime(2026, 11, 24, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC)
 WATERMARK = Watermark(frozenset({"a", "b"}), BEFORE)
-LEFT = Checkpoint(Call(NOTE, "c4"), "v4", "full", BEFORE, WATERMARK, kept=30, calls=4)
+LEFT = Checkpoint(PageRef(NOTE, "c4"), "v4", "full", BEFORE, WATERMARK, kept=30, calls=4)
 
 
 def anew(sort: str = "latest", mode: str = "full", version: str = "v4") -> Checkpoint:
-    return Checkpoint(Call(NOTE, sort=sort), version, mode, NOW)
+    return Checkpoint(PageRef(NOTE, sort=sort), version, mode, NOW)
 
 
 def known(left: Checkpoint | None = LEFT, **changes: Any) -> dict[str, Any]:
     return {
         "_id": NOTE,
         "state": "unfinished",
-        "checkpoint": left.document() if left else None,
+        "checkpoint": checkpoint_document(left) if left else None,
         "pages": 3,
         "comment_count_l1": 77,
         **changes,
     }
 
 
-def begun(there: dict[str, Any] | None, arguments: Arguments, version: str = "v4") -> First:
-    first = plan(NOTE, there, arguments, version, NOW)
-    assert isinstance(first, First)
+def record(there: dict[str, Any] | None) -> NoteRecord | None:
+    return None if there is None else read_note({"_id": NOTE, **there}, NOW)
+
+
+def begun(there: dict[str, Any] | None, arguments: Arguments, version: str = "v4") -> NotePlan:
+    first = plan_note(NOTE, record(there), arguments, version, NOW)
+    assert isinstance(first, NotePlan)
     return first
 
 
@@ -63,15 +75,15 @@ def test_resume_starts_what_is_unknown() -> None:
 @pytest.mark.parametrize("reason", [reason for reason in StopReason if reason.ended])
 def test_resume_leaves_alone_what_has_ended(reason: StopReason) -> None:
     there = known(None, state="ended", stop_reason=reason.value)
-    assert plan(NOTE, there, RESUME, "v4", NOW) == Skip(reason)
+    assert plan_note(NOTE, record(there), RESUME, "v4", NOW) == Skip(reason)
 
 
 @pytest.mark.parametrize(
     ("left", "version"),
     [
         (LEFT, "v3"),
-        (replace(LEFT, call=Call(NOTE, "c4", "normal")), "v4"),
-        (replace(LEFT, call=Call(NOTE)), "v4"),
+        (replace(LEFT, call=PageRef(NOTE, "c4", "normal")), "v4"),
+        (replace(LEFT, call=PageRef(NOTE)), "v4"),
         (None, "v4"),
     ],
 )
@@ -81,7 +93,7 @@ def test_a_checkpoint_that_does_not_fit_begins_anew(
 ) -> None:
     first = begun(known(left), arguments, version)
     mode = "update" if arguments is UPDATE else "full"
-    wanted = First(anew(mode=mode, version=version), arguments, reported=77)
+    wanted = NotePlan(anew(mode=mode, version=version), arguments, reported=77)
     assert first == replace(wanted, has_state=left is not None)
 
 
@@ -112,35 +124,35 @@ def test_an_update_finishes_first_what_was_left() -> None:
 
 
 def test_an_update_of_an_unknown_note_has_no_watermark() -> None:
-    assert begun(None, UPDATE) == First(anew(mode="update"), UPDATE, is_new=True)
+    assert begun(None, UPDATE) == NotePlan(anew(mode="update"), UPDATE, is_new=True)
 
 
 @pytest.mark.parametrize("mode", ["full", "update"])
 @pytest.mark.parametrize("state", ["ended", "queued", "unfinished"])
 def test_resume_takes_up_what_is_wanted_as_it_is_wanted(mode: str, state: str) -> None:
     wanted = Wanted(mode, {"sort": "normal", "replies": "all", "max_comments": "50"})
-    there = known(None, state=state, stop_reason="complete", wanted=wanted.document())
+    there = known(None, state=state, stop_reason="complete", wanted=wanted_document(wanted))
     first = begun(there, RESUME)
-    assert (first.checkpoint.mode, first.call) == (mode, Call(NOTE, sort="normal"))
+    assert (first.checkpoint.mode, first.call) == (mode, PageRef(NOTE, sort="normal"))
     assert (first.arguments.replies, first.arguments.max_comments) == ("all", 50)
     assert first.checkpoint.arguments == {"replies": "all", "max_comments": "50"}
     named = begun(there, parse({"mode": "resume", "sort": "latest", "replies": "none"}))
-    assert (named.call, named.arguments.replies) == (Call(NOTE), "none")
+    assert (named.call, named.arguments.replies) == (PageRef(NOTE), "none")
 
 
 def test_a_checkpoint_is_continued_whatever_is_wanted() -> None:
-    there = known(wanted=Wanted("update", {"replies": "all"}).document())
+    there = known(wanted=wanted_document(Wanted("update", {"replies": "all"})))
     assert begun(there, RESUME).checkpoint == LEFT
 
 
 @pytest.mark.parametrize("wanted", [None, {}, "full", {"mode": "resume"}, {"mode": ["full"]}])
 def test_what_says_of_no_pass_that_it_is_wanted_wants_none(wanted: Any) -> None:
     there = known(None, state="ended", stop_reason="complete", wanted=wanted)
-    assert plan(NOTE, there, RESUME, "v4", NOW) == Skip(StopReason.COMPLETE)
+    assert plan_note(NOTE, record(there), RESUME, "v4", NOW) == Skip(StopReason.COMPLETE)
 
 
 def test_what_is_wanted_says_nothing_to_a_crawl_that_names_its_own_mode() -> None:
-    there = known(None, state="ended", wanted=Wanted("full", {"sort": "normal"}).document())
+    there = known(None, state="ended", wanted=wanted_document(Wanted("full", {"sort": "normal"})))
     assert begun(there, UPDATE).checkpoint == anew(mode="update")
 
 
@@ -157,7 +169,7 @@ GIVEN = {"replies": "all", "max_comments": "50"}
 def test_a_pass_is_finished_by_the_arguments_that_it_was_given(
     cursor: str | None, mode: str
 ) -> None:
-    left = replace(LEFT, call=Call(NOTE, cursor), arguments=GIVEN)
+    left = replace(LEFT, call=PageRef(NOTE, cursor), arguments=GIVEN)
     first = begun(known(left), parse({"mode": mode}))
     assert first.checkpoint.arguments == (GIVEN if cursor or mode == "resume" else {})
     found = (first.arguments.replies, first.arguments.max_comments)
@@ -173,13 +185,15 @@ def test_arguments_of_a_pass_that_do_not_go_with_the_crawl_are_left() -> None:
     assert first.checkpoint.call == LEFT.call
 
 
-@pytest.mark.parametrize("call", [Call(NOTE, "c4"), Call(NOTE, None, "like_count")])
+@pytest.mark.parametrize("call", [PageRef(NOTE, "c4"), PageRef(NOTE, None, "like_count")])
 @pytest.mark.parametrize(
     "watermark", [None, WATERMARK._replace(complete=True), Watermark(frozenset(), None)]
 )
-def test_a_checkpoint_comes_back_from_its_document(call: Call, watermark: Watermark | None) -> None:
+def test_a_checkpoint_comes_back_from_its_document(
+    call: PageRef, watermark: Watermark | None
+) -> None:
     checkpoint = replace(LEFT, call=call, watermark=watermark)
-    assert read_checkpoint(NOTE, checkpoint.document(), NOW) == checkpoint
+    assert read_checkpoint(NOTE, checkpoint_document(checkpoint), NOW) == checkpoint
 
 
 @pytest.mark.parametrize(
@@ -187,7 +201,7 @@ def test_a_checkpoint_comes_back_from_its_document(call: Call, watermark: Waterm
     [{"sort": 1}, {"version": None}, {"cursor": ["c"]}],
 )
 def test_a_checkpoint_that_says_nothing_is_none(changes: dict[str, Any]) -> None:
-    assert read_checkpoint(NOTE, {**LEFT.document(), **changes}, NOW) is None
+    assert read_checkpoint(NOTE, {**checkpoint_document(LEFT), **changes}, NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -205,7 +219,7 @@ def test_a_checkpoint_that_says_nothing_is_none(changes: dict[str, Any]) -> None
     ],
 )
 def test_a_checkpoint_is_of_use_without_what_is_odd_in_it(changes: dict[str, Any]) -> None:
-    found = read_checkpoint(NOTE, {**LEFT.document(), **changes}, NOW)
+    found = read_checkpoint(NOTE, {**checkpoint_document(LEFT), **changes}, NOW)
     assert found is not None
     assert found.call == LEFT.call
     assert found.stop_reason is None
@@ -229,11 +243,17 @@ def test_the_crawl_wins_over_the_pass_and_that_over_what_is_kept_with_the_note()
 
 def test_what_is_kept_and_does_not_go_with_the_crawl_is_told() -> None:
     with pytest.raises(WrongArguments):
-        plan(NOTE, {"arguments": {"sort": "normal"}}, parse({"since": "2024-01-01"}), "v4", NOW)
+        plan_note(
+            NOTE,
+            record({"arguments": {"sort": "normal"}}),
+            parse({"since": "2024-01-01"}),
+            "v4",
+            NOW,
+        )
 
 
 def test_what_the_ledger_knows_of_a_note_stands_until_a_page_says_more() -> None:
-    chain = begun(known(user_id="u", comment_count=99), RESUME).chain()
+    chain = begun(known(user_id="u", comment_count=99), RESUME).paginator()
     assert (chain.author_id, chain.comment_count, chain.comment_count_l1) == ("u", 99, 77)
 
 
@@ -255,4 +275,4 @@ def test_an_odd_document_stops_nothing(odd: dict[str, Any], mode: str) -> None:
         with pytest.raises(WrongArguments):
             begun(known(**odd), parse({"mode": mode}))
     else:
-        begun(known(**odd), parse({"mode": mode})).chain()
+        begun(known(**odd), parse({"mode": mode})).paginator()

@@ -1,13 +1,18 @@
+import asyncio
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
-from xhs.api.endpoints import Call
+from xhs.api.endpoints import PageRef
 from xhs.crawl.checkpoint import Checkpoint
-from xhs.crawl.replies import Thread, as_stored, thread_document, thread_of
+from xhs.crawl.replies import AnsweredComment, Thread, thread_of
+from xhs.crawl.storage import Listing, NullStorage, Provenance
 from xhs.reasons import StopReason
+from xhs.store.mongo.replies import read_answered, thread_write
 
+T = TypeVar("T")
 NOTE = "65bf5360000000002c03f684"
 NOW, BEFORE = datetime(2026, 11, 24, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -15,7 +20,7 @@ NOW, BEFORE = datetime(2026, 11, 24, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=
 def asked(
     found: dict[str, Any], mode: str, began: datetime, *, resumed: bool = False
 ) -> Thread | StopReason | None:
-    return thread_of(found, Checkpoint(Call(NOTE), "v4", mode, began), resumed)
+    return thread_of(read_answered(found), Checkpoint(PageRef(NOTE), "v4", mode, began), resumed)
 
 
 def comment(count: Any, inline: int | None, cursor: Any = "", **known: Any) -> dict[str, Any]:
@@ -26,6 +31,15 @@ def comment(count: Any, inline: int | None, cursor: Any = "", **known: Any) -> d
         "extra": {"sub_comment_cursor": cursor},
     }
     return {**found, "thread": known} if known else found
+
+
+async def _all(found: AsyncIterator[T]) -> list[T]:
+    return [one async for one in found]
+
+
+def thread_fields(thread: Thread, began: datetime, **changes: Any) -> dict[str, Any]:
+    fields: dict[str, Any] = thread_write(thread, began, **changes).update["$set"]
+    return fields
 
 
 @pytest.mark.parametrize(
@@ -50,8 +64,8 @@ def test_it_goes_on_at_the_cursor_that_came_with_replies(
 ) -> None:
     assert asked(found, "full", NOW) == wanted
     assert wanted.calls == calls
-    chain = wanted.chain(NOTE)
-    assert chain.call == Call(NOTE, wanted.cursor, comment_id="c1")
+    chain = wanted.paginator(NOTE)
+    assert chain.call == PageRef(NOTE, wanted.cursor, comment_id="c1")
     assert (chain.chain_id, chain.pages_left) == ("c1", calls)
 
 
@@ -74,9 +88,7 @@ def test_a_thread_that_ended_flawed_is_tried_again_by_another_full_pass() -> Non
 
 
 def test_a_thread_goes_on_where_another_run_of_the_pass_left_it() -> None:
-    left = comment(50, 1, "inline") | {
-        "thread": thread_document(Thread("c1", 50, 49), BEFORE, cursor="left")
-    }
+    left = comment(50, 1, "inline") | thread_fields(Thread("c1", 50, 49), BEFORE, cursor="left")
     found = Thread("c1", 50, 49, "left", is_old=True)
     assert asked(left, "full", BEFORE) == found
     assert asked(left, "update", NOW) == found
@@ -91,16 +103,22 @@ def test_a_cursor_that_came_with_a_comment_is_old_in_a_pass_that_is_resumed() ->
 
 def test_an_item_stands_for_what_is_stored() -> None:
     fields = {
+        "note_id": NOTE,
         "comment_id": "c1",
         "sub_comment_count": 3,
         "extra": {"sub_comment_cursor": "c", "score": 0},
     }
-    assert asked(as_stored(fields, 1), "full", NOW) == Thread("c1", 3, 2, "c")
+    storage = NullStorage()
+    storage.delivered(fields, Provenance(NOTE, 1, {}, listing=Listing("latest", NOW, 1)))
+    reading = Checkpoint(PageRef(NOTE), "v4", "full", NOW)
+    (comments,) = asyncio.run(_all(storage.answered_comments(reading)))
+    assert comments == [AnsweredComment("c1", 3, 1, "c")]
+    assert thread_of(comments[0], reading, False) == Thread("c1", 3, 2, "c")
 
 
 def test_a_thread_is_followed_once_it_has_ended() -> None:
     one = Thread("c1", 7, 7)
-    going = thread_document(one, NOW, cursor="c")
+    going = thread_fields(one, NOW, cursor="c")["thread"]
     assert going == {"began": NOW, "followed": None, "cursor": "c", "stop_reason": None}
-    ended = thread_document(one, NOW, stop_reason=StopReason.COMPLETE)
+    ended = thread_fields(one, NOW, stop_reason=StopReason.COMPLETE)["thread"]
     assert ended == {"began": NOW, "followed": 7, "cursor": None, "stop_reason": "complete"}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from xhs.simulator.books import Books
+from xhs.simulator.books import CallLog
 from xhs.simulator.config import Config
 from xhs.simulator.limits import Limits
 from xhs.simulator.notes import missing_note, sized_note, threaded_note
@@ -245,6 +245,14 @@ def test_answers_are_compressed_where_it_is_asked_for_and_allowed() -> None:
     assert not Account().answer(compressed=True).headers
 
 
+def test_a_compressed_answer_may_hold_any_number_of_blanks() -> None:
+    answer = Account({"gzip": True, "blanks": 2_500_000}).answer()
+    assert len(answer.body) < 10_000
+    body = gzip.decompress(answer.body)
+    assert len(body) - len(body.lstrip(b" ")) == 2_500_000
+    assert json.loads(body)["data"] == Account().call()["data"]
+
+
 def test_cursor_faults() -> None:
     whole = Account()
     first = whole.call()["data"]
@@ -340,7 +348,7 @@ def test_reset_books_starts_the_counts_of_the_script_anew() -> None:
 
 
 def test_concurrent_calls_are_counted() -> None:
-    books = Books()
+    books = CallLog()
     calls = [books.open("/", ()) for _ in range(3)]
     for call in calls:
         books.close(call, delivered=True)

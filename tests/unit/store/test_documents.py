@@ -6,7 +6,8 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from xhs.store.mongo.collections import Origin, Problem, item_write, rejected_write
+from xhs.crawl.storage import Problem, Provenance
+from xhs.store.mongo.collections import item_write, rejected_write
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 COMMENT: dict[str, Any] = {
@@ -45,7 +46,7 @@ def test_an_older_answer_does_not_match_a_newer_document() -> None:
 def test_the_same_rejected_object_is_the_same_document() -> None:
     def key(raw: Any, note: str = "n", kind: str = "comment") -> str:
         later = NOW + timedelta(days=1)
-        return rejected_write(kind, Origin(note, 1, raw), [Problem("a", "b")], later).key
+        return rejected_write(kind, Provenance(note, 1, raw), [Problem("a", "b")], later).key
 
     assert key({"a": 1, "b": 2}) == key({"b": 2, "a": 1})
     assert len({key(1), key(2), key(1, note="m"), key(1, kind="user")}) == 4
@@ -53,7 +54,7 @@ def test_the_same_rejected_object_is_the_same_document() -> None:
 
 def test_a_rejected_object_is_kept_as_ascii() -> None:
     raw = {"content": "茶\ud83d", "big": 2**80}
-    write = rejected_write("comment", Origin("n", 3, raw), [Problem("big", "is odd")], NOW)
+    write = rejected_write("comment", Provenance("n", 3, raw), [Problem("big", "is odd")], NOW)
     kept = write.update["$set"]
     assert kept["raw"].isascii()
     assert json.loads(kept["raw"]) == raw

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from xhs.crawl.page_tracker import PageLedger
-from xhs.store.mongo.collections import Origin
+from xhs.crawl.page_tracker import PageTracker
+from xhs.crawl.storage import Provenance
 
 PAGE = "page"
-ITEMS = [({"id": number}, Origin("note", 1, {"raw": number})) for number in range(3)]
+ITEMS = [({"id": number}, Provenance("note", 1, {"raw": number})) for number in range(3)]
 
 
 def settle(*lost: bool) -> tuple[bool | None, int]:
@@ -16,7 +16,7 @@ def settle(*lost: bool) -> tuple[bool | None, int]:
 
     async def run() -> tuple[bool | None, int]:
         written: list[int] = []
-        ledger = PageLedger()
+        ledger = PageTracker()
         settled = ledger.open(PAGE, ITEMS, lambda: written.append(1))
         for one in lost:
             ledger.count(PAGE, lost=one)
@@ -40,20 +40,20 @@ def test_a_late_item_changes_nothing() -> None:
 
 def test_a_page_without_items_is_settled_at_once() -> None:
     async def run() -> bool:
-        return PageLedger().open(PAGE, []).result()
+        return PageTracker().open(PAGE, []).result()
 
     assert asyncio.run(run())
 
 
 def test_origins_are_known_while_the_page_is_open() -> None:
     async def run() -> None:
-        ledger = PageLedger()
+        ledger = PageTracker()
         ledger.open(PAGE, ITEMS)
         ledger.open("another", [])
-        assert ledger.origin(ITEMS[1][0]) == ITEMS[1][1]
-        assert ledger.origin({"id": 1}) is None
+        assert ledger.provenance(ITEMS[1][0]) == ITEMS[1][1]
+        assert ledger.provenance({"id": 1}) is None
         for _ in ITEMS:
             ledger.count(PAGE)
-        assert ledger.origin(ITEMS[1][0]) is None
+        assert ledger.provenance(ITEMS[1][0]) is None
 
     asyncio.run(run())

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from pymongo.errors import AutoReconnect, OperationFailure
 
+from xhs.crawl.storage import StoreFailed
 from xhs.store.embedded import _supervisor
 from xhs.store.embedded.server import Lease
 from xhs.store.mongo import retrying as patience
-from xhs.store.mongo.retrying import FULL_DISK, StoreFailed, describe, hurry_up, patiently
+from xhs.store.mongo.retrying import FULL_DISK, describe, hurry_up, retry_until_answered
 
 
 async def silent() -> None:
@@ -30,16 +31,16 @@ def test_a_process_that_is_told_to_stop_waits_no_longer(
     operation: Callable[[], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(patience, "_SLOW", 0.01)
-    monkeypatch.setattr(patience, "_most", patience.PATIENCE)
+    monkeypatch.setattr(patience, "_most", patience.RETRY_SECONDS)
 
     async def run() -> None:
-        waiting = asyncio.ensure_future(patiently(operation, 10**9))
+        waiting = asyncio.ensure_future(retry_until_answered(operation, 10**9))
         await asyncio.sleep(0)
         hurry_up()
         with pytest.raises(StoreFailed, match="has not answered"):
             await waiting
         with pytest.raises(StoreFailed, match="has not answered"):
-            await patiently(operation, 10**9)
+            await retry_until_answered(operation, 10**9)
 
     asyncio.run(run())
 

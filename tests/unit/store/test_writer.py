@@ -11,13 +11,13 @@ import pytest
 from pymongo import InsertOne, UpdateOne
 from pymongo.errors import AutoReconnect, BulkWriteError, OperationFailure
 
+from xhs.crawl.storage import StoreFailed, Unstorable
 from xhs.store.mongo.collections import COMMENTS, USERS, Write
-from xhs.store.mongo.retrying import StoreFailed
-from xhs.store.mongo.writer import Unstorable, Writer
-from xhs.store.spill.files import Spill, decode, read
+from xhs.store.mongo.writer import Writer
+from xhs.store.spill.files import Spill, SpillReader, decode
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-MOMENTS = {"$min": {"first_seen_at": NOW}, "$max": {"last_seen_at": NOW, "met_latest": NOW}}
+MOMENTS = {"$min": {"first_seen_at": NOW}, "$max": {"last_seen_at": NOW, "last_listed_latest": NOW}}
 
 
 class Result:
@@ -122,6 +122,13 @@ def test_what_cannot_be_merged_is_refused_and_no_failure() -> None:
     merged, too_large = asyncio.run(put(database, write("a"), write("b")))
     assert merged is False
     assert isinstance(too_large, Unstorable)
+    assert too_large.permanent
+
+
+def test_what_one_database_refuses_another_may_hold() -> None:
+    (refusal,) = asyncio.run(put(Database(refused((0, 121))), write("a")))
+    assert isinstance(refusal, Unstorable)
+    assert not refusal.permanent
 
 
 def test_known_documents_are_updated_at_once_while_most_are() -> None:
@@ -155,6 +162,7 @@ def test_what_bson_cannot_hold_is_found_out(value: object) -> None:
     good, bad = asyncio.run(put(database, write("a"), write("b", value)))
     assert good is True
     assert isinstance(bad, Unstorable)
+    assert bad.permanent
     assert str(value) not in str(bad)
     assert database.bulks[-1] == (COMMENTS, ["a"])
 
@@ -182,6 +190,14 @@ async def abandon(spill: Spill | None) -> tuple[list[object], list[str], int]:
     return results, told, bulks
 
 
+def spilled(path: Path) -> list[Write]:
+    """The writes in a spill file for the database ``xhs``."""
+    with path.open("rb") as file:
+        reader = SpillReader(file)
+        assert reader.database == "xhs"
+        return [decode(reader.text(line)).write for line in reader.lines()]
+
+
 def test_one_that_is_gone_for_good_is_told_once_and_asked_no_more() -> None:
     results, told, _ = asyncio.run(abandon(None))
     assert all(isinstance(result, StoreFailed) for result in results)
@@ -197,10 +213,7 @@ def test_what_it_would_not_take_is_kept_in_the_spill(tmp_path: Path) -> None:
     assert len(told) == 1
     (path,) = spill.folder.iterdir()
     assert path.stat().st_mode & 0o777 == 0o600
-    name, lines = read(path)
-    assert name == "xhs"
-    kept = [decode(line).write for line in lines]
-    assert kept == [write("a"), write("u", collection=USERS), write("b")]
+    assert spilled(path) == [write("a"), write("u", collection=USERS), write("b")]
 
 
 def test_the_spill_keeps_the_order_also_of_writes_on_their_way_when_it_fails(
@@ -222,8 +235,26 @@ def test_the_spill_keeps_the_order_also_of_writes_on_their_way_when_it_fails(
     asyncio.run(run())
     spill.close()
     (path,) = spill.folder.iterdir()
-    kept = [decode(line).write for line in read(path)[1]]
-    assert kept == [write("a"), write("u", 1, USERS), write("u", 2, USERS)]
+    assert spilled(path) == [write("a"), write("u", 1, USERS), write("u", 2, USERS)]
+
+
+def test_what_no_database_can_hold_does_not_wait_in_the_spill(tmp_path: Path) -> None:
+    spill = Spill(tmp_path / "spill", "xhs")
+
+    async def run() -> list[bool | BaseException | None]:
+        writer = Writer(Database(*[AWAY] * 99), spill, patience=0.2)  # type: ignore[arg-type]
+        puts = [writer.put(write("a", "x" * 17_000_000)), writer.put(write("b"))]
+        results = await asyncio.gather(*puts, return_exceptions=True)
+        await writer.close()
+        return results
+
+    too_large, waits = asyncio.run(run())
+    spill.close()
+    assert isinstance(too_large, Unstorable)
+    assert too_large.permanent
+    assert waits is None
+    (path,) = spill.folder.iterdir()
+    assert spilled(path) == [write("b")]
 
 
 def test_a_spill_that_cannot_be_written_is_a_failure(tmp_path: Path) -> None:

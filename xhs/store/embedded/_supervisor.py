@@ -24,7 +24,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
 from xhs.store.lock import take_lock
@@ -261,8 +261,7 @@ class _Door:
                     connection.setblocking(False)
                     self._selector.register(connection, selectors.EVENT_READ, bytearray())
             else:
-                assert isinstance(key.fileobj, socket.socket)  # noqa: S101  (for the type checker)
-                self._hear(key.fileobj, key.data)
+                self._hear(cast("socket.socket", key.fileobj), key.data)
         return len(self._clients)
 
     def _hear(self, connection: socket.socket, heard: bytearray) -> None:

@@ -18,6 +18,7 @@ from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
 from pymongo.uri_parser import parse_uri
 from pymongo.write_concern import WriteConcern
 
+from xhs.crawl.storage import StoreFailed, Unstorable
 from xhs.logs.redaction import keep_out_of_logs
 from xhs.store.embedded import server as embedded
 from xhs.store.mongo.collections import COMMENTS, HISTORY, NOTES, REJECTED, USERS, Document, Write
@@ -25,7 +26,7 @@ from xhs.store.mongo.history import History
 from xhs.store.mongo.notes import Ledger
 from xhs.store.mongo.rejected import Rejected
 from xhs.store.mongo.replies import Threads
-from xhs.store.mongo.retrying import FULL_DISK, StoreFailed, describe
+from xhs.store.mongo.retrying import FULL_DISK, describe
 from xhs.store.mongo.writer import Writer
 from xhs.store.spill.files import Spill, SpillFailed
 from xhs.store.spill.restore import Restored, restore
@@ -143,15 +144,19 @@ class Store:
         """
         return await restore(folder, self._name, self.writer, self.ledger)
 
-    def keep(self, write: Write, reason: str) -> None:
-        """Keep in the spill what no database would take.
+    def keep(self, write: Write, error: Unstorable) -> Path | None:
+        """Keep what the database refuses: in the spill, or in a file of what no database can hold;
+        its path.
 
         Raises:
             SpillFailed: where that cannot be done.
         """
         if self._spill is None:
             raise SpillFailed("there is none")
-        self._spill.keep([write], reason)
+        if error.permanent:
+            return self._spill.set_aside(write, str(error))
+        self._spill.keep([write], str(error))
+        return None
 
     @property
     def failed(self) -> bool:

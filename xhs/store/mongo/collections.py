@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from xhs.api.page import Raw
+from xhs.crawl.storage import Listing, Problem, Provenance
+from xhs.items import ITEM_TYPES
 
 Document = dict[str, Any]
 
@@ -22,7 +23,9 @@ COMMENTS, USERS, NOTES, HISTORY, REJECTED = (
 )
 COLLECTIONS = frozenset({COMMENTS, USERS, NOTES, HISTORY, REJECTED})
 
-_KEYS = {"comment": (COMMENTS, "comment_id"), "user": (USERS, "user_id")}
+LARGEST_DOCUMENT = 16 * 1024 * 1024
+"""Bytes of the largest document that MongoDB holds."""
+
 _NOT_STORED = frozenset({"item_type", "is_new"})
 _DATES = frozenset({"created_at", "scraped_at"})
 
@@ -61,54 +64,19 @@ class Write:
         return made
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where an item came from: the note and page (from 1), and the provider's object.
-
-    The rest is what else it takes to read the object again: the note's author, the comment that it
-    replies to, and when the answer came. ``met``: for a first-level comment of a pass, the pass.
-    """
-
-    note_id: str
-    page: int
-    raw: Raw
-    author_id: str | None = None
-    parent_comment_id: str | None = None
-    scraped_at: str | None = None
-    met: Met | None = None
+def last_listed_field(sort: str) -> str:
+    """Return the field that says when the last pass in this order that listed a comment began."""
+    return f"last_listed_{sort}"
 
 
-@dataclass(frozen=True, slots=True)
-class Met:
-    """The pass that met a first-level comment: its order, and when it began. ``inline_replies``:
-    how many replies came with the comment and were kept.
-    """
-
-    sort: str
-    began: datetime
-    inline_replies: int = 0
-
-
-def met_field(sort: str) -> str:
-    """The field of a comment that says which pass in this order met it last."""
-    return f"met_{sort}"
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Why an object is no valid item: the path of the field, dotted, and what is wrong there."""
-
-    path: str
-    message: str
-
-
-def item_write(item: Mapping[str, Any], met: Met | None = None) -> Write:
+def item_write(item: Mapping[str, Any], listing: Listing | None = None) -> Write:
     """The update that a comment or a user asks for.
 
     A null never overwrites a value, but a document that is new has every field. A comment that is
-    met has not vanished.
+    listed has not vanished.
     """
-    collection, key = _KEYS[item["item_type"]]
+    found = ITEM_TYPES[item["item_type"]]
+    collection, key = found.plural, found.key
     fields = document_fields(item)
     scraped_at = fields["scraped_at"]
     present = {name: value for name, value in fields.items() if value is not None}
@@ -122,9 +90,9 @@ def item_write(item: Mapping[str, Any], met: Met | None = None) -> Write:
         update["$setOnInsert"] = absent
     if collection == COMMENTS:
         present["vanished_at"] = None
-    if met is not None:
-        update["$max"][met_field(met.sort)] = met.began
-        present["inline_replies"] = met.inline_replies
+    if listing is not None:
+        update["$max"][last_listed_field(listing.sort)] = listing.began
+        present["inline_replies"] = listing.inline_replies
     return Write(collection, item[key], update, scraped_at)
 
 
@@ -138,7 +106,7 @@ def document_fields(item: Mapping[str, Any]) -> Document:
 
 
 def rejected_write(
-    kind: str, origin: Origin, problems: Sequence[Problem], rejected_at: datetime
+    kind: str, origin: Provenance, problems: Sequence[Problem], rejected_at: datetime
 ) -> Write:
     """The update that keeps an object which is no valid item, whole."""
     raw = json.dumps(origin.raw, sort_keys=True)

@@ -11,9 +11,16 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from xhs.api.values import iso
 from xhs.crawl.checkpoint import Checkpoint
-from xhs.store.mongo.collections import COMMENTS, HISTORY, REJECTED, Document, Write, met_field
-from xhs.store.mongo.notes import Held, held_fields
-from xhs.store.mongo.retrying import patiently
+from xhs.crawl.storage import StoredCounts
+from xhs.store.mongo.collections import (
+    COMMENTS,
+    HISTORY,
+    REJECTED,
+    Document,
+    Write,
+    last_listed_field,
+)
+from xhs.store.mongo.retrying import retry_until_answered
 
 _OF_THE_ITEM = (
     "note_id",
@@ -27,14 +34,14 @@ _OF_THE_ITEM = (
 
 
 def pass_ended(
-    item: Mapping[str, Any], held: Held | None, checkpoint: Checkpoint, now: datetime
+    item: Mapping[str, Any], held: StoredCounts | None, checkpoint: Checkpoint, now: datetime
 ) -> Write:
     """The document of a pass that has ended as the ``NoteItem`` says; without ``held`` where that
     cannot be known.
     """
     fields = {
         **{name: item[name] for name in _OF_THE_ITEM},
-        **(held_counts(held, item["comment_count_l1"]) if held else {}),
+        **(pass_counts(held, item["comment_count_l1"]) if held else {}),
         "mode": checkpoint.mode,
         "began_at": checkpoint.began,
         "ended_at": now,
@@ -43,10 +50,10 @@ def pass_ended(
     return Write(HISTORY, _key(item["note_id"], checkpoint.began), {"$set": fields})
 
 
-def held_counts(held: Held, reported: int | None) -> Document:
+def pass_counts(held: StoredCounts, reported: int | None) -> Document:
     """What a pass's document says of what is stored."""
     return {
-        **held_fields(held, reported),
+        **held.fields(reported),
         "comments_met": held.comments_met,
         "comments_new": held.comments_new,
         "replies_new": held.replies_new,
@@ -85,7 +92,7 @@ class History:
         stages.append({"$group": {"_id": "$note_id", "billed_calls": {"$max": "$billed_calls"}}})
         if note_id is not None:
             stages = [{"$match": {"note_id": note_id, "stop_reason": "up_to_date"}}]
-        return await patiently(lambda: self._average_calls(stages))
+        return await retry_until_answered(lambda: self._average_calls(stages))
 
     async def last_whole(self, note_id: str, sort: str) -> Document | None:
         """The last pass that read a note to its end in this order.
@@ -93,7 +100,7 @@ class History:
         Raises:
             StoreFailed: where the database does not answer.
         """
-        return await patiently(lambda: self._last_whole(note_id, sort, {}))
+        return await retry_until_answered(lambda: self._last_whole(note_id, sort, {}))
 
     async def _average_calls(self, stages: list[Document]) -> float | None:
         cursor = await self._database[HISTORY].aggregate(
@@ -119,11 +126,11 @@ class History:
         """
         if reported is None:
             return 0
-        return await patiently(lambda: self._mark_vanished(checkpoint, reported, now))
+        return await retry_until_answered(lambda: self._mark_vanished(checkpoint, reported, now))
 
     async def _mark_vanished(self, checkpoint: Checkpoint, reported: int, now: datetime) -> int:
         note_id, sort, began = checkpoint.call.note_id, checkpoint.call.sort, checkpoint.began
-        comments, met = self._database[COMMENTS], met_field(sort)
+        comments, met = self._database[COMMENTS], last_listed_field(sort)
         first_level: Document = {"note_id": note_id, "parent_comment_id": None}
         not_met = {
             **first_level,

@@ -2,57 +2,148 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import uuid4
 
 from pymongo import UpdateOne
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 
-from xhs.crawl.checkpoint import Checkpoint, Wanted, watermark_document
-from xhs.crawl.paginator import PAGE_SIZE, Chain, Watermark
-from xhs.reasons import StopReason
-from xhs.store.mongo.collections import COMMENTS, NOTES, Document, Write, document_fields, met_field
-from xhs.store.mongo.retrying import StoreFailed, describe, patiently
+from xhs.api.endpoints import PageRef
+from xhs.crawl.arguments import OF_A_NOTE
+from xhs.crawl.checkpoint import OF_A_PASS, Checkpoint, Wanted, of_a_pass
+from xhs.crawl.paginator import PAGE_SIZE, Watermark
+from xhs.crawl.storage import LOOKUP, NoteRecord, StoredCounts, StoreFailed
+from xhs.reasons import StopReason, read_reason
+from xhs.store.mongo.collections import (
+    COMMENTS,
+    NOTES,
+    Document,
+    Write,
+    document_fields,
+    last_listed_field,
+)
+from xhs.store.mongo.retrying import describe, retry_until_answered
 
-LOOKUP = 200
-"""Notes that are asked for at once."""
 _STATES_NOT_ENDED = ["queued", "running", "unfinished"]
 _TO_RESUME = {
     "$or": [{"state": {"$in": _STATES_NOT_ENDED}}, {"wanted.mode": {"$in": ["full", "update"]}}]
 }
 
 
-class Held(NamedTuple):
-    """Counts of what is stored for a note, all runs together.
-
-    ``comments`` (first level) and ``replies`` have not vanished. ``replies_reported`` and
-    ``replies_missing`` are about the comments held: the replies that they report, and how many of
-    these are not held. ``reply_calls``: calls that bring those, at most. ``comments_new`` and
-    ``replies_new`` were first seen since a pass began; ``comments_met`` were on its pages.
-    """
-
-    comments: int
-    replies: int
-    replies_reported: int = 0
-    replies_missing: int = 0
-    reply_calls: int = 0
-    comments_new: int = 0
-    replies_new: int = 0
-    comments_met: int = 0
-
-
-def held_fields(held: Held, reported: int | None) -> Document:
-    """What a note's item and document say of what is stored for it."""
+def checkpoint_document(checkpoint: Checkpoint) -> Document:
+    """Return a checkpoint as the ledger keeps it."""
+    call, stop = checkpoint.call, checkpoint.stop_reason
     return {
-        "comments_collected": held.comments,
-        "replies_collected": held.replies,
-        "missing": None if reported is None else max(0, reported - held.comments),
-        "replies_reported": held.replies_reported,
-        "replies_missing": held.replies_missing,
+        "cursor": call.cursor if stop is None else None,
+        "sort": call.sort,
+        "version": checkpoint.version,
+        "watermark": watermark_document(checkpoint.watermark),
+        "mode": checkpoint.mode,
+        "began": checkpoint.began,
+        "kept": checkpoint.kept,
+        "calls": checkpoint.calls,
+        "arguments": dict(checkpoint.arguments),
+        "stop_reason": stop,
     }
+
+
+def wanted_document(wanted: Wanted | None) -> Document | None:
+    """Return a wanted pass as the ledger keeps it."""
+    if wanted is None:
+        return None
+    return {"mode": wanted.mode, "arguments": dict(wanted.arguments)}
+
+
+def watermark_document(watermark: Watermark | None) -> Document | None:
+    """Return a watermark as the ledger keeps it."""
+    if watermark is None:
+        return None
+    return {
+        "comment_ids": sorted(watermark.comment_ids),
+        "newest": watermark.newest,
+        "complete": watermark.complete,
+    }
+
+
+def read_note(found: Document, now: datetime) -> NoteRecord:
+    """Read a document of the ledger; what is odd in it is left out.
+
+    ``now`` is when a pass began of which the document does not say it.
+    """
+    note_id = found["_id"]
+    state, author_id = found.get("state"), found.get("user_id")
+    return NoteRecord(
+        note_id,
+        state if isinstance(state, str) else None,
+        read_reason(found.get("stop_reason")),
+        _texts(found.get("arguments"), OF_A_NOTE),
+        read_checkpoint(note_id, found.get("checkpoint"), now),
+        read_wanted(found.get("wanted")),
+        read_watermark(found.get("watermark")),
+        _count(found.get("pages")) or 0,
+        author_id if isinstance(author_id, str) else None,
+        _count(found.get("comment_count")),
+        _count(found.get("comment_count_l1")),
+    )
+
+
+def read_checkpoint(note_id: str, found: Any, now: datetime) -> Checkpoint | None:
+    """Return the checkpoint that the ledger has; None if there is none."""
+    if not isinstance(found, Mapping):
+        return None
+    cursor, sort, version, began = (
+        found.get(name) for name in ("cursor", "sort", "version", "began")
+    )
+    if not isinstance(sort, str) or not isinstance(version, str):
+        return None
+    if not isinstance(cursor, str | None):
+        return None
+    stop, mode = read_reason(found.get("stop_reason")), found.get("mode")
+    return Checkpoint(
+        PageRef(note_id, cursor, sort),
+        version,
+        mode if mode == "update" else "full",
+        began if isinstance(began, datetime) else now,
+        read_watermark(found.get("watermark")),
+        _count(found.get("kept")) or 0,
+        _count(found.get("calls")) or 0,
+        of_a_pass(_texts(found.get("arguments"), OF_A_PASS)),
+        stop if stop and stop.ended else None,
+    )
+
+
+def read_wanted(found: Any) -> Wanted | None:
+    """Return the pass that is wanted; None if none is."""
+    if not isinstance(found, Mapping) or found.get("mode") not in ("full", "update"):
+        return None
+    return Wanted(found["mode"], _texts(found.get("arguments"), (*OF_A_PASS, "sort")))
+
+
+def read_watermark(found: Any) -> Watermark | None:
+    """Return the watermark that the ledger has; None if there is none."""
+    if not isinstance(found, Mapping):
+        return None
+    ids, newest = found.get("comment_ids"), found.get("newest")
+    if not isinstance(ids, list) or not isinstance(newest, datetime | None):
+        return None
+    return Watermark(
+        frozenset(one for one in ids if isinstance(one, str)),
+        newest,
+        found.get("complete") is True,
+    )
+
+
+def _texts(found: Any, names: Collection[str]) -> dict[str, str]:
+    if not isinstance(found, Mapping):
+        return {}
+    return {name: str(value) for name, value in found.items() if name in names}
+
+
+def _count(found: Any) -> int | None:
+    return found if isinstance(found, int) and found >= 0 else None
 
 
 def add_note(note_id: str, wanted: Wanted, now: datetime) -> Write:
@@ -60,28 +151,15 @@ def add_note(note_id: str, wanted: Wanted, now: datetime) -> Write:
 
     A note that is there stays as it is: only an answer changes it.
     """
-    fresh = {"note_id": note_id, "state": "queued", "wanted": wanted.document()}
+    fresh = {"note_id": note_id, "state": "queued", "wanted": wanted_document(wanted)}
     update = {"$setOnInsert": fresh, "$min": {"first_seen_at": now}}
     return Write(NOTES, note_id, update)
 
 
-def chain_fields(chain: Chain) -> Document:
-    """What the pages of a note say of it so far."""
-    fields: Document = {
-        "sort": chain.sort,
-        "user_id": chain.author_id,
-        "comment_count": chain.comment_count,
-        "comment_count_l1": chain.comment_count_l1,
-    }
-    return {name: value for name, value in fields.items() if value is not None} | {
-        "pages": chain.pages
-    }
-
-
-def settle_page(
+def save_checkpoint(
     note_id: str, fields: Mapping[str, Any], checkpoint: Checkpoint, calls: int, now: datetime
 ) -> Write:
-    """A page is stored: what the pages say of the note (:func:`chain_fields`), and how far the pass
+    """A page is stored: what the pages say of the note, and how far the pass
     is now. With its first page a pass is no longer only wanted.
 
     ``calls``: billed calls for the note that the ledger does not know of yet.
@@ -89,7 +167,7 @@ def settle_page(
     # Another run may have ended the note meanwhile.
     update = {**fields, "state": "running", "wanted": None, "last_crawled_at": now}
     if checkpoint.is_storable:
-        update["checkpoint"] = checkpoint.document()
+        update["checkpoint"] = checkpoint_document(checkpoint)
     else:
         update.pop("pages", None)
     return _booking(note_id, calls, {"$set": update})
@@ -115,7 +193,7 @@ def end_note(
     update["last_crawled_at"] = now
     if reason.ended:
         update["checkpoint"] = None
-        update["wanted"] = wanted and wanted.document()
+        update["wanted"] = wanted_document(wanted)
     if watermark is not None:
         update["watermark"] = watermark_document(watermark)
     return _booking(item["note_id"], calls, {"$set": update})
@@ -125,7 +203,7 @@ def leave_note(checkpoint: Checkpoint, calls: int) -> Write:
     """The crawl stops before the note's end: it is left at its checkpoint."""
     update = {"state": "unfinished", "stop_reason": StopReason.INTERRUPTED.value, "complete": False}
     if checkpoint.is_storable:
-        update["checkpoint"] = checkpoint.document()
+        update["checkpoint"] = checkpoint_document(checkpoint)
     return _booking(checkpoint.call.note_id, calls, {"$set": update})
 
 
@@ -138,6 +216,11 @@ def book_calls(note_id: str, calls: int) -> Write:
         "complete": False,
     }
     return _booking(note_id, calls, {"$setOnInsert": fresh})
+
+
+def leave_unchanged(note_id: str, calls: int, is_wanted: bool) -> Write:
+    """A pass brought no page: the note's state stays as it is."""
+    return _booking(note_id, calls, {} if is_wanted else {"$set": {"wanted": None}})
 
 
 def _booking(note_id: str, calls: int, update: Document) -> Write:
@@ -160,7 +243,9 @@ class Ledger:
     def __init__(self, database: AsyncDatabase[Document]) -> None:
         self._database = database
 
-    async def held(self, note_id: str, sort: str = "", began: datetime | None = None) -> Held:
+    async def held(
+        self, note_id: str, sort: str = "", began: datetime | None = None
+    ) -> StoredCounts:
         """Count what is stored for a note; comments that have vanished are not held.
 
         What is new, and what was met, is so since the pass in this order that ``began`` then.
@@ -168,15 +253,15 @@ class Ledger:
         Raises:
             StoreFailed: where the database does not answer.
         """
-        return await patiently(lambda: self._held(note_id, sort, began))
+        return await retry_until_answered(lambda: self._held(note_id, sort, began))
 
-    async def _held(self, note_id: str, sort: str, began: datetime | None) -> Held:
+    async def _held(self, note_id: str, sort: str, began: datetime | None) -> StoredCounts:
         is_reply = {"$ne": [{"$ifNull": ["$parent_comment_id", None]}, None]}
         comment: Document = {"comments": 1, "replies_reported": "$sub_comment_count"}
         reply: Document = {"replies": 1}
         if began is not None:
             comment["comments_new"] = _one_if("first_seen_at", began)
-            comment["comments_met"] = _one_if(met_field(sort), began)
+            comment["comments_met"] = _one_if(last_listed_field(sort), began)
             reply["replies_new"] = _one_if("first_seen_at", began)
         of_thread = {
             **{name: {"$sum": {"$cond": [is_reply, 0, one]}} for name, one in comment.items()},
@@ -201,7 +286,7 @@ class Ledger:
         )
         found = await cursor.to_list()
         counts = found[0] if found else {"comments": 0, "replies": 0}
-        return Held(**{name: int(count) for name, count in counts.items() if name != "_id"})
+        return StoredCounts(**{name: int(count) for name, count in counts.items() if name != "_id"})
 
     async def count_since(self, note_id: str, since: datetime) -> int:
         """How many first-level comments of a note are stored that are no older.
@@ -210,7 +295,7 @@ class Ledger:
             StoreFailed: where the database does not answer.
         """
         query = {"note_id": note_id, "parent_comment_id": None, "created_at": {"$gte": since}}
-        return await patiently(lambda: self._database[COMMENTS].count_documents(query))
+        return await retry_until_answered(lambda: self._database[COMMENTS].count_documents(query))
 
     async def enqueue(self, note_ids: Sequence[str], arguments: Mapping[str, str]) -> int:
         """Queue these notes, :data:`LOOKUP` at most, and keep ``arguments`` with them.
@@ -249,7 +334,7 @@ class Ledger:
             )
             return ended.modified_count + len(set(note_ids) - set(there))
 
-        return await patiently(write)
+        return await retry_until_answered(write)
 
     async def want(self, note_ids: Sequence[str] | None, wanted: Wanted | None) -> None:
         """Say of these notes, or of all, that a crawl is about to read them so; None takes it back.
@@ -263,8 +348,21 @@ class Ledger:
         query: Document = {"checkpoint": None}
         if note_ids is not None:
             query["_id"] = {"$in": list(note_ids)}
-        update = {"$set": {"wanted": wanted and wanted.document()}}
-        await patiently(lambda: self._database[NOTES].update_many(query, update))
+        update = {"$set": {"wanted": wanted_document(wanted)}}
+        await retry_until_answered(lambda: self._database[NOTES].update_many(query, update))
+
+    async def want_as_kept(self, note_ids: Sequence[str] | None) -> None:
+        """Want these notes, or all that are wanted, in the mode that is kept with each.
+
+        Raises:
+            StoreFailed: if the database does not answer.
+        """
+        for mode in ("full", "update"):
+            query: Document = {"wanted.mode": {"$ne": None}, "arguments.mode": mode}
+            if note_ids is not None:
+                query["_id"] = {"$in": list(note_ids)}
+            update = {"$set": {"wanted.mode": mode}}
+            await retry_until_answered(lambda: self._database[NOTES].update_many(query, update))  # noqa: B023 (awaited here)
 
     async def enqueue_unfinished(self) -> int:
         """Queue every note that was begun and has not ended, to go on from its checkpoint.
@@ -272,8 +370,10 @@ class Ledger:
         Raises:
             StoreFailed: where the database does not answer.
         """
-        query = {"state": {"$in": ["running", "unfinished"]}}
-        done = await patiently(
+        begun: Document = {"state": {"$in": ["running", "unfinished"]}}
+        wanted: Document = {"state": "ended", "wanted.mode": {"$in": ["full", "update"]}}
+        query = {"$or": [begun, wanted]}
+        done = await retry_until_answered(
             lambda: self._database[NOTES].update_many(query, {"$set": {"state": "queued"}})
         )
         return done.modified_count
@@ -284,7 +384,7 @@ class Ledger:
         Raises:
             StoreFailed: where the database does not answer.
         """
-        found = await patiently(lambda: self._find({"_id": {"$in": list(note_ids)}}))
+        found = await retry_until_answered(lambda: self._find({"_id": {"$in": list(note_ids)}}))
         return {note["_id"]: note for note in found}
 
     async def to_resume(self) -> AsyncIterator[Document]:
@@ -312,13 +412,13 @@ class Ledger:
             StoreFailed: where the database does not answer.
         """
         query = _TO_RESUME if to_resume else {}
-        return await patiently(lambda: self._database[NOTES].count_documents(query))
+        return await retry_until_answered(lambda: self._database[NOTES].count_documents(query))
 
     async def _patiently_each(self, wanted: Document) -> AsyncIterator[Document]:
         after = ""
         while True:
             query = {**wanted, "_id": {"$gt": after}}
-            found = await patiently(lambda: self._find(query))  # noqa: B023 (awaited here)
+            found = await retry_until_answered(lambda: self._find(query))  # noqa: B023 (awaited here)
             for note in found:
                 yield note
             if len(found) < LOOKUP:

@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator, Sequence
 from pymongo.asynchronous.database import AsyncDatabase
 
 from xhs.store.mongo.collections import REJECTED, Document
-from xhs.store.mongo.retrying import patiently
+from xhs.store.mongo.retrying import retry_until_answered
 
 _BATCH = 100
+_BATCH_BYTES = 8 * 1024 * 1024
+"""Bytes of objects after which a batch is full: each may have 16 MB."""
 
 
 class Rejected:
@@ -35,11 +37,21 @@ class Rejected:
         Raises:
             StoreFailed: where the database does not answer.
         """
-        await patiently(lambda: self._collection.delete_many({"_id": {"$in": list(ids)}}))
+        await retry_until_answered(
+            lambda: self._collection.delete_many({"_id": {"$in": list(ids)}})
+        )
 
     async def _after(self, after: str) -> list[Document]:
-        return await patiently(
-            lambda: (
-                self._collection.find({"_id": {"$gt": after}}).sort("_id").limit(_BATCH).to_list()
-            )
-        )
+        async def fetch() -> list[Document]:
+            batch: list[Document] = []
+            size = 0
+            query = {"_id": {"$gt": after}}
+            async with self._collection.find(query).sort("_id").limit(_BATCH) as found:
+                async for document in found:
+                    batch.append(document)
+                    size += len(str(document.get("raw")))
+                    if size >= _BATCH_BYTES:
+                        break
+            return batch
+
+        return await retry_until_answered(fetch)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 
 from pymongo.asynchronous.database import AsyncDatabase
 
 from xhs.crawl.checkpoint import Checkpoint
-from xhs.crawl.replies import Thread, thread_document
-from xhs.reasons import StopReason
-from xhs.store.mongo.collections import COMMENTS, Document, Write, met_field
-from xhs.store.mongo.retrying import patiently
+from xhs.crawl.replies import AnsweredComment, Thread
+from xhs.reasons import StopReason, read_reason
+from xhs.store.mongo.collections import COMMENTS, Document, Write, last_listed_field
+from xhs.store.mongo.retrying import retry_until_answered
 
 _BATCH = 500
 _NEEDED = {"sub_comment_count": 1, "inline_replies": 1, "thread": 1, "extra.sub_comment_cursor": 1}
@@ -24,9 +24,33 @@ def thread_write(
     cursor: str | None = None,
     stop_reason: StopReason | None = None,
 ) -> Write:
-    """How far a thread is, kept with its comment; to be asked for once its replies are stored."""
-    fields = thread_document(thread, began, cursor=cursor, stop_reason=stop_reason)
+    """Return the write that says how far a thread is in the pass that ``began`` then.
+
+    It is kept with the thread's comment, and asked for once its replies are stored.
+    """
+    fields = {
+        "began": began,
+        "followed": thread.reported if stop_reason else None,
+        "cursor": cursor,
+        "stop_reason": stop_reason,
+    }
     return Write(COMMENTS, thread.comment_id, {"$set": {"thread": fields}})
+
+
+def read_answered(found: Document) -> AnsweredComment:
+    """Read what it takes to follow the thread of a comment."""
+    thread, extra = found.get("thread"), found.get("extra")
+    thread = thread if isinstance(thread, Mapping) else {}
+    return AnsweredComment(
+        found["_id"],
+        found.get("sub_comment_count"),
+        found.get("inline_replies") or 0,
+        extra.get("sub_comment_cursor") if isinstance(extra, Mapping) else None,
+        thread.get("began"),
+        thread.get("followed"),
+        read_reason(thread.get("stop_reason")),
+        thread.get("cursor"),
+    )
 
 
 class Threads:
@@ -35,7 +59,7 @@ class Threads:
     def __init__(self, database: AsyncDatabase[Document]) -> None:
         self._comments = database[COMMENTS]
 
-    async def answered(self, checkpoint: Checkpoint) -> AsyncIterator[list[Document]]:
+    async def answered(self, checkpoint: Checkpoint) -> AsyncIterator[list[AnsweredComment]]:
         """The comments that a pass met and that have replies, some at a time, in the order of their
         IDs, with what it takes to follow their threads.
 
@@ -48,14 +72,14 @@ class Threads:
             "parent_comment_id": None,
             "vanished_at": None,
             "sub_comment_count": {"$gt": 0},
-            met_field(checkpoint.call.sort): {"$gte": checkpoint.began},
+            last_listed_field(checkpoint.call.sort): {"$gte": checkpoint.began},
         }
         while True:
             batch = {**query, "_id": {"$gt": after}}
-            found = await patiently(
+            found = await retry_until_answered(
                 lambda: self._comments.find(batch, _NEEDED).sort("_id").limit(_BATCH).to_list()  # noqa: B023 (awaited here)
             )
             if not found:
                 return
             after = found[-1]["_id"]
-            yield found
+            yield [read_answered(comment) for comment in found]

@@ -9,9 +9,11 @@ from typing import TypeVar
 
 from pymongo.errors import PyMongoError
 
+from xhs.crawl.storage import StoreFailed
+
 T = TypeVar("T")
 
-PATIENCE = 120.0
+RETRY_SECONDS = 120.0
 """Seconds without an answer after which the database is taken to be gone for good."""
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0
@@ -22,16 +24,14 @@ _OUT_OF_DISK_SPACE = 14031
 _SLOW = 5.0
 """Seconds that a database which is merely slow may take."""
 
-_most = PATIENCE
+_most = RETRY_SECONDS
 _waiting: dict[asyncio.Timeout, float] = {}
 """What is waited for, and since when."""
 
 
-class StoreFailed(Exception):
-    """The database is gone for good. What it has not acknowledged is not stored."""
-
-
-async def patiently(operation: Callable[[], Awaitable[T]], patience: float = PATIENCE) -> T:
+async def retry_until_answered(
+    operation: Callable[[], Awaitable[T]], patience: float = RETRY_SECONDS
+) -> T:
     """Do ``operation``, again and again while the database does not answer or refuses.
 
     So it must bear repetition: an attempt that failed may have been carried out all the same.

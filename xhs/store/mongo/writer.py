@@ -14,17 +14,18 @@ from pymongo import InsertOne, UpdateOne
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import BulkWriteError, DocumentTooLarge, OperationFailure
 
-from xhs.store.mongo.collections import Document, Write
-from xhs.store.mongo.retrying import PATIENCE, StoreFailed, patiently
+from xhs.crawl.storage import StoreFailed, Unstorable
+from xhs.store.mongo.collections import LARGEST_DOCUMENT, Document, Write
+from xhs.store.mongo.retrying import RETRY_SECONDS, retry_until_answered
 from xhs.store.spill.files import Spill, SpillFailed
 
 logger = logging.getLogger(__name__)
 
 _BATCH = 1000
-_LARGEST = 16 * 1024 * 1024
 _DUPLICATE_KEY = 11000
 _OF_ONE_DOCUMENT = frozenset({15, 22, 10334, 17280, 17419, 17420})
-"""Codes that refuse a whole command for one document: Overflow, InvalidBSON, and too large."""
+"""Codes that refuse a document for what it is: Overflow, InvalidBSON, and too large. They may
+refuse a whole command for it."""
 _ENCODING_ERRORS = (BSONError, OverflowError, UnicodeError, DocumentTooLarge)
 
 _Operation = InsertOne[Document] | UpdateOne
@@ -52,12 +53,6 @@ class _Result(NamedTuple):
     matched: int
 
 
-class Unstorable(Exception):
-    """One document that no database would take; the message says why, without its content."""
-
-    only_too_large = False
-
-
 class Writer:
     """Writes as fast as the server acknowledges them: in the order in which they are put, of each
     collection for itself.
@@ -74,7 +69,7 @@ class Writer:
         database: AsyncDatabase[Document],
         spill: Spill | None = None,
         on_failure: Callable[[StoreFailed], None] | None = None,
-        patience: float = PATIENCE,
+        patience: float = RETRY_SECONDS,
     ) -> None:
         self._database = database
         self._spill = spill
@@ -141,7 +136,7 @@ class Writer:
             batch = _take(lane.waiting)
             lane.writing = True
             try:
-                await patiently(lambda: self._bulk(collection, batch), self._patience)  # noqa: B023 (awaited here)
+                await retry_until_answered(lambda: self._bulk(collection, batch), self._patience)  # noqa: B023 (awaited here)
             except StoreFailed as failure:
                 self._fail(failure, batch, lane)
             except Exception as error:
@@ -251,7 +246,7 @@ class Writer:
         for write, future in entries:
             if future.done():
                 continue
-            if (error := _encoding_error(write)) and not error.only_too_large:
+            if error := _encoding_error(write):
                 _refuse(future, error)
             else:
                 left.append((write, future))
@@ -278,15 +273,15 @@ def _encoding_error(write: Write) -> Unstorable | None:
     try:
         size = len(bson.encode(write.document))
     except _ENCODING_ERRORS as error:
-        return Unstorable(f"BSON cannot hold it ({type(error).__name__})")
-    if size <= _LARGEST:
+        return Unstorable(f"BSON cannot hold it ({type(error).__name__})", permanent=True)
+    if size <= LARGEST_DOCUMENT:
         return None
-    refused = Unstorable("BSON cannot hold it (it is above 16 MB)")
-    refused.only_too_large = True
-    return refused
+    return Unstorable("BSON cannot hold it (it is above 16 MB)", permanent=True)
 
 
 def _unstorable(code: int) -> Unstorable:
+    if code in _OF_ONE_DOCUMENT:
+        return Unstorable(f"no database can hold it (code {code})", permanent=True)
     return Unstorable(f"the database refuses it (code {code})")
 
 

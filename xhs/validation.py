@@ -1,44 +1,19 @@
-"""Only valid items pass; the others are kept in ``rejected`` with every reason."""
+"""Validation of items against their JSON Schemas, with every reason and without quoting values."""
 
 from __future__ import annotations
 
 import re
 from functools import cache
-from typing import Any, Self, cast
+from typing import Any, cast
 
 import jsonschema_rs
-from itemadapter import ItemAdapter
 from jsonschema.exceptions import ValidationError
-from scrapy.crawler import Crawler
-from scrapy.exceptions import DropItem
 from scrapy_jsonschema import JsonSchemaItem
 
 from xhs.api.values import is_storable
-from xhs.extensions.run import Run
-from xhs.store.mongo.collections import Problem
+from xhs.crawl.storage import Problem
 
 _REQUIRED = re.compile(r"'(.+)' is a required property")
-
-
-class ValidatePipeline:
-    """Checks each item against the JSON Schema of its class."""
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-
-    @classmethod
-    def from_crawler(cls, crawler: Crawler) -> Self:
-        return cls(Run.of(crawler))
-
-    async def process_item(self, item: Any) -> Any:
-        if not isinstance(item, JsonSchemaItem):
-            return item
-        adapter = ItemAdapter(item)
-        found = problems(type(item), dict(adapter))
-        if not found:
-            return item
-        await self._run.reject_item(item, found)
-        raise DropItem(f"invalid {adapter['item_type']}", log_level="DEBUG")
 
 
 def problems(item_class: type[JsonSchemaItem], fields: dict[str, Any]) -> list[Problem]:

@@ -1,0 +1,172 @@
+"""What becomes of the lines of spill files, against doubles of the writer and the ledger."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from xhs.crawl.storage import StoredCounts, StoreFailed, Unstorable
+from xhs.store.mongo.collections import HISTORY, LARGEST_DOCUMENT, NOTES, USERS, Write
+from xhs.store.spill import files as spill_module
+from xhs.store.spill.files import Entry, SpillReader, decode, encode, head
+from xhs.store.spill.restore import Restored, restore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from xhs.store.mongo.collections import Document
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Writer:
+    """Takes what ``judge`` does not raise for; ``most`` is the most that was put at once, in MB."""
+
+    def __init__(self, judge: Callable[[Write], None] = lambda _: None) -> None:
+        self.judge = judge
+        self.stored: list[Write] = []
+        self.most = 0.0
+        self._waiting = 0.0
+
+    async def put(self, write: Write) -> bool:
+        size = len(str(write.update)) / 1e6
+        self._waiting += size
+        self.most = max(self.most, self._waiting)
+        await asyncio.sleep(0)
+        self._waiting -= size
+        self.judge(write)
+        self.stored.append(write)
+        return True
+
+
+class Ledger:
+    """Knows nothing."""
+
+    async def known(self, _: Sequence[str]) -> dict[str, Document]:
+        return {}
+
+    async def held(self, *_: Any) -> StoredCounts:
+        return StoredCounts(0, 0)
+
+
+def write(key: str, value: object = 1, collection: str = USERS) -> Write:
+    return Write(collection, key, {"$set": {"value": value}})
+
+
+def put(folder: Path, *writes: Write | str) -> Path:
+    """A spill file with these writes, or texts as they are."""
+    path = folder / "file.jsonl"
+    lines = [one if isinstance(one, str) else encode(Entry(one, "away", NOW)) for one in writes]
+    path.write_text("".join(f"{line}\n" for line in [head("xhs"), *lines]))
+    return path
+
+
+def run(folder: Path, writer: Writer) -> Restored:
+    return asyncio.run(restore(folder, "xhs", writer, Ledger()))  # type: ignore[arg-type]
+
+
+def entries(path: Path) -> list[Entry]:
+    with path.open("rb") as file:
+        reader = SpillReader(file)
+        return [decode(reader.text(line)) for line in reader.lines()]
+
+
+def refuse(key: str, *, permanent: bool) -> Callable[[Write], None]:
+    def judge(write: Write) -> None:
+        if write.key == key:
+            raise Unstorable("no such thing here", permanent=permanent)
+
+    return judge
+
+
+def test_what_this_database_refuses_is_tried_again(tmp_path: Path) -> None:
+    path = put(tmp_path, write("a"), write("b"), write("c"))
+    refused = run(tmp_path, Writer(refuse("b", permanent=False)))
+    assert (refused.stored, refused.set_aside) == (2, [])
+    assert refused.left == [f"{path}, line 3: one of users: no such thing here"]
+    (entry,) = entries(path)
+    assert (entry.write, entry.reason) == (write("b"), "no such thing here")
+    assert run(tmp_path, Writer()) == Restored(1)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("collection", [USERS, HISTORY, NOTES])
+def test_what_no_database_can_hold_is_tried_once(tmp_path: Path, collection: str) -> None:
+    path = put(tmp_path, write("a", collection=collection), write("b"))
+    refused = run(tmp_path, Writer(refuse("a", permanent=True)))
+    aside = tmp_path / "file.unstorable"
+    assert (refused.stored, refused.left) == (1, [])
+    why = f"{path}, line 2: one of {collection}: no such thing here; now in {aside}"
+    assert refused.set_aside == [why]
+    assert [entry.write.key for entry in entries(aside)] == ["a"]
+    writer = Writer()
+    assert run(tmp_path, writer) == Restored()
+    assert writer.stored == []
+    assert list(tmp_path.iterdir()) == [aside]
+
+
+def test_a_line_that_is_too_long_is_moved_to_the_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spill_module, "LONGEST_LINE", 1000)
+    long = "no entry, 界, \0" * 200_000
+    put(tmp_path, write("a"), long, write("b"), write("c", "x" * 1000), long)
+    writer = Writer()
+    done = run(tmp_path, writer)
+    assert (done.stored, done.left, len(done.set_aside)) == (2, [], 3)
+    assert [one.key for one in writer.stored] == ["a", "b"]
+    aside = tmp_path / "file.unstorable"
+    kept = encode(Entry(write("c", "x" * 1000), "away", NOW))
+    assert aside.read_text() == "".join(f"{line}\n" for line in [head("xhs"), long, kept, long])
+
+
+def test_a_longest_line_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = encode(Entry(write("a", "x" * 5000), "away", NOW))
+    for longest, stored in ((len(line) + 1, 1), (len(line), 0)):
+        monkeypatch.setattr(spill_module, "LONGEST_LINE", longest)
+        put(tmp_path, write("a", "x" * 5000))
+        assert run(tmp_path, Writer()).stored == stored
+
+
+def test_the_largest_document_fits_into_a_line() -> None:
+    largest = write("a" * 1000, b"x" * LARGEST_DOCUMENT)
+    line = encode(Entry(largest, "the database has not answered", NOW))
+    assert len(line) < spill_module.LONGEST_LINE
+
+
+@pytest.mark.parametrize("collection", [USERS, HISTORY, NOTES])
+def test_large_writes_are_not_all_in_memory_at_once(tmp_path: Path, collection: str) -> None:
+    put(tmp_path, *(write(f"k{serial}", "x" * 3_000_000, collection) for serial in range(20)))
+    writer = Writer()
+    assert run(tmp_path, writer).stored == 20
+    assert writer.most < 13
+
+
+def test_of_many_lines_that_stay_a_hundred_are_named(tmp_path: Path) -> None:
+    path = put(tmp_path, *(f"no entry {serial}" for serial in range(130)), write("a"))
+    done = run(tmp_path, Writer())
+    assert done.stored == 1
+    assert len(done.left) == 101
+    assert done.left[-1] == f"{path}: and 30 more lines"
+    lines = path.read_text().splitlines()
+    assert lines == [head("xhs"), *(f"no entry {serial}" for serial in range(130))]
+
+
+def test_a_store_that_fails_leaves_the_files_as_they_are(tmp_path: Path) -> None:
+    path = put(tmp_path, "no entry", write("a"), write("b"), write("c"))
+    before = path.read_bytes()
+
+    def judge(write: Write) -> None:
+        if write.key == "a":
+            raise Unstorable("too large", permanent=True)
+        if write.key == "c":
+            raise StoreFailed("gone")
+
+    with pytest.raises(StoreFailed):
+        run(tmp_path, Writer(judge))
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.read_bytes() == before

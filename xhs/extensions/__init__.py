@@ -1,1 +1,0 @@
-"""What a crawl has besides its flow: what its parts share, and how it reports."""

@@ -1,0 +1,1 @@
+"""Feeds: presets by name, their formats, and feeds that fail alone."""

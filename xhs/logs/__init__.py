@@ -1,0 +1,1 @@
+"""What logs show, and in which form."""

@@ -1,0 +1,1 @@
+"""The embedded MongoDB server: a process of its own, started on demand."""

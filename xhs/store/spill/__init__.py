@@ -1,0 +1,1 @@
+"""The spill: files for paid answers that the database did not take."""
