@@ -279,8 +279,6 @@ class Rejections(Component):
         """
         state = self._state
         state.count(Stat.REJECTED)
-        if kind == "comment":
-            state.notes.rejected(provenance.note_id, provenance.thread_id)
         for path in sorted({problem.path.split(".")[0] or "item" for problem in problems}):
             state.count(Stat.REJECTED_FIELDS + path)
         storage = state.storage
@@ -301,16 +299,22 @@ class Rejections(Component):
         if kept:
             logger.warning("Kept %s", kept)
 
-    async def reject_item(self, item: Any, problems: Sequence[Problem]) -> None:
+    async def reject_item(
+        self, item: Any, problems: Sequence[Problem], *, is_invalid: bool = True
+    ) -> None:
         """Keep the object that an item was read from, as :meth:`reject` does.
 
         An item that did not come from a page, or is a user's copy of one, stands for itself.
+        Not ``is_invalid``: it is kept since a pipeline of the user's failed on it.
         """
         adapter = ItemAdapter(item)
         provenance = self._state.pages.provenance(item)
         if provenance is None:
             provenance = Provenance(str(adapter.get("note_id")), 0, adapter.asdict())
-        await self.reject(item_type(item) or "item", provenance, problems)
+        kind = item_type(item) or "item"
+        if kind == "comment" and is_invalid:
+            self._state.notes.rejected(provenance.note_id, provenance.thread_id)
+        await self.reject(kind, provenance, problems)
 
 
 class ItemOutcomes(Component):
@@ -360,7 +364,7 @@ class ItemOutcomes(Component):
         if self._state.pages.provenance(item):
             problem = Problem("", f"an item pipeline raised {type(failure.value).__name__}")
             try:
-                await self._rejections.reject_item(item, [problem])
+                await self._rejections.reject_item(item, [problem], is_invalid=False)
             except NotStored:
                 lost = True
         self._state.pages.count(response, lost=lost)

@@ -269,7 +269,7 @@ class Own:
 
 
 @pytest.mark.parametrize(
-    ("module", "method"), [("writer.Writer", "_bulk"), ("ledger.Ledger", "_find")]
+    ("module", "method"), [("writer.Writer", "_bulk"), ("notes.Ledger", "_find")]
 )
 def test_a_signal_ends_the_wait_for_a_database_that_is_away_at_the_start(
     api: Simulator, site: Project, module: str, method: str

@@ -91,14 +91,14 @@ class CommentsSpider(Spider):
         return spider
 
     @cached_property
-    def state(self) -> CrawlState:
+    def crawl_state(self) -> CrawlState:
         """The parts of this crawl."""
         return CrawlState.of(self.crawler)
 
     @cached_property
     def expected(self) -> ExpectedCalls:
         """How many calls the crawl will make in all."""
-        notes, budget = self.state.notes, CallBudget.of(self.crawler)
+        notes, budget = self.crawl_state.notes, CallBudget.of(self.crawler)
         return ExpectedCalls(
             self.checked.price if self.checked else None,
             notes,
@@ -109,7 +109,7 @@ class CommentsSpider(Spider):
     @cached_property
     def note_crawls(self) -> NoteCrawls:
         """What follows each page, by this crawl's arguments."""
-        state = self.state
+        state = self.crawl_state
         return NoteCrawls(
             self.arguments,
             self._version,
@@ -149,7 +149,7 @@ class CommentsSpider(Spider):
             async for request in self._first_requests(checked.notes):
                 yield request
         except StoreFailed as error:
-            self.state.fail_store(error)
+            self.crawl_state.fail_store(error)
 
     def closed(self, reason: str) -> None:
         """Scrapy's hook for a spider that was closed."""
@@ -161,7 +161,7 @@ class CommentsSpider(Spider):
 
     async def _first_requests(self, notes: NoteList | None) -> AsyncIterator[Any]:
         """Yield the first request of each note, when there is room for it."""
-        state = self.state
+        state = self.crawl_state
         await mark_wanted(notes, self.arguments, state.storage)
         async for one in self._planned(notes):
             if isinstance(one.plan, Skip):
@@ -177,7 +177,7 @@ class CommentsSpider(Spider):
 
     async def _planned(self, notes: NoteList | None) -> AsyncIterator[PlannedNote]:
         """Yield what is done about each note."""
-        open_notes, storage = self.state.notes, self.state.storage
+        open_notes, storage = self.crawl_state.notes, self.crawl_state.storage
         open_notes.waiting = await count_notes(notes, self.arguments.mode, storage)
         if notes is None and not open_notes.waiting:
             self.logger.warning("%s", await _nothing_to_do(storage))
@@ -194,8 +194,8 @@ class CommentsSpider(Spider):
     async def _estimate(self, checked: CheckedInput) -> None:
         """Log what a crawl would do and cost, instead of doing it."""
         plan = self._planned(checked.notes)
-        self.estimate = await estimate(plan, self.state.storage, checked.price)
-        self.state.notes.waiting = 0
+        self.estimate = await estimate(plan, self.crawl_state.storage, checked.price)
+        self.crawl_state.notes.waiting = 0
         for line in self.estimate.lines():
             self.logger.info("Dry run: %s", line)
 
@@ -216,7 +216,7 @@ class CommentsSpider(Spider):
         answer = envelope_of(response)
         if page_ref is None or answer is None or answer.code != envelope.SUCCESS:
             raise ValueError(f"{response.url} is no page of comments")
-        state, data = self.state, answer.data
+        state, data = self.crawl_state, answer.data
         page = read_page(data, replies=page_ref.comment_id is not None)
         note, opened = self._opened(page_ref)
         if page.is_empty:
@@ -260,7 +260,7 @@ class CommentsSpider(Spider):
 
         A page that no note here asked for, as with ``scrapy parse``, is a chain of its own.
         """
-        notes = self.state.notes
+        notes = self.crawl_state.notes
         note = notes.get(page.note_id)
         if note is None:
             checkpoint = Checkpoint(page, self._version, "full", now())
@@ -302,7 +302,7 @@ class CommentsSpider(Spider):
         """Take a call that brought no page: end its chain with the reason."""
         request: Request = failure.request  # type: ignore[attr-defined]
         page = page_of(request)
-        if page is None or self.state.notes.get(page.note_id) is None:
+        if page is None or self.crawl_state.notes.get(page.note_id) is None:
             return
         if isinstance(failure.value, CallNotSent):
             return
@@ -380,7 +380,7 @@ class CommentsSpider(Spider):
         self, note: OpenNote, opened: OpenChain, following: PageRef
     ) -> Callable[[], None]:
         """Return what is to be written once a page is stored."""
-        progress = self.state.progress
+        progress = self.crawl_state.progress
         if isinstance(opened, OpenThread):
             return partial(progress.thread_page_done, note, opened, following.cursor)
         return partial(progress.page_done, note, note.facts(), note.checkpoint_here())
