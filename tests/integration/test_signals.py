@@ -252,7 +252,7 @@ def test_a_signal_ends_the_wait_for_a_server_that_does_not_answer(
 AWAY = """
 import logging
 from pymongo.errors import AutoReconnect
-from xhs.store.{module} import {owner}
+from xhs.store.mongo.{module} import {owner}
 
 
 async def away(*_):

@@ -128,7 +128,9 @@ def test_what_is_in_flight_at_a_fatal_code_lands(api: Simulator, site: Project) 
     assert done.ids("note") == [short]
     ledger = site.documents("notes")
     for note in begun:
-        ended = ("ended", "complete") if note == short else ("unfinished", "interrupted")
+        ended: tuple[str, str | None] = ("unfinished", "interrupted")
+        if note == short:
+            ended = ("ended", "complete")
         if note in (fatal, refused, cut):  # no page came
             ended = ("queued", None)
         assert (ledger[note]["state"], ledger[note].get("stop_reason")) == ended
