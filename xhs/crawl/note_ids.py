@@ -147,6 +147,8 @@ _CALL_TO_OPEN = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _LONGEST_CALL = 200
+_LONGEST_WORD = 30
+_IS_WORD = re.compile(r"[\w.:+-]*", re.ASCII)
 _ESCAPED_SLASH = re.compile(r"\\(?:/|u002f)", re.IGNORECASE)
 """A slash as JSON and scripts may write it."""
 
@@ -246,7 +248,8 @@ def is_text_alone(text: str) -> bool:
 
 def is_destroyed(text: str) -> bool:
     """True if it is a number in scientific notation, as a spreadsheet makes one of an ID."""
-    return _DESTROYED.fullmatch(text.translate(_TO_ASCII)) is not None
+    plain = text if text.isascii() else text.translate(_TO_ASCII)
+    return _DESTROYED.fullmatch(plain) is not None
 
 
 def shown(text: str, width: int = 60) -> str:
@@ -254,6 +257,11 @@ def shown(text: str, width: int = 60) -> str:
     cut = text if len(text) <= width else text[: width - 1] + "…"
     escaped = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
     return f"'{''.join(escaped)}'"
+
+
+def is_word(text: str) -> bool:
+    """True if it is a single short word, so that an error may quote it: a text may name people."""
+    return len(text) <= _LONGEST_WORD and _IS_WORD.fullmatch(text) is not None
 
 
 def _is_call_to_open(line: str) -> bool:
@@ -293,6 +301,8 @@ def _split(links: str) -> Iterator[str]:
 
 
 def _parts_between_links(text: str, layers: int) -> Iterator[_Part]:
+    if not text:
+        return
     if _MENTION.search(text):
         if layers and "%" in text and (decoded := unquote(text)) != text:
             yield from _parts(decoded, layers - 1)
