@@ -236,6 +236,11 @@ def names_note(text: str) -> bool:
     return holds_link(text) or _like_an_id(text) is not None
 
 
+def begins_with_note(text: str) -> bool:
+    """True if a link of this app's, or an ID, stands at its beginning."""
+    return (_IS_LINK.match(text) or _IS_ID.match(text)) is not None
+
+
 def is_text_alone(text: str) -> bool:
     """True if it is words alone, which are no list, and not the app's call to open it."""
     return (

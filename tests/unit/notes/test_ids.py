@@ -1,4 +1,5 @@
 from itertools import product
+from pathlib import Path
 from urllib.parse import quote, unquote
 
 import pytest
@@ -90,6 +91,7 @@ HOSTS = [
     "xhsdiscover:/",
 ]
 FORM_PATHS = [path for paths in FORMS.values() for path in paths]
+REFERENCE = Path(__file__).parents[3] / "docs" / "reference" / "links.md"
 # What stands around a link; LINK stands for it, CODED and TWICE for it percent-encoded.
 AROUND = [
     "LINK",
@@ -171,6 +173,33 @@ def test_what_people_paste_names_the_note_and_never_another_id(link: str) -> Non
 
 def test_every_form_has_an_example() -> None:
     assert tuple(FORMS) == LINK_FORMS
+
+
+def table_of_the_reference(head: str) -> list[list[str]]:
+    """The rows of the table with this first column, without what is no code in a cell."""
+    _, found, table = REFERENCE.read_text(encoding="utf-8").partition(f"\n| {head} |")
+    assert found
+    rows = [line for line in table.partition("\n\n")[0].splitlines()[2:] if line]
+    return [[cell.strip().strip("`") for cell in row.split("|")[1:-1]] for row in rows]
+
+
+def test_the_reference_has_every_form_and_its_examples_name_their_note() -> None:
+    forms = table_of_the_reference("form")
+    assert [form for form, *_ in forms] == list(LINK_FORMS)
+    pages = table_of_the_reference("page")
+    assert len(pages) == 6
+    for example in [*(row[1] for row in forms), *(row[1] for row in pages)]:
+        assert find_notes(example) == ([A], []), example
+
+
+def test_what_the_reference_calls_an_error_is_one() -> None:
+    rows = table_of_the_reference("value")
+    assert len(rows) == 12
+    for value, *_ in rows:
+        found = find_notes(value)
+        assert (found.notes, len(found.errors)) == ([], 1), value
+        beside = find_notes(f"标题 {value} https://www.xiaohongshu.com/explore/{B}")
+        assert (beside.notes, len(beside.errors)) == ([B], value != "6.63308E+23"), value
 
 
 @pytest.mark.parametrize("host", HOSTS)
