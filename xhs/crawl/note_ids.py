@@ -96,13 +96,13 @@ _FOREIGN_WITHOUT_SCHEME = re.compile(
 def _pattern(path: str) -> str:
     """Return what matches a path of :data:`LINK_FORMS`, and ends with the note's ID if it has one.
 
-    A further part would make the ID another's.
+    A further part, or a further ID anywhere in the path, would make the ID another's.
     """
     parts = {
         "": "",
         "…": r"(?:/{1,3}[\w-]+){0,9}",
         "OTHER": r"/{1,3}[\w-]+",
-        "NOTE": r"/{1,3}[0-9a-f]{24}(?![\w%-]|/+[\w-])",
+        "NOTE": r"/{1,3}[0-9a-f]{24}(?![\w%-]|/+[\w-]|[^\n]*[0-9a-f]{16})",
     }
     return "".join(parts.get(part, f"/{{1,3}}{part}") for part in path.split("/"))
 
