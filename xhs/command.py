@@ -5,15 +5,20 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections import Counter
 from typing import Any, ClassVar
 
 from scrapy.commands import ScrapyCommand
 from scrapy.settings import Settings
 
+from xhs.crawl.arguments import is_argument_name
+from xhs.crawl.note_ids import is_word
 from xhs.reasons import ExitStatus
 
 _INTERRUPTED = 130
 """What shells say of a command that SIGINT has ended."""
+
+_NO_OPTION = "no such option; a text that begins with - must follow a name, as in -a notes=TEXT"
 
 
 class ProjectCommand(ScrapyCommand):
@@ -65,13 +70,35 @@ class ProjectCommand(ScrapyCommand):
 
 
 def unknown_words(args: list[str], positional: tuple[str, ...]) -> str | None:
-    """What is wrong with a command's words: Scrapy hands on options that it does not know."""
+    """Return what is wrong with a command's words: Scrapy hands on options that it does not know.
+
+    A share text without quotation marks is a person's words, so only what looks like an option is
+    quoted.
+    """
     if options := [word for word in args if word.startswith("-") and word != "-"]:
-        return f"no such option: {' '.join(word.partition('=')[0] for word in options)}"
+        names = [word.partition("=")[0] for word in options]
+        return f"no such option: {' '.join(names)}" if all(map(is_word, names)) else _NO_OPTION
     if len(args) > len(positional):
-        # Not which: a share text without quotation marks is a person's words.
         extra = len(args) - len(positional)
         return f"too many arguments ({extra} more): a value with blanks needs quotation marks"
     if len(args) < len(positional):
         return f"missing: {' '.join(positional[len(args) :])}"
     return None
+
+
+def read_arguments(given: list[str]) -> tuple[dict[str, str], list[str]]:
+    """Return the ``-a`` options of a command by their names, and an error for each repeated name.
+
+    Scrapy's own reader keeps the last value of a name, and drops the others. Here a value without
+    ``=`` has the name ``""``, which is no argument's.
+    """
+    parts = [pair.partition("=") for pair in given]
+    pairs = [(name, value) if sign else ("", name) for name, sign, value in parts]
+    counts = Counter(name for name, _ in pairs if is_argument_name(name))
+    errors = [
+        f"{name} is given {count} times, of which one counts: give it once"
+        + (", with commas between the notes" if name == "notes" else "")
+        for name, count in counts.items()
+        if count > 1
+    ]
+    return dict(pairs), errors

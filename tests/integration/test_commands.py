@@ -87,7 +87,20 @@ def test_status_shows_the_ledger(api: Simulator, site: Project) -> None:
     assert WHOLE not in incomplete
     one = f"https://www.xiaohongshu.com/explore/{WHOLE}?xsec_token=x"
     assert [json.loads(line)["note_id"] for line in rows("--note", one, "--json")] == [WHOLE]
-    assert rows("--note", sized_note(99), "--json") == []
+
+
+def test_status_of_a_note_that_is_not_shown_says_why(site: Project) -> None:
+    assert site.crawl(notes=[WHOLE]).status == 0
+    for more in ([], ["--json"]):
+        done = site.command("status", "--note", LATE, *more)
+        assert (done.status, done.output) == (1, ""), done
+        assert done.errors == f"error: note {LATE} is not in the ledger\n"
+        done = site.command("status", "--incomplete", "--note", LATE, *more)
+        assert (done.status, done.output) == (1, ""), done
+        done = site.command("status", "--incomplete", "--note", WHOLE, *more)
+        assert (done.status, done.output) == (0, ""), done
+        assert done.errors.startswith(f"note {WHOLE} is complete: ")
+        assert len(done.errors.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

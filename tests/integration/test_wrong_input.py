@@ -97,7 +97,7 @@ def test_everything_wrong_is_said_at_once(api: Simulator, without_store: Project
         sort="newest",
         replies="some",
         mode="fast",
-        source="mars",
+        source="redis",
         dry_run="maybe",
     )
     errors = refused(
@@ -112,17 +112,11 @@ def test_everything_wrong_is_said_at_once(api: Simulator, without_store: Project
         "sort='newest' is none of latest, normal, like_count",
         "replies='some' is none of none, inline, all",
         "mode='fast' is none of full, resume, update",
-        "source='mars' is none of arguments, redis",
+        "source: no such argument",
         "dry_run='maybe'",
     )
     unknown = next(error for error in errors if "bogus" in error)
     assert "max_comments" in unknown
-
-
-def test_what_is_not_built_yet_is_refused_by_name_and_value(
-    api: Simulator, without_store: Project
-) -> None:
-    refused(api, without_store.crawl(source="redis", notes=[NOTE]), "source='redis'")
 
 
 def test_combinations_that_cannot_work_are_refused(api: Simulator, without_store: Project) -> None:
@@ -258,6 +252,66 @@ def test_wherever_a_share_text_is_given_it_is_not_quoted(
         assert len(done.errors.splitlines()) == 1, done
     assert_unquoted(done := without_store.command("enqueue", str(file), env=there))
     assert len(done.errors.splitlines()) == 2, done
+
+
+SHARE = (
+    f"39 冬日穿搭 - {SHARER} | 小红书 https://www.xiaohongshu.com/explore/{NOTE}"
+    f"?xsec_token={SECRET}=&x=1"
+)
+
+
+def test_a_share_text_in_the_place_of_an_argument_is_one_error(
+    api: Simulator, without_store: Project
+) -> None:
+    link = SHARE.rpartition(" ")[2]
+    for words in ([SHARE], [link], [SHARE.partition("?")[0]], [SHARE, "sort=latest"]):
+        done = without_store.crawl(*(part for word in words for part in ("-a", word)))
+        (error,) = refused(api, done, '-a notes="')
+        assert done.run["errors"] == [error]
+        assert_unquoted(done)
+        assert NOTE not in done.output + done.errors
+
+
+def test_a_share_text_as_spider_option_or_value_is_not_quoted(
+    api: Simulator, without_store: Project
+) -> None:
+    for words in (["crawl", SHARE], ["crawl", f"{SHARE} 复制", "-a", f"notes={NOTE}"]):
+        assert_unquoted(done := without_store.command(*words))
+        refused(api, done, "no spider is named; write scrapy crawl comments")
+    assert_unquoted(done := without_store.crawl(f"-{SHARE}", notes=[NOTE]))
+    refused(api, done, "no such option; ")
+    names = ("mode", "sort", "replies", "max_comments", "since", "dry_run")
+    words = [word for name in names for word in ("-a", f"{name}={SHARE}")]
+    done = without_store.crawl(*words, notes=[NOTE])
+    assert_unquoted(done)
+    refused(api, done, *(f"{name} is n" for name in names))
+
+
+def test_enqueue_quotes_no_share_text_either(api: Simulator, without_store: Project) -> None:
+    file = without_store.folder / "notes.txt"
+    file.write_text(NOTE)
+    there = {"MONGODB_URI": "mongodb://127.0.0.1:1"}
+    for given in (SHARE, SHARE.partition("?")[0], f"mode={SHARE}"):
+        done = without_store.command("enqueue", "-a", given, str(file), env=there)
+        assert_unquoted(done)
+        assert len(done.errors.splitlines()) == 1, done
+
+
+def test_an_argument_that_is_given_twice_is_refused(api: Simulator, without_store: Project) -> None:
+    notes = [word for size in (1, 2) for word in ("-a", f"notes={sized_note(size)}")]
+    (error,) = refused(api, without_store.crawl(*notes), "notes is given 2 times")
+    assert "commas" in error
+    done = without_store.crawl("-a", "sort=normal", "-a", "sort=latest", notes=[NOTE])
+    refused(api, done, "sort is given 2 times")
+    there = {"MONGODB_URI": "mongodb://127.0.0.1:1"}
+    done = without_store.command("status", "--note", NOTE, "--note", sized_note(2), env=there)
+    assert (done.status, len(done.errors.splitlines())) == (2, 1), done
+    file = without_store.folder / "notes.txt"
+    file.write_text(NOTE)
+    words = ("enqueue", "-a", "sort=normal", "-a", "sort=latest", str(file))
+    done = without_store.command(*words, env=there)
+    assert (done.status, len(done.errors.splitlines())) == (2, 1), done
+    assert "sort is given 2 times" in done.errors
 
 
 def test_links_of_every_kind_are_one_note(api: Simulator, without_store: Project) -> None:

@@ -129,6 +129,38 @@ def test_an_unknown_argument_is_named_with_those_there_are() -> None:
     assert "notes_file" in error
 
 
+def test_there_is_no_source_yet() -> None:
+    (error,) = errors_of(source="arguments")
+    assert error.startswith("source: no such argument; there are notes, notes_file, mode, ")
+    assert "source," not in error
+
+
+SHARE = "39 冬日穿搭 - 张晓明 | 小红书 https://www.xiaohongshu.com/explore/x?xsec_token"
+
+
+@pytest.mark.parametrize(
+    "name", [SHARE, "https://rednote.com/explore?id", "Zhang San", "张三", "_张三", ""]
+)
+def test_a_text_in_the_place_of_a_name_is_one_error_that_quotes_none_of_it(name: str) -> None:
+    with pytest.raises(WrongArguments) as caught:
+        parse({name: "AB=&x=1"})
+    (error,) = caught.value.errors
+    assert 'notes="' in error
+    assert not any(word in error for word in ("张", "Zhang", "rednote", "穿搭", "AB="))
+    assert missing_notes(caught.value.valid) is None
+
+
+@pytest.mark.parametrize("name", ["mode", "sort", "replies", "max_comments", "since", "dry_run"])
+def test_of_a_wrong_value_no_more_than_one_word_is_quoted(name: str) -> None:
+    for value in (SHARE, "张三", "Zhang San", "x" * 31, "a,b", "a\nb", "https://a.example/b"):
+        (error,) = errors_of(**{name: value})
+        assert value not in error
+        assert "=" not in error
+        assert error.startswith(f"{name} is n")
+    (error,) = errors_of(**{name: "2024-13-01T00:00:00+08:00"})
+    assert error.startswith(f"{name}='2024-13-01T00:00:00+08:00' is n")
+
+
 def test_the_value_of_an_unknown_argument_is_not_shown() -> None:
     (error,) = errors_of(tokn="s3cr3t")
     assert "s3cr3t" not in error
@@ -192,3 +224,16 @@ def test_a_crawl_without_notes_is_told_what_to_do() -> None:
 @pytest.mark.parametrize("arguments", [Arguments(notes=NOTE), Arguments(notes_file="-")])
 def test_a_crawl_with_notes_misses_nothing(arguments: Arguments) -> None:
     assert missing_notes(arguments) is None
+
+
+@pytest.mark.parametrize("name", ["note", "note_id", "note_file", "NOTES"])
+def test_a_misspelt_argument_for_notes_is_not_also_a_lack_of_notes(name: str) -> None:
+    with pytest.raises(WrongArguments) as caught:
+        parse({name: NOTE})
+    assert missing_notes(caught.value.valid) is None
+
+
+def test_another_wrong_argument_does_not_hide_a_lack_of_notes() -> None:
+    with pytest.raises(WrongArguments) as caught:
+        parse({"bogus": "1", "sort": "newest"})
+    assert missing_notes(caught.value.valid)

@@ -20,8 +20,9 @@ from scrapy.crawler import AsyncCrawlerProcess, Crawler, CrawlerProcess
 from scrapy.settings import BaseSettings, Settings
 
 from xhs.checks import CheckedInput, WrongInput, check_input
-from xhs.command import unknown_words
-from xhs.crawl.note_ids import find_notes
+from xhs.command import read_arguments, unknown_words
+from xhs.crawl.arguments import NAME_NEEDED
+from xhs.crawl.note_ids import find_notes, is_word
 from xhs.crawl.price import Price
 from xhs.download.budget import CallBudget
 from xhs.extensions import CrawlState, CrawlStore
@@ -46,6 +47,8 @@ class Command(CrawlCommand):
 
     def process_options(self, args: list[str], opts: argparse.Namespace) -> None:
         """Take the options, and set up the log before its first line."""
+        given, self._repeated = read_arguments(opts.spargs)
+        opts.spargs = [f"{name}={value}" for name, value in given.items()]
         super().process_options(args, opts)
         if self.settings["XHS_LOG_FORMAT"] == "json":
             structured_log.install(self.settings)
@@ -73,17 +76,25 @@ class Command(CrawlCommand):
         try:
             crawler = self.crawler_process.create_crawler(spider)
         except KeyError:
-            self._refuse([f"no such spider: {spider}"])
+            named = f"no such spider: {spider}" if is_word(spider) else "no spider is named"
+            self._refuse([f"{named}; write scrapy crawl comments -a notes=…"])
             return None
         if not issubclass(crawler.spidercls, CommentsSpider):
+            if "" in opts.spargs:
+                self._refuse([NAME_NEEDED])
+                return None
             shutdown.uninstall()
             super().run([spider], opts)
             return None
+        errors = self._repeated
         try:
-            return crawler, check_input(opts.spargs, crawler.settings, os.environ)
+            prepared = check_input(opts.spargs, crawler.settings, os.environ)
         except WrongInput as wrong:
-            self._refuse(wrong.errors)
+            errors = errors + wrong.errors
+        if errors:
+            self._refuse(errors)
             return None
+        return crawler, prepared
 
     def _crawl(self, crawler: Crawler, prepared: CheckedInput, opts: argparse.Namespace) -> None:
         crawler.signals.connect(_freeze, signals.spider_opened)

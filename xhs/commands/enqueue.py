@@ -7,10 +7,8 @@ import asyncio
 from collections.abc import Mapping
 from itertools import islice
 
-from scrapy.utils.conf import arglist_to_dict
-
-from xhs.command import ProjectCommand, unknown_words
-from xhs.crawl.arguments import OF_A_NOTE, Arguments, WrongArguments, parse
+from xhs.command import ProjectCommand, read_arguments, unknown_words
+from xhs.crawl.arguments import OF_A_NOTE, Arguments, WrongArguments, is_argument_name, parse
 from xhs.crawl.note_list import NoteList, WrongNotes, read_notes
 from xhs.crawl.storage import LOOKUP, StoreFailed
 from xhs.reasons import ExitStatus
@@ -74,21 +72,22 @@ class Command(ProjectCommand):
     def _read(
         self, args: list[str], opts: argparse.Namespace
     ) -> tuple[Mapping[str, str], NoteList | None]:
-        errors: list[str] = []
-        kept: dict[str, str] = {}
+        kept, errors = read_arguments(opts.kept)
         notes = None
         try:
-            kept = arglist_to_dict(opts.kept)
             parse({name: value for name, value in kept.items() if name in OF_A_NOTE})
         except WrongArguments as error:
             errors += error.errors
-        except ValueError:
-            errors.append("-a: NAME=VALUE is needed")
+        others = [name for name in kept if name not in OF_A_NOTE]
         errors += [
             f"{name}: cannot be kept with a note; {', '.join(OF_A_NOTE)} can"
-            for name in kept
-            if name not in OF_A_NOTE
+            for name in filter(is_argument_name, others)
         ]
+        if not all(map(is_argument_name, others)):
+            errors.append(
+                f"-a NAME=VALUE is needed, and NAME is one of {', '.join(OF_A_NOTE)}; notes stand "
+                "in the file"
+            )
         if kept.get("mode") == "resume":
             errors.append("mode='resume' is how a crawl goes on; a note can keep full or update")
         if not opts.unfinished:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import sys
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -65,15 +66,17 @@ class Command(ProjectCommand):
             action="store_true",
             help="only notes that are not complete, or lack comments or replies that are reported",
         )
-        parser.add_argument("--note", metavar="ID", help="only this note (an ID or a link)")
+        parser.add_argument(
+            "--note", metavar="ID", action="append", help="only this note (an ID or a link)"
+        )
         parser.add_argument("--json", action="store_true", help="JSON Lines, one object a note")
 
     def execute(self, args: list[str], opts: argparse.Namespace) -> None:
         """Read the ledger and print it."""
         query: Document = dict(_INCOMPLETE) if opts.incomplete else {}
         if opts.note is not None:
-            found = find_notes(opts.note)
-            if found.errors or len(found.notes) != 1:
+            found = find_notes(opts.note[0])
+            if found.errors or len(found.notes) != 1 or len(opts.note) != 1:
                 self.fail("--note: " + (found.errors[0] if found.errors else "one note is needed"))
                 return
             query["_id"] = found.notes[0]
@@ -91,6 +94,8 @@ class Command(ProjectCommand):
 
     async def _print(self, store: Store, query: Document, as_json: bool) -> None:
         async with store:
+            if (note_id := query.get("_id")) and not await self._has(store, query, note_id):
+                return
             if not as_json:
                 self.print(_row({name: title for title, (name, _) in _COLUMNS.items()}))
             async for note in store.ledger.notes(query):
@@ -111,6 +116,19 @@ class Command(ProjectCommand):
             note["replies_calls"] = calls or 0
         if sentence := await _advice(store, note, price):
             note["advice"] = sentence
+
+    async def _has(self, store: Store, query: Document, note_id: str) -> bool:
+        """True if the ledger has this note to show. It is told if not: no output says too little.
+
+        A note that is not there is a failure, as for grep; a note that lacks nothing is none.
+        """
+        async for _ in store.ledger.notes(query):
+            return True
+        if await store.ledger.known([note_id]):
+            sys.stderr.write(f"note {note_id} is complete: nothing that was reported is missing\n")
+        else:
+            self.fail(f"note {note_id} is not in the ledger", ExitStatus.FAILED)
+        return False
 
 
 async def _advice(store: Store, note: Document, price: Price | None) -> str | None:

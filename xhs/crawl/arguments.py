@@ -13,10 +13,16 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from xhs.api.endpoints import DEFAULT_SORT, SORTS
-from xhs.crawl.note_ids import shown
+from xhs.crawl.note_ids import is_word, shown
 from xhs.crawl.paginator import Limits
 
 T = TypeVar("T")
+
+NAME_NEEDED = (
+    "-a NAME=VALUE is needed: what was given has no argument's name before the first =; give links "
+    'and share texts as -a notes="…"'
+)
+"""What to tell a user who gave something else. It may be a share text, so it is not quoted."""
 
 OF_A_NOTE = ("mode", "sort", "replies", "max_comments", "since")
 """The arguments that the ledger can keep with a note. What a crawl names itself wins over them."""
@@ -111,14 +117,15 @@ def parse(given: Mapping[str, str]) -> Arguments:
     Names that begin with ``_`` are Scrapyd's own and ignored.
 
     Raises:
-        WrongArguments: with everything that is wrong at once; a value is quoted only where its
-            argument is known, since a misnamed argument may hold a secret.
+        WrongArguments: with everything that is wrong at once. A value is quoted only if its
+            argument is known, since a misnamed argument may hold a secret, and if it is one word,
+            since a share text holds a person's name.
     """
     known = {argument.name: argument for argument in fields(Arguments) if argument.metadata}
     values: dict[str, Any] = {"given": dict(given)}
     errors: list[str] = []
     for name, value in given.items():
-        if name.startswith("_"):
+        if re.fullmatch(r"_\w*", name, re.ASCII):
             continue
         if name.upper() in {"TOKEN", "JUSTONEAPI_TOKEN", "JUSTONEAPI_TOKEN_FILE"}:
             errors.append(
@@ -126,27 +133,36 @@ def parse(given: Mapping[str, str]) -> Arguments:
                 "JUSTONEAPI_TOKEN or JUSTONEAPI_TOKEN_FILE in the environment"
             )
         elif name not in known:
-            errors.append(f"{name}: no such argument; there are {', '.join(known)}")
+            no_such = f"{name}: no such argument; there are {', '.join(known)}"
+            errors.append(no_such if is_argument_name(name) else NAME_NEEDED)
         elif not isinstance(value, str):  # from a script
             errors.append(f"{name}: text is needed, not {type(value).__name__}")
         else:
             try:
-                read = known[name].metadata["read"](value)
-                values[name] = read
+                values[name] = known[name].metadata["read"](value)
             except ValueError as error:
-                errors.append(f"{name}={shown(value)} {error}")
+                errors.append(f"{name}{f'={shown(value)}' if is_word(value) else ''} {error}")
     found = Arguments(**values)
     if found.since is not None and found.sort != "latest":
         errors.append(f"since needs sort=latest, and not sort={found.sort}: it goes by the time")
     if errors:
-        raise WrongArguments(errors, found)
+        raise WrongArguments(list(dict.fromkeys(errors)), found)
     return found
+
+
+def is_argument_name(name: str) -> bool:
+    """True if it looks like an argument's name, and not like a text in which a = stands."""
+    return re.fullmatch(r"\w{1,30}", name, re.ASCII) is not None
 
 
 def missing_notes(arguments: Arguments) -> str | None:
     """What to tell a user who started a crawl without saying of which notes, or None."""
     if arguments.names_notes or arguments.mode != "full":
         return None
+    if any(
+        not is_argument_name(name) or name.lower().startswith("note") for name in arguments.given
+    ):
+        return None  # they are named under a wrong name, which is an error already
     return (
         "no notes: name them with -a notes=ID,… or -a notes_file=FILE, or take those of the ledger "
         "with -a mode=update or -a mode=resume"

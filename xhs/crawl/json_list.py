@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from typing import IO, Any
+
+ReadObject = Callable[[list[tuple[str, Any]]], Any]
+"""Takes the names and values of a JSON object."""
 
 BLOCK = 1 << 16
 """Characters that are read at once."""
@@ -15,13 +18,13 @@ _SPACE = frozenset(" \t\r\n")
 _AFTER_VALUE = _SPACE | {",", "]"}
 
 
-def entries(file: IO[str]) -> Iterator[Any]:
-    """The entries of the list that a file holds.
+def entries(file: IO[str], read_object: ReadObject | None = None) -> Iterator[Any]:
+    """Yield the entries of the list that a file holds; ``read_object`` makes something of objects.
 
     Raises:
         ValueError: where the file is no such list, as soon as that shows.
     """
-    text = _Text(file)
+    text = _Text(file, read_object)
     if text.next_sign() != "[":
         raise ValueError("a JSON list of notes is needed")
     text.skip()
@@ -53,10 +56,10 @@ def _values(text: _Text) -> Iterator[Any]:
 class _Text:
     """The text of a file, of which no more is held than one JSON value and a block need."""
 
-    def __init__(self, file: IO[str]) -> None:
+    def __init__(self, file: IO[str], read_object: ReadObject | None) -> None:
         self._file = file
         self._text, self._at = "", 0
-        self._decoder = json.JSONDecoder()
+        self._decoder = json.JSONDecoder(object_pairs_hook=read_object)
 
     def next_sign(self) -> str:
         """The next character that is no white space; empty at the end."""

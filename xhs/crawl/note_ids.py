@@ -12,26 +12,34 @@ from typing import Literal, NamedTuple
 from urllib.parse import unquote
 
 LINK_FORMS = (
-    "/explore/NOTE",
-    "/discovery/item/NOTE",
-    "/search_result/NOTE",
+    *(
+        f"{path}/{note}"
+        for path in (
+            "/explore",
+            "/discovery/item",
+            "/search_result",
+            "/item",
+            "/note",
+            "/wenote",
+            "/red_video",
+            "/video_feed",
+            "/portrait_feed",
+            "…/note-detail",
+        )
+        for note in ("NOTE", "OTHER/NOTE")
+    ),
     "/user/profile/OTHER/NOTE",
     "/board/OTHER/NOTE",
-    "/item/NOTE",
-    "/note/NOTE",
-    "/wenote/NOTE",
-    "/red_video/NOTE",
-    "/video_feed/NOTE",
-    "/portrait_feed/NOTE",
     "?note_id=NOTE",
     "?noteId=NOTE",
     "/publish/update?id=NOTE",
 )
 """Links to a note: what follows one of this app's hosts, or ``xhsdiscover:/`` of its deep links.
 
-``NOTE`` stands for the note's ID, ``OTHER`` for that of a person or a board. A parameter may have
-others before it; one without a path stands behind any path but those of :data:`_NOT_OF_A_NOTE`. A
-parameter may also hold the whole link (``redirectPath``, ``source``, ``deeplink``), or its path.
+``NOTE`` stands for the note's ID, which is the last part of a path; ``OTHER`` for the ID of a
+person or a board, ``…`` for any folders. A parameter may have others before it; one without a path
+stands behind any path but those of :data:`_NOT_OF_A_NOTE`. A parameter of any name may also hold
+the whole link (``redirectPath``, ``source``, ``deeplink``), or its path.
 """
 
 _MOST_LAYERS = 3
@@ -40,52 +48,95 @@ _MOST_LAYERS = 3
 _IS_ID = re.compile(r"[0-9a-f]{24}", re.IGNORECASE)
 _PIECE = re.compile(r"[^\s,，、\u200b-\u200f\u202a-\u202e\u2060\ufeff]+")
 _SEPARATES_ENTRIES = re.compile(r"[,，、\r\n]")
+_TO_ASCII = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+"""ASCII for full-width characters."""
 
 _FLAGS = re.IGNORECASE | re.ASCII | re.VERBOSE
 _URL_CHARACTER = r"[!#-&(-+\--;=?-\[\]_a-z~]"
 _HOST = r"(?:[\w-]+\.)*(?:(?:xiaohongshu|rednote)\.com|xhslink\.(?:com|cn))(?![\w-]|\.[\w-])"
+_DEEP_LINK = "xhsdiscover:"
 _HEAD = rf"""
-    (?:
-        xhsdiscover:/(?=/)
-        # Without a scheme, it must not be the tail of another host or address, nor encoded.
-        | (?: (?:https?:)?//(?:[\w.~:-]{{1,64}}@)? | (?<![\w.@/-])(?!(?<=%)[0-9a-f]{{2}}) )
-          {_HOST}\.?(?::\d+)?
-    )
+    # Without a scheme, it must not be the tail of another host or address, nor encoded.
+    (?: (?:https?:/{{1,3}}|//)(?:[\w.~:-]{{1,64}}@)? | (?<![\w.@/-])(?!(?<=%)[0-9a-f]{{2}}) )
+    {_HOST}\.?(?::\d+)?
 """
-_IS_LINK = re.compile(_HEAD, _FLAGS)
-_LINK = re.compile(rf"{_HEAD} (?:[/?\#%]{_URL_CHARACTER}*)?", _FLAGS)
+_IS_LINK = re.compile(rf"{_DEEP_LINK} | {_HEAD}", _FLAGS)
+_LINK = re.compile(
+    rf"{_DEEP_LINK}{_URL_CHARACTER}* | {_HEAD} (?:[/?\#%]{_URL_CHARACTER}*)?", _FLAGS
+)
 _NEXT_LINK = re.compile(
     rf"[?&;\#]\w{{1,40}}=https?:// | (?P<scheme>)https?:// | (?<=;)(?P<host>){_HOST}", _FLAGS
 )
 """Where a link may end although no separator does. As a parameter, a link is part of another."""
 _SHORT = re.compile(r"xhslink\.\w+\.?(?::\d+)?$", re.IGNORECASE)
-_APP = re.compile(r"(?:xiaohongshu|rednote)\.com|xhslink\.c|xhsdiscover", re.IGNORECASE)
-_FOREIGN = re.compile(rf"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{{0,20}}://{_URL_CHARACTER}*", _FLAGS)
 
-
-def _pattern(form: str) -> str:
-    path, _, parameter = form.partition("?")
-    pattern = path.replace("/", "/{1,3}").replace("OTHER", r"[\w-]+")
-    if parameter:
-        pattern += r"\?(?:[^\s\#]{0,200}&)?" if path else r"[?&;\#]"
-    return (pattern + parameter).replace("NOTE", r"[0-9a-f]{24}(?![\w-])")
-
-
-# Each ends with the note's ID.
-_PATH = "|".join(_pattern(form) for form in LINK_FORMS if "?" not in form)
-_IS_NOTE = re.compile(_PATH, _FLAGS)
-_NAMES_NOTE = re.compile(
-    "|".join(_pattern(form) for form in LINK_FORMS if "?" in form)
-    + rf"| (?:[=\#]|xhsdiscover:/|(?<![\w.-]){_HOST}(?::\d+)?)(?:{_PATH})",
+_NAME = r"(?:xiaohongshu|rednote|xhslink)"
+_MENTION = re.compile(rf"{_NAME}|xhsdiscover", _FLAGS)
+_LIKE_A_LINK = re.compile(
+    rf"""
+    xhsdiscover[.:/：%]
+    | {_NAME} (?:[.:/。．｡]+[a-z0-9] | %[0-9a-f]{{2}})
+    | (?:(?<=[a-z0-9][./])|(?<=//)|(?<=[。．｡])) {_NAME}
+    """,
     _FLAGS,
 )
+"""The app's name, which a dot, slash or colon joins to a further word, as in an address."""
+_ADDRESS = re.compile(r"[!-~。．｡：]+")
+_COMMA_FOR_DOT = re.compile(rf"({_NAME})[,，、](?=c(?:om|n)\b)", _FLAGS)
+_EMAIL = re.compile(
+    r"(?<![\w.+/:-])(?:mailto:)?[\w.+-]{1,64}@(?:[\w-]{1,63}\.)+[a-z]{2,24}(?![\w@%/?\#-]|[.:]\w|:/)",
+    _FLAGS,
+)
+_FOREIGN = re.compile(rf"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{{0,20}}://{_URL_CHARACTER}*", _FLAGS)
+_FOREIGN_WITHOUT_SCHEME = re.compile(
+    rf"(?<![\w.-])(?:[\w-]{{1,63}}\.)+[a-z]{{2,24}}(?::\d+)?[/?\#]{_URL_CHARACTER}*", _FLAGS
+)
+
+
+def _pattern(path: str) -> str:
+    """Return what matches a path of :data:`LINK_FORMS`, and ends with the note's ID if it has one.
+
+    A further part, or a further ID anywhere in the path, would make the ID another's.
+    """
+    parts = {
+        "": "",
+        "…": r"(?:/{1,3}[\w-]+){0,9}",
+        "OTHER": r"/{1,3}[\w-]+",
+        "NOTE": r"/{1,3}[0-9a-f]{24}(?![\w%-]|/+[\w-]|[^\n]*[0-9a-f]{16})",
+    }
+    return "".join(parts.get(part, f"/{{1,3}}{part}") for part in path.split("/"))
+
+
+_IS_NOTE = re.compile("|".join(_pattern(form) for form in LINK_FORMS if "?" not in form), _FLAGS)
+_PARAMETERS = [
+    (re.compile(rf"{_pattern(path)}/?", _FLAGS) if path else None, parameter.partition("=")[0])
+    for path, question_mark, parameter in (form.partition("?") for form in LINK_FORMS)
+    if question_mark
+]
+"""The path that a parameter must follow, and its name."""
+_NOTE_IN_PARAMETER = re.compile(r"[0-9a-f]{24}(?![\w%-])", _FLAGS)
 _NOT_OF_A_NOTE = re.compile(r"/+(?:user|board|goods|page|store)\b", _FLAGS)
 """Pages of people, boards, goods and topics. That they may mention a note is no matter."""
 
-# Up to four characters too few or too many. Numbers of phones, identity cards and bank cards are
-# shorter; hashes, and the parts of a UUID, are longer or shorter.
-_LIKE_AN_ID = re.compile(r"(?<![\w./@%\#-])[0-9a-f]{20,28}(?![\w-]|\.\w)", _FLAGS)
-_DESTROYED = re.compile(r"\d+(?:[.,]\d+)?e[+-]\d+", _FLAGS)
+_WORD = re.compile(r"[^\W_]{16,}")
+_NO_HEX_DIGIT = re.compile(r"[^0-9a-fo]", re.IGNORECASE)
+"""An O is what people and text recognition write for a 0."""
+_LETTERS_AROUND = re.compile(
+    r"^[^\W\d_]*[^\W\d_a-f][^\W\d_]*(?=[0-9]) | (?<=[0-9])[^\W\d_]*[^\W\d_a-f][^\W\d_]*$",
+    re.IGNORECASE | re.VERBOSE,
+)
+_LEAST_DIGITS = 16
+_MOST_WRONG = 2
+"""Characters of :data:`_LEAST_DIGITS` that are no hexadecimal digits, at most."""
+_LONGER_THAN_CARD_NUMBERS = 20
+_SHORTENED = re.compile(
+    r"(?<![0-9a-z]) ([0-9a-f]{4,24}) (?:…+|⋯+|\.{2,6}|\*{2,12}) ([0-9a-f]{4,24}) (?![0-9a-z])"
+    r"| (?<![0-9a-z]) ([0-9a-f]{8,24}) (?:…|⋯|\.\.)",
+    _FLAGS,
+)
+_DESTROYED = re.compile(
+    r"""[\s'’‘"“”=]* (?: \d+(?:[.,]\d+)?e[+-]\d+ | \d(?:[.,]\d+)?e\d+ ) [\s'’"”]*""", _FLAGS
+)
 """What a spreadsheet makes of an ID that it takes for a number."""
 
 _CALL_TO_OPEN = re.compile(
@@ -96,6 +147,10 @@ _CALL_TO_OPEN = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _LONGEST_CALL = 200
+_LONGEST_WORD = 30
+_IS_WORD = re.compile(r"[\w.:+-]*", re.ASCII)
+_ESCAPED_SLASH = re.compile(r"\\(?:/|u002f)", re.IGNORECASE)
+"""A slash as JSON and scripts may write it."""
 
 
 class Found(NamedTuple):
@@ -123,9 +178,11 @@ def find_notes(value: str) -> Found:
     if _IS_ID.fullmatch(value):
         return Found([value.lower()], [])
     if is_destroyed(value):
-        return Found([], [_destroyed_error(value.strip())])
+        return Found([], [_destroyed_error(value)])
     if "\\" in value:
-        value = value.replace("\\/", "/")  # so JSON may write it
+        value = _ESCAPED_SLASH.sub("/", value)
+    if _MENTION.search(value):
+        value = _COMMA_FOR_DOT.sub("\\1。", value)  # so that it stays one piece
     value = "\n".join(line for line in value.splitlines() if not _is_call_to_open(line))
 
     notes: list[str] = []
@@ -141,6 +198,9 @@ def find_notes(value: str) -> Found:
             continue
         if is_destroyed(piece):
             unless_linked.append(_destroyed_error(piece))
+            continue
+        if not piece.isascii() and _IS_ID.fullmatch(plain := piece.translate(_TO_ASCII)):
+            errors.append(_full_width_error(plain))
             continue
         parts = list(_parts(piece))
         for kind, text in parts:
@@ -168,7 +228,17 @@ def find_notes(value: str) -> Found:
 
 def holds_link(text: str) -> bool:
     """True if a link of this app's seems to stand in it."""
-    return _APP.search(text) is not None
+    return _LIKE_A_LINK.search(text) is not None
+
+
+def names_note(text: str) -> bool:
+    """True if a link of this app's, or an ID, seems to stand in it, be it right or wrong."""
+    return holds_link(text) or _like_an_id(text) is not None
+
+
+def begins_with_note(text: str) -> bool:
+    """True if a link of this app's, or an ID, stands at its beginning."""
+    return (_IS_LINK.match(text) or _IS_ID.match(text)) is not None
 
 
 def is_text_alone(text: str) -> bool:
@@ -176,15 +246,15 @@ def is_text_alone(text: str) -> bool:
     return (
         (not text.isascii() or len(text.split(None, 1)) > 1)
         and "://" not in text
-        and not holds_link(text)
-        and not _LIKE_AN_ID.search(text)
+        and not names_note(text)
         and not _is_call_to_open(text)
     )
 
 
 def is_destroyed(text: str) -> bool:
     """True if it is a number in scientific notation, as a spreadsheet makes one of an ID."""
-    return _DESTROYED.fullmatch(text.strip()) is not None
+    plain = text if text.isascii() else text.translate(_TO_ASCII)
+    return _DESTROYED.fullmatch(plain) is not None
 
 
 def shown(text: str, width: int = 60) -> str:
@@ -194,14 +264,18 @@ def shown(text: str, width: int = 60) -> str:
     return f"'{''.join(escaped)}'"
 
 
+def is_word(text: str) -> bool:
+    """True if it is a single short word, so that an error may quote it: a text may name people."""
+    return len(text) <= _LONGEST_WORD and _IS_WORD.fullmatch(text) is not None
+
+
 def _is_call_to_open(line: str) -> bool:
     """True for the line that the app puts below its link: 复制后打开【小红书】查看笔记！"""
     return (
         len(line) <= _LONGEST_CALL
         and _CALL_TO_OPEN.match(line) is not None
         and "://" not in line
-        and not holds_link(line)
-        and not _LIKE_AN_ID.search(line)
+        and not names_note(line)
     )
 
 
@@ -232,40 +306,100 @@ def _split(links: str) -> Iterator[str]:
 
 
 def _parts_between_links(text: str, layers: int) -> Iterator[_Part]:
-    if layers and "%" in text and holds_link(text):
-        yield from _parts(unquote(text), layers - 1)
+    if not text:
         return
+    if _MENTION.search(text):
+        if layers and "%" in text and (decoded := unquote(text)) != text:
+            yield from _parts(decoded, layers - 1)
+            return
+        text = _EMAIL.sub(" ", text)
+        for address in filter(holds_link, _ADDRESS.findall(text)):
+            yield _Part("link", address)
+        text = _ADDRESS.sub(lambda match: " " if holds_link(match[0]) else match[0], text)
     if "://" in text:
         for match in _FOREIGN.finditer(text):
             yield _Part("foreign link", match[0])
         text = _FOREIGN.sub(" ", text)
-    if like := _LIKE_AN_ID.search(text):
-        yield _Part("like an ID", like[0])
+    if "." in text:
+        text = _FOREIGN_WITHOUT_SCHEME.sub(" ", _EMAIL.sub(" ", text))
+    if like := _like_an_id(text):
+        yield _Part("like an ID", like)
+
+
+def _like_an_id(text: str) -> str | None:
+    """Return the first part of a text that someone may have meant for an ID.
+
+    That is a word that holds 16 characters in a row of which at most two are no hexadecimal digits,
+    or an ID of which the middle or the end is left out. Numbers of phones and bank cards are none.
+    """
+    if not text.isascii():
+        text = text.translate(_TO_ASCII)
+    for word in _WORD.findall(text):
+        wrong = [match.start() for match in _NO_HEX_DIGIT.finditer(word)]
+        limits = [-1, *wrong, *[len(word)] * (_MOST_WRONG + 1)]
+        for before, after in zip(limits, limits[_MOST_WRONG + 1 :], strict=False):
+            if after - before <= _LEAST_DIGITS:
+                continue
+            part = _LETTERS_AROUND.sub("", word[before + 1 : after])
+            if len(part) >= (_LONGER_THAN_CARD_NUMBERS if part.isdigit() else _LEAST_DIGITS):
+                return part
+    for match in _SHORTENED.finditer(text):
+        if any(part and not part.isdigit() and not part.isalpha() for part in match.groups()):
+            return match[0]
+    return None
 
 
 def _note_of(link: str) -> str | None:
     """Return the note that one of this app's links names."""
-    head = _IS_LINK.match(link)
-    if head is None or _SHORT.search(head[0]):
-        return None
-    rest = link[head.end() :]
-    for _ in range(_MOST_LAYERS + 1):
-        if (match := _IS_NOTE.match(rest)) is None:
-            if _NOT_OF_A_NOTE.match(rest):
-                return None
-            match = _NAMES_NOTE.search(rest)
-        if match:
-            return match[0][-24:].lower()
-        encoded, rest = rest, unquote(rest)
-        if rest == encoded:
-            break
+    address = _address_in(link)
+    return (_note_at(address, _MOST_LAYERS) or None) if address else None
+
+
+def _address_in(text: str) -> str | None:
+    """Return what follows the host of a link of the app's, or a path that stands for one."""
+    if match := _IS_LINK.search(text):
+        if _SHORT.search(match[0]):
+            return None
+        is_deep_link = match[0].lower() == _DEEP_LINK
+        return f"/{text[match.end() :].lstrip('/')}" if is_deep_link else text[match.end() :]
+    return text if text.startswith("/") else None
+
+
+def _note_at(address: str, layers: int) -> str | None:
+    """Return the note that a path with its parameters names; empty if it is another's page."""
+    path, *parameters = re.split(r"[?&;#]", address)
+    if layers and "%" in path and (decoded := unquote(address)) != address:
+        return _note_at(decoded, layers - 1)
+    if match := _IS_NOTE.match(path):
+        return match[0][-24:].lower()
+    if _NOT_OF_A_NOTE.match(path):
+        return ""
+    for parameter in parameters:
+        name, is_named, value = parameter.partition("=")
+        if is_named and (match := _NOTE_IN_PARAMETER.match(value)):
+            for of_path, of_name in _PARAMETERS:
+                if name.lower() == of_name.lower() and (not of_path or of_path.fullmatch(path)):
+                    return match[0].lower()
+        nested, remaining = _nested(value if is_named else name, layers)
+        if nested is not None:
+            if (note := _note_at(nested, remaining)) is not None:
+                return note
+            path = nested  # of which the parameters that follow may be
     return None
+
+
+def _nested(value: str, layers: int) -> tuple[str | None, int]:
+    """Return the address that a parameter holds, and how often it may still be decoded."""
+    while (address := _address_in(value)) is None and layers and "%" in value:
+        value, layers = unquote(value), layers - 1
+    return address, layers
 
 
 _LINK_NEEDED = (
     "one ends with the note's ID (24 hexadecimal characters), "
     "as https://www.xiaohongshu.com/explore/ID does"
 )
+_EXPORT_ANEW = "export the IDs anew, into a column with the format text, or use the notes' links"
 _NEITHER = "neither a note ID (24 hexadecimal characters) nor a link to a note"
 _TEXT_ALONE = f"this text holds {_NEITHER} (xiaohongshu.com, rednote.com)"
 _TEXT_BESIDE_IDS = (
@@ -278,16 +412,26 @@ def _word_error(number: int, count: int) -> str:
 
 
 def _id_error(text: str) -> str:
-    if len(text) == 24:
-        return f"{shown(text)} looks like a note ID, but needs a comma or a blank on either side"
-    return f"{shown(text)} is no note ID: it has {len(text)} characters instead of 24"
+    quoted = shown(re.sub(r"[^!-~…⋯]+", "…", text))
+    if _IS_ID.fullmatch(text):
+        return f"{quoted} looks like a note ID, but needs a comma or a blank on either side"
+    if "." in text or "*" in text or not text.isalnum():
+        return f"{quoted} is a note ID of which a part is left out: give all 24 characters"
+    if _NO_HEX_DIGIT.search(text) or "o" in text.lower():
+        return f"{quoted} is no note ID: it has other characters than 0 to 9 and a to f"
+    return f"{quoted} is no note ID: it has {len(text)} characters instead of 24"
 
 
 def _destroyed_error(text: str) -> str:
+    plain = text.translate(_TO_ASCII).strip(" \t\r\n'’‘\"“”=")
     return (
-        f"{shown(text)} is what a spreadsheet has made of an ID, of which the rest is lost: "
-        "export the IDs anew, into a column with the format text, or use the notes' links"
+        f"{shown(plain)} is what a spreadsheet has made of an ID, of which the rest is lost: "
+        f"{_EXPORT_ANEW}"
     )
+
+
+def _full_width_error(note_id: str) -> str:
+    return f"{shown(note_id)} is written in full-width characters: {_EXPORT_ANEW}"
 
 
 def _link_error(link: str) -> str:
@@ -302,7 +446,7 @@ def _link_error(link: str) -> str:
 
 def _shown_link(link: str) -> str:
     """A link without what may be a key, a password or a person's words: its query, its user."""
-    without_user = re.sub(r"//[^/?#]*@", "//", link)
-    before_query = re.match(r"[\w:/.-]*", without_user, re.ASCII)
+    without_user = re.sub(r"(^|/)[^/?#]*@", r"\1", link)
+    before_query = re.match(r"[^\w/]*([\w:/.-]*)", without_user, re.ASCII)
     assert before_query  # noqa: S101 (it may be empty)
-    return shown(before_query[0].rstrip(".:"), 100)
+    return shown(before_query[1].rstrip(".:"), 160)

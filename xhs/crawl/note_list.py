@@ -10,18 +10,29 @@ import codecs
 import contextlib
 import csv
 import json
+import logging
 import re
 import sqlite3
 import sys
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from xhs.crawl import json_list
 from xhs.crawl.arguments import Arguments
-from xhs.crawl.note_ids import Found, find_notes, holds_link, is_destroyed, is_text_alone
+from xhs.crawl.note_ids import (
+    Found,
+    begins_with_note,
+    find_notes,
+    holds_link,
+    is_destroyed,
+    is_text_alone,
+    names_note,
+)
 
 SHOWN_ERRORS = 100
 _BATCH = 1000
@@ -33,6 +44,17 @@ _COLUMN_NAMES = f"{', '.join(COLUMNS[:-1])} or {COLUMNS[-1]}"
 _BETWEEN_WORDS = re.compile(r"[\s_\u200b-\u200f\u2060\ufeff-]+")
 _DECLARED_DELIMITER = re.compile(r"sep=([^\w\s\"]|\t)\s*", re.IGNORECASE)
 """A first line that some spreadsheets write."""
+_OPENS_JSON = re.compile(r"[\[{]\s*(?:$|[\"{])")
+_MOST_LINES = 50
+"""Lines of words before a link that are read as one share text with it."""
+_LEAST_ID = 10**15
+"""A number from which on somebody may have meant an ID."""
+_HASHTAG = (
+    "it begins with #, which makes it a comment, but holds a link or an ID: put that on a line of "
+    "its own, or a blank behind the # of a comment"
+)
+
+logger = logging.getLogger(__name__)
 
 
 class WrongNotes(ValueError):
@@ -52,11 +74,21 @@ class WrongNotes(ValueError):
 
 
 class Value(NamedTuple):
-    """A value that names notes, and where it stands; ``error`` if it is none."""
+    """A value that names notes, and where it stands; ``error`` if it is none.
+
+    It ``is_comment`` if it names notes, but is left out.
+    """
 
     place: str
     text: str
     error: str | None = None
+    is_comment: bool = False
+
+
+class _Repeated(NamedTuple):
+    """A JSON object in which one of :data:`COLUMNS` stands twice."""
+
+    name: str
 
 
 class NoteList:
@@ -100,8 +132,14 @@ def read_notes(arguments: Arguments) -> NoteList:
     notes = NoteList()
     errors: list[str] = []
     total = 0
+    comments = 0
+    first_comment = ""
     try:
         for value in _values(arguments):
+            if value.is_comment:
+                first_comment = first_comment or value.place
+                comments += 1
+                continue
             found = Found([], [value.error]) if value.error else find_notes(value.text)
             notes.add(found.notes)
             total += len(found.errors)
@@ -117,6 +155,12 @@ def read_notes(arguments: Arguments) -> NoteList:
     if errors:
         notes.close()
         raise WrongNotes(errors, total)
+    if comments:
+        logger.warning(
+            "%s: a note in a comment (#) is left out%s",
+            first_comment,
+            f"; so are those of {comments - 1} other lines" if comments > 1 else "",
+        )
     return notes
 
 
@@ -143,8 +187,8 @@ def _file_values(name: str) -> Iterator[Value]:
         )
     try:
         with _open(name) as lines:
-            for place, text, error in _READERS[suffix](lines):
-                yield Value(f"{shown_name}, {place}", text, error)
+            for value in _READERS[suffix](lines):
+                yield value._replace(place=f"{shown_name}, {value.place}")
     except _Unreadable as error:
         raise _Unreadable(f"{shown_name}: {error}") from None
     except (OSError, RuntimeError) as error:  # a RuntimeError where ~USER has no home
@@ -187,22 +231,75 @@ def _open(name: str) -> contextlib.AbstractContextManager[IO[str]]:
 
 
 def _text_values(lines: IO[str]) -> Iterator[Value]:
-    words = None  # a line of words, which may be the first of a share text
+    block: list[str] = []  # lines of words, which may be the first of a share text
+    start = end = 0
+    is_first = True
     for number, line in enumerate(lines, 1):
-        text = "" if line.lstrip().startswith("#") else line.strip()
-        if words and holds_link(text):
-            yield Value(f"lines {number - 1} and {number}", f"{words.text}\n{text}")
-            words = None
+        text = line.strip()
+        if text.startswith("#"):
+            if names_note(text):
+                yield _comment(number, text)
+            elif _is_hashtag(text):
+                continue  # a share text may have it
+            text = ""
+        if text and is_first:
+            _check_is_text(number, text)
+            is_first = False
+        if block and text and holds_link(text):
+            yield Value(_lines(start, number), "\n".join([*block, text]))
+            block = []
             continue
-        if words:
-            yield words
-            words = None
+        if block and text and len(block) < _MOST_LINES and not _names_any(text):
+            block.append(text)
+            end = number
+            continue
+        if block:
+            yield Value(_lines(start, end), "\n".join(block))
+            block = []
         if is_text_alone(text):
-            words = Value(f"line {number}", text)
+            block, start, end = [text], number, number
         elif text:
             yield Value(f"line {number}", text)
-    if words:
-        yield words
+    if block:
+        yield Value(_lines(start, end), "\n".join(block))
+
+
+def _comment(number: int, text: str) -> Value:
+    if _is_hashtag(text):
+        return Value(f"line {number}", "", _HASHTAG)
+    return Value(f"line {number}", "", is_comment=True)
+
+
+def _is_hashtag(text: str) -> bool:
+    """True for ``#word``, and false for ``# word``, ``#LINK`` and ``#ID``, which are comments."""
+    after = text.lstrip("#")
+    return after.lstrip() == after != "" and not begins_with_note(after)
+
+
+def _check_is_text(number: int, text: str) -> None:
+    """Check that the first line of a text is none of another format.
+
+    Raises:
+        _Unreadable: if it is. Each line would be an error otherwise.
+    """
+    if _DECLARED_DELIMITER.fullmatch(text) or _note_columns(_cells(text)):
+        raise _Unreadable(
+            f"line {number} is the head of a table: give it as a file that ends in .csv"
+        )
+    if _OPENS_JSON.match(text) and not holds_link(text):
+        raise _Unreadable(
+            f"line {number} begins JSON: give it as a file that ends in .json or .jsonl"
+        )
+
+
+def _names_any(text: str) -> bool:
+    return "://" in text or names_note(text)
+
+
+def _lines(start: int, end: int) -> str:
+    if start == end:
+        return f"line {start}"
+    return f"lines {start} {'and' if end == start + 1 else 'to'} {end}"
 
 
 def _csv_values(lines: IO[str]) -> Iterator[Value]:
@@ -214,7 +311,13 @@ def _csv_values(lines: IO[str]) -> Iterator[Value]:
         raise _Unreadable("is UTF-16 text: save it as “CSV UTF-8”")
     rows = csv.reader(chain([first], lines), delimiter=_delimiter(first, delimiters))
     try:
-        columns = _note_columns(next(rows, []))
+        names = next(rows, [])
+        columns = _note_columns(names)
+        if repeated := _repeated(names):
+            raise _Unreadable(
+                f"line {before + 1}: two columns are named {repeated}, of which one would be lost: "
+                "rename one"
+            )
         if not columns:
             raise _Unreadable(f"line {before + 1}: a column named {_COLUMN_NAMES} is needed")
         for row in rows:
@@ -226,11 +329,15 @@ def _csv_values(lines: IO[str]) -> Iterator[Value]:
 
 def _delimiter(header: str, delimiters: str) -> str:
     """Return the first with which the header names a note."""
-    for delimiter in delimiters:
-        with contextlib.suppress(csv.Error):
-            if _note_columns(next(csv.reader([header], delimiter=delimiter), [])):
-                return delimiter
-    return delimiters[0]
+    return next((one for one in delimiters if _note_columns(_cells(header, one))), delimiters[0])
+
+
+def _cells(line: str, delimiter: str | None = None) -> list[str]:
+    """Return the cells of a table's line; none if it is no line of a table."""
+    with contextlib.suppress(csv.Error):
+        delimiter = delimiter or _delimiter(line, _DELIMITERS)
+        return next(csv.reader([line], delimiter=delimiter), [])
+    return []
 
 
 def _note_columns(names: list[str]) -> list[int]:
@@ -241,6 +348,13 @@ def _note_columns(names: list[str]) -> list[int]:
     return [places[_plain(name)] for name in COLUMNS if _plain(name) in places]
 
 
+def _repeated(names: Iterable[str]) -> str | None:
+    """Return the first of :data:`COLUMNS` that stands twice."""
+    counts = Counter(map(_plain, names))
+    return next((name for name in COLUMNS if counts[_plain(name)] > 1), None)
+
+
+@lru_cache(maxsize=1000)
 def _plain(name: str) -> str:
     """A column's name without its case, blanks, underscores and invisible characters."""
     return _BETWEEN_WORDS.sub("", unicodedata.normalize("NFKC", name)).casefold()
@@ -257,7 +371,7 @@ def _first(values: Iterable[Any]) -> Any:
 
 def _json_values(lines: IO[str]) -> Iterator[Value]:
     try:
-        for number, entry in enumerate(json_list.entries(lines), 1):
+        for number, entry in enumerate(json_list.entries(lines, _read_object), 1):
             yield _json_value(f"entry {number}", entry)
     except UnicodeDecodeError:
         raise
@@ -270,18 +384,28 @@ def _jsonl_values(lines: IO[str]) -> Iterator[Value]:
         if not line.strip():
             continue
         try:
-            entry = json.loads(line)
+            entry = json.loads(line, object_pairs_hook=_read_object)
         except (ValueError, RecursionError) as error:
             raise _Unreadable(f"line {number}: no JSON: {error}") from None
         yield _json_value(f"line {number}", entry)
 
 
+def _read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Repeated:
+    """Make a dict of a JSON object, which would keep the last of two values of a name."""
+    repeated = _repeated(name for name, _ in pairs)
+    return _Repeated(repeated) if repeated else dict(pairs)
+
+
 def _json_value(place: str, entry: Any) -> Value:
+    if isinstance(entry, _Repeated):
+        return Value(place, "", f"{entry.name} stands in it twice, and one would be lost")
     if isinstance(entry, dict):
         cells = list(entry.values())
         entry = _first(cells[column] for column in _note_columns(list(entry)))
     if isinstance(entry, float):
         entry = str(entry)
+    if isinstance(entry, int) and abs(entry) >= _LEAST_ID:
+        return Value(place, "", f"{entry} is a number: an ID must be a text, in quotation marks")
     if isinstance(entry, str):
         return Value(place, entry)
     return Value(place, "", f"neither a text nor an object with {_COLUMN_NAMES} and a text in it")

@@ -1,4 +1,5 @@
 from itertools import product
+from pathlib import Path
 from urllib.parse import quote, unquote
 
 import pytest
@@ -37,16 +38,36 @@ FORMS = {
         "//explore/NOTE#top",
         "/explore/NOTE.",
     ],
+    "/explore/OTHER/NOTE": [
+        f"/explore/{USER}/NOTE",
+        f"/explore/{USER}/NOTE/?xsec_token=AB&xsec_source=pc_user",
+        f"/explore/{USER.upper()}//NOTE#top",
+        f"/explore/{USER}%2FNOTE",
+    ],
     "/discovery/item/NOTE": ["/discovery/item/NOTE", "/discovery/item/NOTE?source=webshare"],
+    "/discovery/item/OTHER/NOTE": [f"/discovery/item/{USER}/NOTE?source=webshare"],
     "/search_result/NOTE": [f"/search_result/NOTE?source=web&keyword={B}"],
+    "/search_result/OTHER/NOTE": [f"/search_result/{USER}/NOTE"],
+    "/item/NOTE": ["/item/NOTE", f"/item/NOTE?open_url=%2Fdiscovery%2Fitem%2F{B}"],
+    "/item/OTHER/NOTE": [f"/item/{USER}/NOTE"],
+    "/note/NOTE": ["/note/NOTE"],
+    "/note/OTHER/NOTE": [f"/note/{USER}/NOTE"],
+    "/wenote/NOTE": ["/wenote/NOTE"],
+    "/wenote/OTHER/NOTE": [f"/wenote/{USER}/NOTE"],
+    "/red_video/NOTE": ["/red_video/NOTE"],
+    "/red_video/OTHER/NOTE": [f"/red_video/{USER}/NOTE"],
+    "/video_feed/NOTE": ["/video_feed/NOTE?sourceId=1"],
+    "/video_feed/OTHER/NOTE": [f"/video_feed/{USER}/NOTE"],
+    "/portrait_feed/NOTE": ["/portrait_feed/NOTE"],
+    "/portrait_feed/OTHER/NOTE": [f"/portrait_feed/{USER}/NOTE"],
+    "…/note-detail/NOTE": [
+        "/note-detail/NOTE",
+        "/solar/note-detail/NOTE",
+        f"/solar/pre-trade/note-detail/NOTE?track_id=kolNote_{B}&source=Advertiser_Kol",
+    ],
+    "…/note-detail/OTHER/NOTE": [f"/solar/pre-trade/note-detail/{USER}/NOTE"],
     "/user/profile/OTHER/NOTE": [f"/user/profile/{USER}/NOTE?xsec_token=AB"],
     "/board/OTHER/NOTE": [f"/board/{USER}/NOTE"],
-    "/item/NOTE": ["/item/NOTE", f"/item/NOTE?open_url=%2Fdiscovery%2Fitem%2F{B}"],
-    "/note/NOTE": ["/note/NOTE"],
-    "/wenote/NOTE": ["/wenote/NOTE"],
-    "/red_video/NOTE": ["/red_video/NOTE"],
-    "/video_feed/NOTE": ["/video_feed/NOTE?sourceId=1"],
-    "/portrait_feed/NOTE": ["/portrait_feed/NOTE"],
     "?note_id=NOTE": [
         "/api/sns/web/v2/comment/page?note_id=NOTE&cursor=",
         f"/api/sns/web/v2/comment/sub/page?root_comment_id={B}&note_id=NOTE",
@@ -70,6 +91,7 @@ HOSTS = [
     "xhsdiscover:/",
 ]
 FORM_PATHS = [path for paths in FORMS.values() for path in paths]
+REFERENCE = Path(__file__).parents[3] / "docs" / "reference" / "links.md"
 # What stands around a link; LINK stands for it, CODED and TWICE for it percent-encoded.
 AROUND = [
     "LINK",
@@ -93,8 +115,91 @@ def around(template: str, link: str) -> str:
     return filled.replace("TWICE", quote(coded, safe=""))
 
 
+# What people were seen to paste, written out; A is the note's ID each time.
+PASTED = f"""
+https://www.xiaohongshu.com/explore/{A}
+https://www.xiaohongshu.com/explore/{A}?xsec_token=ABa-_b=&xsec_source=pc_feed
+https://www.xiaohongshu.com/discovery/item/{A}
+https://www.xiaohongshu.com/discovery/item/{A}?source=webshare&xhsshare=pc_web&xsec_token=AB=
+https://www.xiaohongshu.com/user/profile/{USER}/{A}
+https://www.xiaohongshu.com/user/profile/{USER}/{A}?xsec_token=AB&xsec_source=pc_user
+https://www.xiaohongshu.com/explore/{USER}/{A}
+https://www.xiaohongshu.com/explore/{USER}/{A}?xsec_token=AB&xsec_source=pc_user
+https://www.xiaohongshu.com/discovery/item/{USER}/{A}
+https://www.xiaohongshu.com/board/{USER}/{A}
+https://www.xiaohongshu.com/board/{USER}/{A}?xsec_token=AB
+https://www.xiaohongshu.com/search_result/{A}
+https://www.xiaohongshu.com/search_result/{A}?xsec_token=AB&xsec_source=pc_search
+https://www.xiaohongshu.com/note/{A}
+https://pgy.xiaohongshu.com/note-detail/{A}
+https://pgy.xiaohongshu.com/solar/note-detail/{A}
+https://pgy.xiaohongshu.com/solar/pre-trade/note-detail/{A}
+https://pgy.xiaohongshu.com/solar/pre-trade/note-detail/{A}?track_id=kol_{B}
+xhsdiscover://item/{A}
+xhsdiscover://item/{A}?type=normal&source=share
+xhsdiscover://item/{USER}/{A}
+xhsdiscover:/item/{A}
+xhsdiscover:item/{A}
+https:/www.xiaohongshu.com/explore/{A}
+https://oia.xiaohongshu.com/oia?deeplink=xhsdiscover://item/{A}
+https://oia.xiaohongshu.com/oia?deeplink=xhsdiscover%3A%2F%2Fitem%2F{A}
+https://oia.xiaohongshu.com/oia?deeplink=xhsdiscover%3A%2F%2Fitem%2F{USER}%2F{A}%3Ftype%3Dnormal
+https://www.xiaohongshu.com/login?redirectPath=https://www.xiaohongshu.com/explore/{A}
+https://www.xiaohongshu.com/login?redirectPath=https://www.xiaohongshu.com/explore/{USER}/{A}?a=b&c=d
+https://www.xiaohongshu.com/login?redirectPath=/explore/{USER}/{A}
+https://www.xiaohongshu.com/login?redirectPath=%2Fexplore%2F{A}
+https://www.xiaohongshu.com/login?redirectPath=%2Fexplore%2F{USER}%2F{A}%3Fxsec_token%3DAB
+https://www.xiaohongshu.com/login?redirectPath=https%3A%2F%2Fwww.xiaohongshu.com%2Fexplore%2F{USER}%2F{A}
+https://www.xiaohongshu.com/login?redirectPath=https%3A%2F%2Fwww.xiaohongshu.com%2Fboard%2F{USER}%2F{A}
+https://www.xiaohongshu.com/404?source=/404/sec_x1?redirectPath=https://www.xiaohongshu.com/explore/{A}
+https://www.xiaohongshu.com/404/sec_x1?redirectPath=http%3A%2F%2Fwww.xiaohongshu.com%2Fdiscovery%2Fitem%2F{A}
+https://www.xiaohongshu.com/404?source=%2F404%2Fsec_x1%3FredirectPath%3Dhttps%253A%252F%252Fwww.xiaohongshu.com%252Fexplore%252F{USER}%252F{A}
+https://www.rednote.com/explore/{A}
+https://www.rednote.com/explore/{USER}/{A}
+https://www.rednote.com/user/profile/{USER}/{A}
+https://www.rednote.com/login?redirectPath=%2Fexplore%2F{A}
+rednote.com/discovery/item/{A}
+https://m.rednote.com/board/{USER}/{A}
+https://m.xiaohongshu.com/search_result/{A}
+""".split()
+
+
+@pytest.mark.parametrize("link", PASTED)
+def test_what_people_paste_names_the_note_and_never_another_id(link: str) -> None:
+    assert find_notes(link) == ([A], [])
+    assert find_notes(f"标题 {link} 复制") == ([A], [])
+    assert find_notes(quote(link, safe="")) == ([A], [])
+
+
 def test_every_form_has_an_example() -> None:
     assert tuple(FORMS) == LINK_FORMS
+
+
+def table_of_the_reference(head: str) -> list[list[str]]:
+    """The rows of the table with this first column, without what is no code in a cell."""
+    _, found, table = REFERENCE.read_text(encoding="utf-8").partition(f"\n| {head} |")
+    assert found
+    rows = [line for line in table.partition("\n\n")[0].splitlines()[2:] if line]
+    return [[cell.strip().strip("`") for cell in row.split("|")[1:-1]] for row in rows]
+
+
+def test_the_reference_has_every_form_and_its_examples_name_their_note() -> None:
+    forms = table_of_the_reference("form")
+    assert [form for form, *_ in forms] == list(LINK_FORMS)
+    pages = table_of_the_reference("page")
+    assert len(pages) == 6
+    for example in [*(row[1] for row in forms), *(row[1] for row in pages)]:
+        assert find_notes(example) == ([A], []), example
+
+
+def test_what_the_reference_calls_an_error_is_one() -> None:
+    rows = table_of_the_reference("value")
+    assert len(rows) == 12
+    for value, *_ in rows:
+        found = find_notes(value)
+        assert (found.notes, len(found.errors)) == ([], 1), value
+        beside = find_notes(f"标题 {value} https://www.xiaohongshu.com/explore/{B}")
+        assert (beside.notes, len(beside.errors)) == ([B], value != "6.63308E+23"), value
 
 
 @pytest.mark.parametrize("host", HOSTS)
@@ -131,6 +236,7 @@ def test_a_path_alone_may_stand_in_a_link() -> None:
         f"[link](https://www.xiaohongshu.com/explore/{A})",
         f'<a href="https://www.xiaohongshu.com/explore/{A}">x</a>',
         rf'"https:\/\/www.xiaohongshu.com\/explore\/{A}"',
+        rf'"https:\u002F\u002Fwww.xiaohongshu.com\u002Fexplore\u002F{A}"',
         f"链接：www.xiaohongshu.com/explore/{A}…",
         f"\ufeff\u200bhttps://www.xiaohongshu.com/explore/{A}\u200b",
         f"https：//www.xiaohongshu.com/explore/{A}",
@@ -172,6 +278,20 @@ NO_NOTES = [
     f"https://www.xiaohongshu.com/explore/{A[:-1]}",
     f"https://www.xiaohongshu.com/explore/{A}0",
     f"https://www.xiaohongshu.com/explore/{A}g",
+    f"https://www.xiaohongshu.com/explore/{USER}/{A[:-1]}",
+    f"https://www.xiaohongshu.com/explore/{USER}/{A}0",
+    f"https://www.xiaohongshu.com/explore/{A}/comments",
+    f"https://www.xiaohongshu.com/explore/{USER}/{B}/{A[:-2]}",
+    f"https://www.xiaohongshu.com/explore/{USER}/.../{A}",
+    f"https://www.xiaohongshu.com/explore/{USER}:{A}",
+    f"https://www.xiaohongshu.com/explore/{USER}:{A[:-1]}",
+    f"https://www.xiaohongshu.com/login?redirectPath=%2Fexplore%2F{USER}%2F{A[:-1]}",
+    f"https://www.xiaohongshu.com/login?redirectPath=/user/profile/{USER}?x=1&note_id={B}",
+    f"https://www.xiaohongshu.com/login?redirectPath=%2Fuser%2Fprofile%2F{USER}%3Fnote_id%3D{B}",
+    f"https://pgy.xiaohongshu.com/solar/pre-trade/note-detail/{A[:-1]}",
+    f"https:/www.xiaohongshu.com/user/profile/{USER}",
+    f"xhsdiscover:/item/{A[:-1]}",
+    f"xhsdiscover:user/{USER}",
     f"https://www.xiaohongshu.com/explore/{A[:10]}...",
     f"https://www.xiaohongshu.com/login?redirectPath=%2Fexplore%2F{A[:-1]}",
     f"https%3A%2F%2Fwww.xiaohongshu.com%2Fuser%2Fprofile%2F{USER}",
@@ -199,6 +319,90 @@ def test_links_of_the_app_without_a_note_are_errors_also_beside_others(link: str
         assert f"'{named}'" in error
         assert "张三" not in error
         assert "?" not in error
+
+
+# What is quoted of an address that only looks like one of the app's.
+LIKE_LINKS = {
+    f"x@www.xiaohongshu.com/explore/{USER}": f"www.xiaohongshu.com/explore/{USER}",
+    f"a/www.xiaohongshu.com/explore/{USER}": f"a/www.xiaohongshu.com/explore/{USER}",
+    f"https://www.xiaohongshu,com/explore/{USER}": "https://www.xiaohongshu",
+    f"www.xiaohongshu，com/explore/{USER}": "www.xiaohongshu",
+    f"https://r.jina.ai/www.xiaohongshu.com/explore/{USER}": "https://r.jina.ai/www.xiaohongshu",
+    f"https://www。xiaohongshu。com/explore/{USER}": "https://www",
+    f"www%2Exiaohongshu%2Ecn%2Fexplore%2F{USER}": f"www.xiaohongshu.cn/explore/{USER}",
+    "xhslink.com.cn/a/AbCdEf": "xhslink.com.cn/a/AbCdEf",
+    "http://xhslink.net/a/AbCdEf": "http://xhslink.net/a/AbCdEf",
+    "xhslink。com/a/AbCdEf": "xhslink",
+    "xhslink/a/AbCdEf": "xhslink/a/AbCdEf",
+    f"https://www.rednote.cn/explore/{USER}": f"https://www.rednote.cn/explore/{USER}",
+    f"https://x:y@www.rednote.cn/explore/{USER}": f"https://www.rednote.cn/explore/{USER}",
+    f"https://www.rednote.com.example/explore/{USER}": "https://www.rednote.com.example/",
+    f"https://www.xiaohongshu.co/explore/{USER}": f"https://www.xiaohongshu.co/explore/{USER}",
+    f"xhsdiscover：//item/{A[:-1]}": "xhsdiscover",
+}
+
+
+@pytest.mark.parametrize("address", LIKE_LINKS)
+def test_what_looks_like_a_link_of_the_app_is_an_error_also_beside_others(address: str) -> None:
+    for before, after, notes in [
+        ("", "", []),
+        (f"张三 的 笔记 https://www.xiaohongshu.com/explore/{B} ", " 复制", [B]),
+        (f"{A} ", "", [A]),
+    ]:
+        found = find_notes(before + address + after)
+        assert found.notes == notes
+        (error,) = found.errors
+        assert f"'{LIKE_LINKS[address]}" in error
+        assert "no link to a note" in error
+        assert "x:y" not in error
+
+
+# What of a word is quoted that someone may have meant for an ID, and what is wrong with it.
+LIKE_IDS = {
+    A + B: (A + B, "48 characters"),
+    A[:19]: (A[:19], "19 characters"),
+    A[:16]: (A[:16], "16 characters"),
+    A + "00000": (A + "00000", "29 characters"),
+    A + A[:8]: (A + A[:8], "32 characters"),
+    A.replace("0", "O", 1): (A.replace("0", "O", 1), "other characters"),
+    A.replace("0", "O"): (A.replace("0", "O"), "other characters"),
+    A.replace("c", "g", 1): (A.replace("c", "g", 1), "other characters"),
+    A.replace("c", "с", 1): (A.replace("c", "…", 1), "other characters"),
+    f"x{A}": (A, "a comma or a blank"),
+    f"{A}x": (A, "a comma or a blank"),
+    f"noteid{A}": (A, "a comma or a blank"),
+    f"ID_{A}": (A, "a comma or a blank"),
+    f"Zhang{A}": (A, "a comma or a blank"),
+    f"张三{A}张三": (A, "a comma or a blank"),
+    f"#{A}": (A, "a comma or a blank"),
+    f"@{A}": (A, "a comma or a blank"),
+    f"{A}.": (A, "a comma or a blank"),
+    f"/explore/{A}": (A, "a comma or a blank"),
+    f"/explore/{A}?xsec_token=AB": (A, "a comma or a blank"),
+    f"com/explore/{A}": (A, "a comma or a blank"),
+    f"{A[:4]}…{A[-4:]}": (f"{A[:4]}…{A[-4:]}", "left out"),
+    f"{A[:6]}...{A[-6:]}": (f"{A[:6]}...{A[-6:]}", "left out"),
+    f"{A[:8]}****{A[-4:]}": (f"{A[:8]}****{A[-4:]}", "left out"),
+    f"{A[:9]}…": (f"{A[:9]}…", "left out"),
+}
+
+
+@pytest.mark.parametrize("word", LIKE_IDS)
+def test_what_looks_like_an_id_is_an_error_also_beside_a_link(word: str) -> None:
+    quoted, wrong = LIKE_IDS[word]
+    link = f"https://www.xiaohongshu.com/explore/{B}"
+    for value, notes in [
+        (word, []),
+        (f"{A},{word}", [A]),
+        (f"{word} {link}", [B]),
+        (f"标题：{word} {link} 好", [B]),
+    ]:
+        found = find_notes(value)
+        assert found.notes == notes
+        (error,) = found.errors
+        assert error.startswith(f"'{quoted}' ")
+        assert wrong in error
+        assert not any(name in error for name in ("张", "Zhang", "xsec"))
 
 
 @pytest.mark.parametrize("wrong", [A[:-1], A + "0", A[:-4], A + "0000", A[:-1].upper()])
@@ -233,8 +437,19 @@ def test_an_id_inside_a_piece_is_an_error_also_beside_a_link(glued: str) -> None
         "1.2E+3",
         "110105194912310021",
         "6222020200112233445",
-        "d41d8cd98f00b204e9800998ecf8427e",
-        "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+        "11010519491231002X",
+        "SF1234567890123",
+        "138****8000",
+        "2023...2024",
+        "1080p…4096",
+        "https://example.com/d41d8cd98f00b204e9800998ecf8427e?v=da39a3ee5e6b4b0d3255bfef95601890afd",
+        "www.example.com/d41d8cd98f00b204e9800998ecf8427e.jpg",
+        "d41d8cd98f00b204e9800998ecf8427e@example.com",
+        "decaffeinatedcoffee",
+        "xiaohongshu RedNote. xhslink",
+        "抖音/xiaohongshu/微博 on rednote: good, Rednote / RED",
+        "me@xiaohongshu.com, mailto:me@mail.rednote.com.",
+        "https://example.com/?utm_source=xiaohongshu",
         "65bf5360-0000-0000-2c03-f68465c5944c",
         "deadbeef 34 xK2 😆",
         f"https://example.com/explore/{A}",
@@ -345,6 +560,7 @@ def test_the_line_below_the_apps_link_is_no_error(line: str) -> None:
         (f"https://me@xiaohongshu.com.example/explore/{A}", "https://xiaohongshu.com.example/"),
         ("https://v.example.com/%E5%BC%A0%E4%B8%89", "https://v.example.com/"),
         ("https://v.example.com/张三", "https://v.example.com/"),
+        (f"https://example.com/{A}?key=secret", f"https://example.com/{A}"),
     ],
 )
 def test_other_links_are_errors_that_quote_no_more_than_their_path(link: str, quoted: str) -> None:
@@ -366,13 +582,30 @@ def test_a_short_link_is_an_error_that_says_what_to_do() -> None:
         assert "browser" in error
 
 
-@pytest.mark.parametrize("number", ["6.63308E+23", "6,63308E+23", "6.63308e+023", " 6E+23 "])
+@pytest.mark.parametrize(
+    "number",
+    [
+        *["6.63308E+23", "6,63308E+23", "6.63308e+023", " 6E+23 ", "6.63308e23", "6e23"],
+        *["'6.63308E+23", "’6.63308E+23", '="6.63308E+23"', "６.６３３０８Ｅ＋２３"],
+    ],
+)
 def test_an_id_that_a_spreadsheet_has_destroyed_is_named_so(number: str) -> None:
     (error,) = find_notes(number).errors
-    assert f"'{number.strip()}'" in error
+    assert error.startswith("'6")
     assert "spreadsheet" in error
     assert "text" in error
     assert "link" in error
+
+
+@pytest.mark.parametrize("note_id", [A, "663308000000000000000023"])
+def test_an_id_in_full_width_characters_names_the_cure(note_id: str) -> None:
+    full_width = "".join(chr(ord(character) + 0xFEE0) for character in note_id)
+    for word in (full_width, note_id[:-1] + full_width[-1]):
+        for value in (word, f"{word},{B}", f"标题 {word} https://www.xiaohongshu.com/explore/{B}"):
+            (error,) = find_notes(value).errors
+            assert f"'{note_id}'" in error
+            assert "full-width" in error
+            assert "format text" in error
 
 
 def test_an_id_that_reads_as_a_number_is_one() -> None:
@@ -475,7 +708,17 @@ def test_links_and_words_give_exactly_the_links_notes(
             A + " ",
             f"https://www.xiaohongshu.com/explore/{A} ",
             "xiaohongshu.com%2F",
+            "xiaohongshu.cn/",
+            "xhsdiscover:",
             "@",
+            "a@",
+            "@a.",
+            "a.b/",
+            "a0",
+            "a0g",
+            "a0…",
+            "e1",
+            "６",
             "%E5%BC",
         ],
     ],

@@ -112,7 +112,9 @@ def test_where_only_replies_are_left_no_page_is_asked_for() -> None:
 @pytest.mark.parametrize("complete", [True, False])
 def test_an_update_reads_down_to_the_watermark(complete: bool) -> None:
     watermark = WATERMARK._replace(complete=complete)
-    there = known(None, state="ended", watermark=watermark_document(watermark))
+    there = known(
+        None, state="ended", stop_reason="complete", watermark=watermark_document(watermark)
+    )
     first = begun(there, UPDATE)
     assert (first.checkpoint, first.watermark) == (anew(mode="update"), watermark)
     assert (first.has_state, first.then_again) == (True, False)

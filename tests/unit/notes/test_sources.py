@@ -216,6 +216,9 @@ def test_a_malformed_note_is_named_with_its_place(
         ("a.csv", f"note_id\n{A}\n6.63308E+23\n", "line 3"),
         ("a.csv", f'note_id,x\n{A},1\n"6,63308E+23",2\n', "line 3"),
         ("a.csv", f"note_id;x\n{A};1\n6,63308E+23;2\n", "line 3"),
+        ("a.csv", f"note_id\n{A}\n6.63308e23\n", "line 3"),
+        ("a.csv", f"note_id\n{A}\n'6.63308E+23\n", "line 3"),
+        ("a.csv", f"note_id\n{A}\n６.６３３０８Ｅ＋２３\n", "line 3"),
         ("a.txt", f"{A}\n6.63308E+23\n", "line 2"),
         ("a.json", f'["{A}", {{"note_id": 6.63308E+23}}]', "entry 2"),
         ("a.jsonl", f'"{A}"\n6.63308E+23\n', "line 2"),
@@ -228,6 +231,132 @@ def test_an_id_that_a_spreadsheet_has_destroyed_is_named_so(
     (error,) = errors_of(name)
     assert error.startswith(f"notes_file={name}, {place}: ")
     assert "spreadsheet" in error
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"冬日穿搭 怎么搭\n今天分享三套\n{LINK}\n复制后打开【小红书】查看笔记！\n",
+        f"冬日穿搭\nOOTD\n#穿搭[话题]# #ootd\n今天\n{LINK} 复制\n",
+        "一行\n" * 50 + f"{LINK}\n",
+    ],
+)
+def test_a_share_text_may_have_several_lines_above_its_link(folder: Path, text: str) -> None:
+    (folder / "a.txt").write_text(f"{A}\n{text}{C}\n")
+    assert read("a.txt") == [A, B, C]
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        ("张三 的\n笔记\n描述\n", ["lines 2 to 4"]),
+        ("张三 的\n笔记\n\n描述\n", ["lines 2 and 3", "line 5"]),
+        (f"张三 的\n{C}\n笔记\n", ["line 2", "line 4"]),
+        ("一行\n" * 51 + f"{LINK}\n", ["lines 2 to 51"]),
+    ],
+)
+def test_lines_of_words_without_a_link_are_one_error(
+    folder: Path, text: str, places: list[str]
+) -> None:
+    (folder / "a.txt").write_text(f"{A}\n{text}")
+    errors = errors_of("a.txt")
+    assert [error.partition(": ")[0] for error in errors] == [
+        f"notes_file=a.txt, {place}" for place in places
+    ]
+    assert not any("张三" in error for error in errors)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"#穿搭 冬日 https://www.xiaohongshu.com/explore/{B}",
+        f"#穿搭https://www.xiaohongshu.com/explore/{B}",
+        f"  #ootd {B}",
+        f"#穿搭 {B[:-1]}",
+        "#穿搭 http://xhslink.com/a/AbC",
+    ],
+)
+def test_a_hashtag_before_a_link_is_an_error(folder: Path, line: str) -> None:
+    (folder / "a.txt").write_text(f"{A}\n{line}\n")
+    (error,) = errors_of("a.txt")
+    assert error.startswith("notes_file=a.txt, line 2: it begins with #")
+    assert "穿搭" not in error
+
+
+def test_a_note_in_a_comment_is_left_out_with_a_warning(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (folder / "a.txt").write_text(f"{A}\n# {B}\n#{B}\n# see {LINK}\n#{LINK}\n# no note\n#穿搭\n")
+    assert read("a.txt") == [A]
+    assert caplog.messages == [
+        "notes_file=a.txt, line 2: a note in a comment (#) is left out; so are those of 3 other "
+        "lines"
+    ]
+    caplog.clear()
+    (folder / "a.txt").write_text(f"# no note\n#穿搭\n{A}\n")
+    assert read("a.txt") == [A]
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    ("text", "suffix"),
+    [
+        (f"note_id,title\n{A},x\n{B},y\n", ".csv"),
+        (f"标题;笔记链接\nx;{LINK}\ny;{LINK}\n", ".csv"),
+        (f"title\tNote_ID\nx\t{A}\n", ".csv"),
+        (f"note_id\n{A}\n{B}\n", ".csv"),
+        (f"\n# exported\nnote_id,title\n{A},x\n{B},y\n", ".csv"),
+        (f"sep=,\nid,x\n{A},1\n{B},2\n", ".csv"),
+        (f'["{A}",\n"{B}"]\n', ".json"),
+        (f'[\n"{A}",\n"{B}"\n]\n', ".json"),
+        (f'{{"note_id": "{A}"}}\n{{"note_id": "{B}"}}\n', ".jsonl"),
+    ],
+)
+def test_another_format_in_a_text_file_is_one_error(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, text: str, suffix: str
+) -> None:
+    (folder / "a.txt").write_text(text)
+    (error,) = errors_of("a.txt")
+    assert error.startswith("notes_file=a.txt: line ")
+    assert suffix in error
+    with as_standard_input(folder / "a.txt", monkeypatch):
+        (error,) = errors_of("-")
+    assert error.startswith("standard input: line ")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "place"),
+    [
+        ("a.csv", f"note_id,x,note_id\n{A},1,{B}\n", ": line 1"),
+        ("a.csv", f"sep=;\n笔记ID;笔记 id\n{A};{B}\n", ": line 2"),
+        ("a.csv", f"noteId\tNote_ID\n{A}\t{B}\n", ": line 1"),
+        ("a.json", f'["{C}", {{"note_id": "{A}", "note_id": "{B}"}}]', ", entry 2"),
+        ("a.jsonl", f'"{C}"\n{{"note_id": "{A}", "noteId": "{B}"}}\n', ", line 2"),
+    ],
+)
+def test_two_columns_of_one_name_are_an_error(
+    folder: Path, name: str, text: str, place: str
+) -> None:
+    (folder / name).write_text(text)
+    (error,) = errors_of(name)
+    assert error.startswith(f"notes_file={name}{place}: ")
+    assert "lost" in error
+
+
+def test_other_columns_may_have_one_name(folder: Path) -> None:
+    (folder / "a.csv").write_text(f"x,note_id,x,url\n1,{A},2,{LINK}\n")
+    assert read("a.csv") == [A]
+    (folder / "a.json").write_text(f'[{{"x": 1, "x": {{"y": 1}}, "note_id": "{A}"}}]')
+    assert read("a.json") == [A]
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl"])
+@pytest.mark.parametrize("entry", ["NUMBER", '{"note_id": NUMBER}', '{"note_id": NUMBER, "x": 1}'])
+def test_an_id_as_a_json_number_must_be_a_text(folder: Path, name: str, entry: str) -> None:
+    entry = entry.replace("NUMBER", "663308000000000000000023")
+    (folder / name).write_text(f"[{entry}]" if name == "a.json" else entry)
+    (error,) = errors_of(name)
+    assert "663308000000000000000023 is a number: an ID must be a text" in error
 
 
 def test_a_share_text_over_two_lines_is_one_value(folder: Path) -> None:
