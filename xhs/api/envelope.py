@@ -1,43 +1,13 @@
-"""The envelope that every answer comes in, and its business codes.
-
-The provider answers errors with HTTP 200; the code decides. Scrapy's cache, retry and throttle
-judge by the HTTP status, so :func:`translate` gives each code the status that means the same.
-"""
+"""The envelope that every answer comes in. What its code means is in :mod:`xhs.api.codes`."""
 
 from __future__ import annotations
 
 import json
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta, timezone
 from typing import Any
 
-from xhs.reasons import CloseReason
-
-SUCCESS = 0
-
-_STATUS = {0: 200, 100: 401, 301: 503, 302: 429, 303: 509, 400: 400, 500: 500}
-_STATUS |= {600: 403, 601: 402, 602: 402}
-_UNKNOWN_STATUS = 520
 _LONGEST_TOLD = 300
-
-FATAL: dict[int, CloseReason] = {
-    100: CloseReason.TOKEN_REJECTED,
-    600: CloseReason.PERMISSION_DENIED,
-    601: CloseReason.BALANCE_EXHAUSTED,
-    602: CloseReason.BALANCE_EXHAUSTED,
-    303: CloseReason.QUOTA_EXHAUSTED,
-}
-"""Codes after which no call can succeed, and the crawl's close reason."""
-
-_REMEDIES = {
-    100: "the API rejects the token: check JUSTONEAPI_TOKEN, or have it activated",
-    600: "the token may not use this endpoint: ask the provider for permission, or try another "
-    "JUSTONEAPI_COMMENTS_VERSION",
-    601: "the account's balance is used up: top it up (`scrapy balance` shows it)",
-    602: "the token's own spending limit is reached: have it raised",
-}
-_SHANGHAI = timezone(timedelta(hours=8))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,20 +57,3 @@ def _with_endless_numbers(body: bytes) -> Any:
         )
     except (ValueError, RecursionError):
         return None
-
-
-def remedy(code: int, now: datetime) -> str:
-    """What happened at a fatal code, and what to do about it."""
-    if code in _REMEDIES:
-        return _REMEDIES[code]
-    tomorrow = now.astimezone(_SHANGHAI).date() + timedelta(days=1)
-    end = datetime.combine(tomorrow, time(), _SHANGHAI).astimezone(UTC)
-    return (
-        "the day's quota is used up: go on when the day of Asia/Shanghai ends, at "
-        f"{end:%Y-%m-%d %H:%M} UTC"
-    )
-
-
-def translate(code: int) -> int:
-    """The HTTP status that means what a business code means."""
-    return _STATUS.get(code, _UNKNOWN_STATUS)

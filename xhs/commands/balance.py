@@ -6,7 +6,7 @@ import argparse
 import os
 from datetime import UTC, datetime
 
-from xhs.api import envelope
+from xhs.api import codes, envelope
 from xhs.api.endpoints import balance_url
 from xhs.checks import check_api_settings
 from xhs.command import ProjectCommand
@@ -40,7 +40,7 @@ class Command(ProjectCommand):
         except NoAnswer as error:
             self.fail(str(error), ExitStatus.FAILED)
             return
-        if answer.code != envelope.SUCCESS:
+        if answer.code != codes.SUCCESS:
             self.fail(masked(_refusal(answer), spellings(token.reveal())), ExitStatus.FAILED)
         elif amount := _amount(answer):
             self.print(amount)
@@ -49,8 +49,8 @@ class Command(ProjectCommand):
 
 
 def _refusal(answer: envelope.Envelope) -> str:
-    if answer.code in envelope.FATAL:
-        return f"code {answer.code}: {envelope.remedy(answer.code, datetime.now(UTC))}"
+    if codes.close_reason(answer.code):
+        return f"code {answer.code}: {codes.remedy(answer.code, datetime.now(UTC))}"
     return answer.told
 
 

@@ -14,7 +14,8 @@ from typing import Any, Self
 
 from scrapy.crawler import Crawler
 
-from xhs.api import envelope
+from xhs.api import codes
+from xhs.api.envelope import Envelope
 from xhs.component import Component
 from xhs.download._scrapy import flush_slots
 from xhs.reasons import CloseReason
@@ -86,14 +87,14 @@ class CallBudget(Component):
             raise CallsStopped(f"the crawl is stopping ({self.reason})")
         self._reserved += 1
 
-    def answered(self, note_id: str, answer: envelope.Envelope) -> None:
+    def answered(self, note_id: str, answer: Envelope) -> None:
         """A call's envelope came: count what it cost, and stop the crawl at a fatal code."""
-        if answer.code == envelope.SUCCESS:
+        if answer.code == codes.SUCCESS:
             self._spend(Stat.CALLS_BILLED, note_id)
             return
         self.refused(str(answer.code))
-        if reason := envelope.FATAL.get(answer.code):
-            remedy = envelope.remedy(answer.code, datetime.now(UTC))
+        if reason := codes.close_reason(answer.code):
+            remedy = codes.remedy(answer.code, datetime.now(UTC))
             self.stop(reason, f"code {answer.code}: {remedy}")
 
     def refused(self, code: str) -> None:

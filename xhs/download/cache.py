@@ -6,7 +6,7 @@ from scrapy import Request
 from scrapy.extensions.httpcache import DummyPolicy
 from scrapy.http import Response
 
-from xhs.api.envelope import SUCCESS
+from xhs.api.codes import SUCCESS
 from xhs.api.page import is_empty
 from xhs.download.handler import envelope_of
 

@@ -23,7 +23,7 @@ from scrapy.exceptions import (
 )
 from scrapy.http import Response, TextResponse
 
-from xhs.api import envelope
+from xhs.api import codes, envelope
 from xhs.api.endpoints import is_loopback
 from xhs.api.envelope import Envelope
 from xhs.api.values import iso
@@ -46,8 +46,6 @@ CODE_HEADER = "Xhs-Code"
 """The business code of an answer."""
 RECEIVED_HEADER = "Xhs-Received"
 """When the answer came. Both headers stay with an answer in the HTTP cache."""
-
-_TOO_FAST = 429
 
 
 class CallNotSent(IgnoreRequest):
@@ -130,7 +128,7 @@ class JustOneApiDownloadHandler(BaseDownloadHandler):
                 budget.unknown(note_id)
             else:
                 budget.refused(f"http_{response.status}")
-            if response.status == _TOO_FAST:
+            if response.status == codes.TOO_FAST:
                 return response  # for the throttle, which counts answers
             told = f"HTTP {response.status} with {len(response.body)} bytes of no envelope"
             if response.status in GATEWAY_TIMEOUTS:
@@ -142,7 +140,7 @@ class JustOneApiDownloadHandler(BaseDownloadHandler):
         headers[RECEIVED_HEADER] = iso(datetime.now(UTC))
         return response.replace(
             cls=ApiResponse,
-            status=envelope.translate(answer.code),
+            status=codes.status_of(answer.code),
             headers=headers,
             envelope=answer,
         )

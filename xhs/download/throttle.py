@@ -11,9 +11,8 @@ from scrapy.core.downloader import Slot
 from scrapy.extensions.throttle import AutoThrottle
 from scrapy.http import Response
 
+from xhs.api.codes import TOO_FAST
 from xhs.download._scrapy import in_flight, is_closing
-
-_TOO_FAST = 429
 
 _WINDOW, _FEWEST_ANSWERS = 4.0, 20
 _TOO_MANY = 0.1
@@ -160,6 +159,6 @@ class RefusalThrottle(AutoThrottle):
         slot.delay = self._pace.answered(
             now,
             sent=now - latency,
-            too_fast=response.status == _TOO_FAST,
+            too_fast=response.status == TOO_FAST,
             in_flight=in_flight(slot) - 1,
         )

@@ -16,7 +16,7 @@ from scrapy.http import Response
 from scrapy.spidermiddlewares.httperror import HttpError
 from twisted.python.failure import Failure
 
-from xhs.api import envelope
+from xhs.api import codes
 from xhs.api.endpoints import PageRef, read_page_ref
 from xhs.api.fields import parse_page
 from xhs.api.page import Page, inline_replies, read_page
@@ -53,7 +53,6 @@ from xhs.reasons import CloseReason, StopReason
 from xhs.stats import Stat
 
 _PATIENCE = 60
-_RETRIED = frozenset({301, 302, 500})
 _REPEATS = "empty_answers"
 """The key of ``Request.meta`` that counts how often a call brought nothing."""
 _MOST_REPEATS = 2
@@ -214,7 +213,7 @@ class CommentsSpider(Spider):
         """
         page_ref = page_ref or read_page_ref(response.url)
         answer = envelope_of(response)
-        if page_ref is None or answer is None or answer.code != envelope.SUCCESS:
+        if page_ref is None or answer is None or answer.code != codes.SUCCESS:
             raise ValueError(f"{response.url} is no page of comments")
         state, data = self.crawl_state, answer.data
         page = read_page(data, replies=page_ref.comment_id is not None)
@@ -448,8 +447,11 @@ def reason_to_give_up(error: BaseException | None) -> tuple[StopReason | None, s
         if isinstance(error, HttpError):
             return StopReason.RETRIES_EXHAUSTED, f"HTTP {error.response.status} with no envelope"
         return StopReason.RETRIES_EXHAUSTED, str(error)
-    if answer.code in envelope.FATAL:
+    if codes.close_reason(answer.code):
         return None, ""
-    if answer.code in _RETRIED:
+    if codes.is_retried(answer.code):
         return StopReason.RETRIES_EXHAUSTED, answer.told
-    return StopReason.REFUSED if answer.code == 400 else StopReason.UNKNOWN_CODE, answer.told
+    return (
+        StopReason.REFUSED if answer.code == codes.INVALID_PARAMETERS else StopReason.UNKNOWN_CODE,
+        answer.told,
+    )

@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xhs.api.envelope import FATAL, Envelope, read, remedy, translate
+from xhs import settings
+from xhs.api.codes import CODES, close_reason, remedy, status_of
+from xhs.api.envelope import Envelope, read
 from xhs.reasons import CloseReason
 
 _STATUSES = {
@@ -30,12 +32,12 @@ json_values = st.recursive(
 
 @pytest.mark.parametrize(("code", "status"), list(_STATUSES.items()))
 def test_a_known_code_becomes_its_status(code: int, status: int) -> None:
-    assert translate(code) == status
+    assert status_of(code) == status
 
 
 @given(st.integers().filter(lambda code: code not in _STATUSES))
 def test_any_other_code_is_an_error_that_is_not_retried(code: int) -> None:
-    assert translate(code) == 520
+    assert status_of(code) == 520
 
 
 @pytest.mark.parametrize(
@@ -49,12 +51,22 @@ def test_any_other_code_is_an_error_that_is_not_retried(code: int) -> None:
     ],
 )
 def test_a_fatal_code_has_a_close_reason_and_a_remedy(code: int, reason: CloseReason) -> None:
-    assert FATAL[code] is reason
+    assert close_reason(code) is reason
     assert remedy(code, datetime(2026, 1, 31, 15, 59, tzinfo=UTC))
 
 
 def test_no_other_code_is_fatal() -> None:
-    assert set(FATAL) == {100, 303, 600, 601, 602}
+    assert {code for code in CODES if close_reason(code)} == {100, 303, 600, 601, 602}
+
+
+def test_scrapy_retries_the_statuses_of_the_codes_that_are_retried() -> None:
+    statuses = {one.status for one in CODES.values() if one.is_retried}
+    assert set(settings.RETRY_HTTP_CODES) == statuses
+    assert all(
+        one.meaning and (one.remedy or one.code == 303)
+        for one in CODES.values()
+        if one.close_reason
+    )
 
 
 def test_an_envelope_is_read_whole() -> None:
