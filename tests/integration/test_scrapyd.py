@@ -217,7 +217,7 @@ def test_the_token_may_stand_in_a_file_that_is_read_as_each_job_starts(
     assert refused.status == 2, refused
     missing, malformed = refused.lines("ERROR")
     assert f"JUSTONEAPI_TOKEN_FILE={token_file}: cannot be read" in missing
-    assert "nonsense" in malformed
+    assert "piece 2 of 2 is neither a note ID" in malformed
     assert api.books()["calls"] == 0
 
     token_file.write_text(f"{TOKEN}\n", encoding="utf-8")
