@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 
 
 class Command(CrawlCommand):
-    """Crawls; under Scrapyd too. The README lists the exit statuses."""
+    """Crawls; under Scrapyd too. Exit statuses: docs/reference/reasons-and-exit-statuses.md."""
 
     # Scrapy sets both before it uses the command.
     settings: Settings

@@ -79,7 +79,7 @@ def _argument(default: T, read: Callable[[str], T | None]) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """A crawl's arguments, checked. The README says what each means."""
+    """A crawl's arguments, checked. docs/reference/arguments.md says what each means."""
 
     notes: str | None = _argument(None, _text)
     notes_file: str | None = _argument(None, _text)

@@ -59,7 +59,7 @@ _MOST_REPEATS = 2
 
 
 class CommentsSpider(Spider):
-    """Every comment of the notes that it is given. The README documents its arguments.
+    """Collects every comment of the notes that it is given; arguments: docs/reference/arguments.md.
 
     Raises:
         WrongArguments: a ``ValueError``, where the arguments cannot work.

@@ -121,14 +121,22 @@ def test_without_a_list_of_comments_an_answer_is_not_readable(data: object, repl
     assert page.flaw
 
 
-@pytest.mark.parametrize("count", [{}, {"comment_count": 0}, {"comment_count": "0"}])
-@pytest.mark.parametrize("more", [{}, {"has_more": False}, {"has_more": None}])
+@pytest.mark.parametrize(
+    "count", [{}, {"comment_count": 0}, {"comment_count": "0", "comment_count_l1": 0}]
+)
+@pytest.mark.parametrize("name", ["comments", "sub_comments"])
 def test_a_note_without_comments_may_have_null_for_its_list(
-    count: dict[str, object], more: dict[str, object]
+    count: dict[str, object], name: str
 ) -> None:
-    page = read_page({"comments": None, **count, **more})
+    page = read_page({name: None, "has_more": False, **count}, replies=name != "comments")
     assert (page.comments, page.is_readable, page.flaw) == ([], True, None)
-    assert read_page({"sub_comments": None, **count, **more}, replies=True).is_readable
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"has_more": None}, {"has_more": False, "comment_count_l1": 35}]
+)
+def test_null_for_the_list_must_agree_with_the_rest(more: dict[str, object]) -> None:
+    assert not read_page({"comments": None, **more}).is_readable
 
 
 def test_ids_are_those_of_the_elements_that_have_one() -> None:
