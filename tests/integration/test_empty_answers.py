@@ -243,3 +243,43 @@ def test_comments_that_a_pipeline_of_the_users_drops_are_not_rejected(
     pipelines = json.dumps({"users_own.Drop": 200, "xhs.pipelines.StorePipeline": 300})
     done = site.crawl("-s", f"ITEM_PIPELINES={pipelines}", notes=[NOTE], feed=False)
     assert done.status == 0, done
+
+
+def test_threads_of_which_every_reply_is_rejected_are_no_success(
+    api: Simulator, site: Project
+) -> None:
+    note = threaded_note(3, 6)
+    api.script({"rules": [{"endpoint": "replies", **ALL_INVALID}]})
+    done = site.crawl(notes=[note], replies="all")
+    assert (done.status, end_of(done)[0]) == (4, "all_rejected"), done
+    assert [line for line in done.lines("WARNING") if "(replies to " in line], done
+    api.script({})
+    again = site.crawl(notes=[note], replies="all")
+    assert (again.status, end_of(again)) == (0, ("complete", 1, True)), again
+    assert site.comment_ids(note)[1] == truth(note).replies
+
+
+def test_what_was_rejected_is_not_looked_for_in_another_order(
+    api: Simulator, site: Project
+) -> None:
+    api.script({"rules": [{"page": 2, **ALL_INVALID}]})
+    done = crawl(site)
+    (line,) = (text for text in done.lines("INFO") if "are not held" in text and NOTE in text)
+    assert "10 that came were rejected" in line
+    assert "sort" not in line
+
+
+def test_comments_without_ids_are_all_rejected(api: Simulator, site: Project) -> None:
+    patch = [{"path": ["comments", "*", "id"], "remove": True}]
+    api.script({"rules": [{"patch": patch}]})
+    done = crawl(site)
+    assert (done.status, end_of(done)[0]) == (4, "all_rejected"), done
+
+
+@pytest.mark.parametrize("data", [{}, {"of_tomorrow": 1}])
+def test_parse_says_that_what_came_is_no_page(api: Simulator, site: Project, data: Any) -> None:
+    api.script({"rules": [{"data": data}]})
+    url = f"{api.url}/api/xiaohongshu/get-note-comment/v4?noteId={NOTE}"
+    done = site.command("parse", "--spider=comments", "-c", "parse_page", url)
+    assert done.status == 1, done
+    assert "No page came" in done.lines("ERROR")[-1]

@@ -279,3 +279,60 @@ def test_the_ledger_s_index_serves_those_who_read_what_is_new(site: Project) -> 
         for name in ("comments", "users", "notes", "rejected"):
             keys = [index["key"] for index in found[name].list_indexes()]
             assert {"last_seen_at": 1} in [dict(key) for key in keys], name
+
+
+@pytest.mark.parametrize("fault", [{"code": 400}, {"data": {"of_tomorrow": 1}}])
+def test_an_end_without_a_page_leaves_what_pages_said(
+    api: Simulator, site: Project, fault: dict[str, Any]
+) -> None:
+    before = prepare(api, site)
+    api.script({"rules": [fault]})
+    done = site.crawl(notes=[ENDED, LEFT, NEW], feed=False)
+    assert done.status == 4, done
+    after = ledger(site)
+    assert {key: after[key] for key in (ENDED, LEFT)} == {key: before[key] for key in (ENDED, LEFT)}
+    assert after[NEW]["state"] == "ended"
+    assert wanted(site)[ENDED] is None
+    api.script({})
+    api.reset_books()
+    assert site.crawl(mode="resume", feed=False).status == 0
+    assert pages(api) == {LEFT: [3, 4, 5], QUEUED: [1, 2]}
+
+
+def test_a_note_that_is_queued_again_keeps_what_pages_said(api: Simulator, site: Project) -> None:
+    prepare(api, site)
+    file = site.folder / "again.txt"
+    file.write_text(ENDED)
+    assert site.command("enqueue", str(file)).status == 0
+    before = ledger(site)[ENDED]
+    api.script({"rules": [{"code": 999}]})
+    assert site.crawl(notes=[ENDED], mode="update", feed=False).status == 3
+    assert ledger(site)[ENDED] == before
+    assert (before["stop_reason"], before["complete"]) == ("complete", True)
+
+
+def test_the_mode_that_is_kept_with_a_note_is_what_is_wanted(api: Simulator, site: Project) -> None:
+    prepare(api, site)
+    file = site.folder / "again.txt"
+    file.write_text(ENDED)
+    assert site.command("enqueue", str(file), "-a", "mode=update").status == 0
+    api.script({"rules": [{"code": 601}]})
+    assert site.crawl(notes=[ENDED], feed=False).status == 3
+    assert wanted(site)[ENDED] == {"mode": "update", "arguments": {}}
+    api.script({})
+    api.reset_books()
+    assert site.crawl(notes=[ENDED], mode="resume", feed=False).status == 0
+    assert pages(api) == {ENDED: [1]}
+
+
+def test_what_is_wanted_is_found_by_status_and_queued_as_unfinished(
+    api: Simulator, site: Project
+) -> None:
+    prepare(api, site)
+    api.script({"rules": [{"code": 601}]})
+    assert site.crawl(notes=[ENDED], mode="full", sort="normal", feed=False).status == 3
+    listed = site.command("status", "--incomplete", "--json").output.splitlines()
+    assert ENDED in {json.loads(line)["note_id"] for line in listed}
+    assert site.command("enqueue", "--unfinished").output == "2 notes queued\n"
+    assert site.note(ENDED)["state"] == "queued"
+    assert wanted(site)[ENDED] == {"mode": "full", "arguments": {"sort": "normal"}}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.crawl import database
@@ -109,3 +109,43 @@ def test_replies_under_one_comment_make_up_for_none_under_another(
     done = site.crawl(notes=[note], mode="update")
     (item,) = done.items("note")
     assert counts(item) == (12 * 17 + 2 + 30, 30 - 17)
+
+
+def test_the_bound_holds_for_notes_that_are_not_read_to_their_end(
+    api: Simulator, site: Project
+) -> None:
+    limited, cut = threaded_note(40, 25), threaded_note(40, 25, 1)
+    assert site.crawl(notes=[limited], max_comments="20", feed=False).status == 0
+    api.script({"rules": [{"note": cut, "page": 3, "code": 999}]})
+    assert site.crawl(notes=[cut], feed=False).status == 3
+    api.script({})
+    env = {"XHS_CALL_PRICE": "0.05 CNY"}
+    done = site.command("status", "--incomplete", "--json", env=env)
+    for note in map(json.loads, done.output.splitlines()):
+        assert (note["comments_collected"], note["replies_missing"] > 0) == (20, True)
+        assert "CNY" in note["advice"]
+        api.reset_books()
+        arguments: dict[str, Any] = {"mode": "full", "replies": "all"}
+        assert site.crawl(notes=[note["note_id"]], feed=False, **arguments).status == 0
+        assert api.books()["billed"] <= note["replies_calls"]
+
+
+def test_replies_that_the_api_does_not_show_are_not_sent_for(api: Simulator, site: Project) -> None:
+    note = threaded_note(10, 5)
+    patch = [{"path": ["comments", "*", "sub_comment_count"], "value": 9}]
+    api.script({"rules": [{"endpoint": "comments", "patch": patch}]})
+    assert site.crawl(notes=[note], replies="all", feed=False).status == 0
+    told = json.loads(site.command("status", "--note", note, "--json").output)
+    assert (told["replies_reported"], told["replies_missing"], told["replies_calls"]) == (90, 40, 0)
+    assert "the API does not show them" in told["advice"]
+
+
+def test_a_dry_run_counts_threads_under_comments_that_are_not_held(
+    api: Simulator, site: Project
+) -> None:
+    note = threaded_note(40, 25)
+    assert site.crawl(notes=[note], max_comments="20", feed=False).status == 0
+    done = site.crawl(notes=[note], replies="all", dry_run="1", feed=False)
+    api.reset_books()
+    assert site.crawl(notes=[note], replies="all", feed=False).status == 0
+    assert f"{api.books()['billed']} likely" in done.output, done
