@@ -205,13 +205,12 @@ class CommentsSpider(Spider):
             else:
                 yield make_item("note", one)
 
-    async def parse_page(
-        self, response: Response, page_ref: PageRef | None = None
-    ) -> AsyncIterator[Any]:
+    async def parse_page(self, response: Response) -> AsyncIterator[Any]:
         """Take a page of comments or replies: request the next one, yield its items, and at the
         last what follows: the note's threads, the next of these, or the note's end.
         """
-        page_ref = page_ref or read_page_ref(response.url)
+        request = response.request
+        page_ref = page_of(request) if request else read_page_ref(response.url)
         answer = envelope_of(response)
         if page_ref is None or answer is None or answer.code != codes.SUCCESS:
             raise ValueError(f"{response.url} is no page of comments")
@@ -336,10 +335,14 @@ class CommentsSpider(Spider):
             self.settings["JUSTONEAPI_BASE_URL"],
             self._version,
             page,
-            callback=self.parse_page,
+            callback=self._page_came,
             errback=self.call_failed,
             priority=priority,
         )
+
+    def _page_came(self, response: Response, page_ref: PageRef) -> AsyncIterator[Any]:
+        # A user's own parse_page needs the response alone.
+        return self.parse_page(response)
 
     def _items(
         self, note: OpenNote, opened: OpenChain, page: Page, data: Any
