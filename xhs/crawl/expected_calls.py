@@ -90,7 +90,8 @@ class ExpectedCalls:
             said.append(f"{bound} {calls}{in_money(self._price, calls)}")
         if replies:
             which = "more for" if calls else "for"
-            said.append(f"about {replies} {which} replies{in_money(self._price, replies)}")
+            share = "at most" if all(one.threads_known for one in left) and not others else "about"
+            said.append(f"{share} {replies} {which} replies{in_money(self._price, replies)}")
         guessed = (
             f"; this takes the {others} notes whose first page is still to come to be like the "
             f"{self._estimated} others"

@@ -26,13 +26,14 @@ class CallsLeft(NamedTuple):
     """Calls that a note still takes: for its pages, and for replies at most.
 
     ``may_be_more``: its answers name no count, or an update has not reached the watermark yet.
-    ``may_be_fewer``: ``since`` ends it before.
+    ``may_be_fewer``: ``since`` ends it before. ``threads_known``: all its threads are.
     """
 
     pages: int
     replies: int
     may_be_more: bool
     may_be_fewer: bool
+    threads_known: bool
 
 
 @dataclass(slots=True, eq=False)
@@ -202,6 +203,7 @@ class OpenNote(OpenChain):
             replies,
             may_be_more=more,
             may_be_fewer=goes_on and first_level is not None and first.arguments.since is not None,
+            threads_known=self.reply_calls is not None,
         )
 
     @property
