@@ -117,7 +117,7 @@ def check_input(
 
 
 def has_begun(settings: BaseSettings) -> bool:
-    """Whether a crawl with this ``JOBDIR`` has begun before, however it ended."""
+    """True if a crawl with this ``JOBDIR`` has begun before, however it ended."""
     folder = settings["JOBDIR"]
     return bool(folder) and Path(folder, _BEGUN).exists()
 

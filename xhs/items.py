@@ -250,5 +250,5 @@ def is_note(item: Any) -> bool:
 
 
 def item_type(item: Any) -> str | None:
-    """What an item says of its type; None where it is no item, or none of these."""
+    """What an item says of its type; None if it is no item, or none of these."""
     return ItemAdapter(item).get("item_type") if ItemAdapter.is_item(item) else None

@@ -47,12 +47,12 @@ class StopReason(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """Whether the note has nothing left that ``mode=resume`` would take up."""
+        """True if the note has nothing left that ``mode=resume`` would take up."""
         return self not in _UNFINISHED
 
     @property
     def satisfied(self) -> bool:
-        """Whether the user got what they asked for."""
+        """True if the user got what they asked for."""
         return self in _SATISFIED
 
     @property
@@ -62,7 +62,7 @@ class StopReason(StrEnum):
 
     @property
     def moves_watermark(self) -> bool:
-        """Whether all that was new has been read, so that the next update may begin above it."""
+        """True if all that was new has been read, so that the next update may begin above it."""
         return self in _READ
 
     def or_worse(self, other: StopReason) -> StopReason:
@@ -134,5 +134,5 @@ class ExitStatus:
 
 
 def read_reason(found: object) -> StopReason | None:
-    """A reason as it is stored; None where it is none."""
+    """A reason as it is stored; None if it is none."""
     return StopReason(found) if isinstance(found, str) and found in set(StopReason) else None

@@ -31,7 +31,7 @@ async def retry_rejected(store: Store) -> Retried:
     """Store what is valid by now, take it out of ``rejected``, and say what stays and why.
 
     Raises:
-        StoreFailed: where the database does not answer.
+        StoreFailed: if the database does not answer.
     """
     done = Retried()
     async for batch in store.rejected.batches():

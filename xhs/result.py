@@ -41,7 +41,7 @@ def exit_status(stats: Mapping[str, object]) -> int:
 
 
 def _lost_some(stats: Mapping[str, object]) -> bool:
-    """Whether items are nowhere, or not where they were to go."""
+    """True if items are nowhere, or not where they were to go."""
     failed = any(stat.startswith(Stat.FEEDS_FAILED) for stat in stats)
     return failed or any(map(stats.get, (Stat.LOST, Stat.FEEDS_MISSED, Stat.PIPELINES_UNCLOSED)))
 

@@ -31,7 +31,7 @@ def problems(item_class: type[JsonSchemaItem], fields: dict[str, Any]) -> list[P
 
 
 def is_surely_valid(item_class: Any, fields: dict[str, Any]) -> bool:
-    """Whether a compiled validator calls the fields valid. Where it does not, the other has the
+    """True if a compiled validator calls the fields valid. Where it does not, the other has the
     last word: it gives the reasons, and may be more lenient, never stricter.
     """
     try:

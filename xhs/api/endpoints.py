@@ -106,7 +106,7 @@ def check_base_url(base_url: str, *, allow_http: bool) -> str | None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine."""
+    """True if a host is this machine."""
     if host == "localhost":
         return True
     try:

@@ -107,7 +107,7 @@ def _thread(raw: Raw, parent_id: str | None, *, inline: bool) -> Iterator[tuple[
 
 
 def _is_first(user: Fields, users: set[str]) -> bool:
-    """Whether a user was not on the page before, as far as that can be told."""
+    """True if a user was not on the page before, as far as that can be told."""
     user_id = _user_id(user)
     if not isinstance(user_id, str):
         return True

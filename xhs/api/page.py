@@ -27,7 +27,7 @@ _BY_TIME = "latest"
 
 
 class ListedComment(NamedTuple):
-    """What the chain goes by of a comment; None where the answer does not say it."""
+    """What the chain goes by of a comment; None if the answer does not say it."""
 
     comment_id: str | None
     created: datetime | None
@@ -36,7 +36,7 @@ class ListedComment(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The result of one call. Counts are as reported, None where nothing was."""
+    """The result of one call. Counts are as reported, None if nothing was."""
 
     comments: list[Raw] = field(default_factory=list)
     has_more: bool | None = None
@@ -64,7 +64,7 @@ class Page:
         return map(_seen, self.comments)
 
     def is_by_time(self, sort: str) -> bool:
-        """Whether the comments come newest first, where ``sort`` was asked for."""
+        """True if the comments come newest first, where ``sort`` was asked for."""
         return sort == _BY_TIME and (self.strategy or sort).startswith(_BY_TIME)
 
 
@@ -128,7 +128,7 @@ def name_in(raw: dict[str, Any], *names: str) -> str:
 
 
 def tag_types(raw: dict[str, Any]) -> set[str] | None:
-    """The types of a comment's tags; None where the answer has no tags at all."""
+    """The types of a comment's tags; None if the answer has no tags at all."""
     found: set[str] | None = None
     for name in ("show_tags", "show_tags_v2"):
         tags = raw.get(name)
@@ -142,7 +142,7 @@ def tag_types(raw: dict[str, Any]) -> set[str] | None:
 
 
 def is_pinned(tags: set[str] | None) -> bool | None:
-    """Whether a comment with such tags is pinned; None where the answer has none."""
+    """True if a comment with such tags is pinned; None if the answer has none."""
     return None if tags is None else _PINNED in tags
 
 
@@ -173,7 +173,7 @@ def _truth(value: Raw) -> bool | None:
 
 
 def identifier(value: Raw) -> str | None:
-    """An ID that can be stored; None where it is none: a lone surrogate can not be."""
+    """An ID that can be stored; None if it is none: a lone surrogate can not be."""
     usable = isinstance(value, str) and value and value.isprintable()
     return value if usable else None
 

@@ -48,7 +48,7 @@ def moment(value: Any) -> Any:
 
 
 def instant(value: Any) -> datetime | None:
-    """A time as :func:`moment` reads it; None where it is none."""
+    """A time as :func:`moment` reads it; None if it is none."""
     read = moment(value)
     if not isinstance(read, str):
         return None
@@ -66,7 +66,7 @@ def iso(time: datetime) -> str:
 
 
 def is_storable(text: str) -> bool:
-    """Whether a text can be written as UTF-8: JSON can hold lone surrogates, a database can not."""
+    """True if a text can be written as UTF-8: JSON can hold lone surrogates, a database can not."""
     try:
         text.encode()
     except UnicodeEncodeError:

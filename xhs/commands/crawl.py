@@ -72,7 +72,7 @@ class Command(CrawlCommand):
     def _prepare(
         self, spider: str, opts: argparse.Namespace
     ) -> tuple[Crawler, CheckedInput] | None:
-        """Check everything; None where there is nothing left to do."""
+        """Check everything; None if there is nothing left to do."""
         try:
             crawler = self.crawler_process.create_crawler(spider)
         except KeyError:

@@ -101,13 +101,13 @@ class Arguments:
         """These, and where they name nothing themselves, what the ledger keeps with a note.
 
         Raises:
-            WrongArguments: where they do not go together, or what is kept is none.
+            WrongArguments: if they do not go together, or what is kept is none.
         """
         return parse({**kept, **self.given}) if kept else self
 
     @property
     def names_notes(self) -> bool:
-        """Whether the user named notes, by whatever argument."""
+        """True if the user named notes, by whatever argument."""
         return self.notes is not None or self.notes_file is not None
 
 

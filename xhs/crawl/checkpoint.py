@@ -41,7 +41,7 @@ class Checkpoint:
 
     @property
     def is_storable(self) -> bool:
-        """Whether a database takes it: a cursor with a lone surrogate can only be sent back."""
+        """True if a database takes it: a cursor with a lone surrogate can only be sent back."""
         return is_storable(self.call.cursor or "")
 
 

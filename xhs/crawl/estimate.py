@@ -77,7 +77,7 @@ async def estimate(
     """Go through the plan of a crawl.
 
     Raises:
-        StoreFailed: where the database does not answer.
+        StoreFailed: if the database does not answer.
     """
     found = Estimate(usual=await storage.usual_calls(), price=price)
     async for note_id, plan, _ in planned:

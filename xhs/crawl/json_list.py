@@ -22,7 +22,7 @@ def entries(file: IO[str], read_object: ReadObject | None = None) -> Iterator[An
     """Yield the entries of the list that a file holds; ``read_object`` makes something of objects.
 
     Raises:
-        ValueError: where the file is no such list, as soon as that shows.
+        ValueError: if the file is no such list, as soon as that shows.
     """
     text = _Text(file, read_object)
     if text.next_sign() != "[":
@@ -77,7 +77,7 @@ class _Text:
         """The next JSON value.
 
         Raises:
-            ValueError: where there is none.
+            ValueError: if there is none.
         """
         self.next_sign()
         while True:

@@ -42,7 +42,7 @@ class OpenChain:
 
     paginator: CommentPaginator
     done: asyncio.Future[bool] | None = None
-    """Whether the last page that came is stored; None before the first."""
+    """True if the last page that came is stored; None before the first."""
     checkpoint: asyncio.Future[bool | None] | None = None
     """The last write of a checkpoint."""
     answered_at: str | None = None
@@ -51,7 +51,7 @@ class OpenChain:
     """Comments of this chain, with the replies that came with them, that this run has met and
     rejected."""
     lost: bool = False
-    """Whether items of a page are neither stored nor kept, so that nothing may follow it."""
+    """True if items of a page are neither stored nor kept, so that nothing may follow it."""
 
     @property
     def is_all_rejected(self) -> bool:
@@ -213,7 +213,7 @@ class OpenNote(OpenChain):
 
     @property
     def has_ended(self) -> bool:
-        """Whether no thread is left."""
+        """True if no thread is left."""
         return self.queue is not None and self.queue.is_empty and not self.threads
 
 

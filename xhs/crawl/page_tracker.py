@@ -39,7 +39,7 @@ class PageTracker:
     ) -> asyncio.Future[bool]:
         """Expect these items from ``page``, and do ``then`` when all are in.
 
-        The future tells when the page is done; false where the store failed on one of its
+        The future tells when the page is done; False if the store failed on one of its
         items, and ``then`` was not done.
         """
         done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()

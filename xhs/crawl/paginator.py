@@ -243,7 +243,7 @@ class CommentPaginator:
         return next((at for at, one in enumerate(seen) if self._watermark.is_reached_by(one)), None)
 
     def _is_there(self, page: Page) -> bool:
-        """Whether there is such a note; a comment whose replies are asked for there was."""
+        """True if there is such a note; a comment whose replies are asked for there was."""
         found = page.comments or page.author_id or page.comment_count or page.comment_count_l1
         return bool(found) or self.pages > 1 or self.call.comment_id is not None
 

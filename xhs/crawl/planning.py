@@ -55,7 +55,7 @@ class NotePlan:
 
     @property
     def call(self) -> PageRef | None:
-        """The first call for the note's pages; None where only replies are left."""
+        """The first call for the note's pages; None if only replies are left."""
         return self.checkpoint.call if self.checkpoint.stop_reason is None else None
 
     def paginator(self) -> CommentPaginator:

@@ -71,7 +71,7 @@ class CallBudget(Component):
         """Ask to send a call; wait while calls that may use the budget up are on their way.
 
         Raises:
-            Stopped: where no call may be sent any more.
+            CallsStopped: if no call may be sent any more.
         """
         while self.reason is None and self._limit and self._billed + self._reserved >= self._limit:
             if self._billed >= self._limit:

@@ -37,12 +37,12 @@ class NoEnvelope(DownloadFailedError):
 
 
 def was_sent(error: Exception) -> bool:
-    """Whether the server may have got the call, and billed it."""
+    """True if the server may have got the call, and billed it."""
     return not isinstance(_cause(error), _NO_CONNECTION) and not _has_no_tls(error)
 
 
 def may_be_billed(status: int, body: bytes) -> bool:
-    """Whether an answer without an envelope may stand for one that was billed.
+    """True if an answer without an envelope may stand for one that was billed.
 
     So may what is left of an answer, and a gateway's word that it did not wait for one. Any other
     page of a gateway is no answer with code 0, and nothing else is billed.
@@ -124,7 +124,7 @@ def _is_untrusted(error: Exception) -> bool:
 
 
 def _has_no_tls(error: Exception) -> bool:
-    """Whether it did not come to an encrypted connection."""
+    """True if it did not come to an encrypted connection."""
     return _is_untrusted(error) or any(
         sign in str(tls) for tls in _tls_errors(error) for sign in _HANDSHAKE
     )

@@ -35,7 +35,7 @@ def ask(url: str, token: Token, timeout: float) -> Envelope:
     """Call an address of the API and give the envelope, whatever its code.
 
     Raises:
-        NoAnswer: where there is none.
+        NoAnswer: if there is none.
     """
     host = urlsplit(url).hostname or ""
     opener = build_opener(_AsItCame, ProxyHandler({} if is_loopback(host) else None))

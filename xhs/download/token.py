@@ -73,7 +73,7 @@ def read_token(environment: Mapping[str, str]) -> Token:
     """The token that the environment holds or names the file of.
 
     Raises:
-        NoToken: where there is none, or two.
+        NoToken: if there is none, or two.
     """
     secret, path = environment.get(TOKEN), environment.get(TOKEN_FILE)
     if secret and path:

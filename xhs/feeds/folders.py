@@ -1,4 +1,4 @@
-"""Whether a folder will take what a crawl writes, asked before anything is paid for."""
+"""A check that a folder takes what a crawl writes, before anything is paid for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def unwritable(folder: Path) -> str | None:
-    """Why a folder, which need not be there yet, cannot be written to; None where it can."""
+    """Why a folder, which need not be there yet, cannot be written to; None if it can."""
     there = folder.absolute()
     while not there.exists() and there != there.parent:
         there = there.parent

@@ -55,7 +55,7 @@ class FeedExporter(feedexport.FeedExporter):
 
     @property
     def is_open(self) -> bool:
-        """Whether there is a place for each feed."""
+        """True if there is a place for each feed."""
         return len(self.slots) == len(self.feeds)
 
     def item_scraped(self, item: Any, spider: Spider) -> None:
@@ -155,7 +155,7 @@ def _keeps(slot: feedexport.FeedSlot, spider: Spider) -> bool:
 
 
 def refused(crawler: Crawler) -> bool:
-    """Whether Scrapy has refused the feeds, which it logs and then crawls without any."""
+    """True if Scrapy has refused the feeds, which it logs and then crawls without any."""
     wanted = crawler.settings.getdict("FEEDS")
     name = f"{__name__}.{FeedExporter.__name__}"
     if not wanted or crawler.settings.getwithbase("EXTENSIONS").get(name) is None:

@@ -183,7 +183,7 @@ def options_to_continue(
 
 
 def sends_to_s3(settings: BaseSettings) -> bool:
-    """Whether a feed waits in the spill until it is sent."""
+    """True if a feed waits in the spill until it is sent."""
     bases = [preset_base(settings)] if preset_names(settings) else []
     return any(str(uri).startswith("s3:") for uri in (*settings.getdict("FEEDS"), *bases))
 

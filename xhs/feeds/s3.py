@@ -1,4 +1,4 @@
-"""Whether S3 takes what a crawl writes, tried before anything is paid for."""
+"""A check that S3 takes what a crawl writes, before anything is paid for."""
 
 from __future__ import annotations
 

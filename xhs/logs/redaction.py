@@ -27,7 +27,7 @@ def keep_out_of_logs(secret: str) -> None:
 
 
 def is_on_command_line(settings: BaseSettings, name: str) -> bool:
-    """Whether a setting was given with ``-s``, where it stands in process lists and job pages."""
+    """True if a setting was given with ``-s``, where it stands in process lists and job pages."""
     return settings.getpriority(name) == SETTINGS_PRIORITIES["cmdline"]
 
 

@@ -53,7 +53,7 @@ class Answer:
     blanks: int = 0
     """So many blanks are sent before the body."""
     chunked: bool = False
-    """Whether it is sent without its length."""
+    """True if it is sent without its length."""
 
 
 def envelope(code: int, data: Any = None, message: str | None = None) -> bytes:

@@ -15,7 +15,7 @@ HTTP_OK = 200
 class LoggedCall:
     """One call, as the books have it.
 
-    ``code`` is the business code decided on, None where the answer has none; ``delivered`` is
+    ``code`` is the business code decided on, None if the answer has none; ``delivered`` is
     None while the call is under way, then whether the whole answer left for the client.
     """
 

@@ -18,7 +18,7 @@ class Truth:
 
     @property
     def exists(self) -> bool:
-        """Whether the note exists."""
+        """True if the note exists."""
         return self.note.profile.exists
 
     @property

@@ -444,7 +444,7 @@ def _provenance(note: OpenNote, opened: OpenChain, data: Any) -> Provenance:
 
 
 def reason_to_give_up(error: BaseException | None) -> tuple[StopReason | None, str]:
-    """Why a note ends at a failed call, and what was said; None where the whole crawl stops."""
+    """Why a note ends at a failed call, and what was said; None if the whole crawl stops."""
     answer = envelope_of(error.response) if isinstance(error, HttpError) else None
     if answer is None:
         if isinstance(error, HttpError):

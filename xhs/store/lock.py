@@ -28,7 +28,7 @@ def take_lock(path: Path, deadline: float = 0.0) -> int | None:
     killed process left behind is no lock. Nor is one that its holder has removed meanwhile.
 
     Raises:
-        OSError: where the file cannot be opened.
+        OSError: if the file cannot be opened.
     """
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)

@@ -64,7 +64,7 @@ class Lease:
 
     @property
     def disk_is_full(self) -> bool:
-        """Whether the embedded server has no room left, which it calls an internal error."""
+        """True if the embedded server has no room left, which it calls an internal error."""
         return self.folder is not None and _disk_is_full(self.folder)
 
     def close(self) -> None:
@@ -125,7 +125,7 @@ def resolve(uri: str) -> Lease:
 
 
 def is_installed() -> bool:
-    """Whether the embedded server is there to be started."""
+    """True if the embedded server is there to be started."""
     return importlib.util.find_spec("secantus") is not None
 
 

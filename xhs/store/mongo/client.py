@@ -93,7 +93,7 @@ class Store:
         """Connect, start the embedded server where that is asked for, and make the indexes.
 
         Raises:
-            StoreUnavailable: where that does not work.
+            StoreUnavailable: if that does not work.
         """
         try:
             self._lease = await asyncio.to_thread(embedded.resolve, self._uri)
@@ -140,7 +140,7 @@ class Store:
         """Store what waits in the spill files of a folder.
 
         Raises:
-            StoreFailed: where the database does not answer.
+            StoreFailed: if the database does not answer.
         """
         return await restore(folder, self._name, self.writer, self.ledger)
 
@@ -149,7 +149,7 @@ class Store:
         its path.
 
         Raises:
-            SpillFailed: where that cannot be done.
+            SpillFailed: if that cannot be done.
         """
         if self._spill is None:
             raise SpillFailed("there is none")
@@ -160,7 +160,7 @@ class Store:
 
     @property
     def failed(self) -> bool:
-        """Whether it takes no more writes."""
+        """True if it takes no more writes."""
         return self.writer.failure is not None
 
     async def count(self, collection: str) -> int:
@@ -243,7 +243,7 @@ def check_uri(uri: str) -> str | None:
 
 
 def has_password(uri: str) -> bool:
-    """Whether a connection string holds a password."""
+    """True if a connection string holds a password."""
     return redact(uri) != uri
 
 

@@ -86,7 +86,7 @@ class History:
         None where there is no telling yet.
 
         Raises:
-            StoreFailed: where the database does not answer.
+            StoreFailed: if the database does not answer.
         """
         stages: list[Document] = [{"$match": {"stop_reason": "complete"}}]
         stages.append({"$group": {"_id": "$note_id", "billed_calls": {"$max": "$billed_calls"}}})
@@ -98,7 +98,7 @@ class History:
         """The last pass that read a note to its end in this order.
 
         Raises:
-            StoreFailed: where the database does not answer.
+            StoreFailed: if the database does not answer.
         """
         return await retry_until_answered(lambda: self._last_whole(note_id, sort, {}))
 
@@ -122,7 +122,7 @@ class History:
         Returns how many were marked.
 
         Raises:
-            StoreFailed: where the database does not answer.
+            StoreFailed: if the database does not answer.
         """
         if reported is None:
             return 0

@@ -251,7 +251,7 @@ class Ledger:
         What is new, and what was met, is so since the pass in this order that ``began`` then.
 
         Raises:
-            StoreFailed: where the database does not answer.
+            StoreFailed: if the database does not answer.
         """
         return await retry_until_answered(lambda: self._held(note_id, sort, began))
 
@@ -292,7 +292,7 @@ class Ledger:
         """How many first-level comments of a note are stored that are no older.
 
         Raises:
-            StoreFailed: where the database does not answer.
+            StoreFailed: if the database does not answer.
         """
         query = {"note_id": note_id, "parent_comment_id": None, "created_at": {"$gte": since}}
         return await retry_until_answered(lambda: self._database[COMMENTS].count_documents(query))
@@ -305,7 +305,7 @@ class Ledger:
         were queued.
 
         Raises:
-            StoreFailed: where the database does not answer.
+            StoreFailed: if the database does not answer.
         """
         now = datetime.now(UTC)
         kept = {"arguments": dict(arguments), "wanted": None} if arguments else {}
@@ -368,7 +368,7 @@ class Ledger:
         """Queue every note that was begun and has not ended, to go on from its checkpoint.
 
         Raises:
-            StoreFailed: where the database does not answer.
+            StoreFailed: if the database does not answer.
         """
         begun: Document = {"state": {"$in": ["running", "unfinished"]}}
         wanted: Document = {"state": "ended", "wanted.mode": {"$in": ["full", "update"]}}
@@ -382,7 +382,7 @@ class Ledger:
         """What the ledger has of these notes, :data:`LOOKUP` at most, by their IDs.
 
         Raises:
-            StoreFailed: where the database does not answer.
+            StoreFailed: if the database does not answer.
         """
         found = await retry_until_answered(lambda: self._find({"_id": {"$in": list(note_ids)}}))
         return {note["_id"]: note for note in found}
@@ -391,7 +391,7 @@ class Ledger:
         """Yield every note that has not ended or is wanted, in the order of their IDs.
 
         Raises:
-            StoreFailed: where the database does not answer.
+            StoreFailed: if the database does not answer.
         """
         async for note in self._patiently_each(_TO_RESUME):
             yield note
@@ -400,7 +400,7 @@ class Ledger:
         """Every note, in the order of their IDs.
 
         Raises:
-            StoreFailed: where the database does not answer.
+            StoreFailed: if the database does not answer.
         """
         async for note in self._patiently_each({}):
             yield note
@@ -409,7 +409,7 @@ class Ledger:
         """Return how many notes :meth:`all` or :meth:`to_resume` gives.
 
         Raises:
-            StoreFailed: where the database does not answer.
+            StoreFailed: if the database does not answer.
         """
         query = _TO_RESUME if to_resume else {}
         return await retry_until_answered(lambda: self._database[NOTES].count_documents(query))
@@ -433,7 +433,7 @@ class Ledger:
         """The notes that match ``query``, in the order of their IDs.
 
         Raises:
-            StoreFailed: where the database does not answer.
+            StoreFailed: if the database does not answer.
         """
         try:
             async for note in self._database[NOTES].find(query).sort("_id"):

@@ -24,7 +24,7 @@ class Rejected:
         """All of them, some at a time, in the order of their IDs.
 
         Raises:
-            StoreFailed: where the database does not answer.
+            StoreFailed: if the database does not answer.
         """
         after = ""
         while found := await self._after(after):
@@ -35,7 +35,7 @@ class Rejected:
         """Remove those that are stored as items now.
 
         Raises:
-            StoreFailed: where the database does not answer.
+            StoreFailed: if the database does not answer.
         """
         await retry_until_answered(
             lambda: self._collection.delete_many({"_id": {"$in": list(ids)}})

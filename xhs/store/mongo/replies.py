@@ -64,7 +64,7 @@ class Threads:
         IDs, with what it takes to follow their threads.
 
         Raises:
-            StoreFailed: where the database does not answer.
+            StoreFailed: if the database does not answer.
         """
         after = ""
         query: Document = {

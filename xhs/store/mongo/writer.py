@@ -85,7 +85,7 @@ class Writer:
         """Ask for a write.
 
         The future tells, once the write is acknowledged and journaled, whether the document is
-        new; None where it waits in the spill. It fails with :class:`Unstorable` or, where it is
+        new; None if it waits in the spill. It fails with :class:`Unstorable` or, where it is
         neither stored nor kept, with :class:`StoreFailed`.
         """
         future: asyncio.Future[bool | None] = asyncio.get_running_loop().create_future()

@@ -165,7 +165,7 @@ def decode(line: bytes) -> Entry:
     """The entry on a line.
 
     Raises:
-        ValueError: where the line is none, as the last one of a run that was killed.
+        ValueError: if the line is none, as the last one of a run that was killed.
     """
     found = _object(line)
     try:
@@ -181,7 +181,7 @@ def decode(line: bytes) -> Entry:
 
 
 def _is_whole(entry: Entry) -> bool:
-    """Whether the parts are what they are to be: somebody may have edited the file."""
+    """True if the parts are what they are to be: somebody may have edited the file."""
     write, moments = entry.write, (entry.spilled_at, entry.write.as_of)
     return (
         write.collection in COLLECTIONS
@@ -204,7 +204,7 @@ class Line(NamedTuple):
 
     @property
     def is_too_long(self) -> bool:
-        """Whether it is longer than any write that a database can hold."""
+        """True if it is longer than any write that a database can hold."""
         return self.size > LONGEST_LINE
 
 

@@ -54,7 +54,7 @@ async def restore(folder: Path, database: str, writer: Writer, ledger: Ledger) -
     Files that a running crawl still writes are left alone.
 
     Raises:
-        StoreFailed: where the database does not answer; the files stay as they are.
+        StoreFailed: if the database does not answer; the files stay as they are.
     """
     found = Restored()
     for path in _files(folder):
