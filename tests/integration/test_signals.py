@@ -194,7 +194,9 @@ def test_a_signal_ends_the_wait_for_the_rest_of_a_list(without_store: Project, n
     assert crawl.end() == 3
     assert f"Received {signal.Signals(number).name} before the crawl began" in crawl.log
     assert '"close_reason": "shutdown"' in crawl.log
-    assert crawl.log.splitlines()[-1].endswith("(with the same list on standard input)")
+    hint, command = crawl.log.splitlines()[-2:]
+    assert "the same list on standard input" in hint
+    assert command.endswith("-a notes_file=-")
 
 
 @pytest.mark.parametrize("number", SIGNALS)
