@@ -79,8 +79,9 @@ def unknown_words(args: list[str], positional: tuple[str, ...]) -> str | None:
         names = [word.partition("=")[0] for word in options]
         return f"no such option: {' '.join(names)}" if all(map(is_word, names)) else _NO_OPTION
     if len(args) > len(positional):
-        extra = len(args) - len(positional)
-        return f"too many arguments ({extra} more): a value with blanks needs quotation marks"
+        extra = args[len(positional) :]
+        which = " ".join(extra) if all(map(is_word, extra)) else f"{len(extra)} more"
+        return f"too many arguments ({which}): a value with blanks needs quotation marks"
     if len(args) < len(positional):
         return f"missing: {' '.join(positional[len(args) :])}"
     return None

@@ -58,6 +58,8 @@ COLUMNS = [
     "comments_collected",
     "replies_collected",
     "missing",
+    "replies_reported",
+    "replies_missing",
     "sort",
     "pages",
     "complete",

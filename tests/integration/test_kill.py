@@ -132,6 +132,7 @@ def test_kills_at_random_moments_lose_nothing(api: Simulator, site: Project) -> 
 
 
 MOMENTS = [
+    ("after begin", 1),
     ("before checkpoint", 7),
     ("after checkpoint", 5),
     ("sending comments", 4),
@@ -139,7 +140,6 @@ MOMENTS = [
     ("before end", 2),
     ("after end", 3),
     ("sent notes", 6),
-    ("after begin", 1),
     ("before checkpoint", 30),
     ("after checkpoint", 40),
 ]

@@ -65,9 +65,9 @@ def test_indexes_are_there_once_it_is_open(site: Project) -> None:
         }
     first_fields = {name: {index[0][0] for index in indexes} for name, indexes in keys.items()}
     assert first_fields == {
-        "comments": {"_id", "note_id", "user_id"},
-        "notes": {"_id", "state"},
-        "rejected": {"_id", "note_id"},
+        "comments": {"_id", "note_id", "user_id", "last_seen_at"},
+        "notes": {"_id", "state", "wanted.mode", "last_seen_at"},
+        "rejected": {"_id", "note_id", "last_seen_at"},
     }
 
 

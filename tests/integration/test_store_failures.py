@@ -145,7 +145,8 @@ class Store(NamedTuple):
 
     def start(self, *words: str, notes: list[str] = NOTES) -> subprocess.Popen[bytes]:
         command = ["crawl", "comments", "-a", f"notes={','.join(notes)}", *words]
-        feed = ["-O", str(self.site.folder / "feed.jsonl")]
+        write = "-o" if "mode=resume" in words else "-O"
+        feed = [write, str(self.site.folder / "feed.jsonl")]
         return subprocess.Popen(
             [sys.executable, "-m", "scrapy", *command, *feed],
             env=self.site.environment,

@@ -151,7 +151,13 @@ def add_note(note_id: str, wanted: Wanted, now: datetime) -> Write:
 
     A note that is there stays as it is: only an answer changes it.
     """
-    fresh = {"note_id": note_id, "state": "queued", "wanted": wanted_document(wanted)}
+    fresh = {
+        "note_id": note_id,
+        "state": "queued",
+        "wanted": wanted_document(wanted),
+        "complete": False,
+        "billed_calls": 0,
+    }
     update = {"$setOnInsert": fresh, "$min": {"first_seen_at": now}}
     return Write(NOTES, note_id, update)
 

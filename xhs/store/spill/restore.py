@@ -247,8 +247,9 @@ def _as_one(names: Sequence[str | None], entries: Iterable[Entry], note: Documen
             there = update.setdefault(operator, {})
             for name, value in fields.items():
                 there[name] = _merged(operator, there.get(name), value)
-    # What is set needs no default, and a server takes no path twice.
-    for name in update.get("$set", {}).keys() & update.get("$setOnInsert", {}).keys():
+    # What another operator writes needs no default, and a server takes no path twice.
+    written = {name for one, fields in update.items() if one != "$setOnInsert" for name in fields}
+    for name in written & update.get("$setOnInsert", {}).keys():
         del update["$setOnInsert"][name]
     if not update.get("$setOnInsert", True):
         del update["$setOnInsert"]
