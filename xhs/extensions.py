@@ -297,7 +297,7 @@ class Rejections(Component):
             state.fail_store(error)
             raise NotStored from None
         if kept:
-            logger.warning("Kept %s", kept)
+            logger.warning("%s", kept)
 
     async def reject_item(
         self, item: Any, problems: Sequence[Problem], *, is_invalid: bool = True

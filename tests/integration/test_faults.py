@@ -32,7 +32,7 @@ def is_stored(site: Project, note: str, pages: int | None = None) -> bool:
 
 def index_of(document: Document) -> int:
     """The number of the page that a checkpoint speaks of."""
-    cursor = document["checkpoint"]["cursor"]
+    cursor = (document.get("checkpoint") or {}).get("cursor")
     return 1 if cursor is None else int(json.loads(cursor)["index"])
 
 

@@ -55,7 +55,8 @@ async def retry_until_answered(
                 await asyncio.sleep(wait)
                 wait = min(2 * wait, _LONGEST_WAIT)
     except TimeoutError:
-        waited = f"{clock() - began:.0f} seconds"
+        was_hurried = _most < patience
+        waited = f"{clock() - began if was_hurried else patience:.0f} seconds"
         raise StoreFailed(f"the database has not answered for {waited}: {last}") from None
     finally:
         del _waiting[limit]

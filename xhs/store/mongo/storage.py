@@ -64,9 +64,10 @@ class MongoStorage:
                 aside = self._store.keep(write, error)
             except SpillFailed as failure:
                 raise StoreFailed(f"the spill cannot be written: {failure}") from None
+            name = f"{kind} of note {provenance.note_id}, page {provenance.page}"
             if aside is None:
-                return f"in the spill: one of {write.collection}: {error}"
-            return f"in {aside}, and in no database: {error}"
+                return f"Kept in the spill: {name}: {error}"
+            return f"Set aside, and not tried again: {name}: {error}; in {aside}"
         return None
 
     def delivered(self, fields: Mapping[str, Any], provenance: Provenance | None) -> None:
