@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from scrapy.settings import BaseSettings
@@ -84,7 +83,7 @@ def check_input(
     resumes = has_begun(settings)
     if resumes:
         arguments = replace(arguments, mode="resume", given={**arguments.given, "mode": "resume"})
-    errors += check_settings(settings, environment)
+    errors += check_settings(settings)
     feeds_for = (settings, arguments.mode, arguments.given.get("_job"))
     if not arguments.dry_run:
         errors += check_written(*feeds_for)
@@ -131,9 +130,7 @@ def remember_begun(settings: BaseSettings) -> None:
         Path(folder, _BEGUN).touch()
 
 
-def check_settings(
-    settings: BaseSettings, environment: Mapping[str, str] = MappingProxyType({})
-) -> list[str]:
+def check_settings(settings: BaseSettings) -> list[str]:
     """What is wrong with the settings of this project, one sentence each."""
     errors = check_api_settings(settings)
     version = settings["JUSTONEAPI_COMMENTS_VERSION"]
