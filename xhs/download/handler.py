@@ -42,10 +42,8 @@ from xhs.download.token import AccessToken, NoToken
 
 logger = logging.getLogger(__name__)
 
-CODE_HEADER = "Xhs-Code"
-"""The business code of an answer."""
 RECEIVED_HEADER = "Xhs-Received"
-"""When the answer came. Both headers stay with an answer in the HTTP cache."""
+"""When the answer came; it stays with the answer in the HTTP cache."""
 
 
 class CallNotSent(IgnoreRequest):
@@ -136,7 +134,6 @@ class JustOneApiDownloadHandler(BaseDownloadHandler):
             raise NoEnvelope(told)
         budget.answered(note_id, answer)
         headers = response.headers.copy()
-        headers[CODE_HEADER] = str(answer.code)
         headers[RECEIVED_HEADER] = iso(datetime.now(UTC))
         return response.replace(
             cls=ApiResponse,
