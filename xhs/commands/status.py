@@ -93,29 +93,17 @@ class Command(ProjectCommand):
             self.fail(store.why(error), ExitStatus.FAILED)
 
     async def _print(self, store: Store, query: Document, as_json: bool) -> None:
+        price = read_price(str(self.settings["XHS_CALL_PRICE"] or ""))
+        storage = MongoStorage(store)
         async with store:
             if (note_id := query.get("_id")) and not await self._has(store, query, note_id):
                 return
             if not as_json:
                 self.print(_row({name: title for title, (name, _) in _COLUMNS.items()}))
             async for note in store.ledger.notes(query):
-                await self._complete(store, note)
+                await _complete(store, storage, note, price)
                 as_text = json.dumps(_plain(note), ensure_ascii=False) if as_json else _row(note)
                 self.print(as_text)
-
-    async def _complete(self, store: Store, note: Document) -> None:
-        """Add to a note what the ledger does not keep: what is held by now, and what to do."""
-        if note.get("state") != "ended" or note.get("replies_missing") is None:
-            counts = await store.ledger.held(note["_id"])
-            note.update(counts.fields(note.get("comment_count_l1")))
-        price = read_price(str(self.settings["XHS_CALL_PRICE"] or ""))
-        if note.get("replies_missing"):
-            now = datetime.now(UTC)
-            record = read_note(note, now)
-            calls = await calls_for_replies(MongoStorage(store), record, now)
-            note["replies_calls"] = calls or 0
-        if sentence := await _advice(store, note, price):
-            note["advice"] = sentence
 
     async def _has(self, store: Store, query: Document, note_id: str) -> bool:
         """True if the ledger has this note to show. It is told if not: no output says too little.
@@ -129,6 +117,20 @@ class Command(ProjectCommand):
         else:
             self.fail(f"note {note_id} is not in the ledger", ExitStatus.FAILED)
         return False
+
+
+async def _complete(
+    store: Store, storage: MongoStorage, note: Document, price: Price | None
+) -> None:
+    """Add to a note what the ledger does not keep: what is held by now, and what to do."""
+    if note.get("state") != "ended" or note.get("replies_missing") is None:
+        counts = await store.ledger.held(note["_id"])
+        note.update(counts.fields(note.get("comment_count_l1")))
+    if note.get("replies_missing"):
+        now = datetime.now(UTC)
+        note["replies_calls"] = await calls_for_replies(storage, read_note(note, now), now) or 0
+    if sentence := await _advice(store, note, price):
+        note["advice"] = sentence
 
 
 async def _advice(store: Store, note: Document, price: Price | None) -> str | None:

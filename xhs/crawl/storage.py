@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 from xhs.crawl.checkpoint import Checkpoint, Wanted
-from xhs.crawl.paginator import Watermark, calls_for
+from xhs.crawl.paginator import Watermark
 from xhs.crawl.replies import AnsweredComment, Thread
 from xhs.reasons import StopReason
 
@@ -42,15 +42,14 @@ class StoredCounts(NamedTuple):
 
     ``comments`` (first level) and ``replies`` have not vanished. ``replies_reported`` and
     ``replies_missing`` are about the comments held: the replies that they report, and how many of
-    these are not held. ``reply_calls``: calls that bring those, at most. ``comments_new`` and
-    ``replies_new`` were first seen since a pass began; ``comments_met`` were on its pages.
+    these are not held. ``comments_new`` and ``replies_new`` were first seen since a pass began;
+    ``comments_met`` were on its pages.
     """
 
     comments: int
     replies: int
     replies_reported: int = 0
     replies_missing: int = 0
-    reply_calls: int = 0
     comments_new: int = 0
     replies_new: int = 0
     comments_met: int = 0
@@ -361,7 +360,6 @@ class NullStorage:
             replies=len(note.replies),
             replies_reported=sum(note.comments.values()),
             replies_missing=sum(missing),
-            reply_calls=sum(map(calls_for, missing)),
         )
 
     async def mark_vanished(self, checkpoint: Checkpoint, reported: int | None) -> int:

@@ -14,7 +14,7 @@ from pymongo.errors import PyMongoError
 from xhs.api.endpoints import PageRef
 from xhs.crawl.arguments import OF_A_NOTE
 from xhs.crawl.checkpoint import OF_A_PASS, Checkpoint, Wanted, of_a_pass
-from xhs.crawl.paginator import PAGE_SIZE, Watermark
+from xhs.crawl.paginator import Watermark
 from xhs.crawl.storage import LOOKUP, NoteRecord, StoredCounts, StoreFailed
 from xhs.reasons import StopReason, read_reason
 from xhs.store.mongo.collections import (
@@ -283,9 +283,6 @@ class Ledger:
                     "$group": {
                         "_id": None,
                         **{name: {"$sum": f"${name}"} for name in (*of_thread, "replies_missing")},
-                        "reply_calls": {
-                            "$sum": {"$ceil": {"$divide": ["$replies_missing", PAGE_SIZE]}}
-                        },
                     }
                 },
             ]
