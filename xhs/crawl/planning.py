@@ -28,11 +28,10 @@ class NotePlan:
     those that the ledger keeps with the note.
 
     ``author_id``, ``comment_count`` and ``reported`` (first-level comments): as the ledger has
-    them; ``watermark``: where an update ends. ``known_watermark``: what the ledger has.
-    ``is_new``: the ledger has no such note. ``has_state``: what the ledger says of the note came
-    from an answer, so only an answer may replace it. ``resumed``: an earlier run began this pass.
-    ``then_again``: another pass follows, since an update was asked for and this finishes what was
-    left.
+    them, as is the ``known_watermark``. ``is_new``: the ledger has no such note. ``has_state``:
+    what the ledger says of the note came from an answer, so only an answer may replace it.
+    ``resumed``: an earlier run began this pass. ``then_again``: another pass follows, since an
+    update was asked for and this finishes what was left.
     """
 
     checkpoint: Checkpoint
@@ -41,7 +40,6 @@ class NotePlan:
     author_id: str | None = None
     comment_count: int | None = None
     reported: int | None = None
-    watermark: Watermark | None = None
     known_watermark: Watermark | None = None
     is_new: bool = False
     has_state: bool = False
@@ -52,6 +50,11 @@ class NotePlan:
     def note_id(self) -> str:
         """The note's ID."""
         return self.checkpoint.call.note_id
+
+    @property
+    def watermark(self) -> Watermark | None:
+        """Where the pass may end, if it is an update."""
+        return self.known_watermark if self.checkpoint.mode == "update" else None
 
     @property
     def call(self) -> PageRef | None:
@@ -145,7 +148,6 @@ def _plan(
         known.author_id,
         known.comment_count,
         known.comment_count_l1,
-        known.watermark if checkpoint.mode == "update" else None,
         known.watermark,
         has_state=known.stop_reason is not None or known.checkpoint is not None,
         resumed=resumed,
