@@ -88,7 +88,9 @@ def test_the_proposed_command_loses_no_feed(
 def test_the_proposed_command_has_the_presets_too(site: Project) -> None:
     folder = site.folder / "feeds"
     presets = {"XHS_FEEDS": "jsonl csv", "XHS_FEEDS_URI": str(folder)}
-    done = site.crawl(notes=[NOTE], feed=False, env={**presets, **ONE_CALL})
+    options = ["-s", "XHS_FEEDS=jsonl csv"]
+    done = site.crawl(*options, notes=[NOTE], feed=False, env={**presets, **ONE_CALL})
+    assert done.run["resume"].count("XHS_FEEDS=") == 1
     done = paste(site, done.run["resume"])
     assert done.status == 0, done
     for ending in ("jsonl", "csv"):

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.codes import FATAL
 
 from xhs.simulator.notes import DOCUMENTED_NOTE, sized_note, threaded_note
 from xhs.simulator.truth import truth
@@ -191,15 +192,6 @@ def test_an_unknown_code_is_an_error_with_the_providers_words(
     assert is_stored(site, odd, pages=1)
     assert api.books()["notes"][odd] == {"calls": 2, "billed": 1}
     assert done.stats["xhs/notes/left"] == 1
-
-
-FATAL = {
-    100: "token_rejected",
-    600: "permission_denied",
-    601: "balance_exhausted",
-    602: "balance_exhausted",
-    303: "quota_exhausted",
-}
 
 
 @pytest.mark.parametrize("code", FATAL)

@@ -5,14 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 import zlib
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
 
 import brotli  # type: ignore[import-untyped]
 import pytest
+from support.relay import Answer, relay
 from support.simulator import PROJECT
 
 from xhs.simulator.notes import sized_note
@@ -24,7 +21,7 @@ else:
     from backports import zstd
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from support.crawl import Outcome, Project
     from support.simulator import Simulator
@@ -106,35 +103,18 @@ Change = tuple[str, "Callable[[bytes], bytes]"]
 """The name of a compression, and what becomes of a body."""
 
 
-@contextmanager
-def relay(api: Simulator, changes: dict[str, Change]) -> Iterator[str]:
-    """A server that changes what the stand-in answers for a note, but for its first page."""
+def changed(
+    changes: dict[str, Change],
+) -> Callable[[Mapping[str, str], bytes], Answer]:
+    """Change what is answered for these notes, but for their first pages."""
 
-    class Relay(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def change(query: Mapping[str, str], body: bytes) -> Answer:
+        if "lastCursor" not in query:
+            return Answer(body)
+        encoding, encode = changes[query["noteId"]]
+        return Answer(encode(body), encoding=encoding)
 
-        def do_GET(self) -> None:
-            address = urlsplit(self.path)
-            query = dict(parse_qsl(address.query))
-            _, body = api.fetch(address.path, **query)
-            self.send_response(200)
-            if "lastCursor" in query:
-                encoding, change = changes[query["noteId"]]
-                body = change(body)
-                self.send_header("Content-Encoding", encoding)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base's name)
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Relay) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    return change
 
 
 def test_the_limit_holds_for_every_compression(api: Simulator, site: Project) -> None:
@@ -145,7 +125,7 @@ def test_the_limit_holds_for_every_compression(api: Simulator, site: Project) ->
         bomb = compress(b" " * 2_000_000)
         bombs[sized_note(25, serial)] = (name, lambda _, bomb=bomb: bomb)  # type: ignore[misc]
         small[sized_note(25, 50 + serial)] = (name, compress)
-    with relay(api, {**bombs, **small}) as url:
+    with relay(api, changed({**bombs, **small})) as url:
         site.environment["JUSTONEAPI_BASE_URL"] = url
         done = site.crawl("-s", "DOWNLOAD_MAXSIZE=1000000", notes=[*bombs, *small])
     assert done.status == 3, done
@@ -172,7 +152,7 @@ def test_what_cannot_be_decompressed_is_retried_and_may_be_billed(
         note: (name, lambda _, name=name: broken[name])  # type: ignore[misc]
         for note, name in notes.items()
     }
-    with relay(api, changes) as url:
+    with relay(api, changed(changes)) as url:
         site.environment["JUSTONEAPI_BASE_URL"] = url
         done = site.crawl("-s", "RETRY_TIMES=1", notes=list(notes))
     assert done.status == 3, done

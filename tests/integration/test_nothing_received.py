@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.codes import FATAL
 from support.crawl import database
 from support.passes import assert_stored, pages_of
 from support.simulator import PROJECT
@@ -25,13 +26,6 @@ if TYPE_CHECKING:
 ENDED, LEFT, QUEUED, NEW = (sized_note(45, serial, replies=False) for serial in range(6100, 6104))
 KNOWN = [ENDED, LEFT, QUEUED]
 PAGES = 5
-FATAL = {
-    100: "token_rejected",
-    600: "permission_denied",
-    601: "balance_exhausted",
-    602: "balance_exhausted",
-    303: "quota_exhausted",
-}
 OTHER: dict[str, Any] = {"retries": {"code": 301}, "unknown code": {"code": 999}, "empty": {}}
 UNCHANGING = ("wanted", "billed_calls", "last_write")
 """Fields of the ledger that a crawl without an answer may change: what it wants, what it costs."""

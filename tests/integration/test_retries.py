@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from support.relay import Answer, relay
 
 from xhs.simulator.notes import DOCUMENTED_NOTE, sized_note
 from xhs.simulator.truth import truth
@@ -162,24 +160,8 @@ def test_a_fatal_code_is_fatal_under_any_http_status(
 def under_500(api: Simulator) -> Iterator[str]:
     """The address of the stand-in where every answer comes whole, under HTTP 500."""
 
-    class Relay(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            address = urlsplit(self.path)
-            _, body = api.fetch(address.path, **dict(parse_qsl(address.query)))
-            self.send_response(500)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base's name)
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Relay) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with relay(api, lambda query, body: Answer(body, status=500)) as address:
+        yield address
 
 
 def test_code_0_under_http_500_is_a_page(api: Simulator, site: Project, under_500: str) -> None:

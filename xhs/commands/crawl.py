@@ -27,7 +27,7 @@ from xhs.crawl.price import Price
 from xhs.download.budget import CallBudget
 from xhs.extensions import CrawlState, CrawlStore
 from xhs.feeds.isolation import warn_of_no_exporter
-from xhs.feeds.presets import options_to_continue
+from xhs.feeds.presets import options_to_continue, preset_settings
 from xhs.logs import json_lines as structured_log
 from xhs.reasons import STOPPED, ExitStatus
 from xhs.result import closing_lines, crawl_result, exit_status, log_result, refused_result
@@ -189,7 +189,9 @@ def _command(opts: argparse.Namespace, settings: BaseSettings) -> str:
         named["mode"] = "resume"
     words = [f"-a {shlex.quote(f'{name}={value}')}" for name, value in named.items()]
     words += options_to_continue(settings, outputs, append=stored)
-    words += [f"-s {shlex.quote(setting)}" for setting in opts.set if "=" in setting]
+    given = dict(setting.split("=", 1) for setting in opts.set if "=" in setting)
+    given |= preset_settings(settings)
+    words += [f"-s {shlex.quote(f'{name}={value}')}" for name, value in given.items()]
     return f"scrapy crawl comments {' '.join(words)}"
 
 

@@ -162,8 +162,7 @@ def check_s3(settings: BaseSettings, mode: str, job: str | None, *, dry_run: boo
 def options_to_continue(
     settings: BaseSettings, outputs: Sequence[str], *, append: bool
 ) -> Iterator[str]:
-    """The options with which a next crawl writes what ``-o`` and ``-O`` of this one were given, and
-    the presets, without a loss.
+    """Yield the options with which a next crawl continues the files of ``-o`` and ``-O``.
 
     Args:
         outputs: values of ``-o`` and ``-O``.
@@ -177,9 +176,14 @@ def options_to_continue(
         elif _is_written(uri) and (not append or _one_document(uri, feed)):
             following = output.replace(uri, _unused(uri), 1)
         yield f"-o {shlex.quote(following)}"
-    if presets := preset_names(settings):
-        given = {"XHS_FEEDS": ",".join(presets), "XHS_FEEDS_URI": settings["XHS_FEEDS_URI"]}
-        yield from (f"-s {shlex.quote(f'{name}={value}')}" for name, value in given.items())
+
+
+def preset_settings(settings: BaseSettings) -> dict[str, str]:
+    """Return the settings that name the presets, if there are any."""
+    presets = preset_names(settings)
+    if not presets:
+        return {}
+    return {"XHS_FEEDS": ",".join(presets), "XHS_FEEDS_URI": settings["XHS_FEEDS_URI"]}
 
 
 def sends_to_s3(settings: BaseSettings) -> bool:

@@ -1,0 +1,9 @@
+"""The codes that stop a crawl, and the reason with which each does."""
+
+FATAL = {
+    100: "token_rejected",
+    600: "permission_denied",
+    601: "balance_exhausted",
+    602: "balance_exhausted",
+    303: "quota_exhausted",
+}
