@@ -109,7 +109,7 @@ def check_input(
         try:
             notes = read_notes(arguments)
         except WrongNotes as error:
-            errors += error.told
+            errors += error.messages
     if errors or token is None:
         raise WrongInput(errors)
     return CheckedInput(arguments, notes, token, read_price(_text(settings, "XHS_CALL_PRICE")))

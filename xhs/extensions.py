@@ -31,7 +31,7 @@ from xhs.reasons import STOPPED, CloseReason, StopReason
 from xhs.shutdown import shutdown
 from xhs.stats import Stat
 from xhs.store.mongo.client import Store, StoreUnavailable
-from xhs.store.mongo.retrying import hurry_up
+from xhs.store.mongo.retrying import shorten_retries
 from xhs.store.mongo.storage import MongoStorage
 from xhs.store.spill.files import Spill
 
@@ -84,7 +84,7 @@ class CrawlStore(Component):
         that is being closed already takes its time.
         """
         self._stop.set()
-        hurry_up()
+        shorten_retries()
         if not is_closing(self._crawler):
             self._stopping = asyncio.create_task(self._crawler.stop_async())
 

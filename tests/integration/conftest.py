@@ -43,7 +43,7 @@ def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def site(api: Simulator, _server: str, tmp_path: Path) -> Project:
+def project(api: Simulator, _server: str, tmp_path: Path) -> Project:
     """Where to crawl from, with an empty database."""
     return Project(api.url, tmp_path, _server, f"test{next(_NUMBERS)}")
 

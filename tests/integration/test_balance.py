@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from support.simulator import Simulator
 
 
-def balance(site: Project) -> Decimal:
+def balance(project: Project) -> Decimal:
     """What the command says, in CNY."""
-    done = site.command("balance")
+    done = project.command("balance")
     assert (done.status, done.errors) == (0, ""), done
     amount, currency = done.output.split()
     assert currency == "CNY"
@@ -119,7 +119,7 @@ def test_a_server_that_hangs_is_left(without_store: Project) -> None:
     assert TOKEN not in done.errors
 
 
-def ask(site: Project, body: bytes) -> Outcome:
+def ask(project: Project, body: bytes) -> Outcome:
     """The command against a server that sends this to whoever calls, and hangs up."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -132,6 +132,6 @@ def ask(site: Project, body: bytes) -> Outcome:
         thread = Thread(target=serve)
         thread.start()
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
-        done = site.command("balance", env={"JUSTONEAPI_BASE_URL": url})
+        done = project.command("balance", env={"JUSTONEAPI_BASE_URL": url})
         thread.join()
     return done

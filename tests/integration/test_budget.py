@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.expected import expected_note
 
 from xhs.simulator.notes import DOCUMENTED_NOTE, sized_note
-from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
     from support.crawl import Document, Project
@@ -20,31 +20,33 @@ NOTE = sized_note(25)
 PAGES = 3
 
 
-def check_paid_pages(site: Project, books: Document) -> None:
+def check_paid_pages(project: Project, books: Document) -> None:
     """What was paid for and came is stored, and nothing else."""
     came = Counter(
         call["note"] for call in books["log"] if call["billed"] and call["fault"] is None
     )
-    shown = {one for note, pages in came.items() for one in truth(note).first_level[: 10 * pages]}
-    assert site.documents("comments", parent_comment_id=None).keys() == shown
+    shown = {
+        one for note, pages in came.items() for one in expected_note(note).first_level[: 10 * pages]
+    }
+    assert project.documents("comments", parent_comment_id=None).keys() == shown
 
 
 @pytest.mark.parametrize(("limit", "concurrency"), [(1, 16), (7, 1), (30, 16), (30, 64)])
-def test_a_budget_is_exact(api: Simulator, site: Project, limit: int, concurrency: int) -> None:
+def test_a_budget_is_exact(api: Simulator, project: Project, limit: int, concurrency: int) -> None:
     api.script({"refuse_share": {"301": 0.2}})
     notes = [DOCUMENTED_NOTE, *(sized_note(50, serial) for serial in range(20))]
     words = ["-s", f"CONCURRENT_REQUESTS={concurrency}"]
-    done = site.crawl(*words, notes=notes, env={"XHS_MAX_CALLS": str(limit)})
+    done = project.crawl(*words, notes=notes, env={"XHS_MAX_CALLS": str(limit)})
     assert (done.status, done.reason) == (3, "budget_spent"), done
     books = api.books()
     assert books["billed"] == done.stats["xhs/calls/billed"] == limit
-    assert sum(note.get("billed_calls", 0) for note in site.documents("notes").values()) == limit
-    check_paid_pages(site, books)
+    assert sum(note.get("billed_calls", 0) for note in project.documents("notes").values()) == limit
+    check_paid_pages(project, books)
 
 
 @pytest.mark.parametrize(("limit", "concurrency"), [(10, 1), (40, 16), (40, 64)])
 def test_a_budget_holds_whatever_fails(
-    api: Simulator, site: Project, limit: int, concurrency: int
+    api: Simulator, project: Project, limit: int, concurrency: int
 ) -> None:
     """A call that may have been billed uses the budget up, also where it was not in truth."""
     rules = [
@@ -62,7 +64,7 @@ def test_a_budget_holds_whatever_fails(
     api.script({"rules": rules})
     notes = [DOCUMENTED_NOTE, *(sized_note(50, serial) for serial in range(20))]
     words = ["-s", "DOWNLOAD_TIMEOUT=1", "-s", f"CONCURRENT_REQUESTS={concurrency}"]
-    done = site.crawl(*words, notes=notes, env={"XHS_MAX_CALLS": str(limit)})
+    done = project.crawl(*words, notes=notes, env={"XHS_MAX_CALLS": str(limit)})
     assert (done.status, done.reason) == (3, "budget_spent"), done
     books, stats = api.books(), done.stats
     not_billed = sum(call["status"] == 504 for call in books["log"])
@@ -72,24 +74,24 @@ def test_a_budget_holds_whatever_fails(
     assert lost >= 1
     assert stats["xhs/calls/unknown"] == lost + not_billed
     assert stats["xhs/calls/billed"] == books["billed"] - lost
-    assert sum(note.get("billed_calls", 0) for note in site.documents("notes").values()) == limit
-    check_paid_pages(site, books)
+    assert sum(note.get("billed_calls", 0) for note in project.documents("notes").values()) == limit
+    check_paid_pages(project, books)
 
 
-def test_a_call_of_unknown_billing_counts(api: Simulator, site: Project) -> None:
+def test_a_call_of_unknown_billing_counts(api: Simulator, project: Project) -> None:
     api.script({"rules": [{"call": 2, "truncate": True}]})
-    done = site.crawl(notes=[sized_note(50)], env={"XHS_MAX_CALLS": "3"})
+    done = project.crawl(notes=[sized_note(50)], env={"XHS_MAX_CALLS": "3"})
     assert (done.status, done.reason) == (3, "budget_spent"), done
     assert api.books()["billed"] == 3
 
 
 @pytest.mark.parametrize("concurrency", [1, 64])
 def test_a_budget_that_just_suffices_is_not_spent(
-    api: Simulator, site: Project, concurrency: int
+    api: Simulator, project: Project, concurrency: int
 ) -> None:
     """Also where calls were refused in between, and the last one that may be billed."""
     *others, last = notes = [sized_note(5 * serial, serial) for serial in range(14)]
-    pages = sum(truth(note).pages for note in notes)
+    pages = sum(expected_note(note).pages for note in notes)
     rules = [
         {"note": last, "page": 7, "page_call": "1-2", "code": 302},
         {"note": others, "share": 0.2, "code": 301},
@@ -97,12 +99,12 @@ def test_a_budget_that_just_suffices_is_not_spent(
     ]
     api.script({"seed": 32, "rules": rules})
     words = ["-s", f"CONCURRENT_REQUESTS={concurrency}"]
-    done = site.crawl(*words, notes=notes, env={"XHS_MAX_CALLS": str(pages)})
+    done = project.crawl(*words, notes=notes, env={"XHS_MAX_CALLS": str(pages)})
     assert (done.status, done.reason) == (0, "finished"), done
     books = api.books()
     assert books["billed"] == pages < books["calls"]
-    check_paid_pages(site, books)
-    assert {note["stop_reason"] for note in site.documents("notes").values()} == {"complete"}
+    check_paid_pages(project, books)
+    assert {note["stop_reason"] for note in project.documents("notes").values()} == {"complete"}
 
 
 def end_of_day() -> str:
@@ -122,20 +124,20 @@ def end_of_day() -> str:
     ids=["quota", "balance", "spending_limit", "revoke_after"],
 )
 def test_a_limit_of_the_account_is_used_to_its_end(
-    api: Simulator, site: Project, limit: dict[str, Any], reason: str, why: str
+    api: Simulator, project: Project, limit: dict[str, Any], reason: str, why: str
 ) -> None:
     """With 16 calls at once; the last lines say why it stopped, and what does the rest."""
     api.script(limit)
     notes = [sized_note(25, serial) for serial in range(20)]
     days = {end_of_day()}
-    done = site.crawl(notes=notes)
+    done = project.crawl(notes=notes)
     days.add(end_of_day())
     assert (done.status, done.reason) == (3, reason), done
     books = api.books()
     assert books["billed"] == done.stats["xhs/calls/billed"] == 30
     assert 30 < books["calls"] <= 30 + 16
-    assert sum(note.get("billed_calls", 0) for note in site.documents("notes").values()) == 30
-    check_paid_pages(site, books)
+    assert sum(note.get("billed_calls", 0) for note in project.documents("notes").values()) == 30
+    check_paid_pages(project, books)
 
     *_, cause, advice = done.errors.splitlines()
     assert f"WARNING: {done.stats['xhs/notes/left']:.0f} notes are left" in cause
@@ -145,15 +147,15 @@ def test_a_limit_of_the_account_is_used_to_its_end(
     program, *words = shlex.split(advice.partition("where it stopped: ")[2])
     assert program == "scrapy"
     api.script({})
-    again = site.command(*words)
+    again = project.command(*words)
     assert again.status == 0, again
-    check_paid_pages(site, api.books())
-    assert {note["stop_reason"] for note in site.documents("notes").values()} == {"complete"}
+    check_paid_pages(project, api.books())
+    assert {note["stop_reason"] for note in project.documents("notes").values()} == {"complete"}
 
 
 @pytest.mark.parametrize("value", ["-1", "many", "1.5"])
-def test_a_budget_that_is_none_is_refused(api: Simulator, site: Project, value: str) -> None:
-    done = site.crawl(notes=[NOTE], env={"XHS_MAX_CALLS": value})
+def test_a_budget_that_is_none_is_refused(api: Simulator, project: Project, value: str) -> None:
+    done = project.crawl(notes=[NOTE], env={"XHS_MAX_CALLS": value})
     assert done.status == 2, done
     assert len(done.lines("ERROR")) == 1
     assert api.books()["calls"] == 0

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.crawl import TOKEN, Outcome, Project, environment, scrapy
 from support.documents import README, blocks
+from support.expected import expected_note
 from support.simulator import COMMENTS, PROJECT
 
 from xhs.simulator.notes import DOCUMENTED_NOTE, missing_note, sized_note
-from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +40,7 @@ def test_the_demo_needs_nothing(tmp_path: Path) -> None:
     )  # notes end in any order
     feed = json.loads((tmp_path / "demo" / "comments.json").read_text(encoding="utf-8"))
     comments = {item["comment_id"] for item in feed if item["item_type"] == "comment"}
-    assert comments >= set(truth(DOCUMENTED_NOTE).first_level)
+    assert comments >= set(expected_note(DOCUMENTED_NOTE).first_level)
     row = next(line for line in done.output.splitlines() if line.startswith(DOCUMENTED_NOTE))
     assert row.split()[1:] == ["801", "0", "801", "complete"]
     assert f"{len(comments)} comments" in done.output
@@ -48,19 +48,19 @@ def test_the_demo_needs_nothing(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["demo"]
 
 
-def test_status_of_an_empty_store(site: Project) -> None:
-    done = site.command("status", "--json", env={"JUSTONEAPI_TOKEN": None})
+def test_status_of_an_empty_store(project: Project) -> None:
+    done = project.command("status", "--json", env={"JUSTONEAPI_TOKEN": None})
     assert (done.status, done.output, done.errors) == (0, "", "")
-    done = site.command("status")
+    done = project.command("status")
     assert (done.status, done.errors) == (0, "")
 
 
-def test_status_shows_the_ledger(api: Simulator, site: Project) -> None:
+def test_status_shows_the_ledger(api: Simulator, project: Project) -> None:
     api.script({"rules": [{"note": LATE, "page": 2, "code": 999}]})
-    crawl = site.crawl(notes=[LATE, WHOLE, GONE])
+    crawl = project.crawl(notes=[LATE, WHOLE, GONE])
     assert crawl.status == 3, crawl
 
-    done = site.command("status", "--json", env={"JUSTONEAPI_TOKEN": None})
+    done = project.command("status", "--json", env={"JUSTONEAPI_TOKEN": None})
     assert (done.status, done.errors) == (0, "")
     found = {note["note_id"]: note for note in map(json.loads, done.output.splitlines())}
     assert found.keys() == {LATE, WHOLE, GONE}
@@ -73,7 +73,7 @@ def test_status_shows_the_ledger(api: Simulator, site: Project) -> None:
     assert found[GONE]["stop_reason"] == "not_found"
 
     def rows(*words: str) -> list[str]:
-        done = site.command("status", *words)
+        done = project.command("status", *words)
         assert (done.status, done.errors) == (0, ""), done
         return done.output.splitlines()
 
@@ -89,15 +89,15 @@ def test_status_shows_the_ledger(api: Simulator, site: Project) -> None:
     assert [json.loads(line)["note_id"] for line in rows("--note", one, "--json")] == [WHOLE]
 
 
-def test_status_of_a_note_that_is_not_shown_says_why(site: Project) -> None:
-    assert site.crawl(notes=[WHOLE]).status == 0
+def test_status_of_a_note_that_is_not_shown_says_why(project: Project) -> None:
+    assert project.crawl(notes=[WHOLE]).status == 0
     for more in ([], ["--json"]):
-        done = site.command("status", "--note", LATE, *more)
+        done = project.command("status", "--note", LATE, *more)
         assert (done.status, done.output) == (1, ""), done
         assert done.errors == f"error: note {LATE} is not in the ledger\n"
-        done = site.command("status", "--incomplete", "--note", LATE, *more)
+        done = project.command("status", "--incomplete", "--note", LATE, *more)
         assert (done.status, done.output) == (1, ""), done
-        done = site.command("status", "--incomplete", "--note", WHOLE, *more)
+        done = project.command("status", "--incomplete", "--note", WHOLE, *more)
         assert (done.status, done.output) == (0, ""), done
         assert done.errors.startswith(f"note {WHOLE} is complete: ")
         assert len(done.errors.splitlines()) == 1
@@ -164,7 +164,7 @@ def test_parse_takes_a_page_and_bills_one_call(api: Simulator, without_store: Pr
     done = without_store.command("parse", *words)
     assert done.status == 0, done
     assert "Traceback" not in done.errors
-    assert all(comment in done.output for comment in truth(LATE).first_level[:10])
+    assert all(comment in done.output for comment in expected_note(LATE).first_level[:10])
     books = api.books()
     assert (books["calls"], books["billed"]) == (1, 1)
     assert done.stats["xhs/calls/billed"] == 1
@@ -182,9 +182,9 @@ def test_parse_takes_the_last_page_too(
     done = without_store.command("parse", *words)
     assert done.status == 0, done
     assert "Traceback" not in done.errors
-    assert all(comment in done.output for comment in truth(note).first_level)
+    assert all(comment in done.output for comment in expected_note(note).first_level)
     assert "'stop_reason': 'complete'" in done.output
-    assert api.books()["calls"] == truth(note).pages
+    assert api.books()["calls"] == expected_note(note).pages
 
 
 SCRIPT = """
@@ -204,9 +204,9 @@ print(json.dumps({{name: stats.get(name) for name in names}}))
 
 
 def from_a_script(
-    site: Project, kind: str, arguments: dict[str, str], *, token: bool = True
+    project: Project, kind: str, arguments: dict[str, str], *, token: bool = True
 ) -> Outcome:
-    there = {**site.environment, "SCRAPY_SETTINGS_MODULE": "xhs.settings"}
+    there = {**project.environment, "SCRAPY_SETTINGS_MODULE": "xhs.settings"}
     if not token:
         del there["JUSTONEAPI_TOKEN"]
     done = subprocess.run(

@@ -12,12 +12,12 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from support.crawl import Outcome
+from support.expected import expected_note
 from support.s3 import guarded
 from support.simulator import PROJECT
 
 from xhs.feeds.s3 import TRIAL
 from xhs.simulator.notes import missing_note, sized_note
-from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,11 +50,11 @@ def comments(folder: Path) -> list[str]:
     return [item["comment_id"].strip() for item in items if item["item_type"] == "comment"]
 
 
-def paste(site: Project, command: str, **env: str) -> Outcome:
+def paste(project: Project, command: str, **env: str) -> Outcome:
     """Run the command that the last line of a log proposes."""
     program, *words = shlex.split(command)
     assert program == "scrapy"
-    return site.command(*words, env=env)
+    return project.command(*words, env=env)
 
 
 @pytest.mark.parametrize(
@@ -70,33 +70,33 @@ def paste(site: Project, command: str, **env: str) -> Outcome:
     ],
 )
 def test_the_proposed_command_loses_no_feed(
-    api: Simulator, site: Project, given: str, files: set[str]
+    api: Simulator, project: Project, given: str, files: set[str]
 ) -> None:
-    folder = site.folder / "feeds"
-    done = site.crawl(*shlex.split(given.format(folder)), notes=[NOTE], feed=False, env=ONE_CALL)
+    folder = project.folder / "feeds"
+    done = project.crawl(*shlex.split(given.format(folder)), notes=[NOTE], feed=False, env=ONE_CALL)
     for calls in ("2", "0"):
         assert done.status == 3, done
         assert done.run["resume"] in done.errors.splitlines()[-1]
-        done = paste(site, done.run["resume"], XHS_MAX_CALLS=calls)
+        done = paste(project, done.run["resume"], XHS_MAX_CALLS=calls)
     assert (done.status, done.run["resume"]) == (0, None), done
     assert {path.name for path in folder.iterdir()} == files
     found = comments(folder)
-    assert set(found) == {*truth(NOTE).first_level, *truth(NOTE).inline_replies}
-    assert api.books()["billed"] == truth(NOTE).pages
+    assert set(found) == {*expected_note(NOTE).first_level, *expected_note(NOTE).inline_replies}
+    assert api.books()["billed"] == expected_note(NOTE).pages
 
 
-def test_the_proposed_command_has_the_presets_too(site: Project) -> None:
-    folder = site.folder / "feeds"
+def test_the_proposed_command_has_the_presets_too(project: Project) -> None:
+    folder = project.folder / "feeds"
     presets = {"XHS_FEEDS": "jsonl csv", "XHS_FEEDS_URI": str(folder)}
     options = ["-s", "XHS_FEEDS=jsonl csv"]
-    done = site.crawl(*options, notes=[NOTE], feed=False, env={**presets, **ONE_CALL})
+    done = project.crawl(*options, notes=[NOTE], feed=False, env={**presets, **ONE_CALL})
     assert done.run["resume"].count("XHS_FEEDS=") == 1
-    done = paste(site, done.run["resume"])
+    done = paste(project, done.run["resume"])
     assert done.status == 0, done
     for ending in ("jsonl", "csv"):
         items = [item for path in folder.glob(f"comments-*.{ending}") for item in read(path)]
         found = {item["comment_id"].strip() for item in items}
-        assert found == {*truth(NOTE).first_level, *truth(NOTE).inline_replies}
+        assert found == {*expected_note(NOTE).first_level, *expected_note(NOTE).inline_replies}
 
 
 def test_without_a_store_the_proposed_command_begins_a_file_of_its_own(
@@ -122,50 +122,53 @@ def test_without_a_store_the_proposed_command_begins_a_file_of_its_own(
     ],
 )
 def test_what_an_earlier_crawl_has_written_is_not_overwritten(
-    api: Simulator, site: Project, name: str, option: str, mode: str, cures: str
+    api: Simulator, project: Project, name: str, option: str, mode: str, cures: str
 ) -> None:
-    folder = site.folder / "feeds"
+    folder = project.folder / "feeds"
     path = folder / name.partition(":")[0]
     words = (option, f"{folder / name}")
-    first = site.crawl("-O", f"{folder / name}", notes=[NOTE], feed=False, env=ONE_CALL)
+    first = project.crawl("-O", f"{folder / name}", notes=[NOTE], feed=False, env=ONE_CALL)
     assert first.status == 3, first
     before, calls = path.read_bytes(), api.books()["calls"]
-    done = site.crawl(*words, feed=False, notes=[NOTE], mode=mode)
+    done = project.crawl(*words, feed=False, notes=[NOTE], mode=mode)
     assert done.status == 2, done
     [error] = done.lines("ERROR")
     assert cures.format(folder) in error
     assert (path.read_bytes(), api.books()["calls"]) == (before, calls)
-    done = site.crawl(*shlex.split(cures.format(folder)), feed=False, notes=[NOTE], mode=mode)
+    done = project.crawl(*shlex.split(cures.format(folder)), feed=False, notes=[NOTE], mode=mode)
     assert done.status == 0, done
     assert path.read_bytes().startswith(before)
-    assert set(comments(folder)) == {*truth(NOTE).first_level, *truth(NOTE).inline_replies}
+    assert set(comments(folder)) == {
+        *expected_note(NOTE).first_level,
+        *expected_note(NOTE).inline_replies,
+    }
 
 
-def test_a_second_start_with_jobdir_overwrites_nothing(site: Project) -> None:
-    path = site.folder / "a.json"
-    words = ("-O", str(path), "-s", f"JOBDIR={site.folder / 'job'}")
-    assert site.crawl(*words, notes=[NOTE], feed=False, env=ONE_CALL).status == 3
+def test_a_second_start_with_jobdir_overwrites_nothing(project: Project) -> None:
+    path = project.folder / "a.json"
+    words = ("-O", str(path), "-s", f"JOBDIR={project.folder / 'job'}")
+    assert project.crawl(*words, notes=[NOTE], feed=False, env=ONE_CALL).status == 3
     before = path.read_bytes()
-    done = site.crawl(*words, notes=[NOTE], feed=False)
+    done = project.crawl(*words, notes=[NOTE], feed=False)
     assert done.status == 2, done
-    assert f"-o {site.folder / 'a-2.json'}" in done.lines("ERROR")[0]
+    assert f"-o {project.folder / 'a-2.json'}" in done.lines("ERROR")[0]
     assert path.read_bytes() == before
 
 
-def test_a_full_crawl_overwrites_as_it_is_told(site: Project) -> None:
-    path = site.folder / "a.json"
+def test_a_full_crawl_overwrites_as_it_is_told(project: Project) -> None:
+    path = project.folder / "a.json"
     for notes in ([NOTE], [missing_note()]):
-        assert site.crawl("-O", str(path), notes=notes, feed=False).status == 0
+        assert project.crawl("-O", str(path), notes=notes, feed=False).status == 0
     assert [item["note_id"] for item in read(path)] == [missing_note()]
 
 
-def test_a_dry_run_opens_no_feed(api: Simulator, site: Project) -> None:
-    path, new = site.folder / "a.json", site.folder / "feeds" / "b.jsonl"
-    assert site.crawl("-O", str(path), notes=[NOTE], feed=False, env=ONE_CALL).status == 3
+def test_a_dry_run_opens_no_feed(api: Simulator, project: Project) -> None:
+    path, new = project.folder / "a.json", project.folder / "feeds" / "b.jsonl"
+    assert project.crawl("-O", str(path), notes=[NOTE], feed=False, env=ONE_CALL).status == 3
     before, calls = path.read_bytes(), api.books()["calls"]
     for mode in ("resume", "update", "full"):
         words = ("-O", str(path), "-O", str(new))
-        done = site.crawl(*words, notes=[NOTE], feed=False, mode=mode, dry_run="1")
+        done = project.crawl(*words, notes=[NOTE], feed=False, mode=mode, dry_run="1")
         assert done.status == 0, done
     assert (path.read_bytes(), api.books()["calls"]) == (before, calls)
     assert not new.parent.exists()
@@ -173,10 +176,10 @@ def test_a_dry_run_opens_no_feed(api: Simulator, site: Project) -> None:
 
 @pytest.mark.parametrize("failure", ["token", "store"])
 def test_a_crawl_that_receives_nothing_keeps_the_feed_that_is_there(
-    api: Simulator, site: Project, failure: str
+    api: Simulator, project: Project, failure: str
 ) -> None:
-    path, new = site.folder / "a.json", site.folder / "b.json"
-    assert site.crawl("-O", str(path), notes=[missing_note()], feed=False).status == 0
+    path, new = project.folder / "a.json", project.folder / "b.json"
+    assert project.crawl("-O", str(path), notes=[missing_note()], feed=False).status == 0
     before = path.read_bytes()
     env: dict[str, str | None] = {}
     if failure == "token":
@@ -184,7 +187,7 @@ def test_a_crawl_that_receives_nothing_keeps_the_feed_that_is_there(
     else:
         env["MONGODB_URI"] = "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100"
     words = ("-O", str(path), "-O", str(new))
-    done = site.crawl(*words, notes=[NOTE], feed=False, env=env)
+    done = project.crawl(*words, notes=[NOTE], feed=False, env=env)
     assert done.status == (3 if failure == "token" else 1), done
     assert path.read_bytes() == before
     assert any(f"{path} stays as it was" in line for line in done.lines("WARNING"))
@@ -207,11 +210,11 @@ print(crawler.stats.get_value("finish_reason"))
 """
 
 
-def from_a_script(site: Project, arguments: dict[str, str], feeds: dict[str, Any]) -> Outcome:
+def from_a_script(project: Project, arguments: dict[str, str], feeds: dict[str, Any]) -> Outcome:
     """A crawl whose feeds stand in the settings."""
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, json.dumps(arguments), json.dumps(feeds)],
-        env={**site.environment, "SCRAPY_SETTINGS_MODULE": "xhs.settings"},
+        env={**project.environment, "SCRAPY_SETTINGS_MODULE": "xhs.settings"},
         cwd=PROJECT,
         capture_output=True,
         text=True,
@@ -222,12 +225,12 @@ def from_a_script(site: Project, arguments: dict[str, str], feeds: dict[str, Any
 
 @pytest.mark.parametrize("arguments", [{"notes": NOTE, "mode": "resume"}, {"notes": "nonsense"}])
 def test_a_crawl_that_is_refused_from_a_script_opens_no_feed(
-    api: Simulator, site: Project, arguments: dict[str, str]
+    api: Simulator, project: Project, arguments: dict[str, str]
 ) -> None:
-    path, new = site.folder / "a.json", site.folder / "b.jsonl"
+    path, new = project.folder / "a.json", project.folder / "b.jsonl"
     path.write_text('[{"item_type": "note"}]')
     feeds = {str(path): {"format": "json", "overwrite": True}, str(new): {"format": "jsonl"}}
-    done = from_a_script(site, arguments, feeds)
+    done = from_a_script(project, arguments, feeds)
     assert done.output == "wrong_input\n", done
     assert len(done.lines("ERROR")) == 1
     assert path.read_text() == '[{"item_type": "note"}]'

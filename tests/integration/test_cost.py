@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.expected import expected_note
 
 from xhs.simulator.notes import sized_note, threaded_note
-from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
     from support.crawl import Outcome, Project
@@ -25,15 +25,15 @@ def expected(done: Outcome) -> list[str]:
     return [line for line in done.lines("INFO") if line.startswith("Calls expected in all: ")]
 
 
-def test_a_dry_run_says_that_the_cost_of_new_notes_is_unknown(site: Project) -> None:
+def test_a_dry_run_says_that_the_cost_of_new_notes_is_unknown(project: Project) -> None:
     lines = ["3 notes: 3 full", "calls: unknown for 3 notes never read: 3 calls at least"]
-    done = site.crawl(notes=NEW, dry_run="1")
+    done = project.crawl(notes=NEW, dry_run="1")
     assert done.output.splitlines() == lines
     logged = [line for line in done.lines("INFO") if line.startswith("Dry run: ")]
     assert logged == [f"Dry run: {line}" for line in lines]
 
-    assert site.crawl(notes=NEW[:2], feed=False).status == 0
-    done = site.crawl(notes=NEW, dry_run="1", env=PRICED)
+    assert project.crawl(notes=NEW[:2], feed=False).status == 0
+    done = project.crawl(notes=NEW, dry_run="1", env=PRICED)
     assert done.output.splitlines() == [
         "3 notes: 3 full",
         "calls: 17 at least (0.85 CNY), 17 likely (0.85 CNY) for 2 notes read before; "
@@ -42,30 +42,32 @@ def test_a_dry_run_says_that_the_cost_of_new_notes_is_unknown(site: Project) -> 
     ]
 
 
-def test_a_dry_run_knows_notes_whose_answers_name_no_count(api: Simulator, site: Project) -> None:
+def test_a_dry_run_knows_notes_whose_answers_name_no_count(
+    api: Simulator, project: Project
+) -> None:
     names = ("comment_count", "comment_count_l1")
     patch = [{"path": [name], "remove": True} for name in names]
     api.script({"rules": [{"endpoint": "comments", "patch": patch}]})
-    assert site.crawl(notes=NEW[:2], feed=False).status == 0
-    done = site.crawl(notes=NEW, dry_run="1", mode="update")
+    assert project.crawl(notes=NEW[:2], feed=False).status == 0
+    done = project.crawl(notes=NEW, dry_run="1", mode="update")
     assert done.output.splitlines()[1] == (
         "calls: 2 at least, 2 likely for 2 notes read before; "
         "unknown for 1 note never read: 1 call at least"
     )
-    done = site.crawl(notes=NEW[:2], dry_run="1")
+    done = project.crawl(notes=NEW[:2], dry_run="1")
     assert done.output.splitlines()[1] == "calls: 17 at least, 17 likely"
-    done = site.crawl("-s", "CONCURRENT_REQUESTS=1", notes=[NEW[1]], env={"XHS_MAX_CALLS": "1"})
+    done = project.crawl("-s", "CONCURRENT_REQUESTS=1", notes=[NEW[1]], env={"XHS_MAX_CALLS": "1"})
     assert done.status == 3, done
-    done = site.crawl(notes=NEW[1:2], dry_run="1", mode="resume", sort="like_count")
+    done = project.crawl(notes=NEW[1:2], dry_run="1", mode="resume", sort="like_count")
     assert done.output.splitlines()[1] == (
         "calls: unknown for 1 note whose answers name no count: 1 call at least"
     )
 
 
 def test_what_is_expected_is_said_when_every_first_page_has_come(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
-    done = site.crawl(notes=NEW, feed=False, env=PRICED)
+    done = project.crawl(notes=NEW, feed=False, env=PRICED)
     assert expected(done) == [f"Calls expected in all: about {PAGES} (0.90 CNY)"]
     assert api.books()["billed"] == PAGES
     assert done.run["calls"]["cost"] == "0.90 CNY"
@@ -81,63 +83,63 @@ def test_what_is_expected_is_said_when_every_first_page_has_come(
     ],
 )
 def test_what_is_expected_goes_by_what_is_asked_for(
-    api: Simulator, site: Project, arguments: dict[str, Any], said: str
+    api: Simulator, project: Project, arguments: dict[str, Any], said: str
 ) -> None:
-    done = site.crawl(notes=NEW, feed=False, **arguments)
+    done = project.crawl(notes=NEW, feed=False, **arguments)
     assert expected(done) == [f"Calls expected in all: {said}"]
     assert api.books()["billed"] == int(said.split()[-1])
 
 
-def test_an_update_that_reads_on_says_at_least(api: Simulator, site: Project) -> None:
-    assert site.crawl(notes=NEW, feed=False, mode="update").status == 0
-    quiet = site.crawl(feed=False, mode="update")
+def test_an_update_that_reads_on_says_at_least(api: Simulator, project: Project) -> None:
+    assert project.crawl(notes=NEW, feed=False, mode="update").status == 0
+    quiet = project.crawl(feed=False, mode="update")
     assert expected(quiet) == []
     api.change(NEW[0], grow=25)
-    done = site.crawl(feed=False, mode="update")
+    done = project.crawl(feed=False, mode="update")
     assert expected(done) == ["Calls expected in all: at least 4"]
 
 
-def test_a_note_that_names_no_count_says_at_least(api: Simulator, site: Project) -> None:
+def test_a_note_that_names_no_count_says_at_least(api: Simulator, project: Project) -> None:
     patch = [{"path": ["comment_count_l1"], "remove": True}]
     api.script({"rules": [{"endpoint": "comments", "note": NEW[1], "patch": patch}]})
-    assert expected(site.crawl(notes=NEW, feed=False)) == ["Calls expected in all: at least 8"]
+    assert expected(project.crawl(notes=NEW, feed=False)) == ["Calls expected in all: at least 8"]
 
 
-def test_a_resumed_crawl_counts_what_is_left(api: Simulator, site: Project) -> None:
+def test_a_resumed_crawl_counts_what_is_left(api: Simulator, project: Project) -> None:
     words = ("-s", "CONCURRENT_REQUESTS=1")
-    done = site.crawl(*words, notes=[NEW[1]], feed=False, env={"XHS_MAX_CALLS": "4"})
+    done = project.crawl(*words, notes=[NEW[1]], feed=False, env={"XHS_MAX_CALLS": "4"})
     assert done.status == 3, done
-    done = site.crawl(mode="resume", feed=False)
+    done = project.crawl(mode="resume", feed=False)
     assert expected(done) == ["Calls expected in all: about 8"]
     assert api.books()["billed"] == 12
 
 
-def test_an_update_that_first_finishes_what_was_left(api: Simulator, site: Project) -> None:
+def test_an_update_that_first_finishes_what_was_left(api: Simulator, project: Project) -> None:
     words = ("-s", "CONCURRENT_REQUESTS=1")
-    done = site.crawl(*words, notes=[NEW[1]], mode="update", env={"XHS_MAX_CALLS": "4"})
+    done = project.crawl(*words, notes=[NEW[1]], mode="update", env={"XHS_MAX_CALLS": "4"})
     assert done.status == 3, done
-    done = site.crawl(mode="update", feed=False)
+    done = project.crawl(mode="update", feed=False)
     assert expected(done) == ["Calls expected in all: at least 9"]
     assert api.books()["billed"] == 4 + 9
 
 
-def test_replies_alone_that_are_left_are_expected_at_most(api: Simulator, site: Project) -> None:
+def test_replies_alone_that_are_left_are_expected_at_most(api: Simulator, project: Project) -> None:
     note = threaded_note(5, 13, 2)
     words = ("-s", "CONCURRENT_REQUESTS=1")
-    done = site.crawl(*words, notes=[note], replies="all", env={"XHS_MAX_CALLS": "2"})
+    done = project.crawl(*words, notes=[note], replies="all", env={"XHS_MAX_CALLS": "2"})
     assert done.status == 3, done
-    left = truth(note).reply_pages - 1
-    [line] = expected(site.crawl(mode="resume", feed=False))
+    left = expected_note(note).reply_pages - 1
+    [line] = expected(project.crawl(mode="resume", feed=False))
     said = re.fullmatch(r"Calls expected in all: at most (\d+) for replies", line)
     assert said, line
     assert left <= int(said[1]) <= left + 1
     assert api.books()["billed"] == 2 + left
 
 
-def test_replies_are_expected_as_on_the_pages_that_came(api: Simulator, site: Project) -> None:
+def test_replies_are_expected_as_on_the_pages_that_came(api: Simulator, project: Project) -> None:
     note = threaded_note(25, 13, 1)
-    done = site.crawl(notes=[note], feed=False, replies="all", env=PRICED)
-    calls = truth(note).reply_pages
+    done = project.crawl(notes=[note], feed=False, replies="all", env=PRICED)
+    calls = expected_note(note).reply_pages
     (line,) = expected(done)
     found = re.fullmatch(
         r"Calls expected in all: about 3 \(0.15 CNY\), and about (\d+) more for replies "
@@ -151,17 +153,17 @@ def test_replies_are_expected_as_on_the_pages_that_came(api: Simulator, site: Pr
     assert api.books()["billed"] == 3 + calls
 
 
-def test_a_note_that_fails_holds_nothing_up(api: Simulator, site: Project) -> None:
+def test_a_note_that_fails_holds_nothing_up(api: Simulator, project: Project) -> None:
     api.script({"rules": [{"note": NEW[0], "code": 400}]})
-    done = site.crawl(notes=NEW, feed=False)
+    done = project.crawl(notes=NEW, feed=False)
     assert done.status == 4, done
     said = [line for line in done.lines("INFO") if line.startswith("Calls expected in all")]
     assert said == ["Calls expected in all: about 13"]
 
 
-def test_a_long_list_is_told_before_its_last_note(api: Simulator, site: Project) -> None:
+def test_a_long_list_is_told_before_its_last_note(api: Simulator, project: Project) -> None:
     notes = [sized_note(15, serial) for serial in range(230)]
-    lines = expected(site.crawl(notes=notes, feed=False, env=PRICED))
+    lines = expected(project.crawl(notes=notes, feed=False, env=PRICED))
     first, second, last = lines
     for line, come in ((first, 100), (second, 200)):
         assert line == (
@@ -171,8 +173,8 @@ def test_a_long_list_is_told_before_its_last_note(api: Simulator, site: Project)
     assert last == "Calls expected in all: about 460 (23.00 CNY)"
 
 
-def test_a_wrong_price_is_refused_before_the_first_call(api: Simulator, site: Project) -> None:
-    done = site.crawl(notes=NEW, env={"XHS_CALL_PRICE": "0.05"})
+def test_a_wrong_price_is_refused_before_the_first_call(api: Simulator, project: Project) -> None:
+    done = project.crawl(notes=NEW, env={"XHS_CALL_PRICE": "0.05"})
     assert done.status == 2, done
     [line] = done.lines("ERROR")
     assert line == (

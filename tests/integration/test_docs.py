@@ -140,17 +140,17 @@ def test_the_commands_for_scrapyd_work(folder: Path, server: str, tmp_path: Path
 
 
 def test_documents_have_the_fields_that_the_page_on_collections_lists(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
     """Nothing but what it lists, and all of that, if crawls of every kind have been there."""
-    notes = site.folder / "notes.txt"
+    notes = project.folder / "notes.txt"
     notes.write_text(f"{NOTE}\n", encoding="utf-8")
-    assert site.command("enqueue", str(notes), "-a", "max_comments=5").status == 0
+    assert project.command("enqueue", str(notes), "-a", "max_comments=5").status == 0
     for sort in ("latest", "normal", "like_count"):
         strange = {"path": ["comments", 0, "like_count"], "value": -1}
         api.script({"rules": [{"note": NOTE, "page": 1, "patch": [strange]}]})
-        site.crawl(notes=[NOTE], sort=sort, replies="all", max_comments="5", feed=False)
-    found = {name: set().union(*site.documents(name).values()) for name in stored_fields()}
+        project.crawl(notes=[NOTE], sort=sort, replies="all", max_comments="5", feed=False)
+    found = {name: set().union(*project.documents(name).values()) for name in stored_fields()}
     assert found == stored_fields()
 
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.crawl import Project
+from support.expected import expected_note
 from support.simulator import PROJECT
 
 from xhs.simulator.notes import sized_note
-from xhs.simulator.truth import truth
 from xhs.store.embedded import _supervisor
 from xhs.store.lock import take_lock
 
@@ -31,10 +31,10 @@ pytestmark = pytest.mark.skipif(
 RETRY_SECONDS = 60.0
 
 
-def start(site: Project, *words: str) -> subprocess.Popen[bytes]:
+def start(project: Project, *words: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "scrapy", *words],
-        env=site.environment,
+        env=project.environment,
         cwd=PROJECT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -76,7 +76,7 @@ def test_after_a_kill_the_server_ends_and_the_next_crawl_completes(
     page = json.loads(left["checkpoint"]["cursor"])["index"]
     assert page > 1
     stored = alone.comment_ids(notes[0])[0]
-    assert stored >= set(truth(notes[0]).first_level[: 10 * (page - 1)])
+    assert stored >= set(expected_note(notes[0]).first_level[: 10 * (page - 1)])
     assert server_ends(folder)
 
     before = alone.documents("comments", note_id=notes[0])
@@ -84,14 +84,14 @@ def test_after_a_kill_the_server_ends_and_the_next_crawl_completes(
     done = alone.crawl(notes=notes)
     assert done.status == 0, done
     for note in notes:
-        assert alone.comment_ids(note)[0] == set(truth(note).first_level)
+        assert alone.comment_ids(note)[0] == set(expected_note(note).first_level)
         document = alone.note(note)
         assert (document["state"], document["complete"]) == ("ended", True)
     for key, document in alone.documents("comments", _id={"$in": list(before)}).items():
         assert document["first_seen_at"] == before[key]["first_seen_at"]
     new = {item["comment_id"] for item in done.items("comment") if item["is_new"]}
     assert not new & before.keys()
-    assert api.books()["billed"] == sum(truth(note).pages for note in notes)
+    assert api.books()["billed"] == sum(expected_note(note).pages for note in notes)
     assert server_ends(folder)
 
 
@@ -109,7 +109,7 @@ def test_two_crawls_and_a_status_begin_at_the_same_moment(api: Simulator, alone:
     listed = {json.loads(line)["note_id"] for line in output.decode().splitlines()}
     assert listed <= {*notes, shared}
     for note in (*notes, shared):
-        there = truth(note)
+        there = expected_note(note)
         assert alone.comment_ids(note) == (set(there.first_level), there.inline_replies)
         document = alone.note(note)
         assert (document["state"], document["missing"]) == ("ended", 0)

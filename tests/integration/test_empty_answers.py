@@ -6,10 +6,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.expected import expected_note
 from support.passes import assert_stored, pages_of
 
 from xhs.simulator.notes import sized_note, threaded_note
-from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
     from support.crawl import Document, Outcome, Project
@@ -23,9 +23,9 @@ ALL_INVALID: dict[str, Any] = {
 }
 
 
-def crawl(site: Project, **arguments: Any) -> Outcome:
+def crawl(project: Project, **arguments: Any) -> Outcome:
     """Crawl without waiting for long between calls."""
-    return site.crawl(notes=[NOTE], **arguments)
+    return project.crawl(notes=[NOTE], **arguments)
 
 
 def end_of(done: Outcome) -> tuple[str, int, bool]:
@@ -33,37 +33,37 @@ def end_of(done: Outcome) -> tuple[str, int, bool]:
     return item["stop_reason"], item["pages"], item["complete"]
 
 
-def kept_pages(site: Project) -> list[Document]:
-    return list(site.documents("rejected", kind="page").values())
+def kept_pages(project: Project) -> list[Document]:
+    return list(project.documents("rejected", kind="page").values())
 
 
 @pytest.mark.parametrize("data", NOTHING)
 def test_an_answer_with_nothing_in_it_is_asked_for_again(
-    api: Simulator, site: Project, data: Any
+    api: Simulator, project: Project, data: Any
 ) -> None:
     api.script({"rules": [{"page": 2, "page_call": "1-2", "data": data}]})
-    done = crawl(site)
+    done = crawl(project)
     assert done.status == 0, done
     assert end_of(done) == ("complete", PAGES, True)
     assert pages_of(api, NOTE) == [1, 2, 2, 2, 3, 4, 5]
     assert done.stats["xhs/calls/billed"] == api.books()["billed"] == PAGES + 2
-    assert site.note(NOTE)["billed_calls"] == PAGES + 2
-    assert_stored(site, NOTE)
-    (page,) = kept_pages(site)
+    assert project.note(NOTE)["billed_calls"] == PAGES + 2
+    assert_stored(project, NOTE)
+    (page,) = kept_pages(project)
     assert (json.loads(page["raw"]), page["note_id"], page["page"]) == (data, NOTE, 2)
 
 
 @pytest.mark.parametrize("data", NOTHING)
 def test_it_is_asked_for_again_twice_at_most_and_then_left(
-    api: Simulator, site: Project, data: Any
+    api: Simulator, project: Project, data: Any
 ) -> None:
     api.script({"rules": [{"page": 3, "data": data}]})
-    done = crawl(site)
+    done = crawl(project)
     assert done.status == 3, done
     assert end_of(done) == ("empty_answer", 2, False)
     assert pages_of(api, NOTE) == [1, 2, 3, 3, 3]
     assert done.stats["xhs/notes/empty_answer"] == done.stats["xhs/notes/left"] == 1
-    note = site.note(NOTE)
+    note = project.note(NOTE)
     assert (note["state"], note["stop_reason"]) == ("unfinished", "empty_answer")
     assert json.loads(note["checkpoint"]["cursor"])["index"] == 3
     assert note["billed_calls"] == api.books()["billed"] == 5
@@ -71,78 +71,90 @@ def test_it_is_asked_for_again_twice_at_most_and_then_left(
 
     api.script({})
     api.reset_books()
-    resumed = site.crawl(mode="resume")
+    resumed = project.crawl(mode="resume")
     assert resumed.status == 0, resumed
     assert pages_of(api, NOTE) == [3, 4, 5]
     assert end_of(resumed) == ("complete", PAGES, True)
 
 
-def test_each_of_them_counts_in_the_budget(api: Simulator, site: Project) -> None:
+def test_each_of_them_counts_in_the_budget(api: Simulator, project: Project) -> None:
     api.script({"rules": [{"page": 1, "data": {}}]})
-    done = site.crawl(notes=[NOTE], env={"XHS_MAX_CALLS": "2"})
+    done = project.crawl(notes=[NOTE], env={"XHS_MAX_CALLS": "2"})
     assert (done.status, done.reason) == (3, "budget_spent"), done
     assert api.books()["billed"] == 2
-    assert site.note(NOTE)["billed_calls"] == 2
+    assert project.note(NOTE)["billed_calls"] == 2
 
 
 def test_an_update_that_meets_one_does_not_spoil_what_was_complete(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
-    assert crawl(site).status == 0
-    before = site.note(NOTE)
+    assert crawl(project).status == 0
+    before = project.note(NOTE)
     api.script({"rules": [{"data": {}}]})
-    assert crawl(site, mode="update").status == 3
-    after = site.note(NOTE)
+    assert crawl(project, mode="update").status == 3
+    after = project.note(NOTE)
     assert after["billed_calls"] == before["billed_calls"] + 3
     unchanged = ("state", "stop_reason", "complete", "watermark", "checkpoint", "missing")
     assert {name: after[name] for name in unchanged} == {name: before[name] for name in unchanged}
 
     api.script({})
     api.reset_books()
-    done = site.crawl(mode="resume")
+    done = project.crawl(mode="resume")
     assert done.status == 0, done
     assert end_of(done) == ("up_to_date", 1, True)
     assert pages_of(api, NOTE) == [1]
-    assert site.note(NOTE)["wanted"] is None
+    assert project.note(NOTE)["wanted"] is None
 
 
 def test_an_update_that_fails_on_its_way_leaves_completeness_to_the_watermark(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
-    assert crawl(site).status == 0
+    assert crawl(project).status == 0
     api.change(NOTE, grow=25)
     api.script({"rules": [{"page": 2, "data": []}]})
-    assert crawl(site, mode="update").status == 3
-    assert site.note(NOTE)["complete"] is False
+    assert crawl(project, mode="update").status == 3
+    assert project.note(NOTE)["complete"] is False
     api.script({})
-    done = crawl(site, mode="update")
+    done = crawl(project, mode="update")
     assert done.status == 0, done
-    assert (site.note(NOTE)["stop_reason"], site.note(NOTE)["complete"]) == ("up_to_date", True)
-    assert_stored(site, NOTE, 25)
+    assert (project.note(NOTE)["stop_reason"], project.note(NOTE)["complete"]) == (
+        "up_to_date",
+        True,
+    )
+    assert_stored(project, NOTE, 25)
 
 
-def test_a_thread_whose_answers_have_nothing_in_them_is_left(api: Simulator, site: Project) -> None:
+def test_a_thread_whose_answers_have_nothing_in_them_is_left(
+    api: Simulator, project: Project
+) -> None:
     note = threaded_note(15, 17)
-    roots = [root for root in truth(note).first_level if len(truth(note).threads.get(root, ())) > 3]
+    roots = [
+        root
+        for root in expected_note(note).first_level
+        if len(expected_note(note).threads.get(root, ())) > 3
+    ]
     api.script({"rules": [{"endpoint": "replies", "comment": roots[0], "data": None}]})
-    done = site.crawl(notes=[note], replies="all")
+    done = project.crawl(notes=[note], replies="all")
     assert done.status == 3, done
     calls = [call for call in api.books()["log"] if call["comment"] == roots[0]]
     assert len(calls) == 3
     assert end_of(done)[0] == "empty_answer"
-    assert site.note(note)["billed_calls"] == api.books()["billed"]
+    assert project.note(note)["billed_calls"] == api.books()["billed"]
     api.script({})
-    assert site.crawl(mode="resume").status == 0
-    assert site.comment_ids(note) == (set(truth(note).first_level), truth(note).replies)
+    assert project.crawl(mode="resume").status == 0
+    assert project.comment_ids(note) == (
+        set(expected_note(note).first_level),
+        expected_note(note).replies,
+    )
 
 
-def test_none_of_them_stays_in_the_cache(api: Simulator, site: Project) -> None:
+def test_none_of_them_stays_in_the_cache(api: Simulator, project: Project) -> None:
     api.script({"rules": [{"page": 1, "page_call": 1, "data": {}}]})
-    cache = ("-s", "HTTPCACHE_ENABLED=1", "-s", f"HTTPCACHE_DIR={site.folder / 'cache'}")
-    assert site.crawl(*cache, notes=[NOTE]).status == 0
+    cache = ("-s", "HTTPCACHE_ENABLED=1", "-s", f"HTTPCACHE_DIR={project.folder / 'cache'}")
+    assert project.crawl(*cache, notes=[NOTE]).status == 0
     assert pages_of(api, NOTE) == [1, 1, 2, 3, 4, 5]
     api.reset_books()
-    again = site.crawl(*cache, notes=[NOTE])
+    again = project.crawl(*cache, notes=[NOTE])
     assert end_of(again) == ("complete", PAGES, True)
     assert api.books()["calls"] == 0
 
@@ -157,57 +169,57 @@ def test_none_of_them_stays_in_the_cache(api: Simulator, site: Project) -> None:
     ],
 )
 def test_what_cannot_be_read_is_kept_and_told_and_not_bought_again(
-    api: Simulator, site: Project, data: Any
+    api: Simulator, project: Project, data: Any
 ) -> None:
     api.script({"rules": [{"data": data}]})
-    done = crawl(site)
+    done = crawl(project)
     assert done.status == 4, done
     assert end_of(done) == ("unreadable_answer", 1, False)
     assert pages_of(api, NOTE) == [1]
-    (page,) = kept_pages(site)
+    (page,) = kept_pages(project)
     assert json.loads(page["raw"]) == data
     told = [line for line in done.lines("WARNING") if "unreadable_answer" in line]
     assert [line for line in told if "rejected" in line], done
-    assert site.crawl(mode="resume").status == 4 - 4
-    assert site.crawl(notes=[NOTE], mode="resume").status == 4
+    assert project.crawl(mode="resume").status == 4 - 4
+    assert project.crawl(notes=[NOTE], mode="resume").status == 4
     assert pages_of(api, NOTE) == [1]
     api.script({})
-    assert crawl(site).status == 0
+    assert crawl(project).status == 0
 
 
 def test_a_note_of_which_every_comment_is_rejected_is_no_success(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
     api.script({"rules": [ALL_INVALID]})
-    done = crawl(site)
+    done = crawl(project)
     assert done.status == 4, done
     assert end_of(done) == ("all_rejected", PAGES, False)
-    assert len(site.documents("rejected", kind="comment")) == 45
+    assert len(project.documents("rejected", kind="comment")) == 45
     assert [line for line in done.lines("WARNING") if "all_rejected" in line], done
     assert not [line for line in done.errors.splitlines() if "other sort" in line]
-    note = site.note(NOTE)
+    note = project.note(NOTE)
     assert (note["state"], note.get("watermark"), note["missing"]) == ("ended", None, 45)
-    assert site.crawl(notes=[NOTE], mode="resume").status == 4
+    assert project.crawl(notes=[NOTE], mode="resume").status == 4
     assert api.books()["calls"] == PAGES
 
     api.script({})
-    assert site.crawl(mode="update").status == 0
-    assert_stored(site, NOTE)
+    assert project.crawl(mode="update").status == 0
+    assert_stored(project, NOTE)
 
 
 def test_an_update_of_which_every_comment_is_rejected_keeps_the_watermark(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
-    assert crawl(site).status == 0
-    watermark = site.note(NOTE)["watermark"]
+    assert crawl(project).status == 0
+    watermark = project.note(NOTE)["watermark"]
     api.change(NOTE, grow=5)
     api.script({"rules": [ALL_INVALID]})
-    done = crawl(site, mode="update")
+    done = crawl(project, mode="update")
     assert (done.status, end_of(done)) == (4, ("all_rejected", 1, False)), done
-    assert site.note(NOTE)["watermark"] == watermark
+    assert project.note(NOTE)["watermark"] == watermark
     api.script({})
-    assert crawl(site, mode="update").status == 0
-    assert_stored(site, NOTE, 5)
+    assert crawl(project, mode="update").status == 0
+    assert_stored(project, NOTE, 5)
 
 
 def test_without_a_store_it_is_no_success_either(api: Simulator, without_store: Project) -> None:
@@ -216,70 +228,70 @@ def test_without_a_store_it_is_no_success_either(api: Simulator, without_store: 
     assert (done.status, end_of(done)) == (4, ("all_rejected", PAGES, False)), done
 
 
-def test_one_valid_comment_is_enough(api: Simulator, site: Project) -> None:
+def test_one_valid_comment_is_enough(api: Simulator, project: Project) -> None:
     for_nine = [{"path": ["comments", n, "like_count"], "value": "many"} for n in range(9)]
     api.script({"rules": [{"page": 1, "patch": for_nine}, {"after": 1, **ALL_INVALID}]})
-    done = crawl(site)
+    done = crawl(project)
     assert (done.status, end_of(done)) == (0, ("complete", PAGES, True)), done
 
 
 def test_a_pass_that_stored_some_before_it_was_stopped_has_not_met_rejected_ones_alone(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
     api.script({"rules": [{"page": 3, "code": 999}]})
-    assert crawl(site).status == 3
+    assert crawl(project).status == 3
     api.script({"rules": [ALL_INVALID]})
-    done = site.crawl(mode="resume")
+    done = project.crawl(mode="resume")
     assert (done.status, end_of(done)) == (0, ("complete", PAGES, True)), done
 
 
 def test_comments_that_a_pipeline_of_the_users_drops_are_not_rejected(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
-    site.add_module(
+    project.add_module(
         "from scrapy.exceptions import DropItem\n\n\n"
         "class Drop:\n    def process_item(self, item):\n        raise DropItem('not wanted')\n"
     )
     pipelines = json.dumps({"users_own.Drop": 200, "xhs.pipelines.StorePipeline": 300})
-    done = site.crawl("-s", f"ITEM_PIPELINES={pipelines}", notes=[NOTE], feed=False)
+    done = project.crawl("-s", f"ITEM_PIPELINES={pipelines}", notes=[NOTE], feed=False)
     assert done.status == 0, done
 
 
 def test_threads_of_which_every_reply_is_rejected_are_no_success(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
     note = threaded_note(3, 6)
     api.script({"rules": [{"endpoint": "replies", **ALL_INVALID}]})
-    done = site.crawl(notes=[note], replies="all")
+    done = project.crawl(notes=[note], replies="all")
     assert (done.status, end_of(done)[0]) == (4, "all_rejected"), done
     assert [line for line in done.lines("WARNING") if "(replies to " in line], done
     api.script({})
-    again = site.crawl(notes=[note], replies="all")
+    again = project.crawl(notes=[note], replies="all")
     assert (again.status, end_of(again)) == (0, ("complete", 1, True)), again
-    assert site.comment_ids(note)[1] == truth(note).replies
+    assert project.comment_ids(note)[1] == expected_note(note).replies
 
 
 def test_what_was_rejected_is_not_looked_for_in_another_order(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
     api.script({"rules": [{"page": 2, **ALL_INVALID}]})
-    done = crawl(site)
+    done = crawl(project)
     (line,) = (text for text in done.lines("INFO") if "are not held" in text and NOTE in text)
     assert "10 that came were rejected" in line
     assert "sort" not in line
 
 
-def test_comments_without_ids_are_all_rejected(api: Simulator, site: Project) -> None:
+def test_comments_without_ids_are_all_rejected(api: Simulator, project: Project) -> None:
     patch = [{"path": ["comments", "*", "id"], "remove": True}]
     api.script({"rules": [{"patch": patch}]})
-    done = crawl(site)
+    done = crawl(project)
     assert (done.status, end_of(done)[0]) == (4, "all_rejected"), done
 
 
 @pytest.mark.parametrize("data", [{}, {"of_tomorrow": 1}])
-def test_parse_says_that_what_came_is_no_page(api: Simulator, site: Project, data: Any) -> None:
+def test_parse_says_that_what_came_is_no_page(api: Simulator, project: Project, data: Any) -> None:
     api.script({"rules": [{"data": data}]})
     url = f"{api.url}/api/xiaohongshu/get-note-comment/v4?noteId={NOTE}"
-    done = site.command("parse", "--spider=comments", "-c", "parse_page", url)
+    done = project.command("parse", "--spider=comments", "-c", "parse_page", url)
     assert done.status == 1, done
     assert "No page came" in done.lines("ERROR")[-1]

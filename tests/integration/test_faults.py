@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.codes import FATAL
+from support.expected import expected_note
 
 from xhs.simulator.notes import DOCUMENTED_NOTE, sized_note, threaded_note
-from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
     from support.crawl import Document, Outcome, Project
@@ -24,11 +24,11 @@ def ends(done: Outcome) -> dict[str, str]:
     return {item["note_id"]: item["stop_reason"] for item in done.items("note")}
 
 
-def is_stored(site: Project, note: str, pages: int | None = None) -> bool:
+def is_stored(project: Project, note: str, pages: int | None = None) -> bool:
     """Whether exactly the comments of a note's first pages are stored, or of all of them."""
-    first_level = truth(note).first_level
+    first_level = expected_note(note).first_level
     shown = first_level if pages is None else first_level[: 10 * pages]
-    return site.comment_ids(note)[0] == set(shown)
+    return project.comment_ids(note)[0] == set(shown)
 
 
 def index_of(document: Document) -> int:
@@ -62,7 +62,7 @@ CUT: list[dict[str, Any]] = [
 ]
 
 
-def test_what_passes_is_retried_and_everything_arrives(api: Simulator, site: Project) -> None:
+def test_what_passes_is_retried_and_everything_arrives(api: Simulator, project: Project) -> None:
     faults = [*REFUSED, *NO_ENVELOPE.values(), *CUT]
     notes = [sized_note(25, serial) for serial in range(len(faults))]
     # The second page of each note is refused once, and answered when it is asked again.
@@ -71,11 +71,11 @@ def test_what_passes_is_retried_and_everything_arrives(api: Simulator, site: Pro
         for note, fault in zip(notes, faults, strict=True)
     ]
     api.script({"rules": rules})
-    done = site.crawl(notes=notes)
+    done = project.crawl(notes=notes)
     assert done.status == 0, done
     assert "Traceback" not in done.errors
     assert ends(done) == dict.fromkeys(notes, "complete")
-    assert all(is_stored(site, note) for note in notes)
+    assert all(is_stored(project, note) for note in notes)
 
     pages = 3 * len(notes)
     books = api.books()
@@ -91,7 +91,7 @@ def test_what_passes_is_retried_and_everything_arrives(api: Simulator, site: Pro
         "xhs/calls/refused/500": 1,
         **{f"xhs/calls/refused/{name}": 1 for name in NO_ENVELOPE},
     }
-    billed = [site.note(note)["billed_calls"] for note in notes]
+    billed = [project.note(note)["billed_calls"] for note in notes]
     assert billed == [3] * (len(REFUSED) + len(NO_ENVELOPE)) + [4] * len(CUT)
 
 
@@ -108,7 +108,7 @@ SHARES: list[tuple[float, dict[str, Any]]] = [
 ]
 
 
-def test_a_third_of_all_calls_may_fail(api: Simulator, site: Project) -> None:
+def test_a_third_of_all_calls_may_fail(api: Simulator, project: Project) -> None:
     """In every way at once, and still all comes, and each call is counted as it was billed."""
     sizes = (0, 1, 7, 10, 11, 25, 38, 60)
     small = [sized_note(sizes[serial % 8], serial) for serial in range(56)]
@@ -122,20 +122,20 @@ def test_a_third_of_all_calls_may_fail(api: Simulator, site: Project) -> None:
     ]
     api.script({"seed": 280, "rules": rules})
     notes = [*small, DOCUMENTED_NOTE]
-    done = site.crawl("-s", "DOWNLOAD_TIMEOUT=2", notes=notes)
+    done = project.crawl("-s", "DOWNLOAD_TIMEOUT=2", notes=notes)
     assert (done.status, done.reason) == (0, "finished"), done
     assert "Traceback" not in done.errors
     assert ends(done) == dict.fromkeys(notes, "complete")
     comments = [
         comment
         for note in notes
-        for comment in (*truth(note).first_level, *truth(note).inline_replies)
+        for comment in (*expected_note(note).first_level, *expected_note(note).inline_replies)
     ]
-    assert site.documents("comments").keys() == set(comments)
+    assert project.documents("comments").keys() == set(comments)
     assert sorted(done.ids("comment")) == sorted(comments)
 
     books = api.books()
-    pages = sum(truth(note).pages for note in notes)
+    pages = sum(expected_note(note).pages for note in notes)
     failed = Counter(
         call["fault"] or call["code"] for call in books["log"] if call["fault"] or call["code"]
     )
@@ -148,24 +148,24 @@ def test_a_third_of_all_calls_may_fail(api: Simulator, site: Project) -> None:
     assert (stats["xhs/calls/billed"], stats["xhs/calls/unknown"]) == (pages, undelivered)
     refused = sum(n for name, n in stats.items() if name.startswith("xhs/calls/refused/"))
     assert refused == failed["code"] + failed["status"] + failed["html"]
-    ledger = site.documents("notes")
+    ledger = project.documents("notes")
     assert sum(document["billed_calls"] for document in ledger.values()) == books["billed"]
     for note in notes:
         assert ledger[note]["billed_calls"] == books["notes"][note]["billed"]
 
 
-def test_refused_parameters_end_their_note_alone(api: Simulator, site: Project) -> None:
+def test_refused_parameters_end_their_note_alone(api: Simulator, project: Project) -> None:
     bad, later = sized_note(25, 1), sized_note(25, 2)
     rules = [{"note": bad, "code": 400}, {"note": later, "page": 2, "code": 400}]
     api.script({"rules": rules})
-    done = site.crawl(notes=[bad, later, GOOD])
+    done = project.crawl(notes=[bad, later, GOOD])
     assert done.status == 4, done
     assert done.reason == "finished"
     assert ends(done) == {bad: "refused", later: "refused", GOOD: "complete"}
-    assert is_stored(site, GOOD)
-    assert is_stored(site, later, pages=1)
+    assert is_stored(project, GOOD)
+    assert is_stored(project, later, pages=1)
     for note, billed in ((bad, 0), (later, 1)):
-        document = site.note(note)
+        document = project.note(note)
         assert (document["state"], document["complete"]) == ("ended", False)
         assert (document["checkpoint"], document["billed_calls"]) == (None, billed)
     assert api.books()["calls"] == 1 + 2 + 2
@@ -173,12 +173,12 @@ def test_refused_parameters_end_their_note_alone(api: Simulator, site: Project) 
 
 
 def test_an_unknown_code_is_an_error_with_the_providers_words(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
     odd = sized_note(25)
     message = "余额 is frozen, call 12345"
     api.script({"rules": [{"note": odd, "page": 2, "code": 999, "message": message}]})
-    done = site.crawl(notes=[odd, GOOD])
+    done = project.crawl(notes=[odd, GOOD])
     assert done.status == 3, done
     assert ends(done) == {odd: "unknown_code", GOOD: "complete"}
     said = [line for line in done.lines("ERROR") if "999" in line]
@@ -186,25 +186,25 @@ def test_an_unknown_code_is_an_error_with_the_providers_words(
     assert message in said[0]
     assert "requestId" in said[0]
     assert len(said[0].rpartition("requestId ")[2].strip()) == 32
-    document = site.note(odd)
+    document = project.note(odd)
     assert (document["state"], document["stop_reason"]) == ("unfinished", "unknown_code")
     assert index_of(document) == 2
-    assert is_stored(site, odd, pages=1)
+    assert is_stored(project, odd, pages=1)
     assert api.books()["notes"][odd] == {"calls": 2, "billed": 1}
     assert done.stats["xhs/notes/left"] == 1
 
 
 @pytest.mark.parametrize("code", FATAL)
-def test_a_fatal_code_stops_the_crawl(api: Simulator, site: Project, code: int) -> None:
+def test_a_fatal_code_stops_the_crawl(api: Simulator, project: Project, code: int) -> None:
     note = sized_note(45)
     api.script({"rules": [{"page": 3, "code": code}]})
-    done = site.crawl(notes=[note])
+    done = project.crawl(notes=[note])
     assert done.status == 3, done
     assert done.reason == FATAL[code]
     assert "Traceback" not in done.errors
     assert api.books()["calls"] == 3
-    assert is_stored(site, note, pages=2)
-    document = site.note(note)
+    assert is_stored(project, note, pages=2)
+    document = project.note(note)
     assert (document["state"], document["complete"]) == ("unfinished", False)
     assert index_of(document) == 3
     assert document["billed_calls"] == 2
@@ -213,29 +213,29 @@ def test_a_fatal_code_stops_the_crawl(api: Simulator, site: Project, code: int) 
     assert any(str(code) in line for line in done.lines("ERROR"))
 
 
-def test_after_a_fatal_code_nothing_more_is_sent(api: Simulator, site: Project) -> None:
+def test_after_a_fatal_code_nothing_more_is_sent(api: Simulator, project: Project) -> None:
     """Of many notes under way, those whose pages came are at their checkpoints."""
     notes = [sized_note(45, serial) for serial in range(30)]
     api.script({"rules": [{"after": 20, "code": 601}]})
-    done = site.crawl(notes=notes)
+    done = project.crawl(notes=notes)
     assert done.status == 3, done
     assert done.reason == "balance_exhausted"
     books = api.books()
     assert books["billed"] == 20
     assert 20 < books["calls"] <= 20 + 16
-    documents = site.documents("notes")
+    documents = project.documents("notes")
     assert {document["state"] for document in documents.values()} <= {"queued", "unfinished"}
     assert sum(document.get("billed_calls", 0) for document in documents.values()) == 20
     for note, document in documents.items():
-        assert is_stored(site, note, pages=index_of(document) - 1)
+        assert is_stored(project, note, pages=index_of(document) - 1)
     assert done.stats["xhs/notes/left"] == len(notes)
 
 
-def test_retries_come_to_an_end(api: Simulator, site: Project) -> None:
+def test_retries_come_to_an_end(api: Simulator, project: Project) -> None:
     hopeless, cut = sized_note(25, 1), sized_note(25, 2)
     rules = [{"note": hopeless, "page": 2, "code": 301}, {"note": cut, "page": 2, "truncate": True}]
     api.script({"rules": rules})
-    done = site.crawl("-s", "RETRY_TIMES=1", notes=[hopeless, cut, GOOD])
+    done = project.crawl("-s", "RETRY_TIMES=1", notes=[hopeless, cut, GOOD])
     assert done.status == 3, done
     assert done.reason == "finished"
     assert ends(done) == {
@@ -244,28 +244,28 @@ def test_retries_come_to_an_end(api: Simulator, site: Project) -> None:
         GOOD: "complete",
     }
     for note, billed in ((hopeless, 1), (cut, 3)):
-        document = site.note(note)
+        document = project.note(note)
         assert (document["state"], document["stop_reason"]) == ("unfinished", "retries_exhausted")
         assert index_of(document) == 2
         assert document["billed_calls"] == billed
-        assert is_stored(site, note, pages=1)
+        assert is_stored(project, note, pages=1)
         assert api.books()["notes"][note] == {"calls": 3, "billed": billed}
-    assert is_stored(site, GOOD)
+    assert is_stored(project, GOOD)
     assert done.stats["xhs/notes/left"] == 2
     assert done.stats["xhs/notes/retries_exhausted"] == 2
 
 
 def cursor_after(note: str, page: int, index: int) -> str:
     """A cursor in the API's form to what follows a page, with an index of its own."""
-    last = truth(note).first_level[10 * page - 1]
+    last = expected_note(note).first_level[10 * page - 1]
     return json.dumps({"cursor": last, "index": index, "pageArea": "UNFOLDED"})
 
 
-def test_cursors_that_lie(api: Simulator, site: Project) -> None:
+def test_cursors_that_lie(api: Simulator, project: Project) -> None:
     """Each lie has its name, and costs no more than it must."""
     names = ("ignored", "repeated", "missing", "empty", "endless", "no news", "late")
     note = {name: sized_note(45, serial) for serial, name in enumerate(names)}
-    known = truth(note["no news"]).first_level[0]
+    known = expected_note(note["no news"]).first_level[0]
 
     def nothing_new(page: int) -> dict[str, Any]:
         cursor = cursor_after(note["no news"], page, page + 1)
@@ -292,7 +292,7 @@ def test_cursors_that_lie(api: Simulator, site: Project) -> None:
             ]
         }
     )
-    done = site.crawl(notes=list(note.values()))
+    done = project.crawl(notes=list(note.values()))
     assert done.status == 4, done
     assert done.reason == "finished"
     expected = {
@@ -306,33 +306,33 @@ def test_cursors_that_lie(api: Simulator, site: Project) -> None:
     }
     assert ends(done) == {note[name]: reason for name, (reason, _, _) in expected.items()}
     for name, (reason, calls, pages) in expected.items():
-        document = site.note(note[name])
+        document = project.note(note[name])
         assert (document["state"], document["stop_reason"]) == ("ended", reason), name
         assert (document["complete"], document["checkpoint"]) == (False, None), name
         assert document["billed_calls"] == calls, name
         assert api.books()["notes"][note[name]] == {"calls": calls, "billed": calls}, name
-        assert is_stored(site, note[name], pages=pages), name
+        assert is_stored(project, note[name], pages=pages), name
         assert document["missing"] == 45 - min(45, 10 * pages), name
         assert done.stats[f"xhs/notes/{reason}"] >= 1
     assert done.stats["xhs/notes/left"] == 0
 
 
 def test_an_endpoint_that_ignores_cursors_costs_two_calls_a_note(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
     """And says which setting may help, for each note and at the end."""
     long = [sized_note(45, serial) for serial in range(3)] + [sized_note(11), DOCUMENTED_NOTE]
     short = [sized_note(10), sized_note(0)]
     api.script({"rules": [{"page": "2-", "cursor": "ignored"}]})
-    done = site.crawl(notes=[*long, *short])
+    done = project.crawl(notes=[*long, *short])
     assert (done.status, done.reason) == (4, "finished"), done
     assert ends(done) == dict.fromkeys(long, "cursor_ignored") | dict.fromkeys(short, "complete")
     books = api.books()
     for notes, calls in ((long, 2), (short, 1)):
         for note in notes:
             assert books["notes"][note] == {"calls": calls, "billed": calls}
-            assert site.note(note)["billed_calls"] == calls
-            assert is_stored(site, note, pages=1)
+            assert project.note(note)["billed_calls"] == calls
+            assert is_stored(project, note, pages=1)
     said = done.lines("WARNING")
     advice = "serves the first page only: try another JUSTONEAPI_COMMENTS_VERSION"
     for note in long:
@@ -344,11 +344,11 @@ def test_an_endpoint_that_ignores_cursors_costs_two_calls_a_note(
     assert not any(advice in line and note in line for line in said for note in short)
 
 
-def test_a_note_that_changes_in_mid_crawl(api: Simulator, site: Project) -> None:
+def test_a_note_that_changes_in_mid_crawl(api: Simulator, project: Project) -> None:
     """New comments come on top, others are deleted, also the one that a cursor speaks of."""
     grows, shrinks, both, empties = [sized_note(45, serial) for serial in range(4)]
     gone = {
-        note: [truth(note).first_level[place] for place in places]
+        note: [expected_note(note).first_level[place] for place in places]
         for note, places in (
             (shrinks, (3, 9, 14, 22, 44)),
             (both, (9, 19, 20)),
@@ -364,19 +364,22 @@ def test_a_note_that_changes_in_mid_crawl(api: Simulator, site: Project) -> None
     ]
     api.script({"rules": changes})
     notes = [grows, shrinks, both, empties, DOCUMENTED_NOTE]
-    done = site.crawl(notes=notes)
+    done = project.crawl(notes=notes)
     assert (done.status, done.reason) == (0, "finished"), done
     assert ends(done) == dict.fromkeys(notes, "complete")
     books = api.books()
     assert (books["repeated"], books["undelivered"]) == (0, 0)
     for note in notes:
-        first_page, rest = truth(note).first_level[:10], truth(note).first_level[10:]
+        first_page, rest = (
+            expected_note(note).first_level[:10],
+            expected_note(note).first_level[10:],
+        )
         shown = [comment for comment in rest if comment not in gone.get(note, ())]
-        assert site.comment_ids(note)[0] == {*first_page, *shown}
+        assert project.comment_ids(note)[0] == {*first_page, *shown}
         pages = 1 + max(1, -(-len(shown) // 10))
         assert books["notes"][note]["billed"] == pages
-        assert site.note(note)["billed_calls"] == pages
-        assert (site.note(note)["pages"], site.note(note)["complete"]) == (pages, True)
-    assert site.note(grows)["missing"] == site.note(DOCUMENTED_NOTE)["missing"] == 15
-    assert site.note(shrinks)["missing"] == site.note(empties)["missing"] == 0
+        assert project.note(note)["billed_calls"] == pages
+        assert (project.note(note)["pages"], project.note(note)["complete"]) == (pages, True)
+    assert project.note(grows)["missing"] == project.note(DOCUMENTED_NOTE)["missing"] == 15
+    assert project.note(shrinks)["missing"] == project.note(empties)["missing"] == 0
     assert len(done.ids("comment")) == len(set(done.ids("comment")))

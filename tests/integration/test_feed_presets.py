@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.canary import files_with, found_in
 from support.crawl import TOKEN
+from support.expected import expected_note
 from support.s3 import SECRET, Bucket, bucket, guarded
 from support.simulator import PROJECT
 
@@ -27,7 +28,6 @@ from xhs.feeds.csv_escaping import GUARD
 from xhs.feeds.s3 import TRIAL
 from xhs.settings import FEED_EXPORTERS
 from xhs.simulator.notes import missing_note, sized_note
-from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,17 +114,17 @@ def check_csv(path: Path, kind: str, items: list[Row]) -> None:
 
 
 def test_control_characters_break_no_line_and_are_stored_as_sent(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
     sent = "a\x00b\x0bc\x1c\x85d\u2028e\u2029=1\x7f"
     patch = [{"path": ["comments", 0, "content"], "value": sent}]
     api.script({"rules": [{"note": NOTE, "page": 1, "patch": patch}]})
-    folder = site.folder / "data"
+    folder = project.folder / "data"
     presets = {"XHS_FEEDS": "jsonl,csv", "XHS_FEEDS_URI": str(folder)}
-    done = site.crawl(notes=[NOTE], env=presets)
+    done = project.crawl(notes=[NOTE], env=presets)
     assert done.status == 0, done
-    first = truth(NOTE).first_level[0]
-    assert site.documents("comments")[first]["content"] == sent
+    first = expected_note(NOTE).first_level[0]
+    assert project.documents("comments")[first]["content"] == sent
     found = {
         one["comment_id"]: one["content"] for one in lines(by_type(folder, "jsonl")["comment"])
     }
@@ -148,7 +148,7 @@ def test_batches_hold_so_many_items_each(without_store: Project) -> None:
     assert without_store.crawl(*batched, notes=[NOTE], feed=False, env=presets).status == 0
     paths = sorted((without_store.folder / "data").glob("comments-*.jsonl"))
     sizes = [len(lines(path)) for path in paths]
-    there = truth(NOTE)
+    there = expected_note(NOTE)
     assert set(sizes[:-1]) == {10}
     assert sum(sizes) == len(there.first_level) + len(there.inline_replies)
     assert [path.stem[-5:] for path in paths] == [f"{n:05}" for n in range(1, len(sizes) + 1)]
@@ -172,7 +172,9 @@ def test_what_a_killed_crawl_has_written_can_be_read(
             assert crawl.poll() is None
             time.sleep(0.02)
         os.kill(crawl.pid, signal.SIGKILL)
-    expected = truth(LONG).first_level[:280]  # a page is asked for when the last but one is settled
+    expected = expected_note(LONG).first_level[
+        :280
+    ]  # a page is asked for when the last but one is settled
     paths = {ending: next(folder.glob(f"comments-*.{ending}")) for ending in ("jsonl", "csv")}
     found = {
         ending: lines(path) if ending == "jsonl" else rows(path) for ending, path in paths.items()
@@ -208,7 +210,7 @@ def test_batches_go_to_s3_as_they_are_full(without_store: Project, lake: Bucket)
     parts = [data.splitlines() for key, data in found if key.startswith("batches/")]
     assert [len(part) for part in parts[:-1]] == [10] * (len(parts) - 1)
     ids = [json.loads(line)["comment_id"] for part in parts for line in part]
-    assert set(ids) == {*truth(NOTE).first_level, *truth(NOTE).inline_replies}
+    assert set(ids) == {*expected_note(NOTE).first_level, *expected_note(NOTE).inline_replies}
     assert not list((without_store.folder / "spill/feeds").iterdir())
 
 
@@ -302,41 +304,41 @@ def test_a_key_that_may_only_write_is_enough(without_store: Project) -> None:
 
 @pytest.mark.parametrize("mode", ["full", "update"])
 def test_a_dry_run_looks_for_the_bucket_and_writes_nothing(
-    site: Project, lake: Bucket, mode: str
+    project: Project, lake: Bucket, mode: str
 ) -> None:
     words = ("-O", "s3://lake/dry/out.json")
     before = lake.objects()
     env = {**lake.environment, **PRESET}
-    done = site.crawl(*words, notes=[NOTE], feed=False, mode=mode, dry_run="1", env=env)
+    done = project.crawl(*words, notes=[NOTE], feed=False, mode=mode, dry_run="1", env=env)
     assert (done.status, lake.objects()) == (0, before), done
     env["XHS_FEEDS_URI"] = "s3://no-such-bucket/x"
-    done = site.crawl(notes=[NOTE], feed=False, mode=mode, dry_run="1", env=env)
+    done = project.crawl(notes=[NOTE], feed=False, mode=mode, dry_run="1", env=env)
     assert done.status == 2, done
     with guarded() as s3:
         env = {**s3.environment, **PRESET}
-        assert site.crawl(notes=[NOTE], feed=False, dry_run="1", env=env).status == 0
+        assert project.crawl(notes=[NOTE], feed=False, dry_run="1", env=env).status == 0
     assert {method for method, _ in s3.asked} == {"HEAD"}
 
 
 def test_an_object_is_not_overwritten_by_a_crawl_that_continues(
-    api: Simulator, site: Project, lake: Bucket
+    api: Simulator, project: Project, lake: Bucket
 ) -> None:
     env = {**lake.environment, "XHS_MAX_CALLS": "1"}
     words = ("-O", "s3://lake/kept/out.jsonl")
-    first = site.crawl(*words, notes=[NOTE], feed=False, env=env)
+    first = project.crawl(*words, notes=[NOTE], feed=False, env=env)
     assert first.status == 3, first
     before = lake.objects()
     for option in ("-o", "-O"):
-        done = site.crawl(option, words[1], mode="resume", feed=False, env=lake.environment)
+        done = project.crawl(option, words[1], mode="resume", feed=False, env=lake.environment)
         assert done.status == 2, done
         assert "-o 's3://lake/kept/out-%(time)s.jsonl'" in done.lines("ERROR")[0]
     assert (lake.objects(), api.books()["billed"]) == (before, 1)
     _, *command = shlex.split(first.run["resume"])
-    assert site.command(*command, env=lake.environment).status == 0
+    assert project.command(*command, env=lake.environment).status == 0
     parts = [data for key, data in lake.objects().items() if key.startswith("kept/")]
     assert len(parts) == 2
     found = {json.loads(line).get("comment_id") for part in parts for line in part.splitlines()}
-    assert found - {None} == {*truth(NOTE).first_level, *truth(NOTE).inline_replies}
+    assert found - {None} == {*expected_note(NOTE).first_level, *expected_note(NOTE).inline_replies}
 
 
 @pytest.mark.parametrize(
@@ -365,15 +367,15 @@ def test_feeds_that_cannot_be_written_cost_nothing(
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /dev/full")
 @pytest.mark.parametrize("stored", [True, False])
 def test_a_disk_that_is_full_is_told_and_stops_a_crawl_that_keeps_nothing_else(
-    api: Simulator, site: Project, without_store: Project, stored: bool
+    api: Simulator, project: Project, without_store: Project, stored: bool
 ) -> None:
-    place = site if stored else without_store
+    place = project if stored else without_store
     done = place.crawl("-O", "/dev/full:jsonl", notes=[LONG], feed=False)
     [failed] = [line for line in done.lines("ERROR") if "cannot be written" in line]
     assert "No space left" in failed
     if stored:
         assert done.status == 1, done
-        assert len(site.documents("comments")) >= 400
+        assert len(project.documents("comments")) >= 400
         assert "1 feeds were not stored" in done.lines("ERROR")[-1]
     else:
         assert (done.status, done.reason) == (3, "store_failed"), done
@@ -382,13 +384,13 @@ def test_a_disk_that_is_full_is_told_and_stops_a_crawl_that_keeps_nothing_else(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /dev/full")
 @pytest.mark.parametrize("kind", ["jsonl", "xml"])
-def test_a_feed_that_fails_takes_no_other_with_it(site: Project, kind: str) -> None:
-    presets = {"XHS_FEEDS": "csv", "XHS_FEEDS_URI": str(site.folder / "data")}
-    done = site.crawl("-O", f"/dev/full:{kind}", notes=[NOTE], env=presets)
+def test_a_feed_that_fails_takes_no_other_with_it(project: Project, kind: str) -> None:
+    presets = {"XHS_FEEDS": "csv", "XHS_FEEDS_URI": str(project.folder / "data")}
+    done = project.crawl("-O", f"/dev/full:{kind}", notes=[NOTE], env=presets)
     assert done.status == 1, done
     assert len([line for line in done.lines("ERROR") if "/dev/full cannot be written" in line]) == 1
     assert "1 feeds were not stored" in done.lines("ERROR")[-1]
-    for kind, path in by_type(site.folder / "data", "csv").items():
+    for kind, path in by_type(project.folder / "data", "csv").items():
         check_csv(path, kind, done.items(kind))
 
 
@@ -408,11 +410,11 @@ class Breaking(JsonItemExporter):
 """
 
 
-def test_a_feed_that_broke_once_takes_no_more_and_is_not_called_stored(site: Project) -> None:
-    site.add_module(BREAKING)
+def test_a_feed_that_broke_once_takes_no_more_and_is_not_called_stored(project: Project) -> None:
+    project.add_module(BREAKING)
     exporters = json.dumps({**FEED_EXPORTERS, "breaking": "users_own.Breaking"})
-    done = site.crawl(
-        *("-s", f"FEED_EXPORTERS={exporters}", "-O", f"{site.folder / 'out.breaking'}:breaking"),
+    done = project.crawl(
+        *("-s", f"FEED_EXPORTERS={exporters}", "-O", f"{project.folder / 'out.breaking'}:breaking"),
         notes=[NOTE],
     )
     assert done.status == 1, done

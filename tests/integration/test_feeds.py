@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 import pytest
+from support.expected import expected_note
 
 from xhs.simulator.notes import missing_note, sized_note
-from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,7 +103,7 @@ def plain(value: Any) -> str:
 
 def of_comment(items: list[Feeds], place: int) -> Feeds:
     """The item of one of the note's comments."""
-    wanted = truth(NOTE).first_level[place]
+    wanted = expected_note(NOTE).first_level[place]
     (found,) = (item for item in items if item.get("comment_id") == wanted)
     return found
 
@@ -121,7 +121,7 @@ def test_feeds_hold_the_same_in_their_own_way(feeds: dict[str, Path]) -> None:
 
 
 def check_json(items: list[Feeds], path: Path) -> None:
-    there = truth(NOTE)
+    there = expected_note(NOTE)
     kinds = [item["item_type"] for item in items]
     assert set(kinds) == {"comment", "user", "note"}
     assert kinds.count("note") == 2

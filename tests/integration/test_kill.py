@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from support.crawl import Project, database
+from support.expected import expected_note
 from support.killer import KILLER
 from support.pages import of_pages, pages_settled
 from support.simulator import PROJECT
@@ -20,7 +21,6 @@ from support.simulator import PROJECT
 from xhs.settings import EXTENSIONS
 from xhs.simulator.books import LOG_LENGTH
 from xhs.simulator.notes import sized_note, threaded_note
-from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,14 +38,14 @@ NOTES = [sized_note(size, serial) for serial, size in enumerate(SIZES * 2)]
 NOTES[5], NOTES[25] = threaded_note(90, 2, 5), threaded_note(30, 7, 25)
 
 
-def start(site: Project, notes: Iterable[str], *words: str) -> subprocess.Popen[bytes]:
+def start(project: Project, notes: Iterable[str], *words: str) -> subprocess.Popen[bytes]:
     """Go on with these notes, or with what the ledger knows."""
     given = ["-a", "mode=resume"]
     if listed := ",".join(notes):
         given += ["-a", f"notes={listed}"]
     return subprocess.Popen(
         [sys.executable, "-m", "scrapy", "crawl", "comments", *given, *words],
-        env=site.environment,
+        env=project.environment,
         cwd=PROJECT,
         stderr=subprocess.PIPE,
     )
@@ -55,34 +55,34 @@ def calls(api: Simulator) -> int:
     return int(api.books()["calls"])
 
 
-def stored(site: Project) -> dict[str, dict[str, str | None]]:
+def stored(project: Project) -> dict[str, dict[str, str | None]]:
     """Of each note, the stored comments, and the parent of each."""
     found: dict[str, dict[str, str | None]] = {}
-    with database(site.uri, site.name) as there:
+    with database(project.uri, project.name) as there:
         for one in there["comments"].find({}, {"note_id": 1, "parent_comment_id": 1}):
             found.setdefault(one["note_id"], {})[one["_id"]] = one["parent_comment_id"]
     return found
 
 
-def assert_no_checkpoint_is_ahead(site: Project) -> None:
+def assert_no_checkpoint_is_ahead(project: Project) -> None:
     """What lies before each checkpoint is stored, and all of a note that has ended."""
-    ledger, found = site.documents("notes"), stored(site)
+    ledger, found = project.documents("notes"), stored(project)
     for note, document in ledger.items():
         settled = None if document["state"] == "ended" else pages_settled(document)
         wanted = of_pages(note, settled)
         assert wanted.items() <= found.get(note, {}).items(), (note, document)
 
 
-def assert_all_there(site: Project) -> None:
-    assert stored(site) == {note: of_pages(note, None) for note in NOTES}
-    ledger = site.documents("notes")
+def assert_all_there(project: Project) -> None:
+    assert stored(project) == {note: of_pages(note, None) for note in NOTES}
+    ledger = project.documents("notes")
     assert ledger.keys() == set(NOTES)
     for document in ledger.values():
         assert (document["state"], document["stop_reason"]) == ("ended", "complete"), document
         assert (document["complete"], document["missing"]) == (True, 0), document
-        assert document["pages"] == truth(document["note_id"]).pages
-    authors = {one["user_id"] for one in site.documents("comments").values()}
-    assert authors <= site.documents("users").keys()
+        assert document["pages"] == expected_note(document["note_id"]).pages
+    authors = {one["user_id"] for one in project.documents("comments").values()}
+    assert authors <= project.documents("users").keys()
 
 
 def paid_twice(log: list[dict[str, Any]], ends: list[int]) -> Counter[int]:
@@ -100,25 +100,25 @@ def paid_twice(log: list[dict[str, Any]], ends: list[int]) -> Counter[int]:
     return Counter(again)
 
 
-def assert_little_is_paid_twice(api: Simulator, site: Project, ends: list[int]) -> None:
+def assert_little_is_paid_twice(api: Simulator, project: Project, ends: list[int]) -> None:
     """Go on to the end: everything is there, and what the kills cost is within its bound."""
-    done = site.crawl(notes=NOTES, mode="resume", feed=False)
+    done = project.crawl(notes=NOTES, mode="resume", feed=False)
     assert done.status == 0, done
-    assert_all_there(site)
+    assert_all_there(project)
     books = api.books()
     assert books["calls"] <= LOG_LENGTH
     twice = paid_twice(books["log"], [*ends, books["calls"]])
     assert twice.total() == books["repeated"]
-    assert books["billed"] == sum(truth(note).pages for note in NOTES) + books["repeated"]
+    assert books["billed"] == sum(expected_note(note).pages for note in NOTES) + books["repeated"]
     assert max(twice.values()) <= MOST_TWICE, twice
 
 
-def test_kills_at_random_moments_lose_nothing(api: Simulator, site: Project) -> None:
+def test_kills_at_random_moments_lose_nothing(api: Simulator, project: Project) -> None:
     chance = random.Random(SEED)  # noqa: S311 (moments, no secret)
     api.script({"latency": 0.05})
     ends: list[int] = []
     for kill in range(KILLS):
-        crawl = start(site, NOTES if kill % 2 == 0 else ())
+        crawl = start(project, NOTES if kill % 2 == 0 else ())
         last = calls(api) + chance.randint(1, 60)
         while calls(api) < last and crawl.poll() is None:
             time.sleep(0.002)
@@ -126,9 +126,9 @@ def test_kills_at_random_moments_lose_nothing(api: Simulator, site: Project) -> 
         errors = crawl.communicate()[1].decode()
         assert crawl.returncode in (-signal.SIGKILL, 0), errors
         assert "Traceback" not in errors
-        assert_no_checkpoint_is_ahead(site)
+        assert_no_checkpoint_is_ahead(project)
         ends.append(calls(api))
-    assert_little_is_paid_twice(api, site, ends)
+    assert_little_is_paid_twice(api, project, ends)
 
 
 MOMENTS = [
@@ -145,16 +145,16 @@ MOMENTS = [
 ]
 
 
-def test_kills_between_the_stores_writes_lose_nothing(api: Simulator, site: Project) -> None:
-    site.add_module(KILLER)
+def test_kills_between_the_stores_writes_lose_nothing(api: Simulator, project: Project) -> None:
+    project.add_module(KILLER)
     extensions = json.dumps({**EXTENSIONS, "users_own.Killer": 1})
     api.script({"latency": 0.05})
     ends: list[int] = []
     for moment, number in MOMENTS:
         at = ["-s", f"KILL_AT={moment}", "-s", f"KILL_NUMBER={number}"]
-        crawl = start(site, NOTES, "-s", f"EXTENSIONS={extensions}", *at)
+        crawl = start(project, NOTES, "-s", f"EXTENSIONS={extensions}", *at)
         errors = crawl.communicate()[1].decode()
         assert crawl.returncode == -signal.SIGKILL, (moment, errors)
-        assert_no_checkpoint_is_ahead(site)
+        assert_no_checkpoint_is_ahead(project)
         ends.append(calls(api))
-    assert_little_is_paid_twice(api, site, ends)
+    assert_little_is_paid_twice(api, project, ends)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import brotli  # type: ignore[import-untyped]
 import pytest
+from support.expected import expected_note
 from support.relay import Answer, relay
 from support.simulator import PROJECT
 
 from xhs.simulator.notes import sized_note
-from xhs.simulator.truth import truth
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -37,14 +37,14 @@ def messages(done: Outcome, note: str) -> list[str]:
     return [line for line in done.lines("ERROR") if note in line]
 
 
-def assert_ended(site: Project, done: Outcome, note: str, reason: str, pages: int) -> None:
+def assert_ended(project: Project, done: Outcome, note: str, reason: str, pages: int) -> None:
     ends = {item["note_id"]: item["stop_reason"] for item in done.items("note")}
     assert ends[note] == reason
-    assert site.comment_ids(note)[0] == set(truth(note).first_level[: 10 * pages])
+    assert project.comment_ids(note)[0] == set(expected_note(note).first_level[: 10 * pages])
 
 
 def test_an_answer_that_is_too_large_is_billed_once_and_named(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
     faults: list[dict[str, Any]] = [
         {"gzip": True, "blanks": ABOVE},
@@ -54,28 +54,28 @@ def test_an_answer_that_is_too_large_is_billed_once_and_named(
     notes = [sized_note(25, serial) for serial in range(len(faults))]
     rules = [{**fault, "note": note, "page": 2} for note, fault in zip(notes, faults, strict=True)]
     api.script({"rules": rules})
-    done = site.crawl(notes=[*notes, GOOD])
+    done = project.crawl(notes=[*notes, GOOD])
     assert (done.status, done.reason) == (3, "finished"), done
     assert "Traceback" not in done.errors
     assert "token=" not in done.errors
     for note in notes:
         assert api.books()["notes"][note] == {"calls": 2, "billed": 2}
-        assert site.note(note)["billed_calls"] == 2
-        assert_ended(site, done, note, "retries_exhausted", 1)
+        assert project.note(note)["billed_calls"] == 2
+        assert_ended(project, done, note, "retries_exhausted", 1)
         [message] = messages(done, note)
         assert f"larger than DOWNLOAD_MAXSIZE ({MAX_SIZE} bytes)" in message
-    assert_ended(site, done, GOOD, "complete", 2)
+    assert_ended(project, done, GOOD, "complete", 2)
     assert done.stats["xhs/calls/unknown"] == len(faults)
     assert done.stats["xhs/calls/billed"] == len(notes) + 2
     api.script({})
-    again = site.crawl(notes=notes, mode="resume")
+    again = project.crawl(notes=notes, mode="resume")
     assert again.status == 0, again
     for note in notes:
-        assert_ended(site, again, note, "complete", 3)
+        assert_ended(project, again, note, "complete", 3)
 
 
 def test_an_answer_that_is_merely_large_is_read_with_a_warning(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
     note, larger = sized_note(25, 1), sized_note(25, 2)
     rules = [
@@ -83,10 +83,10 @@ def test_an_answer_that_is_merely_large_is_read_with_a_warning(
         {"note": larger, "page": 2, "gzip": True, "blanks": ABOVE},
     ]
     api.script({"rules": rules})
-    done = site.crawl("-s", "DOWNLOAD_MAXSIZE=50000000", notes=[note, larger])
+    done = project.crawl("-s", "DOWNLOAD_MAXSIZE=50000000", notes=[note, larger])
     assert done.status == 0, done
     for one in (note, larger):
-        assert_ended(site, done, one, "complete", 3)
+        assert_ended(project, done, one, "complete", 3)
         [warning] = [line for line in done.lines("WARNING") if one in line]
         assert "larger than the download warning size" in warning
     assert "token=" not in done.errors
@@ -117,7 +117,7 @@ def changed(
     return change
 
 
-def test_the_limit_holds_for_every_compression(api: Simulator, site: Project) -> None:
+def test_the_limit_holds_for_every_compression(api: Simulator, project: Project) -> None:
     """What is below it, is read."""
     bombs: dict[str, Change] = {}
     small: dict[str, Change] = {}
@@ -126,23 +126,23 @@ def test_the_limit_holds_for_every_compression(api: Simulator, site: Project) ->
         bombs[sized_note(25, serial)] = (name, lambda _, bomb=bomb: bomb)  # type: ignore[misc]
         small[sized_note(25, 50 + serial)] = (name, compress)
     with relay(api, changed({**bombs, **small})) as url:
-        site.environment["JUSTONEAPI_BASE_URL"] = url
-        done = site.crawl("-s", "DOWNLOAD_MAXSIZE=1000000", notes=[*bombs, *small])
+        project.environment["JUSTONEAPI_BASE_URL"] = url
+        done = project.crawl("-s", "DOWNLOAD_MAXSIZE=1000000", notes=[*bombs, *small])
     assert done.status == 3, done
     assert "token=" not in done.errors
     for note in bombs:
         assert api.books()["notes"][note] == {"calls": 2, "billed": 2}
-        assert_ended(site, done, note, "retries_exhausted", 1)
+        assert_ended(project, done, note, "retries_exhausted", 1)
         [message] = messages(done, note)
         assert "DOWNLOAD_MAXSIZE (1000000 bytes)" in message
     for note in small:
-        assert_ended(site, done, note, "complete", 3)
+        assert_ended(project, done, note, "complete", 3)
         assert api.books()["notes"][note] == {"calls": 3, "billed": 3}
     assert done.stats["xhs/calls/unknown"] == len(bombs)
 
 
 def test_what_cannot_be_decompressed_is_retried_and_may_be_billed(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
     # The first is an empty gzip header before what is no deflate stream.
     broken = {"gzip": b"\x1f\x8b\x08" + b"\0" * 7 + b"\xff" * 50}
@@ -153,34 +153,34 @@ def test_what_cannot_be_decompressed_is_retried_and_may_be_billed(
         for note, name in notes.items()
     }
     with relay(api, changed(changes)) as url:
-        site.environment["JUSTONEAPI_BASE_URL"] = url
-        done = site.crawl("-s", "RETRY_TIMES=1", notes=list(notes))
+        project.environment["JUSTONEAPI_BASE_URL"] = url
+        done = project.crawl("-s", "RETRY_TIMES=1", notes=list(notes))
     assert done.status == 3, done
     assert "token=" not in done.errors
     for note, name in notes.items():
         assert api.books()["notes"][note] == {"calls": 3, "billed": 3}, name
-        assert site.note(note)["billed_calls"] == 3
+        assert project.note(note)["billed_calls"] == 3
         [message] = messages(done, note)
         assert "a compressed answer that cannot be decompressed" in message
     assert done.stats["xhs/calls/unknown"] == 2 * len(notes)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere memory is counted otherwise")
-def test_memory_is_bounded_whatever_comes(api: Simulator, site: Project) -> None:
+def test_memory_is_bounded_whatever_comes(api: Simulator, project: Project) -> None:
     """Of 500 MB of blanks, in 0.5 MB."""
     api.script({"rules": [{"page": 2, "gzip": True, "blanks": 500_000_000}]})
-    assert peak(site, "crawl", "comments", "-a", f"notes={sized_note(25)}") == (3, True)
+    assert peak(project, "crawl", "comments", "-a", f"notes={sized_note(25)}") == (3, True)
 
 
 @pytest.fixture
-def large_spill(site: Project) -> Iterator[str]:
+def large_spill(project: Project) -> Iterator[str]:
     """The name of a spill file with a line of 300 MB."""
-    folder = site.folder / "spill"
+    folder = project.folder / "spill"
     folder.mkdir()
     path = folder / "old.jsonl"
     with path.open("wb") as file:
         file.write(
-            b'{"database": "%s"}\n{"collection": "rejected", "update": "' % site.name.encode()
+            b'{"database": "%s"}\n{"collection": "rejected", "update": "' % project.name.encode()
         )
         for _ in range(300):
             file.write(b"QUFB" * 250_000)
@@ -191,9 +191,9 @@ def large_spill(site: Project) -> Iterator[str]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere memory is counted otherwise")
-def test_a_spill_file_is_read_in_bounded_memory(site: Project, large_spill: str) -> None:
-    assert peak(site, "recover") == (0, True)
-    assert large_spill not in {path.name for path in (site.folder / "spill").iterdir()}
+def test_a_spill_file_is_read_in_bounded_memory(project: Project, large_spill: str) -> None:
+    assert peak(project, "recover") == (0, True)
+    assert large_spill not in {path.name for path in (project.folder / "spill").iterdir()}
 
 
 MEASURE = """
@@ -204,12 +204,12 @@ print(status, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 """
 
 
-def peak(site: Project, *command: str) -> tuple[int, bool]:
+def peak(project: Project, *command: str) -> tuple[int, bool]:
     """A command's exit status, and whether it took less than 400 MB: it takes 150 MB."""
     # A process is charged with the memory of the one that starts it, so that is a small one.
     done = subprocess.run(
         [sys.executable, "-c", MEASURE, sys.executable, "-m", "scrapy", *command],
-        env=site.environment,
+        env=project.environment,
         cwd=PROJECT,
         capture_output=True,
         text=True,

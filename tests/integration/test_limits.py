@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.expected import expected_note
 from support.threads import (
     authors,
     delivered,
@@ -20,7 +21,6 @@ from support.threads import (
 from xhs.simulator.comments import cursor_text
 from xhs.simulator.dataset import World
 from xhs.simulator.notes import profile, sized_note, usual_note
-from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from support.simulator import Simulator
 
 NOTE = sized_note(60)
-COMMENTS = truth(NOTE).first_level
+COMMENTS = expected_note(NOTE).first_level
 PINNED = [usual_note(serial) for serial in (14, 50, 72, 394, 40, 196)]
 """Each with one or two pinned comments and two pages at least; the last two in odd forms."""
 
@@ -42,7 +42,7 @@ def iso(time: datetime) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def assert_kept(site: Project, done: Outcome, expected: Mapping[str, Iterable[str]]) -> None:
+def assert_kept(project: Project, done: Outcome, expected: Mapping[str, Iterable[str]]) -> None:
     """Feed and store hold these first-level comments, what came with them, and nothing else."""
     comments = {note: with_inline(note, roots) for note, roots in expected.items()}
     every = {one: what for found in comments.values() for one, what in found.items()}
@@ -50,56 +50,56 @@ def assert_kept(site: Project, done: Outcome, expected: Mapping[str, Iterable[st
     assert delivered(done.items("comment")) == every
     wrote = {user for note, found in comments.items() for user in authors(note, found)}
     assert set(done.ids("user")) == wrote
-    if site.uri:
-        assert kept(site) == {note: found for note, found in comments.items() if found}
-        assert site.documents("users").keys() == wrote
+    if project.uri:
+        assert kept(project) == {note: found for note, found in comments.items() if found}
+        assert project.documents("users").keys() == wrote
 
 
 def assert_ended(
-    site: Project, done: Outcome, note: str, reason: str, pages: int, comments: int
+    project: Project, done: Outcome, note: str, reason: str, pages: int, comments: int
 ) -> None:
     """The note's item and the ledger say how far it was read, and why no further."""
     (item,) = (one for one in done.items("note") if one["note_id"] == note)
-    said = [item, site.note(note)] if site.uri else [item]
+    said = [item, project.note(note)] if project.uri else [item]
     for one in said:
         assert one["stop_reason"] == reason, one
         assert one["complete"] is (reason == "complete"), one
         assert (one["pages"], one["comments_collected"]) == (pages, comments), one
-        assert one["missing"] == truth(note).comment_count_l1 - comments, one
-    if site.uri:
+        assert one["missing"] == expected_note(note).comment_count_l1 - comments, one
+    if project.uri:
         assert (said[1]["state"], said[1]["checkpoint"]) == ("ended", None)
 
 
 @pytest.mark.parametrize("limit", [9, 10, 25])
-def test_so_many_comments_and_no_more(api: Simulator, site: Project, limit: int) -> None:
+def test_so_many_comments_and_no_more(api: Simulator, project: Project, limit: int) -> None:
     notes = [sized_note(25, 1), sized_note(20, 2), sized_note(120, 3), sized_note(0, 4)]
-    done = site.crawl(notes=notes, max_comments=str(limit))
+    done = project.crawl(notes=notes, max_comments=str(limit))
     assert (done.status, done.reason) == (0, "finished"), done
-    assert_kept(site, done, {note: truth(note).first_level[:limit] for note in notes})
+    assert_kept(project, done, {note: expected_note(note).first_level[:limit] for note in notes})
     calls = {note: one["billed"] for note, one in api.books()["notes"].items()}
-    pages = {note: min(truth(note).pages, -(-limit // 10)) for note in notes}
+    pages = {note: min(expected_note(note).pages, -(-limit // 10)) for note in notes}
     assert (calls, api.books()["calls"]) == (pages, sum(pages.values()))
-    limited = [note for note in notes if limit < len(truth(note).first_level)]
+    limited = [note for note in notes if limit < len(expected_note(note).first_level)]
     for note in notes:
         reason = "max_comments" if note in limited else "complete"
-        there = len(truth(note).first_level)
-        assert_ended(site, done, note, reason, pages[note], min(limit, there))
+        there = len(expected_note(note).first_level)
+        assert_ended(project, done, note, reason, pages[note], min(limit, there))
     assert done.stats.get("xhs/notes/max_comments", 0) == len(limited)
     assert done.stats["xhs/notes/left"] == 0
 
 
 def test_a_limit_holds_in_every_order_and_for_pinned_comments(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
     expected = {}
     for note, sort in zip(PINNED[:3], ("latest", "normal", "like_count"), strict=True):
         api.reset_books()
-        done = site.crawl(notes=[note], sort=sort, max_comments="12")
+        done = project.crawl(notes=[note], sort=sort, max_comments="12")
         assert done.status == 0, done
-        expected[note] = truth(note).sorted_by(sort)[:12]
+        expected[note] = expected_note(note).sorted_by(sort)[:12]
         assert api.books()["calls"] == 2
-        assert_ended(site, done, note, "max_comments", 2, 12)
-    assert kept(site) == {note: with_inline(note, roots) for note, roots in expected.items()}
+        assert_ended(project, done, note, "max_comments", 2, 12)
+    assert kept(project) == {note: with_inline(note, roots) for note, roots in expected.items()}
 
 
 def test_the_limits_hold_without_a_store(api: Simulator, without_store: Project) -> None:
@@ -114,34 +114,34 @@ def test_the_limits_hold_without_a_store(api: Simulator, without_store: Project)
     assert api.books()["calls"] == 4
 
 
-def test_no_reply_is_kept_where_none_is_wanted(api: Simulator, site: Project) -> None:
-    done = site.crawl(notes=[NOTE], max_comments="15", replies="none")
+def test_no_reply_is_kept_where_none_is_wanted(api: Simulator, project: Project) -> None:
+    done = project.crawl(notes=[NOTE], max_comments="15", replies="none")
     assert done.status == 0, done
-    assert kept(site)[NOTE].keys() == set(done.ids("comment")) == set(COMMENTS[:15])
+    assert kept(project)[NOTE].keys() == set(done.ids("comment")) == set(COMMENTS[:15])
 
 
 @pytest.mark.parametrize("count", [1, 10, 60])
 @pytest.mark.parametrize("later", [0, 1])
-def test_nothing_older_is_kept(api: Simulator, site: Project, count: int, later: int) -> None:
+def test_nothing_older_is_kept(api: Simulator, project: Project, count: int, later: int) -> None:
     """Since the second of a comment, which is not older, and since the second after it."""
     line = moment(NOTE, COMMENTS[count - 1]) + timedelta(seconds=later)
     newer = COMMENTS[: count - later]
     assert [one for one in COMMENTS if moment(NOTE, one) >= line] == newer
-    done = site.crawl(notes=[NOTE], since=iso(line))
+    done = project.crawl(notes=[NOTE], since=iso(line))
     assert (done.status, done.reason) == (0, "finished"), done
-    assert_kept(site, done, {NOTE: newer})
+    assert_kept(project, done, {NOTE: newer})
     pages = min(6, len(newer) // 10 + 1)
     assert api.books()["calls"] == pages
     reason = "complete" if newer == COMMENTS else "since"
-    assert_ended(site, done, NOTE, reason, pages, len(newer))
+    assert_ended(project, done, NOTE, reason, pages, len(newer))
     assert done.stats[f"xhs/notes/{reason}"] == 1
 
 
-def test_since_a_time_that_is_still_to_come(api: Simulator, site: Project) -> None:
-    done = site.crawl(notes=[NOTE], since="2099-01-01")
+def test_since_a_time_that_is_still_to_come(api: Simulator, project: Project) -> None:
+    done = project.crawl(notes=[NOTE], since="2099-01-01")
     assert done.status == 0, done
-    assert_kept(site, done, {NOTE: []})
-    assert_ended(site, done, NOTE, "since", 1, 0)
+    assert_kept(project, done, {NOTE: []})
+    assert_ended(project, done, NOTE, "since", 1, 0)
     assert api.books()["calls"] == 1
 
 
@@ -155,31 +155,33 @@ def written(line: datetime) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("form", ["no zone", "Shanghai"])
-def test_a_time_is_of_utc_unless_it_names_a_zone(api: Simulator, site: Project, form: str) -> None:
+def test_a_time_is_of_utc_unless_it_names_a_zone(
+    api: Simulator, project: Project, form: str
+) -> None:
     """Whatever the machine's own zone is."""
     line = moment(NOTE, COMMENTS[14])
-    done = site.crawl(notes=[NOTE], since=written(line)[form], env={"TZ": "Asia/Shanghai"})
+    done = project.crawl(notes=[NOTE], since=written(line)[form], env={"TZ": "Asia/Shanghai"})
     assert done.status == 0, done
-    assert_kept(site, done, {NOTE: COMMENTS[:15]})
+    assert_kept(project, done, {NOTE: COMMENTS[:15]})
     assert api.books()["calls"] == 2
 
 
-def test_a_date_begins_at_midnight_of_utc(api: Simulator, site: Project) -> None:
+def test_a_date_begins_at_midnight_of_utc(api: Simulator, project: Project) -> None:
     notes = [sized_note(size, 10 + size) for size in (30, 45, 60, 75)]
-    times = {note: [moment(note, one) for one in truth(note).first_level] for note in notes}
+    times = {note: [moment(note, one) for one in expected_note(note).first_level] for note in notes}
     day = times[notes[0]][12].replace(hour=0, minute=0, second=0)
     newer = {
         note: [
             one
-            for one, time in zip(truth(note).first_level, times[note], strict=True)
+            for one, time in zip(expected_note(note).first_level, times[note], strict=True)
             if time >= day
         ]
         for note in notes
     }
-    done = site.crawl(notes=notes, since=f"{day:%Y-%m-%d}", env={"TZ": "America/New_York"})
+    done = project.crawl(notes=notes, since=f"{day:%Y-%m-%d}", env={"TZ": "America/New_York"})
     assert done.status == 0, done
-    assert_kept(site, done, newer)
-    pages = sum(min(truth(note).pages, len(newer[note]) // 10 + 1) for note in notes)
+    assert_kept(project, done, newer)
+    pages = sum(min(expected_note(note).pages, len(newer[note]) // 10 + 1) for note in notes)
     assert api.books()["calls"] == pages
 
 
@@ -187,38 +189,38 @@ def test_a_date_begins_at_midnight_of_utc(api: Simulator, site: Project) -> None
     ("note", "share"), [(PINNED[0], 0.3), (PINNED[1], 0.6), (PINNED[4], 0.3), (PINNED[5], 0.6)]
 )
 def test_a_pinned_comment_that_is_older_is_not_kept_and_ends_nothing(
-    api: Simulator, site: Project, note: str, share: float
+    api: Simulator, project: Project, note: str, share: float
 ) -> None:
-    there = truth(note)
+    there = expected_note(note)
     pinned = there.pinned
     unpinned = [one for one in there.first_level if one not in pinned]
     count = int(share * len(unpinned))
     line = moment(note, unpinned[count - 1])
     newer = [one for one in there.first_level if moment(note, one) >= line]
     assert len(newer) < len(there.first_level)
-    done = site.crawl(notes=[note], since=iso(line))
+    done = project.crawl(notes=[note], since=iso(line))
     assert done.status == 0, done
-    assert_kept(site, done, {note: newer})
+    assert_kept(project, done, {note: newer})
     crossing = there.first_level.index(unpinned[count])
     assert api.books()["calls"] == crossing // 10 + 1
-    assert_ended(site, done, note, "since", crossing // 10 + 1, len(newer))
+    assert_ended(project, done, note, "since", crossing // 10 + 1, len(newer))
 
 
-def test_a_note_of_which_only_a_pinned_comment_is_older(api: Simulator, site: Project) -> None:
+def test_a_note_of_which_only_a_pinned_comment_is_older(api: Simulator, project: Project) -> None:
     """One more page or not, it is read to its end, and it is not complete."""
     note = next(
         usual
         for usual in map(usual_note, range(3000))
         if 0 in profile(usual).pinned and 12 <= profile(usual).first_level <= 60
     )
-    there = truth(note)
+    there = expected_note(note)
     newer = sorted(there.first_level, key=lambda one: moment(note, one))[1:]
     assert there.pinned[0] not in newer or len(there.pinned) > 1
-    done = site.crawl(notes=[note], since=iso(moment(note, newer[0])))
+    done = project.crawl(notes=[note], since=iso(moment(note, newer[0])))
     assert done.status == 0, done
-    assert_kept(site, done, {note: newer})
+    assert_kept(project, done, {note: newer})
     assert api.books()["calls"] == there.pages
-    assert_ended(site, done, note, "since", there.pages, len(newer))
+    assert_ended(project, done, note, "since", there.pages, len(newer))
 
 
 @pytest.mark.parametrize(
@@ -262,28 +264,28 @@ def test_since_with_another_order_names_both(api: Simulator, without_store: Proj
     ],
 )
 def test_of_both_limits_the_first_ends_the_note(
-    api: Simulator, site: Project, limit: int, since: int, reason: str, pages: int
+    api: Simulator, project: Project, limit: int, since: int, reason: str, pages: int
 ) -> None:
     line = iso(moment(NOTE, COMMENTS[since - 1]))
-    done = site.crawl(notes=[NOTE], max_comments=str(limit), since=line)
+    done = project.crawl(notes=[NOTE], max_comments=str(limit), since=line)
     assert done.status == 0, done
     count = min(limit, since, 60)
-    assert_kept(site, done, {NOTE: COMMENTS[:count]})
+    assert_kept(project, done, {NOTE: COMMENTS[:count]})
     assert api.books()["calls"] == pages
-    assert_ended(site, done, NOTE, reason, pages, count)
+    assert_ended(project, done, NOTE, reason, pages, count)
 
 
-def test_pinned_comments_that_are_too_old_use_up_no_limit(api: Simulator, site: Project) -> None:
+def test_pinned_comments_that_are_too_old_use_up_no_limit(api: Simulator, project: Project) -> None:
     note = PINNED[2]
-    there = truth(note)
+    there = expected_note(note)
     line = moment(note, there.first_level[30])
     newer = [one for one in there.first_level if moment(note, one) >= line]
     assert there.pinned[0] not in newer
-    done = site.crawl(notes=[note], since=iso(line), max_comments="10")
+    done = project.crawl(notes=[note], since=iso(line), max_comments="10")
     assert done.status == 0, done
-    assert_kept(site, done, {note: newer[:10]})
+    assert_kept(project, done, {note: newer[:10]})
     assert api.books()["calls"] == 2
-    assert_ended(site, done, note, "max_comments", 2, 10)
+    assert_ended(project, done, note, "max_comments", 2, 10)
 
 
 @pytest.mark.parametrize(
@@ -295,44 +297,44 @@ def test_pinned_comments_that_are_too_old_use_up_no_limit(api: Simulator, site: 
     ids=["max_comments", "both"],
 )
 def test_a_limit_holds_through_an_interruption(
-    api: Simulator, site: Project, limits: dict[str, str], budget: int
+    api: Simulator, project: Project, limits: dict[str, str], budget: int
 ) -> None:
-    first = site.crawl(*given(limits), notes=[NOTE], env={"XHS_MAX_CALLS": str(budget)})
+    first = project.crawl(*given(limits), notes=[NOTE], env={"XHS_MAX_CALLS": str(budget)})
     assert (first.status, first.reason) == (3, "budget_spent"), first
-    assert_kept(site, first, {NOTE: COMMENTS[: 10 * budget]})
-    assert site.note(NOTE)["checkpoint"]["kept"] == 10 * budget
-    done = site.crawl(*given(limits), notes=[NOTE], mode="resume")
+    assert_kept(project, first, {NOTE: COMMENTS[: 10 * budget]})
+    assert project.note(NOTE)["checkpoint"]["kept"] == 10 * budget
+    done = project.crawl(*given(limits), notes=[NOTE], mode="resume")
     assert done.status == 0, done
-    assert kept(site) == {NOTE: with_inline(NOTE, COMMENTS[:35])}
+    assert kept(project) == {NOTE: with_inline(NOTE, COMMENTS[:35])}
     assert api.books()["calls"] == 4
     reason = "since" if "max_comments" not in limits else "max_comments"
-    assert_ended(site, done, NOTE, reason, 4, 35)
+    assert_ended(project, done, NOTE, reason, 4, 35)
 
 
-def test_what_a_limit_left_out_is_left_to_full(api: Simulator, site: Project) -> None:
-    assert site.crawl(notes=[NOTE], max_comments="15").status == 0
+def test_what_a_limit_left_out_is_left_to_full(api: Simulator, project: Project) -> None:
+    assert project.crawl(notes=[NOTE], max_comments="15").status == 0
     api.reset_books()
-    resumed = site.crawl(notes=[NOTE], mode="resume")
+    resumed = project.crawl(notes=[NOTE], mode="resume")
     assert (resumed.status, resumed.feed, api.books()["calls"]) == (0, [], 0), resumed
-    done = site.crawl(notes=[NOTE])
+    done = project.crawl(notes=[NOTE])
     assert done.status == 0, done
-    assert_kept(site, done, {NOTE: COMMENTS})
-    assert_ended(site, done, NOTE, "complete", 6, 60)
+    assert_kept(project, done, {NOTE: COMMENTS})
+    assert_ended(project, done, NOTE, "complete", 6, 60)
 
 
-def test_a_smaller_limit_later_takes_nothing_away(api: Simulator, site: Project) -> None:
-    assert site.crawl(notes=[NOTE], feed=False).status == 0
-    done = site.crawl(notes=[NOTE], max_comments="15")
+def test_a_smaller_limit_later_takes_nothing_away(api: Simulator, project: Project) -> None:
+    assert project.crawl(notes=[NOTE], feed=False).status == 0
+    done = project.crawl(notes=[NOTE], max_comments="15")
     assert done.status == 0, done
     assert done.items("note")[0]["stop_reason"] == "max_comments"
     assert (done.items("note")[0]["complete"], done.items("note")[0]["missing"]) == (False, 0)
     assert delivered(done.items("comment")) == with_inline(NOTE, COMMENTS[:15])
-    assert kept(site) == {NOTE: with_inline(NOTE, COMMENTS)}
+    assert kept(project) == {NOTE: with_inline(NOTE, COMMENTS)}
 
 
 def out_of_order(note: str) -> list[dict[str, Any]]:
     """Rules by which a note comes in the order ``normal``, and says so."""
-    world, there = World(), truth(note)
+    world, there = World(), expected_note(note)
     rules: list[dict[str, Any]] = []
     for page in range(1, there.pages + 1):
         data = world.numbered_page(note, "normal", page)
@@ -342,28 +344,28 @@ def out_of_order(note: str) -> list[dict[str, Any]]:
     return rules
 
 
-def test_since_reads_on_where_the_order_is_not_by_time(api: Simulator, site: Project) -> None:
+def test_since_reads_on_where_the_order_is_not_by_time(api: Simulator, project: Project) -> None:
     api.script({"rules": out_of_order(NOTE)})
     line = moment(NOTE, COMMENTS[24])
-    done = site.crawl(notes=[NOTE], since=iso(line))
+    done = project.crawl(notes=[NOTE], since=iso(line))
     assert done.status == 0, done
-    assert_kept(site, done, {NOTE: COMMENTS[:25]})
+    assert_kept(project, done, {NOTE: COMMENTS[:25]})
     assert api.books()["calls"] == 6
-    assert_ended(site, done, NOTE, "since", 6, 25)
+    assert_ended(project, done, NOTE, "since", 6, 25)
     told = [line for line in done.lines("WARNING") if NOTE in line and "default" in line]
     assert len(told) == 1, done
 
 
 @pytest.mark.parametrize("strategy", ["latest", "latest_v2"])
 def test_the_order_by_time_has_more_than_one_name(
-    api: Simulator, site: Project, strategy: str
+    api: Simulator, project: Project, strategy: str
 ) -> None:
     patch = [{"path": ["current_sort_strategy"], "value": strategy}]
     api.script({"rules": [{"patch": patch}]})
-    done = site.crawl(notes=[NOTE], since=iso(moment(NOTE, COMMENTS[14])))
+    done = project.crawl(notes=[NOTE], since=iso(moment(NOTE, COMMENTS[14])))
     assert done.status == 0, done
     assert api.books()["calls"] == 2
-    assert_ended(site, done, NOTE, "since", 2, 15)
+    assert_ended(project, done, NOTE, "since", 2, 15)
 
 
 @pytest.mark.parametrize(
@@ -376,91 +378,91 @@ def test_the_order_by_time_has_more_than_one_name(
     ids=["max_comments", "more than there are", "since"],
 )
 def test_the_threads_of_kept_comments_alone_are_followed(
-    api: Simulator, site: Project, limits: dict[str, str], count: int
+    api: Simulator, project: Project, limits: dict[str, str], count: int
 ) -> None:
     wanted = COMMENTS[:count]
     left = rest(NOTE, wanted)
     assert left
-    done = site.crawl(*given(limits), notes=[NOTE], replies="all")
+    done = project.crawl(*given(limits), notes=[NOTE], replies="all")
     assert done.status == 0, done
     pages = -(-count // 10)
     fetched = [call["comment"] for call in thread_calls(api)]
     assert sorted(fetched) == sorted(root for root, times in left.items() for _ in range(times))
     assert api.books()["calls"] == pages + len(fetched)
     assert done.stats["xhs/replies/calls_expected"] == len(fetched)
-    assert kept(site) == {NOTE: with_replies(NOTE, wanted)}
+    assert kept(project) == {NOTE: with_replies(NOTE, wanted)}
     assert delivered(done.items("comment")) == with_replies(NOTE, wanted)
     (item,) = done.items("note")
     assert item["replies_collected"] == len(with_replies(NOTE, wanted)) - count
     reason = "complete" if count == 60 else next(iter(limits))
-    assert_ended(site, done, NOTE, reason, pages, count)
+    assert_ended(project, done, NOTE, reason, pages, count)
 
 
-def test_a_time_is_read_in_every_form_the_api_has(api: Simulator, site: Project) -> None:
+def test_a_time_is_read_in_every_form_the_api_has(api: Simulator, project: Project) -> None:
     """Milliseconds, and counts as text."""
     note = usual_note(12)
-    there = truth(note)
-    done = site.crawl(notes=[note], since=iso(moment(note, there.first_level[20])))
+    there = expected_note(note)
+    done = project.crawl(notes=[note], since=iso(moment(note, there.first_level[20])))
     assert done.status == 0, done
-    assert_kept(site, done, {note: there.first_level[:21]})
+    assert_kept(project, done, {note: there.first_level[:21]})
     assert moment(note, there.first_level[20]) < datetime.now(UTC)
     assert api.books()["calls"] == 3
 
 
-def test_a_comment_that_comes_twice_counts_once(api: Simulator, site: Project) -> None:
+def test_a_comment_that_comes_twice_counts_once(api: Simulator, project: Project) -> None:
     first = api.call(noteId=NOTE)["data"]["comments"]
     second = api.call(noteId=NOTE, lastCursor=cursor_text(COMMENTS[9], 2))["data"]["comments"]
     again = [{"path": ["comments"], "value": [*first[-2:], *second]}]
     api.script({"rules": [{"page": 2, "patch": again}]})
     api.reset_books()
-    done = site.crawl(notes=[NOTE], max_comments="15")
+    done = project.crawl(notes=[NOTE], max_comments="15")
     assert done.status == 0, done
-    assert kept(site) == {NOTE: with_inline(NOTE, COMMENTS[:15])}
+    assert kept(project) == {NOTE: with_inline(NOTE, COMMENTS[:15])}
     assert api.books()["calls"] == 2
-    assert_ended(site, done, NOTE, "max_comments", 2, 15)
+    assert_ended(project, done, NOTE, "max_comments", 2, 15)
 
 
 @pytest.mark.parametrize("change", [{"remove": True}, {"value": None}], ids=["none", "null"])
 def test_a_comment_without_a_time_is_kept_and_ends_nothing(
-    api: Simulator, site: Project, change: dict[str, Any]
+    api: Simulator, project: Project, change: dict[str, Any]
 ) -> None:
     api.script({"rules": [{"page": 1, "patch": [{"path": ["comments", 3, "time"], **change}]}]})
-    done = site.crawl(notes=[NOTE], since=iso(moment(NOTE, COMMENTS[14])))
+    done = project.crawl(notes=[NOTE], since=iso(moment(NOTE, COMMENTS[14])))
     assert done.status == 0, done
-    assert_kept(site, done, {NOTE: COMMENTS[:15]})
-    assert_ended(site, done, NOTE, "since", 2, 15)
+    assert_kept(project, done, {NOTE: COMMENTS[:15]})
+    assert_ended(project, done, NOTE, "since", 2, 15)
 
 
-def test_what_lies_beyond_a_limit_is_not_looked_at(api: Simulator, site: Project) -> None:
+def test_what_lies_beyond_a_limit_is_not_looked_at(api: Simulator, project: Project) -> None:
     """It is not rejected either, where it is strange."""
     patch = [{"path": ["comments", place, "content"], "value": "\ud83d"} for place in (7, 9)]
     api.script({"rules": [{"page": 1, "patch": patch}]})
-    done = site.crawl(notes=[NOTE], max_comments="7")
+    done = project.crawl(notes=[NOTE], max_comments="7")
     assert done.status == 0, done
-    assert_kept(site, done, {NOTE: COMMENTS[:7]})
-    assert site.documents("rejected") == {}
+    assert_kept(project, done, {NOTE: COMMENTS[:7]})
+    assert project.documents("rejected") == {}
 
 
 @pytest.mark.parametrize("name", ["max_comments", "since"])
-def test_a_job_directory_keeps_the_limit(api: Simulator, site: Project, name: str) -> None:
+def test_a_job_directory_keeps_the_limit(api: Simulator, project: Project, name: str) -> None:
     limit = "35" if name == "max_comments" else iso(moment(NOTE, COMMENTS[34]))
-    words = [*given({name: limit}), "-s", f"JOBDIR={site.folder / 'job'}"]
-    first = site.crawl(*words, notes=[NOTE], env={"XHS_MAX_CALLS": "2"})
+    words = [*given({name: limit}), "-s", f"JOBDIR={project.folder / 'job'}"]
+    first = project.crawl(*words, notes=[NOTE], env={"XHS_MAX_CALLS": "2"})
     assert first.status == 3, first
-    done = site.crawl(*words, notes=[NOTE])
+    done = project.crawl(*words, notes=[NOTE])
     assert done.status == 0, done
-    assert kept(site) == {NOTE: with_inline(NOTE, COMMENTS[:35])}
+    assert kept(project) == {NOTE: with_inline(NOTE, COMMENTS[:35])}
     assert api.books()["calls"] == 4
 
 
 def test_threads_of_comments_that_an_earlier_pass_kept_are_not_followed(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
-    assert site.crawl(notes=[NOTE], feed=False).status == 0
+    assert project.crawl(notes=[NOTE], feed=False).status == 0
     api.reset_books()
-    done = site.crawl(notes=[NOTE], replies="all", max_comments="15")
+    done = project.crawl(notes=[NOTE], replies="all", max_comments="15")
     assert done.status == 0, done
     left = rest(NOTE, COMMENTS[:15])
     assert {call["comment"] for call in thread_calls(api)} == left.keys()
     assert api.books()["calls"] == 2 + sum(left.values())
-    assert kept(site) == {NOTE: with_inline(NOTE, COMMENTS) | with_replies(NOTE, COMMENTS[:15])}
+    assert kept(project) == {NOTE: with_inline(NOTE, COMMENTS) | with_replies(NOTE, COMMENTS[:15])}

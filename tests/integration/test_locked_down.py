@@ -126,8 +126,8 @@ WRONG = {
 
 
 @pytest.fixture
-def watched(site: Project) -> Watched:
-    return Watched(site)
+def watched(project: Project) -> Watched:
+    return Watched(project)
 
 
 @pytest.mark.parametrize("what", WRONG)
@@ -180,27 +180,27 @@ QUOTED = quote(PASSWORD, safe="")
 
 
 @pytest.fixture
-def address(site: Project) -> Iterator[str]:
+def address(project: Project) -> Iterator[str]:
     """Host and port of a database server that has a user with that password."""
-    with resolve(site.uri) as lease, MongoClient[Document](lease.uri) as client:
+    with resolve(project.uri) as lease, MongoClient[Document](lease.uri) as client:
         client.admin.command("createUser", "somebody", pwd=PASSWORD, roles=["root"])
         yield urlsplit(lease.uri).netloc.partition("@")[2]
         client.admin.command("dropUser", "somebody")
 
 
-def test_the_embedded_servers_password_is_shown_nowhere(site: Project) -> None:
-    with resolve(site.uri) as lease:
+def test_the_embedded_servers_password_is_shown_nowhere(project: Project) -> None:
+    with resolve(project.uri) as lease:
         password = urlsplit(lease.uri).password
         assert password
-        watched = Watched(site, TOKEN, password)
-        for uri in (site.uri, lease.uri):
+        watched = Watched(project, TOKEN, password)
+        for uri in (project.uri, lease.uri):
             done = watched.crawl(env={"MONGODB_URI": uri})
             assert done.status == 0, done
             watched.check()
 
 
-def test_a_password_is_shown_nowhere(site: Project, address: str) -> None:
-    watched = Watched(site, TOKEN, PASSWORD, *PARTS)
+def test_a_password_is_shown_nowhere(project: Project, address: str) -> None:
+    watched = Watched(project, TOKEN, PASSWORD, *PARTS)
     done = watched.crawl(env={"MONGODB_URI": f"mongodb://somebody:{QUOTED}@{address}/"})
     assert done.status == 0, done
     assert done.stats["xhs/comments/new"] > 25
@@ -225,9 +225,9 @@ FAILURES = {
 
 @pytest.mark.parametrize("failure", FAILURES)
 def test_a_password_that_fails_is_shown_nowhere(
-    api: Simulator, site: Project, address: str, failure: str
+    api: Simulator, project: Project, address: str, failure: str
 ) -> None:
-    watched = Watched(site, TOKEN, PASSWORD, *PARTS)
+    watched = Watched(project, TOKEN, PASSWORD, *PARTS)
     done = watched.crawl(env={"MONGODB_URI": FAILURES[failure].replace("{}", address)})
     watched.check(masked=None)  # the address may be shown, with its password masked
     assert done.status in (1, 2), done
@@ -256,8 +256,8 @@ class Talking:
 """
 
 
-def test_a_password_that_a_users_code_logs_is_masked(site: Project, address: str) -> None:
-    watched = Watched(site, TOKEN, PASSWORD, *PARTS)
+def test_a_password_that_a_users_code_logs_is_masked(project: Project, address: str) -> None:
+    watched = Watched(project, TOKEN, PASSWORD, *PARTS)
     watched.add_module(TALKING)
     own = json.dumps({**EXTENSIONS, "users_own.Talking": 500})
     uri = f"mongodb://somebody:{{}}@{address}/"

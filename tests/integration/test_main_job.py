@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.expected import expected_note
 from support.simulator import PROJECT, Simulator
 
 from xhs.simulator.notes import DOCUMENTED_NOTE, missing_note, sized_note, threaded_note, usual_note
-from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -121,11 +121,11 @@ def as_stored(item: Document) -> Document:
     return stored
 
 
-def check_whole(site: Project, done: Outcome, note: str, *, replies: bool = True) -> None:
+def check_whole(project: Project, done: Outcome, note: str, *, replies: bool = True) -> None:
     """The note's comments are in database and feed as they are, ID by ID, and nothing else."""
-    there = truth(note)
+    there = expected_note(note)
     inline = there.inline_replies if replies else set()
-    assert site.comment_ids(note) == (set(there.first_level), inline)
+    assert project.comment_ids(note) == (set(there.first_level), inline)
     fed = [item for item in done.items("comment") if item["note_id"] == note]
     assert sorted(item["comment_id"] for item in fed) == sorted([*there.first_level, *inline])
     parents = {
@@ -138,7 +138,7 @@ def check_whole(site: Project, done: Outcome, note: str, *, replies: bool = True
     assert end["replies_collected"] == len(inline)
     assert (end["missing"], end["pages"]) == (0, there.pages)
     assert (end["complete"], end["stop_reason"]) == (True, "complete")
-    ledger = site.note(note)
+    ledger = project.note(note)
     assert as_stored(without(end, "scraped_at")).items() <= ledger.items()
     assert (ledger["state"], ledger["checkpoint"]) == ("ended", None)
     assert ledger["billed_calls"] == there.pages
@@ -146,7 +146,7 @@ def check_whole(site: Project, done: Outcome, note: str, *, replies: bool = True
 
 def check_bill(api: Simulator, done: Outcome, notes: Iterable[str]) -> None:
     """Billed calls are the pages that exist, and the crawl knows it."""
-    pages = sum(truth(note).pages for note in notes)
+    pages = sum(expected_note(note).pages for note in notes)
     books = api.books()
     assert (books["calls"], books["billed"], books["repeated"]) == (pages, pages, 0)
     assert done.stats["xhs/calls/billed"] == pages
@@ -154,19 +154,19 @@ def check_bill(api: Simulator, done: Outcome, notes: Iterable[str]) -> None:
 
 
 def test_the_documented_note_is_stored_and_exported_field_by_field(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
-    done = site.crawl(notes=[DOCUMENTED_NOTE])
+    done = project.crawl(notes=[DOCUMENTED_NOTE])
     assert done.status == 0, done
     assert done.reason == "finished"
     assert done.stats["xhs/comments/new"] == 801
-    check_whole(site, done, DOCUMENTED_NOTE)
+    check_whole(project, done, DOCUMENTED_NOTE)
     check_bill(api, done, [DOCUMENTED_NOTE])
 
     comments = {item["comment_id"]: item for item in done.items("comment")}
-    stored = site.documents("comments")
+    stored = project.documents("comments")
     assert len(stored) == 801
-    (began,) = (one["began_at"] for one in site.documents("note_history").values())
+    (began,) = (one["began_at"] for one in project.documents("note_history").values())
     for raw in sample():
         item, document = comments[raw["id"]], stored[raw["id"]]
         assert without(item, "scraped_at") == comment_of(raw)
@@ -183,7 +183,7 @@ def test_the_documented_note_is_stored_and_exported_field_by_field(
             "inline_replies": 0,
         }
 
-    users = site.documents("users")
+    users = project.documents("users")
     documented = {raw["user"]["userid"]: raw["user"] for raw in sample()}
     first_page = {comments[raw["id"]]["scraped_at"] for raw in sample()}
     assert len(first_page) == 1
@@ -212,20 +212,20 @@ def test_the_documented_note_is_stored_and_exported_field_by_field(
         "complete": True,
         "stop_reason": "complete",
     }
-    assert site.documents("rejected") == {}
+    assert project.documents("rejected") == {}
 
 
-def test_a_second_run_changes_and_never_doubles(api: Simulator, site: Project) -> None:
+def test_a_second_run_changes_and_never_doubles(api: Simulator, project: Project) -> None:
     note = sized_note(25)
-    first = site.crawl(notes=[note])
-    before = site.documents("comments")
-    users = site.documents("users")
-    ledger = site.note(note)
+    first = project.crawl(notes=[note])
+    before = project.documents("comments")
+    users = project.documents("users")
+    ledger = project.note(note)
     api.change(note, likes=3, grow=2)
-    second = site.crawl(notes=[note])
+    second = project.crawl(notes=[note])
     assert (first.status, second.status) == (0, 0), second
-    after = site.documents("comments")
-    grown = set(truth(note, grown=2).first_level) - set(truth(note).first_level)
+    after = project.documents("comments")
+    grown = set(expected_note(note, grown=2).first_level) - set(expected_note(note).first_level)
     assert set(after) - set(before) >= grown
     assert {item["comment_id"] for item in second.items("comment") if item["is_new"]} == set(
         after
@@ -236,35 +236,35 @@ def test_a_second_run_changes_and_never_doubles(api: Simulator, site: Project) -
         assert after[key]["like_count"] == document["like_count"] + 3
         assert after[key]["first_seen_at"] == document["first_seen_at"] == document["last_seen_at"]
         assert after[key]["last_seen_at"] == after[key]["scraped_at"] > document["last_seen_at"]
-    for key, document in site.documents("users", _id={"$in": list(users)}).items():
+    for key, document in project.documents("users", _id={"$in": list(users)}).items():
         assert document["first_seen_at"] == users[key]["first_seen_at"]
         assert document["last_seen_at"] > users[key]["last_seen_at"]
-    again = site.note(note)
+    again = project.note(note)
     assert again["first_seen_at"] == ledger["first_seen_at"]
     assert again["last_crawled_at"] > ledger["last_crawled_at"]
     assert again["billed_calls"] == 6 == api.books()["billed"]
     assert again["comments_collected"] == 27
 
 
-def test_many_notes_of_every_form_arrive_whole(api: Simulator, site: Project) -> None:
+def test_many_notes_of_every_form_arrive_whole(api: Simulator, project: Project) -> None:
     """Notes with counts as text, milliseconds, ``user_info``, pinned comments; empty ones."""
     notes = [usual_note(serial) for serial in (12, 30, 3, 4, 5, 40, 47, 9)]
     notes += [sized_note(0), sized_note(1), sized_note(10), sized_note(11), threaded_note(12, 5)]
     gone = [missing_note(), usual_note(27)]
-    done = site.crawl(notes=[*notes, *gone])
+    done = project.crawl(notes=[*notes, *gone])
     assert done.status == 0, done
     for note in notes:
-        check_whole(site, done, note)
+        check_whole(project, done, note)
     for note in gone:
         (end,) = (item for item in done.items("note") if item["note_id"] == note)
         assert (end["stop_reason"], end["complete"]) == ("not_found", False)
         assert (end["user_id"], end["comments_collected"], end["pages"]) == (None, 0, 1)
-        assert site.note(note)["state"] == "ended"
+        assert project.note(note)["state"] == "ended"
     check_bill(api, done, [*notes, *gone])
     assert done.stats["xhs/notes/complete"] == len(notes)
     assert done.stats["xhs/notes/not_found"] == 2
     assert done.stats["xhs/notes/left"] == 0
-    assert site.documents("rejected") == {}
+    assert project.documents("rejected") == {}
     assert len(done.items("note")) == len(notes) + 2
     users = set(done.ids("user"))
     for item in done.items("comment"):
@@ -272,55 +272,55 @@ def test_many_notes_of_every_form_arrive_whole(api: Simulator, site: Project) ->
         assert 2014 <= datetime.fromisoformat(item["created_at"]).year <= 2026
         assert item["user_id"] in users
     pinned = {item["comment_id"] for item in done.items("comment") if item["is_pinned"]}
-    assert pinned == {comment for note in notes for comment in truth(note).pinned}
+    assert pinned == {comment for note in notes for comment in expected_note(note).pinned}
 
 
-def test_replies_none_keeps_first_level_comments_alone(api: Simulator, site: Project) -> None:
+def test_replies_none_keeps_first_level_comments_alone(api: Simulator, project: Project) -> None:
     note = threaded_note(12, 5)
-    assert truth(note).inline_replies
-    done = site.crawl(notes=[note], replies="none")
+    assert expected_note(note).inline_replies
+    done = project.crawl(notes=[note], replies="none")
     assert done.status == 0, done
-    check_whole(site, done, note, replies=False)
+    check_whole(project, done, note, replies=False)
     check_bill(api, done, [note])
 
 
 @pytest.mark.parametrize("sort", ["latest", "normal", "like_count"])
 def test_sort_is_sent_only_where_it_is_not_the_default(
-    api: Simulator, site: Project, sort: str
+    api: Simulator, project: Project, sort: str
 ) -> None:
     note = sized_note(25)
-    done = site.crawl(notes=[note], sort=sort)
+    done = project.crawl(notes=[note], sort=sort)
     assert done.status == 0, done
-    check_whole(site, done, note)
+    check_whole(project, done, note)
     log = api.books()["log"]
     first, *later = [set(call["params"]) for call in log]
     named = {"sort"} if sort != "latest" else set()
     assert first == {"token", "noteId"} | named
     assert later == [{"token", "noteId", "lastCursor"} | named] * 2
     assert {call["sort"] for call in log} == {sort}
-    order = truth(note).sorted_by(sort)
+    order = expected_note(note).sorted_by(sort)
     assert [json.loads(call["cursor"])["cursor"] for call in log[1:]] == [order[9], order[19]]
-    assert site.note(note)["sort"] == sort
+    assert project.note(note)["sort"] == sort
 
 
 @pytest.mark.parametrize("version", ["v2", "v3"])
-def test_the_other_versions_of_the_endpoint(api: Simulator, site: Project, version: str) -> None:
+def test_the_other_versions_of_the_endpoint(api: Simulator, project: Project, version: str) -> None:
     note = sized_note(11)
-    done = site.crawl(notes=[note], env={"JUSTONEAPI_COMMENTS_VERSION": version})
+    done = project.crawl(notes=[note], env={"JUSTONEAPI_COMMENTS_VERSION": version})
     assert done.status == 0, done
-    check_whole(site, done, note)
+    check_whole(project, done, note)
     assert api.books()["paths"] == {f"/api/xiaohongshu/get-note-comment/{version}": 2}
 
 
-def test_compressed_answers_are_read(api: Simulator, site: Project) -> None:
+def test_compressed_answers_are_read(api: Simulator, project: Project) -> None:
     note = sized_note(25)
     api.script({"gzip": True})
-    done = site.crawl(notes=[note])
+    done = project.crawl(notes=[note])
     assert done.status == 0, done
-    check_whole(site, done, note)
+    check_whole(project, done, note)
     check_bill(api, done, [note])
     api.script({"rules": [{"gzip": True}]})
-    unasked = site.crawl(notes=[note])
+    unasked = project.crawl(notes=[note])
     assert unasked.status == 0, unasked
     assert unasked.stats["xhs/comments/known"] == len(done.items("comment"))
 
@@ -331,7 +331,7 @@ def test_a_crawl_without_a_store_knows_what_it_delivered(
     note = sized_note(25)
     done = without_store.crawl(notes=[note])
     assert done.status == 0, done
-    there = truth(note)
+    there = expected_note(note)
     assert set(done.ids("comment")) == {*there.first_level, *there.inline_replies}
     assert {item["is_new"] for item in done.items("comment")} == {None}
     (end,) = done.items("note")

@@ -31,29 +31,29 @@ UNCHANGING = ("wanted", "billed_calls", "last_write")
 """Fields of the ledger that a crawl without an answer may change: what it wants, what it costs."""
 
 
-def prepare(api: Simulator, site: Project) -> dict[str, Document]:
+def prepare(api: Simulator, project: Project) -> dict[str, Document]:
     """A note that has ended, one that was left at its third page, and one that is queued."""
-    assert site.crawl(notes=[ENDED], feed=False).status == 0
+    assert project.crawl(notes=[ENDED], feed=False).status == 0
     api.script({"rules": [{"page": 3, "code": 999}]})
-    assert site.crawl(notes=[LEFT], feed=False).status == 3
-    file = site.folder / "notes.txt"
+    assert project.crawl(notes=[LEFT], feed=False).status == 3
+    file = project.folder / "notes.txt"
     file.write_text(QUEUED)
-    assert site.command("enqueue", str(file), "-a", "max_comments=20").status == 0
+    assert project.command("enqueue", str(file), "-a", "max_comments=20").status == 0
     api.reset_books()
-    return ledger(site)
+    return ledger(project)
 
 
-def ledger(site: Project) -> dict[str, Document]:
+def ledger(project: Project) -> dict[str, Document]:
     """The ledger without what a crawl without an answer may change."""
-    notes = site.documents("notes")
+    notes = project.documents("notes")
     for note in notes.values():
         for name in UNCHANGING:
             note.pop(name, None)
     return notes
 
 
-def wanted(site: Project) -> dict[str, Any]:
-    return {key: note.get("wanted") for key, note in site.documents("notes").items()}
+def wanted(project: Project) -> dict[str, Any]:
+    return {key: note.get("wanted") for key, note in project.documents("notes").items()}
 
 
 def pages(api: Simulator) -> dict[str, list[int]]:
@@ -64,61 +64,61 @@ def pages(api: Simulator) -> dict[str, list[int]]:
     ("mode", "code"), [*(("full", code) for code in FATAL), ("update", 601), ("update", 100)]
 )
 def test_a_fatal_code_leaves_every_note_as_it_was(
-    api: Simulator, site: Project, mode: str, code: int
+    api: Simulator, project: Project, mode: str, code: int
 ) -> None:
-    before = prepare(api, site)
+    before = prepare(api, project)
     api.script({"rules": [{"code": code}]})
-    done = site.crawl(notes=KNOWN, feed=False, mode=mode)
+    done = project.crawl(notes=KNOWN, feed=False, mode=mode)
     assert (done.status, done.reason) == (3, FATAL[code]), done
     assert done.stats["xhs/notes/left"] == 3
-    assert ledger(site) == before
+    assert ledger(project) == before
     asked_for = {"mode": mode, "arguments": {}}
-    assert wanted(site) == {ENDED: asked_for, LEFT: None, QUEUED: asked_for}
+    assert wanted(project) == {ENDED: asked_for, LEFT: None, QUEUED: asked_for}
 
     api.script({})
     api.reset_books()
-    resumed = site.crawl(mode="resume", feed=False)
+    resumed = project.crawl(mode="resume", feed=False)
     assert resumed.status == 0, resumed
     first = [1] if mode == "update" else [1, 2, 3, 4, 5]
     assert pages(api) == {ENDED: first, LEFT: [3, 4, 5], QUEUED: [1, 2]}
-    ends = {key: (note["stop_reason"], note["complete"]) for key, note in ledger(site).items()}
+    ends = {key: (note["stop_reason"], note["complete"]) for key, note in ledger(project).items()}
     assert ends[ENDED] == ("up_to_date" if mode == "update" else "complete", True)
     assert (ends[LEFT], ends[QUEUED]) == (("complete", True), ("max_comments", False))
-    assert set(map(str, wanted(site).values())) == {"None"}
+    assert set(map(str, wanted(project).values())) == {"None"}
 
 
 @pytest.mark.parametrize(
     ("mode", "fault"), [("full", "retries"), ("full", "unknown code"), ("update", "empty")]
 )
 def test_a_first_call_that_fails_for_good_leaves_what_an_answer_said(
-    api: Simulator, site: Project, mode: str, fault: str
+    api: Simulator, project: Project, mode: str, fault: str
 ) -> None:
-    before = prepare(api, site)
+    before = prepare(api, project)
     api.script({"rules": [OTHER[fault] or {"data": {}}]})
-    done = site.crawl("-s", "RETRY_TIMES=1", notes=[*KNOWN, NEW], mode=mode)
+    done = project.crawl("-s", "RETRY_TIMES=1", notes=[*KNOWN, NEW], mode=mode)
     assert done.status == 3, done
     reasons = {item["stop_reason"] for item in done.items("note")}
     assert reasons <= {"retries_exhausted", "unknown_code", "empty_answer"}
-    after = ledger(site)
+    after = ledger(project)
     assert {key: after[key] for key in (ENDED, LEFT)} == {key: before[key] for key in (ENDED, LEFT)}
     for key in (QUEUED, NEW):
         assert (after[key]["state"], after[key]["complete"]) == ("unfinished", False)
         assert {after[key]["stop_reason"]} == reasons
     billed = api.books()["notes"]
-    for key, note in site.documents("notes").items():
+    for key, note in project.documents("notes").items():
         earlier = {ENDED: PAGES, LEFT: 2}.get(key, 0)
         assert note["billed_calls"] == earlier + billed[key]["billed"]
 
     api.script({})
     api.reset_books()
-    assert site.crawl(mode="resume", feed=False).status == 0
+    assert project.crawl(mode="resume", feed=False).status == 0
     assert pages(api)[LEFT] == [3, 4, 5]
     assert pages(api).keys() == {ENDED, LEFT, QUEUED, NEW}
 
 
-def test_resume_reads_what_was_wanted_as_it_was_wanted(api: Simulator, site: Project) -> None:
+def test_resume_reads_what_was_wanted_as_it_was_wanted(api: Simulator, project: Project) -> None:
     sort = "normal"
-    prepare(api, site)
+    prepare(api, project)
     api.script({"rules": [{"code": 601}]})
     arguments: dict[str, Any] = {
         "mode": "full",
@@ -126,13 +126,13 @@ def test_resume_reads_what_was_wanted_as_it_was_wanted(api: Simulator, site: Pro
         "max_comments": "30",
         "replies": "none",
     }
-    assert site.crawl(notes=[ENDED, NEW], feed=False, **arguments).status == 3
+    assert project.crawl(notes=[ENDED, NEW], feed=False, **arguments).status == 3
     del arguments["mode"]
     asked_for = {"mode": "full", "arguments": arguments}
-    assert (wanted(site)[ENDED], wanted(site)[NEW]) == (asked_for, asked_for)
+    assert (wanted(project)[ENDED], wanted(project)[NEW]) == (asked_for, asked_for)
     api.script({})
     api.reset_books()
-    done = site.crawl(notes=[ENDED, NEW], mode="resume")
+    done = project.crawl(notes=[ENDED, NEW], mode="resume")
     assert done.status == 0, done
     assert pages(api) == {ENDED: [1, 2, 3], NEW: [1, 2, 3]}
     assert {call["sort"] for call in api.books()["log"]} == {sort}
@@ -140,31 +140,31 @@ def test_resume_reads_what_was_wanted_as_it_was_wanted(api: Simulator, site: Pro
 
 
 def test_a_note_that_an_update_has_finished_and_not_updated_is_still_wanted(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
-    prepare(api, site)
+    prepare(api, project)
     api.script({"rules": [{"page": 1, "code": 601}]})
-    done = site.crawl(notes=[LEFT], mode="update", feed=False)
+    done = project.crawl(notes=[LEFT], mode="update", feed=False)
     assert (done.status, done.reason) == (3, "balance_exhausted"), done
-    note = site.note(LEFT)
+    note = project.note(LEFT)
     assert (note["state"], note["stop_reason"], note["complete"]) == ("ended", "complete", True)
     assert note["wanted"] == {"mode": "update", "arguments": {}}
     api.script({})
     api.reset_books()
-    assert site.crawl(mode="resume", feed=False).status == 0
+    assert project.crawl(mode="resume", feed=False).status == 0
     assert pages(api)[LEFT] == [1]
-    assert site.note(LEFT)["stop_reason"] == "up_to_date"
+    assert project.note(LEFT)["stop_reason"] == "up_to_date"
 
 
 def test_a_crawl_that_is_stopped_twice_before_an_answer_changes_nothing(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
-    before = prepare(api, site)
+    before = prepare(api, project)
     api.script({"rules": [{"hang": True, "billed": False}]})
     words = ["crawl", "comments", "-a", f"notes={','.join([*KNOWN, NEW])}"]
     crawl = subprocess.Popen(
         [sys.executable, "-m", "scrapy", *words],
-        env=site.environment,
+        env=project.environment,
         cwd=PROJECT,
         stderr=subprocess.PIPE,
     )
@@ -178,15 +178,15 @@ def test_a_crawl_that_is_stopped_twice_before_an_answer_changes_nothing(
     os.kill(crawl.pid, signal.SIGINT)
     errors = crawl.communicate()[1].decode()
     assert (crawl.returncode, "Traceback" in errors) == (3, False), errors
-    after = ledger(site)
+    after = ledger(project)
     assert after.pop(NEW)["state"] == "queued"
     assert after == before
     api.script({})
     api.reset_books()
-    assert site.crawl(mode="resume", feed=False).status == 0
+    assert project.crawl(mode="resume", feed=False).status == 0
     assert pages(api)[LEFT] == [3, 4, 5]
     for note in (ENDED, LEFT, NEW):
-        assert_stored(site, note)
+        assert_stored(project, note)
 
 
 FAILING = """
@@ -213,63 +213,63 @@ class Failing:
 
 
 def test_a_store_that_fails_at_once_leaves_every_note_as_it_was(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
-    before = prepare(api, site)
-    site.add_module(FAILING)
+    before = prepare(api, project)
+    project.add_module(FAILING)
     extensions = json.dumps({**EXTENSIONS, "users_own.Failing": 0})
     api.script({"latency": 0.1})
-    done = site.crawl("-s", f"EXTENSIONS={extensions}", notes=[*KNOWN, NEW], feed=False)
+    done = project.crawl("-s", f"EXTENSIONS={extensions}", notes=[*KNOWN, NEW], feed=False)
     assert (done.status, done.reason) == (3, "store_failed"), done
-    assert ledger(site) == before
+    assert ledger(project) == before
     paid = api.books()["billed"]
     api.script({})
-    assert site.command("recover").status == 0
-    assert site.crawl(notes=[NEW], mode="resume", feed=False).status == 0
-    assert site.crawl(mode="resume", feed=False).status == 0
+    assert project.command("recover").status == 0
+    assert project.crawl(notes=[NEW], mode="resume", feed=False).status == 0
+    assert project.crawl(mode="resume", feed=False).status == 0
     for note in (ENDED, LEFT, NEW):
-        assert_stored(site, note)
+        assert_stored(project, note)
     assert api.books()["billed"] <= paid + PAGES + 3 + 2 + PAGES
 
 
 def test_a_note_without_what_is_wanted_is_told_from_an_empty_ledger(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
-    empty = site.crawl(mode="resume", feed=False)
+    empty = project.crawl(mode="resume", feed=False)
     assert "has no notes" in "".join(empty.lines("WARNING")), empty
-    assert site.crawl(notes=[ENDED], feed=False).status == 0
-    ended = site.crawl(mode="resume", feed=False)
+    assert project.crawl(notes=[ENDED], feed=False).status == 0
+    ended = project.crawl(mode="resume", feed=False)
     assert ended.status == 0, ended
     (told,) = (line for line in ended.lines("WARNING") if "ledger" in line)
     assert "all 1 notes in the ledger have ended" in told
 
 
-def test_status_names_what_is_wanted(api: Simulator, site: Project) -> None:
-    prepare(api, site)
+def test_status_names_what_is_wanted(api: Simulator, project: Project) -> None:
+    prepare(api, project)
     api.script({"rules": [{"code": 100}]})
-    assert site.crawl(notes=[ENDED], mode="full", feed=False).status == 3
-    done = site.command("status", "--note", ENDED, "--json")
+    assert project.crawl(notes=[ENDED], mode="full", feed=False).status == 3
+    done = project.command("status", "--note", ENDED, "--json")
     note = json.loads(done.output)
     assert note["wanted"] == {"mode": "full", "arguments": {}}
     assert "mode=resume" in note["advice"]
 
 
-def test_what_enqueue_says_replaces_what_was_wanted(api: Simulator, site: Project) -> None:
-    prepare(api, site)
+def test_what_enqueue_says_replaces_what_was_wanted(api: Simulator, project: Project) -> None:
+    prepare(api, project)
     api.script({"rules": [{"code": 100}]})
-    assert site.crawl(notes=[ENDED], mode="full", sort="normal", feed=False).status == 3
-    file = site.folder / "again.txt"
+    assert project.crawl(notes=[ENDED], mode="full", sort="normal", feed=False).status == 3
+    file = project.folder / "again.txt"
     file.write_text(ENDED)
-    assert site.command("enqueue", str(file), "-a", "mode=update").status == 0
+    assert project.command("enqueue", str(file), "-a", "mode=update").status == 0
     api.script({})
     api.reset_books()
-    assert site.crawl(notes=[ENDED], mode="resume", feed=False).status == 0
+    assert project.crawl(notes=[ENDED], mode="resume", feed=False).status == 0
     assert pages(api)[ENDED] == [1]
 
 
-def test_the_ledger_s_index_serves_those_who_read_what_is_new(site: Project) -> None:
-    assert site.crawl(notes=[NEW], feed=False).status == 0
-    with database(site.uri, site.name) as found:
+def test_the_ledger_s_index_serves_those_who_read_what_is_new(project: Project) -> None:
+    assert project.crawl(notes=[NEW], feed=False).status == 0
+    with database(project.uri, project.name) as found:
         for name in ("comments", "users", "notes", "rejected"):
             keys = [index["key"] for index in found[name].list_indexes()]
             assert {"last_seen_at": 1} in [dict(key) for key in keys], name
@@ -277,56 +277,60 @@ def test_the_ledger_s_index_serves_those_who_read_what_is_new(site: Project) -> 
 
 @pytest.mark.parametrize("fault", [{"code": 400}, {"data": {"of_tomorrow": 1}}])
 def test_an_end_without_a_page_leaves_what_pages_said(
-    api: Simulator, site: Project, fault: dict[str, Any]
+    api: Simulator, project: Project, fault: dict[str, Any]
 ) -> None:
-    before = prepare(api, site)
+    before = prepare(api, project)
     api.script({"rules": [fault]})
-    done = site.crawl(notes=[ENDED, LEFT, NEW], feed=False)
+    done = project.crawl(notes=[ENDED, LEFT, NEW], feed=False)
     assert done.status == 4, done
-    after = ledger(site)
+    after = ledger(project)
     assert {key: after[key] for key in (ENDED, LEFT)} == {key: before[key] for key in (ENDED, LEFT)}
     assert after[NEW]["state"] == "ended"
-    assert wanted(site)[ENDED] is None
+    assert wanted(project)[ENDED] is None
     api.script({})
     api.reset_books()
-    assert site.crawl(mode="resume", feed=False).status == 0
+    assert project.crawl(mode="resume", feed=False).status == 0
     assert pages(api) == {LEFT: [3, 4, 5], QUEUED: [1, 2]}
 
 
-def test_a_note_that_is_queued_again_keeps_what_pages_said(api: Simulator, site: Project) -> None:
-    prepare(api, site)
-    file = site.folder / "again.txt"
+def test_a_note_that_is_queued_again_keeps_what_pages_said(
+    api: Simulator, project: Project
+) -> None:
+    prepare(api, project)
+    file = project.folder / "again.txt"
     file.write_text(ENDED)
-    assert site.command("enqueue", str(file)).status == 0
-    before = ledger(site)[ENDED]
+    assert project.command("enqueue", str(file)).status == 0
+    before = ledger(project)[ENDED]
     api.script({"rules": [{"code": 999}]})
-    assert site.crawl(notes=[ENDED], mode="update", feed=False).status == 3
-    assert ledger(site)[ENDED] == before
+    assert project.crawl(notes=[ENDED], mode="update", feed=False).status == 3
+    assert ledger(project)[ENDED] == before
     assert (before["stop_reason"], before["complete"]) == ("complete", True)
 
 
-def test_the_mode_that_is_kept_with_a_note_is_what_is_wanted(api: Simulator, site: Project) -> None:
-    prepare(api, site)
-    file = site.folder / "again.txt"
+def test_the_mode_that_is_kept_with_a_note_is_what_is_wanted(
+    api: Simulator, project: Project
+) -> None:
+    prepare(api, project)
+    file = project.folder / "again.txt"
     file.write_text(ENDED)
-    assert site.command("enqueue", str(file), "-a", "mode=update").status == 0
+    assert project.command("enqueue", str(file), "-a", "mode=update").status == 0
     api.script({"rules": [{"code": 601}]})
-    assert site.crawl(notes=[ENDED], feed=False).status == 3
-    assert wanted(site)[ENDED] == {"mode": "update", "arguments": {}}
+    assert project.crawl(notes=[ENDED], feed=False).status == 3
+    assert wanted(project)[ENDED] == {"mode": "update", "arguments": {}}
     api.script({})
     api.reset_books()
-    assert site.crawl(notes=[ENDED], mode="resume", feed=False).status == 0
+    assert project.crawl(notes=[ENDED], mode="resume", feed=False).status == 0
     assert pages(api) == {ENDED: [1]}
 
 
 def test_what_is_wanted_is_found_by_status_and_queued_as_unfinished(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
-    prepare(api, site)
+    prepare(api, project)
     api.script({"rules": [{"code": 601}]})
-    assert site.crawl(notes=[ENDED], mode="full", sort="normal", feed=False).status == 3
-    listed = site.command("status", "--incomplete", "--json").output.splitlines()
+    assert project.crawl(notes=[ENDED], mode="full", sort="normal", feed=False).status == 3
+    listed = project.command("status", "--incomplete", "--json").output.splitlines()
     assert ENDED in {json.loads(line)["note_id"] for line in listed}
-    assert site.command("enqueue", "--unfinished").output == "2 notes queued\n"
-    assert site.note(ENDED)["state"] == "queued"
-    assert wanted(site)[ENDED] == {"mode": "full", "arguments": {"sort": "normal"}}
+    assert project.command("enqueue", "--unfinished").output == "2 notes queued\n"
+    assert project.note(ENDED)["state"] == "queued"
+    assert wanted(project)[ENDED] == {"mode": "full", "arguments": {"sort": "normal"}}

@@ -35,11 +35,11 @@ NOTE = sized_note(25, 1)
 
 
 @pytest.fixture
-def spill(site: Project) -> Path:
-    """Where the site's spill files are."""
-    folder = site.folder / "spill"
+def spill(project: Project) -> Path:
+    """Where the project's spill files are."""
+    folder = project.folder / "spill"
     folder.mkdir()
-    site.environment["XHS_SPILL_DIR"] = str(folder)
+    project.environment["XHS_SPILL_DIR"] = str(folder)
     return folder
 
 
@@ -65,64 +65,64 @@ def stays(recovered: Outcome) -> list[str]:
     return [line.partition("stays: ")[2] for line in lines if "stays: " in line]
 
 
-def recover(site: Project) -> Outcome:
-    done = site.command("recover")
+def recover(project: Project) -> Outcome:
+    done = project.command("recover")
     assert (done.status, done.errors) == (0, ""), done
     return done
 
 
-def test_where_nothing_waits_nothing_is_done(site: Project) -> None:
-    site.environment["XHS_SPILL_DIR"] = str(site.folder / "none")
-    done = recover(site)
+def test_where_nothing_waits_nothing_is_done(project: Project) -> None:
+    project.environment["XHS_SPILL_DIR"] = str(project.folder / "none")
+    done = recover(project)
     assert done.output.splitlines() == [
         "0 writes stored from spill files",
         "0 rejected objects stored",
     ]
-    assert not (site.folder / "none").exists()
+    assert not (project.folder / "none").exists()
 
 
-def test_what_was_spilled_is_stored_and_its_file_goes(site: Project, spill: Path) -> None:
-    put(spill, "one", map(user, range(3)), site.name)
-    put(spill, "two", map(user, range(1200, 2500)), site.name)
+def test_what_was_spilled_is_stored_and_its_file_goes(project: Project, spill: Path) -> None:
+    put(spill, "one", map(user, range(3)), project.name)
+    put(spill, "two", map(user, range(1200, 2500)), project.name)
     lock_of(spill / "one.jsonl").touch()  # of a run that was killed
-    assert recover(site).output.startswith("1303 writes stored from spill files\n")
+    assert recover(project).output.startswith("1303 writes stored from spill files\n")
     assert list(spill.iterdir()) == []
-    users = site.documents("users")
+    users = project.documents("users")
     assert users.keys() == {f"u{serial}" for serial in [*range(3), *range(1200, 2500)]}
     assert users["u0"]["last_seen_at"] == NOW
-    assert recover(site).output.startswith("0 writes stored from spill files\n")
-    assert site.documents("users") == users
+    assert recover(project).output.startswith("0 writes stored from spill files\n")
+    assert project.documents("users") == users
 
 
-def test_the_file_of_another_database_stays(site: Project, spill: Path) -> None:
-    other = f"{site.name}other"
-    path = put(spill, site.name, [user(1)], other)
+def test_the_file_of_another_database_stays(project: Project, spill: Path) -> None:
+    other = f"{project.name}other"
+    path = put(spill, project.name, [user(1)], other)
     text = path.read_text()
-    (why,) = stays(recover(site))
+    (why,) = stays(recover(project))
     assert str(path) in why
     assert other in why
     assert "MONGODB_DATABASE" in why
     assert path.read_text() == text
-    assert site.documents("users") == {}
-    site.environment["MONGODB_DATABASE"] = site.name = other
-    assert stays(recover(site)) == []
-    assert site.documents("users").keys() == {"u1"}
+    assert project.documents("users") == {}
+    project.environment["MONGODB_DATABASE"] = project.name = other
+    assert stays(recover(project)) == []
+    assert project.documents("users").keys() == {"u1"}
     assert list(spill.iterdir()) == []
 
 
-def test_a_line_that_was_never_finished_stays(site: Project, spill: Path) -> None:
-    path = put(spill, "torn", map(user, range(3)), site.name)
+def test_a_line_that_was_never_finished_stays(project: Project, spill: Path) -> None:
+    path = put(spill, "torn", map(user, range(3)), project.name)
     torn = encode(Entry(user(4), "it was away", NOW))[:60]
     with path.open("a") as file:
         file.write(torn)
     for stored in (3, 0):
-        done = recover(site)
+        done = recover(project)
         assert done.output.startswith(f"{stored} writes stored")
         (why,) = stays(done)
         assert f"{path}, line" in why
-        assert path.read_text().splitlines() == [head(site.name), torn]
+        assert path.read_text().splitlines() == [head(project.name), torn]
         assert (path.stat().st_mode & 0o077) == 0 or stored == 0
-    assert site.documents("users").keys() == {"u0", "u1", "u2"}
+    assert project.documents("users").keys() == {"u0", "u1", "u2"}
 
 
 FOREIGN = {
@@ -135,14 +135,14 @@ FOREIGN = {
 }
 
 
-def test_files_that_are_none_stay_and_keep_no_other_waiting(site: Project, spill: Path) -> None:
+def test_files_that_are_none_stay_and_keep_no_other_waiting(project: Project, spill: Path) -> None:
     for name, content in FOREIGN.items():
         (spill / f"{name}.jsonl").write_bytes(content)
     (spill / "folder.jsonl").mkdir()
     (spill / "locked by a folder.lock").mkdir()
-    put(spill, "locked by a folder", [user(3)], site.name)
-    put(spill, "whole", [user(1)], site.name)
-    odd = put(spill, "with odd lines", [user(2)], site.name)
+    put(spill, "locked by a folder", [user(3)], project.name)
+    put(spill, "whole", [user(1)], project.name)
+    odd = put(spill, "with odd lines", [user(2)], project.name)
     with odd.open("a") as file:
         file.write('[]\n{"collection": "users"}\n\0\0\0\0\n')
         line = json.loads(encode(Entry(user(4), "it was away", NOW)))
@@ -157,9 +157,9 @@ def test_files_that_are_none_stay_and_keep_no_other_waiting(site: Project, spill
             {"update": b64encode(bson.encode({"$where": {}})).decode()},
         ]
         file.writelines(json.dumps({**line, **change}) + "\n" for change in changed)
-    done = recover(site)
+    done = recover(project)
     assert done.output.startswith("2 writes stored")
-    assert site.documents("users").keys() == {"u1", "u2"}
+    assert project.documents("users").keys() == {"u1", "u2"}
     reported = stays(done)
     for name, content in FOREIGN.items():
         assert (spill / f"{name}.jsonl").read_bytes() == content
@@ -169,25 +169,25 @@ def test_files_that_are_none_stay_and_keep_no_other_waiting(site: Project, spill
     assert not (spill / "whole.jsonl").exists()
 
 
-def test_the_file_of_a_running_crawl_is_left_alone(site: Project, spill: Path) -> None:
-    running = Spill(spill, site.name)
+def test_the_file_of_a_running_crawl_is_left_alone(project: Project, spill: Path) -> None:
+    running = Spill(spill, project.name)
     running.keep([user(1)], "it is away")
     before = {path: path.read_text() for path in spill.iterdir()}
-    done = recover(site)
+    done = recover(project)
     assert (done.output.splitlines()[0], stays(done)) == ("0 writes stored from spill files", [])
     assert {path: path.read_text() for path in spill.iterdir()} == before
     running.keep([user(2)], "it is away")
     running.close()
-    assert recover(site).output.startswith("2 writes stored")
+    assert recover(project).output.startswith("2 writes stored")
     assert list(spill.iterdir()) == []
 
 
-def test_an_older_answer_overwrites_no_newer_one(site: Project, spill: Path) -> None:
-    put(spill, "new", [user(1, NOW, nickname="new")], site.name)
-    recover(site)
-    put(spill, "old", [user(1, EARLIER, nickname="old")], site.name)
-    assert recover(site).output.startswith("1 writes stored")
-    document = site.documents("users")["u1"]
+def test_an_older_answer_overwrites_no_newer_one(project: Project, spill: Path) -> None:
+    put(spill, "new", [user(1, NOW, nickname="new")], project.name)
+    recover(project)
+    put(spill, "old", [user(1, EARLIER, nickname="old")], project.name)
+    assert recover(project).output.startswith("1 writes stored")
+    document = project.documents("users")["u1"]
     assert (document["nickname"], document["scraped_at"]) == ("new", NOW)
     assert document["first_seen_at"] == EARLIER
 
@@ -201,56 +201,56 @@ def ledger_writes(note: str) -> list[Write]:
             save_checkpoint(
                 note,
                 {"sort": "latest", "pages": 2},
-                replace(begun, call=PageRef(note, f"to page {calls + 1}")),
+                replace(begun, next_page=PageRef(note, f"to page {calls + 1}")),
                 calls,
                 NOW,
             )
             for calls in (1, 2)
         ),
-        leave_note(replace(begun, call=PageRef(note, "to page 3")), 3),
+        leave_note(replace(begun, next_page=PageRef(note, "to page 3")), 3),
     ]
 
 
 def test_what_a_later_crawl_has_overtaken_changes_the_cost_alone(
-    api: Simulator, site: Project, spill: Path
+    api: Simulator, project: Project, spill: Path
 ) -> None:
-    assert site.crawl(notes=[NOTE], feed=False).status == 0
-    before = site.note(NOTE)
-    put(spill, "overtaken", ledger_writes(NOTE), site.name, when=EARLIER)
-    assert recover(site).output.startswith("4 writes stored")
-    after = site.note(NOTE)
+    assert project.crawl(notes=[NOTE], feed=False).status == 0
+    before = project.note(NOTE)
+    put(spill, "overtaken", ledger_writes(NOTE), project.name, when=EARLIER)
+    assert recover(project).output.startswith("4 writes stored")
+    after = project.note(NOTE)
     del before["last_write"], after["last_write"]
     assert after == {**before, "billed_calls": before["billed_calls"] + 1 + 2 + 3}
     calls = api.books()["calls"]
-    assert site.crawl(notes=[NOTE], mode="resume", feed=False).status == 0
+    assert project.crawl(notes=[NOTE], mode="resume", feed=False).status == 0
     assert api.books()["calls"] == calls
 
 
-def test_what_nothing_has_overtaken_goes_on_as_it_was_left(site: Project, spill: Path) -> None:
+def test_what_nothing_has_overtaken_goes_on_as_it_was_left(project: Project, spill: Path) -> None:
     first, *rest = ledger_writes(NOTE)
-    put(spill, "b", rest, site.name, when=LATER)
-    put(spill, "a", [first], site.name, when=LATER)
-    recover(site)
-    document = site.note(NOTE)
+    put(spill, "b", rest, project.name, when=LATER)
+    put(spill, "a", [first], project.name, when=LATER)
+    recover(project)
+    document = project.note(NOTE)
     assert (document["state"], document["stop_reason"]) == ("unfinished", "interrupted")
     assert (document["checkpoint"]["cursor"], document["pages"]) == ("to page 3", 2)
     assert document["billed_calls"] == 1 + 2 + 3
 
 
-def test_a_recovery_that_was_killed_books_nothing_twice(site: Project, spill: Path) -> None:
+def test_a_recovery_that_was_killed_books_nothing_twice(project: Project, spill: Path) -> None:
     """It was killed between the last write and the removal of the file."""
-    path = put(spill, "file", ledger_writes(NOTE), site.name, when=LATER)
+    path = put(spill, "file", ledger_writes(NOTE), project.name, when=LATER)
     text = path.read_text()
-    recover(site)
-    before = site.note(NOTE)
+    recover(project)
+    before = project.note(NOTE)
     path.write_text(text)
-    recover(site)
-    after = site.note(NOTE)
+    recover(project)
+    after = project.note(NOTE)
     del before["last_write"], after["last_write"]
     assert after == before
 
 
-def test_an_end_that_was_spilled_counts_what_is_held_by_now(site: Project, spill: Path) -> None:
+def test_an_end_that_was_spilled_counts_what_is_held_by_now(project: Project, spill: Path) -> None:
     end = {
         "item_type": "note",
         "note_id": NOTE,
@@ -262,13 +262,13 @@ def test_an_end_that_was_spilled_counts_what_is_held_by_now(site: Project, spill
         "complete": True,
         "scraped_at": NOW.isoformat(),
     }
-    assert site.crawl(notes=[NOTE], feed=False).status == 0
-    held = site.note(NOTE)
-    with database(site.uri, site.name) as found:
+    assert project.crawl(notes=[NOTE], feed=False).status == 0
+    held = project.note(NOTE)
+    with database(project.uri, project.name) as found:
         found["notes"].delete_one({"_id": NOTE})
-    put(spill, "end", [end_note(end, 3, NOW)], site.name)
-    recover(site)
-    document = site.note(NOTE)
+    put(spill, "end", [end_note(end, 3, NOW)], project.name)
+    recover(project)
+    document = project.note(NOTE)
     counts = ("comments_collected", "replies_collected", "missing", "state")
     assert {name: document[name] for name in counts} == {name: held[name] for name in counts}
 
@@ -289,12 +289,12 @@ EXTENDED: dict[str, Any] = {
 }
 
 
-def test_what_looks_like_a_type_of_the_spill_is_unchanged(site: Project, spill: Path) -> None:
+def test_what_looks_like_a_type_of_the_spill_is_unchanged(project: Project, spill: Path) -> None:
     """The provider's own keys may begin with a dollar sign."""
     odd = [user(n, extra={"of_tomorrow": value}) for n, value in enumerate(EXTENDED.values())]
-    put(spill, "file", odd, site.name)
-    assert stays(recover(site)) == []
-    users = site.documents("users")
+    put(spill, "file", odd, project.name)
+    assert stays(recover(project)) == []
+    users = project.documents("users")
     found = {name: users[f"u{n}"]["extra"]["of_tomorrow"] for n, name in enumerate(EXTENDED)}
     # pymongo reads what looks like a reference as one, wherever it stands.
     plain = {
@@ -310,20 +310,20 @@ def set_aside(recovered: Outcome) -> list[str]:
     return [line.partition("not tried again: ")[2] for line in lines if "set aside" in line]
 
 
-def test_what_no_database_can_hold_is_set_aside_once(site: Project, spill: Path) -> None:
+def test_what_no_database_can_hold_is_set_aside_once(project: Project, spill: Path) -> None:
     """Too large for a document, and so large that the line need not be read to know."""
     huge = user(2, extra={"huge": "x" * 17_000_000})
     larger = user(4, extra={"huge": "x" * 20_000_000})
-    path = put(spill, "file", [user(1), huge, user(3), larger, user(5)], site.name)
+    path = put(spill, "file", [user(1), huge, user(3), larger, user(5)], project.name)
     with path.open("a") as file:
         file.write("torn")
     original = path.read_bytes().splitlines()
-    done = recover(site)
+    done = recover(project)
     assert done.output.startswith("3 writes stored")
-    assert site.documents("users").keys() == {"u1", "u3", "u5"}
+    assert project.documents("users").keys() == {"u1", "u3", "u5"}
     (torn,) = stays(done)
     assert f"{path}, line 7" in torn
-    assert path.read_text().splitlines() == [head(site.name), "torn"]
+    assert path.read_text().splitlines() == [head(project.name), "torn"]
 
     aside = spill / "file.unstorable"
     assert aside.stat().st_mode & 0o777 == 0o600
@@ -335,23 +335,23 @@ def test_what_no_database_can_hold_is_set_aside_once(site: Project, spill: Path)
         assert reason in found
         assert found.endswith(f"now in {aside}")
     first, *kept = aside.read_bytes().splitlines()
-    assert first.decode() == head(site.name)
+    assert first.decode() == head(project.name)
     assert original[4] in kept
     assert {json.loads(line)["key"] for line in kept} == {"u2", "u4"}
 
     content = aside.read_bytes()
-    again = recover(site)
+    again = recover(project)
     assert again.output.startswith("0 writes stored")
     assert (stays(again), set_aside(again)) == ([torn.replace("line 7", "line 2")], [])
     assert aside.read_bytes() == content
     assert sorted(spill.iterdir()) == [path, aside]
 
 
-def test_what_is_set_aside_of_a_file_overwrites_nothing(site: Project, spill: Path) -> None:
+def test_what_is_set_aside_of_a_file_overwrites_nothing(project: Project, spill: Path) -> None:
     huge = user(1, extra={"huge": "x" * 17_000_000})
     for name in ("file.unstorable", "file-2.unstorable"):
-        put(spill, "file", [huge], site.name)
-        (why,) = set_aside(recover(site))
+        put(spill, "file", [huge], project.name)
+        (why,) = set_aside(recover(project))
         assert why.endswith(f"now in {spill / name}")
     first, second = (spill / name for name in ("file.unstorable", "file-2.unstorable"))
     assert first.read_bytes() == second.read_bytes()
@@ -359,11 +359,11 @@ def test_what_is_set_aside_of_a_file_overwrites_nothing(site: Project, spill: Pa
 
 
 def test_a_crawl_sets_aside_what_no_database_can_hold(
-    api: Simulator, site: Project, spill: Path
+    api: Simulator, project: Project, spill: Path
 ) -> None:
-    put(spill, "file", [user(1, extra={"huge": "x" * 17_000_000})], site.name)
+    put(spill, "file", [user(1, extra={"huge": "x" * 17_000_000})], project.name)
     for told in (1, 0):
-        done = site.crawl(notes=[NOTE], feed=False)
+        done = project.crawl(notes=[NOTE], feed=False)
         assert done.status == 0, done
         warnings = [line for line in done.lines("WARNING") if "file.jsonl, line 2" in line]
         assert len(warnings) == told
@@ -377,23 +377,23 @@ def raw_comments(api: Simulator, note: str) -> list[dict[str, Any]]:
 
 
 def reject(
-    site: Project, kind: str, raw: Any, note: str = NOTE, when: datetime = NOW, **more: Any
+    project: Project, kind: str, raw: Any, note: str = NOTE, when: datetime = NOW, **more: Any
 ) -> str:
     """Keep an object as a version would have that did not understand it; its ID."""
     given = {"author_id": None, "parent_comment_id": None, "scraped_at": when.isoformat(), **more}
     origin = Provenance(note, 1, raw, **given)
     write = rejected_write(kind, origin, [Problem("like_count", "was not understood")], when)
-    with database(site.uri, site.name) as found:
+    with database(project.uri, project.name) as found:
         found["rejected"].insert_one(write.document)
     return write.key
 
 
-def test_what_is_valid_by_now_moves_to_where_it_belongs(api: Simulator, site: Project) -> None:
+def test_what_is_valid_by_now_moves_to_where_it_belongs(api: Simulator, project: Project) -> None:
     """A comment, a reply and a user that the crawl lacked."""
     note = threaded_note(15, 2, 7)
     comments = raw_comments(api, note)
     comment, reply = comments[3], comments[5]["sub_comments"][0]
-    reference = Project(api.url, site.folder, site.uri, f"{site.name}b")
+    reference = Project(api.url, project.folder, project.uri, f"{project.name}b")
     assert reference.crawl(notes=[note], feed=False).status == 0
     whole = reference.documents("comments")
 
@@ -402,34 +402,34 @@ def test_what_is_valid_by_now_moves_to_where_it_belongs(api: Simulator, site: Pr
         {"path": ["comments", 3], "remove": True},
     ]
     api.script({"rules": [{"page": 1, "patch": lacking}]})
-    assert site.crawl(notes=[note], feed=False).status == 0
-    ended = site.note(note)
+    assert project.crawl(notes=[note], feed=False).status == 0
+    ended = project.note(note)
     replies = len(whole) - 15
     lost = 1 + len(comment["sub_comments"])
     assert (ended["comments_collected"], ended["missing"]) == (14, 1)
     assert ended["replies_collected"] == replies - lost
 
     author = api.call(noteId=note)["data"]["user_id"]
-    reject(site, "comment", comment, note, author_id=author)
-    reject(site, "comment", reply, note, author_id=author, parent_comment_id=comments[5]["id"])
+    reject(project, "comment", comment, note, author_id=author)
+    reject(project, "comment", reply, note, author_id=author, parent_comment_id=comments[5]["id"])
     newcomer = {**comment["user"], "userid": "newcomer"}
-    reject(site, "user", newcomer, note)
-    done = recover(site)
+    reject(project, "user", newcomer, note)
+    done = recover(project)
     assert done.output.splitlines() == [
         "0 writes stored from spill files",
         "3 rejected objects stored: 2 comment, 1 user",
     ]
-    assert site.documents("rejected") == {}
+    assert project.documents("rejected") == {}
 
-    found = site.documents("comments")
+    found = project.documents("comments")
     for raw, parent in ((comment, None), (reply, comments[5]["id"])):
         document, wanted = found[raw["id"]], whole[raw["id"]]
         moments = {"scraped_at": NOW, "first_seen_at": NOW, "last_seen_at": NOW}
-        for of_a_pass in ("last_listed_latest", "inline_replies"):
-            wanted.pop(of_a_pass, None)
+        for name in ("last_listed_latest", "inline_replies"):
+            wanted.pop(name, None)
         assert document == {**wanted, **moments}
         assert document["parent_comment_id"] == parent
-    stored = site.documents("users")["newcomer"]
+    stored = project.documents("users")["newcomer"]
     assert (stored["nickname"], stored["scraped_at"]) == (comment["user"]["nickname"], NOW)
     reported = comment["sub_comment_count"]
     counted = {
@@ -439,95 +439,97 @@ def test_what_is_valid_by_now_moves_to_where_it_belongs(api: Simulator, site: Pr
         "replies_reported": ended["replies_reported"] + reported,
         "replies_missing": ended["replies_missing"] + reported - 1,
     }
-    assert site.note(note) == {**ended, **counted}
-    assert recover(site).output.splitlines()[1] == "0 rejected objects stored"
+    assert project.note(note) == {**ended, **counted}
+    assert recover(project).output.splitlines()[1] == "0 rejected objects stored"
 
 
-def test_the_author_is_who_the_page_said(api: Simulator, site: Project) -> None:
+def test_the_author_is_who_the_page_said(api: Simulator, project: Project) -> None:
     first, second, third, *_ = copy.deepcopy(raw_comments(api, NOTE))
     for raw in (first, second, third):
         raw["show_tags"], raw["show_tags_v2"] = [], []
         raw["user"]["userid"] = "writer"
-    reject(site, "comment", first, author_id="writer")
-    reject(site, "comment", second, author_id="somebody")
-    reject(site, "comment", third)
-    assert stays(recover(site)) == []
-    found = site.documents("comments")
+    reject(project, "comment", first, author_id="writer")
+    reject(project, "comment", second, author_id="somebody")
+    reject(project, "comment", third)
+    assert stays(recover(project)) == []
+    found = project.documents("comments")
     by_author = [found[raw["id"]]["is_author"] for raw in (first, second, third)]
     assert by_author == [True, False, None]
 
 
-def test_an_object_of_an_older_version_has_less_to_go_by(api: Simulator, site: Project) -> None:
+def test_an_object_of_an_older_version_has_less_to_go_by(api: Simulator, project: Project) -> None:
     """It was kept without author, parent and the moment of its answer."""
     raw = raw_comments(api, NOTE)[0]
-    key = reject(site, "comment", raw, when=EARLIER)
+    key = reject(project, "comment", raw, when=EARLIER)
     missing = dict.fromkeys(("author_id", "parent_comment_id", "scraped_at"), "")
-    with database(site.uri, site.name) as found:
+    with database(project.uri, project.name) as found:
         found["rejected"].update_one({"_id": key}, {"$unset": missing})
-    assert stays(recover(site)) == []
-    document = site.documents("comments")[raw["id"]]
+    assert stays(recover(project)) == []
+    document = project.documents("comments")[raw["id"]]
     assert (document["parent_comment_id"], document["scraped_at"]) == (None, EARLIER)
 
 
-def test_what_is_stored_already_is_not_made_older(api: Simulator, site: Project) -> None:
-    assert site.crawl(notes=[NOTE], feed=False).status == 0
-    before = site.documents("comments")
+def test_what_is_stored_already_is_not_made_older(api: Simulator, project: Project) -> None:
+    assert project.crawl(notes=[NOTE], feed=False).status == 0
+    before = project.documents("comments")
     raw = {**raw_comments(api, NOTE)[0], "content": "as it was once"}
-    reject(site, "comment", raw, when=EARLIER)
-    recover(site)
-    assert site.documents("rejected") == {}
-    after = site.documents("comments")
+    reject(project, "comment", raw, when=EARLIER)
+    recover(project)
+    assert project.documents("rejected") == {}
+    after = project.documents("comments")
     assert after[raw["id"]] == {**before[raw["id"]], "first_seen_at": EARLIER}
 
 
-def test_what_is_still_wrong_stays_with_its_reason(api: Simulator, site: Project) -> None:
+def test_what_is_still_wrong_stays_with_its_reason(api: Simulator, project: Project) -> None:
     good, bad, worse, *_ = raw_comments(api, NOTE)
-    reject(site, "comment", good)
+    reject(project, "comment", good)
     kept: Document = {
-        reject(site, "comment", {**bad, "like_count": -5}): "like_count",
-        reject(site, "comment", {**worse, "of_tomorrow": 2**70}): "BSON cannot hold it",
-        reject(site, "comment", None): "comment_id",
-        reject(site, "comment", {**worse, "id": "other"}, parent_comment_id=""): "parent_comment",
-        reject(site, "user", {"nickname": "nobody"}): "user_id",
-        reject(site, "user", "a text"): "was not understood",
-        reject(site, "page", {"comments": None}): "was not understood",
-        reject(site, "picture", {"id": "p"}): "was not understood",
+        reject(project, "comment", {**bad, "like_count": -5}): "like_count",
+        reject(project, "comment", {**worse, "of_tomorrow": 2**70}): "BSON cannot hold it",
+        reject(project, "comment", None): "comment_id",
+        reject(
+            project, "comment", {**worse, "id": "other"}, parent_comment_id=""
+        ): "parent_comment",
+        reject(project, "user", {"nickname": "nobody"}): "user_id",
+        reject(project, "user", "a text"): "was not understood",
+        reject(project, "page", {"comments": None}): "was not understood",
+        reject(project, "picture", {"id": "p"}): "was not understood",
     }
     foreign: list[Document] = [
         {"_id": "by hand"},
         {"_id": "by hand too", "kind": "user", "raw": "{", "last_seen_at": NOW},
         {"_id": "by hand as well", "kind": "page", "raw": "1", "note_id": NOTE, "errors": 1},
     ]
-    with database(site.uri, site.name) as there:
+    with database(project.uri, project.name) as there:
         there["rejected"].insert_many(foreign)
     kept |= {str(one["_id"]): "is no rejected object" for one in foreign}
-    before = site.documents("rejected")
-    done = recover(site)
+    before = project.documents("rejected")
+    done = recover(project)
     assert done.output.splitlines()[1] == "1 rejected objects stored: 1 comment"
-    assert site.documents("rejected") == {key: before[key] for key in kept}
-    assert site.documents("comments").keys() == {good["id"]}
+    assert project.documents("rejected") == {key: before[key] for key in kept}
+    assert project.documents("comments").keys() == {good["id"]}
     reported = stays(done)
     for why in kept.values():
         assert any(why in line for line in reported), (why, reported)
     assert sum(int(line.split()[0]) for line in reported) == len(kept)
-    assert recover(site).output == done.output.replace(
+    assert recover(project).output == done.output.replace(
         "1 rejected objects stored: 1 comment", "0 rejected objects stored"
     )
 
 
-def test_many_rejected_objects_all_get_their_turn(site: Project) -> None:
+def test_many_rejected_objects_all_get_their_turn(project: Project) -> None:
     write = rejected_write("user", Provenance(NOTE, 1, None), [], NOW).document
     many = []
     for serial in range(250):
         raw = {"userid": f"u{serial}", "nickname": 5 if serial % 2 else "n"}
         many.append({**write, "_id": f"{serial:064x}", "raw": json.dumps(raw)})
-    with database(site.uri, site.name) as found:
+    with database(project.uri, project.name) as found:
         found["rejected"].insert_many(many)
-    done = recover(site)
+    done = recover(project)
     assert done.output.splitlines()[1] == "125 rejected objects stored: 125 user"
     (why,) = stays(done)
     assert why.startswith("125 user: nickname")
-    assert len(site.documents("users")) == len(site.documents("rejected")) == 125
+    assert len(project.documents("users")) == len(project.documents("rejected")) == 125
 
 
 @pytest.mark.parametrize(
@@ -541,10 +543,10 @@ def test_many_rejected_objects_all_get_their_turn(site: Project) -> None:
     ids=["no store", "option", "word", "no spill folder"],
 )
 def test_wrong_use_is_refused(
-    site: Project, spill: Path, words: tuple[str, ...], env: dict[str, str | None], said: str
+    project: Project, spill: Path, words: tuple[str, ...], env: dict[str, str | None], said: str
 ) -> None:
-    path = put(spill, "file", [user(1)], site.name)
-    done = site.command("recover", *words, env=env)
+    path = put(spill, "file", [user(1)], project.name)
+    done = project.command("recover", *words, env=env)
     assert (done.status, done.output) == (2, "")
     assert done.errors.startswith("error: ")
     assert said in done.errors
@@ -552,23 +554,23 @@ def test_wrong_use_is_refused(
     assert path.exists()
 
 
-def test_where_the_database_is_away_everything_stays(site: Project, spill: Path) -> None:
-    path = put(spill, "file", [user(1)], site.name)
+def test_where_the_database_is_away_everything_stays(project: Project, spill: Path) -> None:
+    path = put(spill, "file", [user(1)], project.name)
     text = path.read_text()
     nobody = {"MONGODB_URI": "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=200"}
-    done = site.command("recover", env=nobody)
+    done = project.command("recover", env=nobody)
     assert done.status == 1
     assert done.errors.startswith("error: ")
     assert "Traceback" not in done.errors
     assert (path.read_text(), list(spill.iterdir())) == (text, [path])
 
 
-def test_a_crawl_stores_what_waits_and_tells_what_stays(site: Project, spill: Path) -> None:
-    put(spill, "whole", [user(1)], site.name)
-    path = put(spill, "other", [user(2)], f"{site.name}other")
-    done = site.crawl(notes=[NOTE], feed=False)
+def test_a_crawl_stores_what_waits_and_tells_what_stays(project: Project, spill: Path) -> None:
+    put(spill, "whole", [user(1)], project.name)
+    path = put(spill, "other", [user(2)], f"{project.name}other")
+    done = project.crawl(notes=[NOTE], feed=False)
     assert done.status == 0, done
     assert any("Stored 1 writes" in line for line in done.lines("INFO"))
     assert [line for line in done.lines("WARNING") if str(path) in line]
-    assert "u1" in site.documents("users")
+    assert "u1" in project.documents("users")
     assert list(spill.iterdir()) == [path]

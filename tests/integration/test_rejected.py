@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from support.expected import expected_note
+
 from xhs.simulator.notes import sized_note
-from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
     from support.crawl import Document, Project
@@ -34,18 +35,18 @@ def patches(strange: list[tuple[list[Any], Any, str, str | None]]) -> list[dict[
 
 
 def test_strange_elements_are_kept_whole_and_their_page_mates_stored(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
     api.script({"rules": [{"note": NOTE, "page": 1, "patch": patches(STRANGE)}]})
     sent = api.call(noteId=NOTE)["data"]["comments"]
     api.reset_books()
-    done = site.crawl(notes=[NOTE])
+    done = project.crawl(notes=[NOTE])
     assert done.status == 0, done
     assert "Traceback" not in done.errors
     assert api.books()["calls"] == 3
 
     rejected = [
-        document for document in site.documents("rejected").values() if is_first_level(document)
+        document for document in project.documents("rejected").values() if is_first_level(document)
     ]
     by_raw = {document["raw"]: document for document in rejected}
     for path, _, kind, field in STRANGE:
@@ -63,9 +64,9 @@ def test_strange_elements_are_kept_whole_and_their_page_mates_stored(
         if field is not None:
             assert field in {error["path"] for error in document["errors"]}, document["errors"]
 
-    there = truth(NOTE)
+    there = expected_note(NOTE)
     lost = {there.first_level[path[0]] for path, _, kind, _ in STRANGE if kind == "comment"}
-    first, replies = site.comment_ids(NOTE)
+    first, replies = project.comment_ids(NOTE)
     # The comment whose user has no proper ID names that user, so it is rejected as well.
     lost.add(there.first_level[7])
     assert first == set(there.first_level) - lost
@@ -80,7 +81,7 @@ def test_strange_elements_are_kept_whole_and_their_page_mates_stored(
     }
     assert replies >= there.inline_replies - orphans
     stats = done.stats
-    assert stats["xhs/rejected"] == len(site.documents("rejected"))
+    assert stats["xhs/rejected"] == len(project.documents("rejected"))
     for field, count in {"like_count": 2, "content": 1, "created_at": 1, "user_id": 2}.items():
         assert stats[f"xhs/rejected/{field}"] == count, field
     assert stats["xhs/rejected/comment_id"] >= 2
@@ -98,19 +99,19 @@ def is_first_level(document: Document) -> bool:
     return not isinstance(raw, dict) or "target_comment" not in raw
 
 
-def test_a_second_run_does_not_double_what_is_rejected(api: Simulator, site: Project) -> None:
+def test_a_second_run_does_not_double_what_is_rejected(api: Simulator, project: Project) -> None:
     api.script({"rules": [{"note": NOTE, "page": 1, "patch": patches(STRANGE)}]})
-    site.crawl(notes=[NOTE])
-    before = site.documents("rejected")
-    site.crawl(notes=[NOTE])
-    after = site.documents("rejected")
+    project.crawl(notes=[NOTE])
+    before = project.documents("rejected")
+    project.crawl(notes=[NOTE])
+    after = project.documents("rejected")
     assert after.keys() == before.keys()
     for key, document in after.items():
         assert document["first_seen_at"] == before[key]["first_seen_at"]
         assert document["last_seen_at"] > before[key]["last_seen_at"]
 
 
-def test_answers_without_what_they_should_have(api: Simulator, site: Project) -> None:
+def test_answers_without_what_they_should_have(api: Simulator, project: Project) -> None:
     """No data, no list of comments, a list of nonsense: kept, named, and the others go on."""
     data: list[Any] = [
         "text",
@@ -130,7 +131,7 @@ def test_answers_without_what_they_should_have(api: Simulator, site: Project) ->
     )
     api.script({"rules": rules})
     good = sized_note(11, 99)
-    done = site.crawl(notes=[*notes, mixed, good])
+    done = project.crawl(notes=[*notes, mixed, good])
     assert done.status == 4, done
     assert "Traceback" not in done.errors
     ends = {item["note_id"]: item["stop_reason"] for item in done.items("note")}
@@ -139,13 +140,13 @@ def test_answers_without_what_they_should_have(api: Simulator, site: Project) ->
     assert {ends[note] for note in notes} == {"unreadable_answer"}
     assert api.books()["calls"] == len(notes) + 2 + 2
     for note, one in zip(notes, data, strict=True):
-        (document,) = site.documents("rejected", note_id=note).values()
+        (document,) = project.documents("rejected", note_id=note).values()
         assert json.loads(document["raw"]) == one
         assert document["errors"]
-    kept = [json.loads(one["raw"]) for one in site.documents("rejected", note_id=mixed).values()]
+    kept = [json.loads(one["raw"]) for one in project.documents("rejected", note_id=mixed).values()]
     assert sorted(map(json.dumps, kept)) == sorted(map(json.dumps, strange))
-    assert site.comment_ids(mixed)[0] == set(truth(mixed).first_level[:10])
-    assert site.comment_ids(good)[0] == set(truth(good).first_level)
+    assert project.comment_ids(mixed)[0] == set(expected_note(mixed).first_level[:10])
+    assert project.comment_ids(good)[0] == set(expected_note(good).first_level)
 
 
 def test_without_a_store_what_is_rejected_is_not_collected(

@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.expected import expected_note
 from support.killer import KILLER
 from support.simulator import PROJECT, REPLIES
 from support.threads import (
@@ -34,7 +35,6 @@ from xhs.simulator.notes import (
     threaded_note,
     usual_note,
 )
-from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,22 +61,22 @@ KILLS = 4
 
 
 def crawl_all(
-    site: Project, notes: Iterable[str] = (), *words: str, mode: str = "full", budget: int = 0
+    project: Project, notes: Iterable[str] = (), *words: str, mode: str = "full", budget: int = 0
 ) -> Outcome:
     env = {"XHS_MAX_CALLS": str(budget)}
-    return site.crawl(*words, notes=list(notes), env=env, replies="all", mode=mode)
+    return project.crawl(*words, notes=list(notes), env=env, replies="all", mode=mode)
 
 
 def replies_paid(api: Simulator) -> int:
     return sum(call["billed"] for call in thread_calls(api))
 
 
-def assert_whole(api: Simulator, site: Project, notes: Iterable[str]) -> None:
+def assert_whole(api: Simulator, project: Project, notes: Iterable[str]) -> None:
     """Everything of these notes is stored, and the ledger knows what each cost."""
     notes = list(notes)
-    found, ledger, books = kept(site), site.documents("notes"), api.books()["notes"]
+    found, ledger, books = kept(project), project.documents("notes"), api.books()["notes"]
     for note in notes:
-        there, document = truth(note), ledger[note]
+        there, document = expected_note(note), ledger[note]
         assert found.get(note, {}) == with_replies(note), note
         assert (document["state"], document["checkpoint"]) == ("ended", None), document
         reason = "complete" if there.exists else "not_found"
@@ -88,13 +88,13 @@ def assert_whole(api: Simulator, site: Project, notes: Iterable[str]) -> None:
 
 def inline_threads(note: str) -> set[str]:
     """The comments of which all replies come inline."""
-    there = truth(note)
+    there = expected_note(note)
     return {root for root, thread in there.threads.items() if there.inline.get(root) == thread}
 
 
 def open_threads(note: str) -> list[str]:
     """The comments of which two replies or more did not come inline."""
-    there = truth(note)
+    there = expected_note(note)
     return [
         root
         for root, thread in there.threads.items()
@@ -102,38 +102,38 @@ def open_threads(note: str) -> list[str]:
     ]
 
 
-def test_every_reply_is_stored_and_paid_for_once(api: Simulator, site: Project) -> None:
+def test_every_reply_is_stored_and_paid_for_once(api: Simulator, project: Project) -> None:
     notes = [*NOTES, DOCUMENTED_NOTE]
-    done = crawl_all(site, notes)
+    done = crawl_all(project, notes)
     assert (done.status, done.reason) == (0, "finished"), done
     assert "Traceback" not in done.errors
     books = api.books()
     assert (books["billed"], books["calls"], books["repeated"]) == (cost(notes), cost(notes), 0)
-    assert books["paths"][REPLIES] == sum(truth(note).reply_pages for note in notes)
+    assert books["paths"][REPLIES] == sum(expected_note(note).reply_pages for note in notes)
     assert done.stats["xhs/replies/calls_expected"] == books["paths"][REPLIES]
-    assert_whole(api, site, notes)
+    assert_whole(api, project, notes)
 
     every = {one: what for note in notes for one, what in with_replies(note).items()}
     assert sorted(done.ids("comment")) == sorted(every)
     assert delivered(done.items("comment")) == every
     wrote = {user for note in notes for user in authors(note, with_replies(note))}
-    assert set(done.ids("user")) == site.documents("users").keys() == wrote
+    assert set(done.ids("user")) == project.documents("users").keys() == wrote
     for item in done.items("note"):
-        there = truth(item["note_id"])
+        there = expected_note(item["note_id"])
         assert (item["pages"], item["replies_collected"]) == (there.pages, len(there.replies))
         *_, last = (one for one in done.feed if one.get("note_id") == item["note_id"])
         assert last is item, "a note ends after all of its comments"
 
 
-def test_there_is_no_call_where_every_reply_came_inline(api: Simulator, site: Project) -> None:
+def test_there_is_no_call_where_every_reply_came_inline(api: Simulator, project: Project) -> None:
     note = sized_note(120)
     assert len(inline_threads(note)) > 5
-    done = crawl_all(site, [note])
+    done = crawl_all(project, [note])
     assert done.status == 0, done
     calls = thread_calls(api)
     assert {call["comment"] for call in calls} == rest(note).keys()
-    assert len(calls) == truth(note).reply_pages
-    inline = truth(note).inline
+    assert len(calls) == expected_note(note).reply_pages
+    inline = expected_note(note).inline
     begun: dict[str, str | None] = {}
     for call in calls:
         begun.setdefault(call["comment"], call["cursor"])
@@ -150,126 +150,128 @@ def test_without_a_store_the_feed_has_all(api: Simulator, without_store: Project
     assert delivered(done.items("comment")) == every
     assert api.books()["billed"] == cost(NOTES)
     collected = {item["note_id"]: item["replies_collected"] for item in done.items("note")}
-    assert collected == {note: len(truth(note).replies) for note in NOTES}
+    assert collected == {note: len(expected_note(note).replies) for note in NOTES}
 
 
 @pytest.mark.parametrize("first", ["none", "inline"])
 def test_what_was_left_out_before_is_fetched_later(
-    api: Simulator, site: Project, first: str
+    api: Simulator, project: Project, first: str
 ) -> None:
     notes = NOTES[:8]
-    assert site.crawl(notes=notes, replies=first).status == 0
+    assert project.crawl(notes=notes, replies=first).status == 0
     assert thread_calls(api) == []
     api.reset_books()
-    done = crawl_all(site, notes)
+    done = crawl_all(project, notes)
     assert done.status == 0, done
     assert api.books()["billed"] == cost(notes)
-    found = kept(site)
+    found = kept(project)
     assert {note: found[note] for note in notes} == {note: with_replies(note) for note in notes}
 
 
-def test_a_thread_that_did_not_change_is_not_fetched_again(api: Simulator, site: Project) -> None:
+def test_a_thread_that_did_not_change_is_not_fetched_again(
+    api: Simulator, project: Project
+) -> None:
     notes = NOTES[:9]
-    assert crawl_all(site, notes).status == 0
+    assert crawl_all(project, notes).status == 0
     api.reset_books()
     for replies, sort in (
         ("all", "latest"),
         ("none", "like_count"),
         ("all", "latest"),
     ):
-        done = site.crawl(notes=notes, replies=replies, sort=sort)
+        done = project.crawl(notes=notes, replies=replies, sort=sort)
         assert (done.status, done.stats.get("xhs/replies/calls_expected", 0)) == (0, 0), done
         assert thread_calls(api) == []
         collected = {item["note_id"]: item["replies_collected"] for item in done.items("note")}
-        assert collected == {note: len(truth(note).replies) for note in notes}
-    assert api.books()["billed"] == 3 * sum(truth(note).pages for note in notes)
-    found = kept(site)
+        assert collected == {note: len(expected_note(note).replies) for note in notes}
+    assert api.books()["billed"] == 3 * sum(expected_note(note).pages for note in notes)
+    found = kept(project)
     assert {note: found[note] for note in notes} == {note: with_replies(note) for note in notes}
 
 
 def test_a_thread_that_lost_or_gained_replies_is_fetched_again(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
     notes = [sized_note(120), threaded_note(6, 35)]
     lost: dict[str, set[str]] = {}
     for note in notes:
-        threads = truth(note).threads
+        threads = expected_note(note).threads
         roots = [*open_threads(note)[:3], *sorted(inline_threads(note))[:2]]
         lost[note] = {threads[root][-1] for root in roots}
 
-    assert crawl_all(site, notes).status == 0
+    assert crawl_all(project, notes).status == 0
     api.reset_books()
     for note in notes:
         api.change(note, vanish=lost[note])
-    done = crawl_all(site, notes)
+    done = crawl_all(project, notes)
     assert done.status == 0, done
     expected: dict[str, int] = {}
     for note in notes:
-        there = truth(note, vanished=frozenset(lost[note]))
+        there = expected_note(note, vanished=frozenset(lost[note]))
         for root in open_threads(note)[:3]:
             left = len(there.threads.get(root, ())) - len(there.inline.get(root, ()))
             expected[root] = -(-left // 10)
     fetched = [call["comment"] for call in thread_calls(api)]
     assert sorted(fetched) == sorted(root for root, times in expected.items() for _ in range(times))
     assert done.stats["xhs/replies/calls_expected"] == len(fetched)
-    assert_replies_kept(site, notes)
+    assert_replies_kept(project, notes)
 
     api.reset()
-    done = crawl_all(site, notes)
+    done = crawl_all(project, notes)
     assert done.status == 0, done
     again = {root: rest(note)[root] for note in notes for root in open_threads(note)[:3]}
     fetched = [call["comment"] for call in thread_calls(api)]
     assert sorted(fetched) == sorted(root for root, times in again.items() for _ in range(times))
-    assert_replies_kept(site, notes)
+    assert_replies_kept(project, notes)
     api.reset_books()
-    assert crawl_all(site, notes).status == 0
+    assert crawl_all(project, notes).status == 0
     assert thread_calls(api) == []
 
 
-def assert_replies_kept(site: Project, notes: Iterable[str]) -> None:
-    found = kept(site)
+def assert_replies_kept(project: Project, notes: Iterable[str]) -> None:
+    found = kept(project)
     for note in notes:
         assert found[note] == with_replies(note), note
 
 
-def test_a_reply_that_was_not_there_before_is_stored(api: Simulator, site: Project) -> None:
+def test_a_reply_that_was_not_there_before_is_stored(api: Simulator, project: Project) -> None:
     note = threaded_note(3, 35, 2)
-    late = {thread[-1] for thread in truth(note).threads.values()}
+    late = {thread[-1] for thread in expected_note(note).threads.values()}
     api.change(note, vanish=late)
-    assert crawl_all(site, [note]).status == 0
-    assert kept(site)[note].keys() == with_replies(note).keys() - late
+    assert crawl_all(project, [note]).status == 0
+    assert kept(project)[note].keys() == with_replies(note).keys() - late
     api.reset()
-    done = crawl_all(site, [note])
+    done = crawl_all(project, [note])
     assert done.status == 0, done
-    assert_replies_kept(site, [note])
+    assert_replies_kept(project, [note])
     assert {one["comment_id"] for one in done.items("comment") if one["is_new"]} == late
     assert api.books()["billed"] == cost([note])
 
 
-def test_a_count_that_promises_too_much_is_asked_once(api: Simulator, site: Project) -> None:
+def test_a_count_that_promises_too_much_is_asked_once(api: Simulator, project: Project) -> None:
     note = sized_note(25, replies=False)
     said = {"path": ["comments", 4, "sub_comment_count"], "value": 37}
     api.script({"rules": [{"endpoint": "comments", "page": 1, "patch": [said]}]})
-    done = crawl_all(site, [note])
+    done = crawl_all(project, [note])
     assert done.status == 0, done
-    assert [call["comment"] for call in thread_calls(api)] == [truth(note).first_level[4]]
+    assert [call["comment"] for call in thread_calls(api)] == [expected_note(note).first_level[4]]
     assert done.stats["xhs/replies/calls_expected"] == 4
-    assert crawl_all(site, [note]).status == 0
+    assert crawl_all(project, [note]).status == 0
     assert len(thread_calls(api)) == 1
     said["value"] = 38
     api.script({"rules": [{"endpoint": "comments", "page": 1, "patch": [said]}]})
-    assert crawl_all(site, [note]).status == 0
+    assert crawl_all(project, [note]).status == 0
     assert len(thread_calls(api)) == 2
 
 
-def test_an_update_follows_the_threads_of_new_comments(api: Simulator, site: Project) -> None:
+def test_an_update_follows_the_threads_of_new_comments(api: Simulator, project: Project) -> None:
     note = sized_note(45, 2)
-    assert crawl_all(site, [note]).status == 0
+    assert crawl_all(project, [note]).status == 0
     api.reset_books()
     api.change(note, grow=60)
-    done = crawl_all(site, [note], mode="update")
+    done = crawl_all(project, [note], mode="update")
     assert done.status == 0, done
-    grown = truth(note, 60)
+    grown = expected_note(note, 60)
     new = {
         root: -(-(len(thread) - len(grown.inline.get(root, ()))) // 10)
         for root, thread in grown.threads.items()
@@ -278,7 +280,7 @@ def test_an_update_follows_the_threads_of_new_comments(api: Simulator, site: Pro
     assert sum(new.values()) > 3
     assert len(thread_calls(api)) == sum(new.values())
     assert api.books()["billed"] - sum(new.values()) in (6, 7)
-    assert kept(site)[note] == with_replies(note, grown=60)
+    assert kept(project)[note] == with_replies(note, grown=60)
 
 
 FAULTS: list[dict[str, Any]] = [
@@ -291,7 +293,7 @@ FAULTS: list[dict[str, Any]] = [
 ]
 
 
-def test_what_passes_is_retried_and_no_reply_is_lost(api: Simulator, site: Project) -> None:
+def test_what_passes_is_retried_and_no_reply_is_lost(api: Simulator, project: Project) -> None:
     """The first call of each page of replies fails."""
     notes = [threaded_note(2, 25, serial) for serial in range(len(FAULTS))]
     rules = [
@@ -299,57 +301,57 @@ def test_what_passes_is_retried_and_no_reply_is_lost(api: Simulator, site: Proje
         for note, fault in zip(notes, FAULTS, strict=True)
     ]
     api.script({"rules": rules})
-    done = crawl_all(site, notes)
+    done = crawl_all(project, notes)
     assert (done.status, done.reason) == (0, "finished"), done
-    assert_whole(api, site, notes)
+    assert_whole(api, project, notes)
     books = api.books()
-    cut = truth(notes[-1]).reply_pages
-    assert books["calls"] == cost(notes) + sum(truth(note).reply_pages for note in notes)
+    cut = expected_note(notes[-1]).reply_pages
+    assert books["calls"] == cost(notes) + sum(expected_note(note).reply_pages for note in notes)
     assert (books["billed"], books["repeated"]) == (cost(notes) + cut, cut)
     assert done.stats["xhs/calls/billed"] == cost(notes)
     assert done.stats["xhs/calls/unknown"] == cut
 
 
-def test_a_budget_that_ends_among_threads_is_gone_on_with(api: Simulator, site: Project) -> None:
-    first = crawl_all(site, [THREADED], budget=10)
+def test_a_budget_that_ends_among_threads_is_gone_on_with(api: Simulator, project: Project) -> None:
+    first = crawl_all(project, [THREADED], budget=10)
     assert (first.status, first.reason) == (3, "budget_spent"), first
     assert api.books()["billed"] == 10
     assert first.items("note") == []
-    document = site.note(THREADED)
+    document = project.note(THREADED)
     assert (document["state"], document["stop_reason"]) == ("unfinished", "interrupted")
     assert (document["complete"], document["billed_calls"]) == (False, 10)
     checkpoint = document["checkpoint"]
     assert (checkpoint["stop_reason"], checkpoint["cursor"]) == ("complete", None)
-    assert_no_thread_is_ahead(site)
+    assert_no_thread_is_ahead(project)
 
-    done = crawl_all(site, mode="resume")
+    done = crawl_all(project, mode="resume")
     assert (done.status, done.reason) == (0, "finished"), done
     books = api.books()
     assert (books["billed"], books["repeated"]) == (cost([THREADED]), 0)
-    assert_whole(api, site, [THREADED])
+    assert_whole(api, project, [THREADED])
     (item,) = done.items("note")
     assert (item["pages"], item["replies_collected"]) == (1, 210)
     assert (item["stop_reason"], item["complete"], item["missing"]) == ("complete", True, 0)
 
 
-def test_many_small_budgets_end_as_one_run_does(api: Simulator, site: Project) -> None:
+def test_many_small_budgets_end_as_one_run_does(api: Simulator, project: Project) -> None:
     share = -(-cost(NOTES) // 4)
-    crawls = [crawl_all(site, NOTES, mode="resume", budget=share) for _ in range(4)]
+    crawls = [crawl_all(project, NOTES, mode="resume", budget=share) for _ in range(4)]
     assert [done.status for done in crawls] == [3] * 3 + [0]
     books = api.books()
     assert (books["billed"], books["repeated"]) == (cost(NOTES), 0)
-    assert_whole(api, site, NOTES)
+    assert_whole(api, project, NOTES)
     received = sorted(one for done in crawls for one in done.ids("comment"))
     assert received == sorted(one for note in NOTES for one in with_replies(note))
 
 
 def start(
-    site: Project, notes: Iterable[str], mode: str = "resume", *words: str
+    project: Project, notes: Iterable[str], mode: str = "resume", *words: str
 ) -> subprocess.Popen[bytes]:
     given = ["-a", f"notes={','.join(notes)}", "-a", f"mode={mode}", "-a", "replies=all"]
     return subprocess.Popen(
         [sys.executable, "-m", "scrapy", "crawl", "comments", *given, *words],
-        env=site.environment,
+        env=project.environment,
         cwd=PROJECT,
         stderr=subprocess.PIPE,
     )
@@ -368,41 +370,41 @@ KILLED = [threaded_note(6, 35, 10), threaded_note(2, 95, 11), sized_note(120, 12
 
 @pytest.mark.parametrize(("how", "calls"), [(signal.SIGTERM, 12), (signal.SIGKILL, 50)])
 def test_a_stop_among_threads_loses_nothing(
-    api: Simulator, site: Project, how: signal.Signals, calls: int
+    api: Simulator, project: Project, how: signal.Signals, calls: int
 ) -> None:
     api.script({"latency": 0.1})
-    crawl = start(site, KILLED, "full")
+    crawl = start(project, KILLED, "full")
     errors = stop(api, crawl, how, calls)
     assert crawl.returncode == (3 if how is signal.SIGTERM else -how), errors
     assert "Traceback" not in errors
     assert thread_calls(api), "the stop came too early to tell"
-    assert_no_thread_is_ahead(site)
+    assert_no_thread_is_ahead(project)
     api.script({})
-    done = crawl_all(site, mode="resume")
+    done = crawl_all(project, mode="resume")
     assert done.status == 0, done
     books = api.books()
     assert books["repeated"] <= (0 if how is signal.SIGTERM else MOST_TWICE)
     assert books["billed"] == cost(KILLED) + books["repeated"]
-    begun = site.documents("notes").keys()
+    begun = project.documents("notes").keys()
     assert begun == set(KILLED)
-    assert_replies_kept(site, KILLED)
-    for document in site.documents("notes").values():
+    assert_replies_kept(project, KILLED)
+    for document in project.documents("notes").values():
         assert (document["state"], document["stop_reason"]) == ("ended", "complete"), document
-        assert document["replies_collected"] == len(truth(document["note_id"]).replies)
+        assert document["replies_collected"] == len(expected_note(document["note_id"]).replies)
 
 
-def test_kills_at_random_moments_lose_no_reply(api: Simulator, site: Project) -> None:
+def test_kills_at_random_moments_lose_no_reply(api: Simulator, project: Project) -> None:
     chance = random.Random(SEED)  # noqa: S311 (moments, no secret)
     api.script({"latency": 0.05})
     ends: list[int] = []
     for _ in range(KILLS):
-        crawl = start(site, KILLED)
+        crawl = start(project, KILLED)
         errors = stop(api, crawl, signal.SIGKILL, api.books()["calls"] + chance.randint(1, 40))
         assert crawl.returncode in (-signal.SIGKILL, 0), errors
         assert "Traceback" not in errors
-        assert_no_thread_is_ahead(site)
+        assert_no_thread_is_ahead(project)
         ends.append(api.books()["calls"])
-    assert_little_is_paid_twice(api, site, ends)
+    assert_little_is_paid_twice(api, project, ends)
 
 
 MOMENTS = [
@@ -418,26 +420,26 @@ MOMENTS = [
 ]
 
 
-def test_kills_between_the_stores_writes_lose_no_reply(api: Simulator, site: Project) -> None:
-    site.add_module(KILLER)
+def test_kills_between_the_stores_writes_lose_no_reply(api: Simulator, project: Project) -> None:
+    project.add_module(KILLER)
     extensions = json.dumps({**EXTENSIONS, "users_own.Killer": 1})
     api.script({"latency": 0.05})
     ends: list[int] = []
     for moment, number in MOMENTS:
         at = ["-s", f"KILL_AT={moment}", "-s", f"KILL_NUMBER={number}"]
-        crawl = start(site, KILLED, "resume", "-s", f"EXTENSIONS={extensions}", *at)
+        crawl = start(project, KILLED, "resume", "-s", f"EXTENSIONS={extensions}", *at)
         errors = crawl.communicate()[1].decode()
         assert crawl.returncode == -signal.SIGKILL, (moment, errors)
-        assert_no_thread_is_ahead(site)
+        assert_no_thread_is_ahead(project)
         ends.append(api.books()["calls"])
-    assert_little_is_paid_twice(api, site, ends)
+    assert_little_is_paid_twice(api, project, ends)
 
 
-def assert_little_is_paid_twice(api: Simulator, site: Project, ends: list[int]) -> None:
+def assert_little_is_paid_twice(api: Simulator, project: Project, ends: list[int]) -> None:
     """Go on to the end: everything is there, and what the kills cost is within its bound."""
-    done = crawl_all(site, KILLED, mode="resume")
+    done = crawl_all(project, KILLED, mode="resume")
     assert done.status == 0, done
-    assert_replies_kept(site, KILLED)
+    assert_replies_kept(project, KILLED)
     books = api.books()
     twice = paid_twice(books["log"], [*ends, books["calls"]])
     assert twice.total() == books["repeated"]
@@ -445,34 +447,34 @@ def assert_little_is_paid_twice(api: Simulator, site: Project, ends: list[int]) 
     assert max(twice.values(), default=0) <= MOST_TWICE, twice
 
 
-def test_a_long_thread_is_followed_to_its_end(api: Simulator, site: Project) -> None:
+def test_a_long_thread_is_followed_to_its_end(api: Simulator, project: Project) -> None:
     note = threaded_note(2, 95)
-    done = crawl_all(site, [note])
+    done = crawl_all(project, [note])
     assert done.status == 0, done
-    assert api.books()["billed"] == 1 + truth(note).reply_pages == 21
-    assert_whole(api, site, [note])
-    comments = site.documents("comments")
+    assert api.books()["billed"] == 1 + expected_note(note).reply_pages == 21
+    assert_whole(api, project, [note])
+    comments = project.documents("comments")
     ended = {"followed": 95, "cursor": None, "stop_reason": "complete"}
-    for root in truth(note).first_level:
+    for root in expected_note(note).first_level:
         assert ended.items() <= comments[root]["thread"].items()
 
 
-def test_a_killed_long_thread_goes_on_from_its_cursor(api: Simulator, site: Project) -> None:
+def test_a_killed_long_thread_goes_on_from_its_cursor(api: Simulator, project: Project) -> None:
     note = threaded_note(2, 95)
     api.script({"latency": 0.2})
-    crawl = start(site, [note], "full")
+    crawl = start(project, [note], "full")
     errors = stop(api, crawl, signal.SIGKILL, 9)
     assert crawl.returncode == -signal.SIGKILL, errors
-    before = site.documents("comments")
-    cursors = {root: before[root]["thread"]["cursor"] for root in truth(note).first_level}
+    before = project.documents("comments")
+    cursors = {root: before[root]["thread"]["cursor"] for root in expected_note(note).first_level}
     assert any(cursors.values())
-    document = site.note(note)
+    document = project.note(note)
     assert (document["state"], document["checkpoint"]["cursor"]) == ("running", None)
     assert document["checkpoint"]["stop_reason"] == "complete"
-    assert_no_thread_is_ahead(site)
+    assert_no_thread_is_ahead(project)
     last = api.books()["calls"]
     api.script({})
-    done = crawl_all(site, mode="resume")
+    done = crawl_all(project, mode="resume")
     assert done.status == 0, done
     begun: dict[str, str | None] = {}
     for call in thread_calls(api):
@@ -481,70 +483,70 @@ def test_a_killed_long_thread_goes_on_from_its_cursor(api: Simulator, site: Proj
     for root, cursor in cursors.items():
         assert cursor is None or begun[root] == cursor
     assert api.books()["repeated"] <= 4
-    assert_replies_kept(site, [note])
+    assert_replies_kept(project, [note])
 
 
-def test_a_refused_thread_flaws_its_note_alone(api: Simulator, site: Project) -> None:
+def test_a_refused_thread_flaws_its_note_alone(api: Simulator, project: Project) -> None:
     note, good = sized_note(120), sized_note(45)
-    there = truth(note)
+    there = expected_note(note)
     refused = [
         next(root for root in rest(note) if root not in there.inline),
         next(root for root in rest(note) if root in there.inline),
     ]
     api.script({"rules": [{"comment": refused, "code": 400}]})
-    done = crawl_all(site, [note, good])
+    done = crawl_all(project, [note, good])
     assert (done.status, done.reason) == (4, "finished"), done
     ends = {item["note_id"]: item["stop_reason"] for item in done.items("note")}
     assert ends == {note: "refused", good: "complete"}
-    document = site.note(note)
+    document = project.note(note)
     assert (document["state"], document["complete"]) == ("ended", False)
     assert document["checkpoint"] is None
     shown = {*there.inline.get(refused[1], ())}
     hidden = {reply for root in refused for reply in there.threads[root]} - shown
-    assert kept(site)[note].keys() == with_replies(note).keys() - hidden
-    assert kept(site)[good] == with_replies(good)
+    assert kept(project)[note].keys() == with_replies(note).keys() - hidden
+    assert kept(project)[good] == with_replies(good)
     asked = [call["comment"] for call in thread_calls(api) if call["code"] == 400]
     assert sorted(asked) == sorted([refused[0], refused[1], refused[1]])
 
     api.reset()
-    again = crawl_all(site, [note, good], mode="resume")
+    again = crawl_all(project, [note, good], mode="resume")
     assert again.status == 4, again
     assert api.books()["calls"] == 0
-    done = crawl_all(site, [note])
+    done = crawl_all(project, [note])
     assert done.status == 0, done
     left = rest(note)
     assert api.books()["billed"] == there.pages + sum(left[root] for root in refused)
-    assert_replies_kept(site, [note])
-    assert (site.note(note)["stop_reason"], site.note(note)["complete"]) == ("complete", True)
+    assert_replies_kept(project, [note])
+    assert (project.note(note)["stop_reason"], project.note(note)["complete"]) == ("complete", True)
 
 
 @pytest.mark.parametrize(
     ("fault", "reason"), [({"code": 301}, "retries_exhausted"), ({"code": 999}, "unknown_code")]
 )
 def test_a_thread_whose_calls_fail_for_good_is_left_to_resume(
-    api: Simulator, site: Project, fault: dict[str, Any], reason: str
+    api: Simulator, project: Project, fault: dict[str, Any], reason: str
 ) -> None:
     note = usual_note(196)
     failing = max(rest(note), key=lambda root: rest(note)[root])
     page = min(2, rest(note)[failing])
     api.script({"rules": [{"comment": failing, "page": page, **fault}]})
-    done = crawl_all(site, [note], "-s", "RETRY_TIMES=1")
+    done = crawl_all(project, [note], "-s", "RETRY_TIMES=1")
     assert (done.status, done.reason) == (3, "finished"), done
     (item,) = done.items("note")
     assert (item["stop_reason"], item["complete"]) == (reason, False)
-    document = site.note(note)
+    document = project.note(note)
     assert (document["state"], document["stop_reason"]) == ("unfinished", reason)
-    missing = with_replies(note).keys() - kept(site)[note].keys()
+    missing = with_replies(note).keys() - kept(project)[note].keys()
     assert missing
-    assert missing <= set(truth(note).threads[failing])
+    assert missing <= set(expected_note(note).threads[failing])
     api.script({})
     paid = api.books()["calls"]
-    again = crawl_all(site, mode="resume")
+    again = crawl_all(project, mode="resume")
     assert again.status == 0, again
     assert {call["comment"] for call in thread_calls(api) if call["number"] > paid} == {failing}
     books = api.books()
     assert (books["billed"], books["repeated"]) == (cost([note]), 0)
-    assert_whole(api, site, [note])
+    assert_whole(api, project, [note])
 
 
 LIES = {
@@ -563,45 +565,48 @@ LIES = {
 
 
 def test_a_thread_whose_cursors_lie_ends_with_the_name_of_the_lie(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
     rules = [
         {"note": note, "endpoint": "replies", "cursor": name} for name, (note, _, _) in LIES.items()
     ]
     notes = [note for note, _, _ in LIES.values()]
     api.script({"rules": rules})
-    done = crawl_all(site, notes)
+    done = crawl_all(project, notes)
     assert (done.status, done.reason) == (4, "finished"), done
     ends = {item["note_id"]: item for item in done.items("note")}
     calls = [call["comment"] for call in thread_calls(api)]
     for name, (note, reasons, most) in LIES.items():
         assert ends[note]["stop_reason"] in reasons, name
-        assert (ends[note]["complete"], site.note(note)["state"]) == (False, "ended"), name
-        for root in truth(note).first_level:
+        assert (ends[note]["complete"], project.note(note)["state"]) == (False, "ended"), name
+        for root in expected_note(note).first_level:
             assert 1 <= calls.count(root) <= most, (name, calls.count(root))
 
     api.script({})
     api.reset_books()
-    resumed = crawl_all(site, notes, mode="resume")
+    resumed = crawl_all(project, notes, mode="resume")
     assert resumed.status == 4, resumed
     assert api.books()["calls"] == 0
-    updated = crawl_all(site, notes, mode="update")
+    updated = crawl_all(project, notes, mode="update")
     assert updated.status in (0, 4), updated
     assert (api.books()["calls"], thread_calls(api)) == (len(notes), [])
     api.reset_books()
-    full = crawl_all(site, notes)
+    full = crawl_all(project, notes)
     assert full.status == 0, full
     assert api.books()["billed"] == cost(notes)
     for note in notes:
-        assert kept(site)[note] == with_replies(note), note
-        assert (site.note(note)["stop_reason"], site.note(note)["complete"]) == ("complete", True)
+        assert kept(project)[note] == with_replies(note), note
+        assert (project.note(note)["stop_reason"], project.note(note)["complete"]) == (
+            "complete",
+            True,
+        )
 
 
 def test_a_refused_cursor_of_a_comment_begins_its_thread_anew(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
     note = sized_note(120)
-    there = truth(note)
+    there = expected_note(note)
     astray = [root for root in rest(note) if root in there.inline]
     place = there.first_level.index(astray[0])
     at = ["comments", place % 10, "sub_comment_cursor"]
@@ -609,7 +614,7 @@ def test_a_refused_cursor_of_a_comment_begins_its_thread_anew(
     patch = [{"path": at, "value": foreign}]
     rule = {"endpoint": "comments", "page": place // 10 + 1, "patch": patch}
     api.script({"rules": [rule]})
-    done = crawl_all(site, [note])
+    done = crawl_all(project, [note])
     assert done.status == 0, done
     asked = [
         (one["cursor"], one["code"]) for one in thread_calls(api) if one["comment"] == astray[0]
@@ -618,22 +623,22 @@ def test_a_refused_cursor_of_a_comment_begins_its_thread_anew(
     assert [code for _, code in asked] == [400] + [0] * anew
     assert [cursor for cursor, _ in asked[:2]] == [foreign, None]
     assert api.books()["billed"] == cost([note]) - rest(note)[astray[0]] + anew
-    assert_replies_kept(site, [note])
-    assert site.note(note)["stop_reason"] == "complete"
+    assert_replies_kept(project, [note])
+    assert project.note(note)["stop_reason"] == "complete"
 
 
 @pytest.mark.parametrize("change", [{"value": ""}, {"remove": True}])
 def test_a_comment_without_a_cursor_has_its_thread_read_from_the_start(
-    api: Simulator, site: Project, change: dict[str, Any]
+    api: Simulator, project: Project, change: dict[str, Any]
 ) -> None:
     note = threaded_note(6, 12, 3)
     patch = [{"path": ["comments", "*", "sub_comment_cursor"], **change}]
     api.script({"rules": [{"endpoint": "comments", "patch": patch}]})
-    done = crawl_all(site, [note])
+    done = crawl_all(project, [note])
     assert done.status == 0, done
     assert [call["code"] for call in thread_calls(api)] == [0] * 12
     assert replies_paid(api) == 12
-    assert_replies_kept(site, [note])
+    assert_replies_kept(project, [note])
 
 
 ODD_IDS: dict[str, dict[str, Any]] = {
@@ -653,13 +658,13 @@ ODD_IDS: dict[str, dict[str, Any]] = {
     [*((odd, False) for odd in ODD_IDS), ("none", True), ("a surrogate", True)],
 )
 def test_a_comment_without_a_proper_id_has_no_thread(
-    api: Simulator, site: Project, without_store: Project, odd: str, with_store: bool
+    api: Simulator, project: Project, without_store: Project, odd: str, with_store: bool
 ) -> None:
     note = threaded_note(3, 12, 50)
-    _, *others = truth(note).first_level
+    _, *others = expected_note(note).first_level
     change = {"path": ["comments", 0, "id"], **ODD_IDS[odd]}
     api.script({"rules": [{"endpoint": "comments", "patch": [change]}]})
-    done = crawl_all(site if with_store else without_store, [note], budget=20)
+    done = crawl_all(project if with_store else without_store, [note], budget=20)
     assert (done.status, done.reason) == (0, "finished"), done
     assert "Traceback" not in done.errors
     assert api.books()["calls"] == 1 + sum(rest(note, others).values())
@@ -670,11 +675,11 @@ def test_a_comment_without_a_proper_id_has_no_thread(
 
 @pytest.mark.parametrize("with_store", [True, False], ids=["store", "no store"])
 def test_a_comment_that_comes_twice_has_its_thread_read_once(
-    api: Simulator, site: Project, without_store: Project, with_store: bool
+    api: Simulator, project: Project, without_store: Project, with_store: bool
 ) -> None:
     """On the next page, as where a new comment came in between, or on a page that is ignored."""
     shifted, ignored = threaded_note(25, 12, 51), sized_note(45, 3)
-    ids = truth(shifted).first_level
+    ids = expected_note(shifted).first_level
     first = api.call(noteId=shifted)["data"]["comments"]
     second = api.call(noteId=shifted, lastCursor=cursor_text(ids[9], 2))["data"]["comments"]
     again = [{"path": ["comments"], "value": [*first[-2:], *second]}]
@@ -684,12 +689,12 @@ def test_a_comment_that_comes_twice_has_its_thread_read_once(
     ]
     api.script({"rules": rules})
     api.reset_books()
-    done = crawl_all(site if with_store else without_store, [shifted, ignored])
+    done = crawl_all(project if with_store else without_store, [shifted, ignored])
     assert "Traceback" not in done.errors
     assert done.status == 4, done
     ends = {item["note_id"]: item["stop_reason"] for item in done.items("note")}
     assert ends == {shifted: "complete", ignored: "cursor_ignored"}
-    shown = truth(ignored).first_level[:10]
+    shown = expected_note(ignored).first_level[:10]
     books = api.books()
     assert books["notes"][shifted]["billed"] == cost([shifted])
     assert books["notes"][ignored]["billed"] == 2 + sum(rest(ignored, shown).values())
@@ -697,56 +702,58 @@ def test_a_comment_that_comes_twice_has_its_thread_read_once(
     assert delivered(done.items("comment")) == expected
 
 
-def test_a_strange_reply_is_kept_and_the_others_stored(api: Simulator, site: Project) -> None:
+def test_a_strange_reply_is_kept_and_the_others_stored(api: Simulator, project: Project) -> None:
     note = threaded_note(2, 25, 52)
-    root = truth(note).first_level[0]
+    root = expected_note(note).first_level[0]
     patch = [{"path": ["comments", 3, "content"], "value": "lone \ud83d"}]
     api.script({"rules": [{"comment": root, "page_call": 1, "times": 1, "patch": patch}]})
-    done = crawl_all(site, [note])
+    done = crawl_all(project, [note])
     assert done.status == 0, done
     assert api.books()["billed"] == cost([note])
-    inline = len(truth(note).inline.get(root, ()))
-    strange = truth(note).threads[root][inline + 3]
-    assert kept(site)[note].keys() == with_replies(note).keys() - {strange}
-    (document,) = site.documents("rejected").values()
+    inline = len(expected_note(note).inline.get(root, ()))
+    strange = expected_note(note).threads[root][inline + 3]
+    assert kept(project)[note].keys() == with_replies(note).keys() - {strange}
+    (document,) = project.documents("rejected").values()
     assert json.loads(document["raw"])["id"] == strange
     assert (document["kind"], document["note_id"], document["page"]) == ("comment", note, 1)
     assert document["parent_comment_id"] == root
 
 
-def test_a_stop_of_the_account_among_threads_is_gone_on_with(api: Simulator, site: Project) -> None:
+def test_a_stop_of_the_account_among_threads_is_gone_on_with(
+    api: Simulator, project: Project
+) -> None:
     api.script({"balance": 0.25, "price": 0.01})
-    first = crawl_all(site, KILLED)
+    first = crawl_all(project, KILLED)
     assert (first.status, first.reason) == (3, "balance_exhausted"), first
     assert thread_calls(api)
-    assert_no_thread_is_ahead(site)
+    assert_no_thread_is_ahead(project)
     api.script({})
-    done = crawl_all(site, mode="resume")
+    done = crawl_all(project, mode="resume")
     assert done.status == 0, done
     books = api.books()
     assert (books["billed"], books["repeated"]) == (cost(KILLED), 0)
-    assert_whole(api, site, KILLED)
+    assert_whole(api, project, KILLED)
 
 
-def test_a_job_directory_goes_on_among_threads(api: Simulator, site: Project) -> None:
-    job = ["-s", f"JOBDIR={site.folder / 'job'}"]
-    first = crawl_all(site, [THREADED], *job, budget=10)
+def test_a_job_directory_goes_on_among_threads(api: Simulator, project: Project) -> None:
+    job = ["-s", f"JOBDIR={project.folder / 'job'}"]
+    first = crawl_all(project, [THREADED], *job, budget=10)
     assert (first.status, first.reason) == (3, "budget_spent"), first
-    done = crawl_all(site, [THREADED], *job)
+    done = crawl_all(project, [THREADED], *job)
     assert done.status == 0, done
     books = api.books()
     assert (books["billed"], books["repeated"]) == (cost([THREADED]), 0)
-    assert_whole(api, site, [THREADED])
+    assert_whole(api, project, [THREADED])
 
 
-def test_two_crawls_at_once_lose_no_reply(api: Simulator, site: Project) -> None:
+def test_two_crawls_at_once_lose_no_reply(api: Simulator, project: Project) -> None:
     api.script({"latency": 0.02})
-    crawls = [start(site, KILLED, "full") for _ in range(2)]
+    crawls = [start(project, KILLED, "full") for _ in range(2)]
     for crawl, errors in [(crawl, crawl.communicate()[1].decode()) for crawl in crawls]:
         assert crawl.returncode == 0, errors
         assert "Traceback" not in errors
     assert cost(KILLED) <= api.books()["billed"] <= 2 * cost(KILLED)
-    assert_whole(api, site, KILLED)
+    assert_whole(api, project, KILLED)
 
 
 def test_replies_from_a_cache_cost_nothing(api: Simulator, without_store: Project) -> None:
@@ -761,30 +768,30 @@ def test_replies_from_a_cache_cost_nothing(api: Simulator, without_store: Projec
 
 def test_a_page_of_replies_can_be_parsed_on_its_own(api: Simulator, without_store: Project) -> None:
     note = threaded_note(2, 25, 53)
-    root = truth(note).first_level[0]
+    root = expected_note(note).first_level[0]
     address = f"{api.url}{REPLIES}?noteId={note}&commentId={root}"
     done = without_store.command("parse", "--spider=comments", "-c", "parse_page", address)
     assert done.status == 0, done
     assert "Traceback" not in done.errors
     assert api.books()["calls"] == 1
-    for reply in truth(note).threads[root][:10]:
+    for reply in expected_note(note).threads[root][:10]:
         assert f"'comment_id': '{reply}'" in done.output
     assert done.output.count(f"'parent_comment_id': '{root}'") == 10
     assert "'item_type': 'note'" not in done.output
 
 
 def test_a_flaw_of_a_thread_is_remembered_through_an_interruption(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
-    flawed = truth(THREADED).first_level[2]
+    flawed = expected_note(THREADED).first_level[2]
     api.script({"rules": [{"comment": flawed, "cursor": "missing"}]})
-    first = crawl_all(site, [THREADED], budget=12)
+    first = crawl_all(project, [THREADED], budget=12)
     assert (first.status, first.reason) == (3, "budget_spent"), first
     api.script({})
-    done = crawl_all(site, mode="resume")
+    done = crawl_all(project, mode="resume")
     assert done.status == 4, done
     assert [call["comment"] for call in thread_calls(api)].count(flawed) == 1
-    document = site.note(THREADED)
+    document = project.note(THREADED)
     assert (document["stop_reason"], document["complete"]) == ("cursor_missing", False)
     assert (document["state"], document["checkpoint"]) == ("ended", None)
     books = api.books()
@@ -792,52 +799,54 @@ def test_a_flaw_of_a_thread_is_remembered_through_an_interruption(
     assert books["repeated"] == 0
 
 
-def test_a_full_pass_that_is_resumed_asks_flawed_threads_too(api: Simulator, site: Project) -> None:
+def test_a_full_pass_that_is_resumed_asks_flawed_threads_too(
+    api: Simulator, project: Project
+) -> None:
     """Those of the passes before it; one that ended flawed in this pass is left to the next."""
     note = threaded_note(4, 12, 54)
-    *others, flawed = sorted(truth(note).first_level)
+    *others, flawed = sorted(expected_note(note).first_level)
     api.script({"rules": [{"comment": flawed, "cursor": "missing"}]})
-    assert crawl_all(site, [note]).status == 4
+    assert crawl_all(project, [note]).status == 4
     api.script({})
-    api.change(note, vanish=[truth(note).threads[root][-1] for root in others])
-    first = crawl_all(site, [note], "-s", "CONCURRENT_REQUESTS=1", budget=3)
+    api.change(note, vanish=[expected_note(note).threads[root][-1] for root in others])
+    first = crawl_all(project, [note], "-s", "CONCURRENT_REQUESTS=1", budget=3)
     assert (first.status, first.reason) == (3, "budget_spent"), first
     api.reset_books()
-    done = crawl_all(site, [note], mode="resume")
+    done = crawl_all(project, [note], mode="resume")
     assert done.status == 0, done
     assert flawed in {call["comment"] for call in thread_calls(api)}
-    assert kept(site)[note] == with_replies(note)
-    assert site.note(note)["stop_reason"] == "complete"
+    assert kept(project)[note] == with_replies(note)
+    assert project.note(note)["stop_reason"] == "complete"
 
 
 def test_an_empty_page_behind_a_cursor_that_just_came_is_the_end(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
     """The count has hidden replies in it: no call more than was expected."""
     note = sized_note(120)
-    hidden = [root for root in rest(note) if root in truth(note).inline]
+    hidden = [root for root in rest(note) if root in expected_note(note).inline]
     empty = [{"path": ["comments"], "value": []}, {"path": ["has_more"], "value": False}]
     api.script({"rules": [{"endpoint": "replies", "comment": hidden, "page": 1, "patch": empty}]})
-    done = crawl_all(site, [note])
+    done = crawl_all(project, [note])
     assert done.status == 0, done
     calls = thread_calls(api)
-    assert len(calls) == truth(note).reply_pages == done.stats["xhs/replies/calls_expected"]
+    assert len(calls) == expected_note(note).reply_pages == done.stats["xhs/replies/calls_expected"]
     api.reset_books()
-    assert crawl_all(site, [note]).status == 0
+    assert crawl_all(project, [note]).status == 0
     assert thread_calls(api) == []
 
 
 def test_an_empty_page_behind_a_cursor_of_another_run_begins_the_thread_anew(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
     note = threaded_note(4, 25, 55)
-    root = next(iter(truth(note).inline))
-    first = crawl_all(site, [note], budget=1)
+    root = next(iter(expected_note(note).inline))
+    first = crawl_all(project, [note], budget=1)
     assert (first.status, first.reason) == (3, "budget_spent"), first
     empty = [{"path": ["comments"], "value": []}, {"path": ["has_more"], "value": False}]
     api.script({"rules": [{"comment": root, "times": 1, "patch": empty}]})
-    done = crawl_all(site, mode="resume")
+    done = crawl_all(project, mode="resume")
     assert done.status == 0, done
-    assert kept(site)[note] == with_replies(note)
-    anew = -(-len(truth(note).threads[root]) // 10)
+    assert kept(project)[note] == with_replies(note)
+    anew = -(-len(expected_note(note).threads[root]) // 10)
     assert api.books()["billed"] == cost([note]) - rest(note)[root] + 1 + anew

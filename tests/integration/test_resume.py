@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.crawl import Outcome, Project, database
+from support.expected import expected_note
 from support.simulator import PROJECT
 
 from xhs.simulator.notes import missing_note, sized_note, threaded_note
-from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,14 +30,14 @@ PAGES = 5
 
 def pages(notes: Iterable[str]) -> int:
     """What it costs to crawl these notes once."""
-    return sum(truth(note).pages for note in notes)
+    return sum(expected_note(note).pages for note in notes)
 
 
-def start(site: Project, notes: Iterable[str], *words: str) -> subprocess.Popen[bytes]:
+def start(project: Project, notes: Iterable[str], *words: str) -> subprocess.Popen[bytes]:
     given = ["-a", f"notes={','.join(notes)}", *words]
     return subprocess.Popen(
         [sys.executable, "-m", "scrapy", "crawl", "comments", *given],
-        env=site.environment,
+        env=project.environment,
         cwd=PROJECT,
         stderr=subprocess.PIPE,
     )
@@ -52,44 +52,44 @@ def stop(api: Simulator, crawl: subprocess.Popen[bytes], how: signal.Signals, ca
     return crawl.communicate()[1].decode()
 
 
-def stored(site: Project) -> dict[str, tuple[set[str], set[str]]]:
+def stored(project: Project) -> dict[str, tuple[set[str], set[str]]]:
     """The IDs of each note's stored comments: first level, and replies."""
     found: dict[str, tuple[set[str], set[str]]] = {}
-    for key, one in site.documents("comments").items():
+    for key, one in project.documents("comments").items():
         first, replies = found.setdefault(one["note_id"], (set(), set()))
         (first if one["parent_comment_id"] is None else replies).add(key)
     return found
 
 
-def assert_all_there(site: Project, notes: Iterable[str]) -> None:
+def assert_all_there(project: Project, notes: Iterable[str]) -> None:
     """Every comment of these notes is stored, and no other."""
-    there = {note: truth(note) for note in notes}
-    assert stored(site) == {
+    there = {note: expected_note(note) for note in notes}
+    assert stored(project) == {
         note: (set(one.first_level), one.inline_replies) for note, one in there.items()
     }
 
 
-def assert_whole(api: Simulator, site: Project, notes: Iterable[str]) -> None:
+def assert_whole(api: Simulator, project: Project, notes: Iterable[str]) -> None:
     """Everything of these notes is there, and the ledger knows what each cost."""
-    assert_all_there(site, notes)
+    assert_all_there(project, notes)
     books = api.books()["notes"]
-    ledger = site.documents("notes")
+    ledger = project.documents("notes")
     for note in notes:
         document = ledger[note]
         assert (document["state"], document["complete"]) == ("ended", True), document
         assert (document["stop_reason"], document["checkpoint"]) == ("complete", None)
-        assert (document["missing"], document["pages"]) == (0, truth(note).pages), document
+        assert (document["missing"], document["pages"]) == (0, expected_note(note).pages), document
         assert document["billed_calls"] == books[note]["billed"], document
 
 
-def end_state(site: Project) -> dict[str, dict[str, Document]]:
+def end_state(project: Project) -> dict[str, dict[str, Document]]:
     """All that a crawl leaves, but for when it was and what it cost."""
     passing = {"scraped_at", "first_seen_at", "last_seen_at", "last_crawled_at"}
     passing |= {"billed_calls", "last_write", "last_listed_latest"}
     return {
         collection: {
             key: {name: value for name, value in document.items() if name not in passing}
-            for key, document in site.documents(collection).items()
+            for key, document in project.documents(collection).items()
         }
         for collection in ("comments", "users", "notes", "rejected")
     }
@@ -102,9 +102,9 @@ def of_one_run(
     """What one undisturbed crawl of NOTES leaves."""
     _api.reset()
     folder = tmp_path_factory.mktemp("one")
-    site = Project(_api.url, folder, _server, folder.name)
-    assert site.crawl(notes=NOTES, feed=False).status == 0
-    return end_state(site)
+    project = Project(_api.url, folder, _server, folder.name)
+    assert project.crawl(notes=NOTES, feed=False).status == 0
+    return end_state(project)
 
 
 def skipped(done: Outcome) -> dict[str, float]:
@@ -125,10 +125,10 @@ FLAWED = {
 
 def lies() -> list[dict[str, Any]]:
     """Rules by which each note of FLAWED ends so."""
-    known = truth(FLAWED["no_progress"]).first_level[0]
+    known = expected_note(FLAWED["no_progress"]).first_level[0]
 
     def nothing_new(page: int) -> dict[str, Any]:
-        last = truth(FLAWED["no_progress"]).first_level[10 * page - 1]
+        last = expected_note(FLAWED["no_progress"]).first_level[10 * page - 1]
         cursor = json.dumps({"cursor": last, "index": page + 1, "pageArea": "UNFOLDED"})
         changes = [
             {"path": ["comments"], "value": [{"id": known}]},
@@ -146,29 +146,29 @@ def lies() -> list[dict[str, Any]]:
     ]
 
 
-def test_what_has_ended_is_left_alone(api: Simulator, site: Project) -> None:
+def test_what_has_ended_is_left_alone(api: Simulator, project: Project) -> None:
     api.script({"rules": lies()})
     notes = {**SATISFIED, **FLAWED}
-    first = site.crawl(notes=list(notes.values()))
+    first = project.crawl(notes=list(notes.values()))
     assert first.status == 4, first
     assert {item["stop_reason"]: item["note_id"] for item in first.items("note")} == notes
-    before = site.documents("notes")
+    before = project.documents("notes")
 
     api.reset()
-    again = site.crawl(notes=list(notes.values()), mode="resume")
+    again = project.crawl(notes=list(notes.values()), mode="resume")
     assert (again.status, again.reason) == (4, "finished"), again
     assert skipped(again) == dict.fromkeys(notes, 1)
     assert again.feed == []
-    good = site.crawl(notes=list(SATISFIED.values()), mode="resume")
+    good = project.crawl(notes=list(SATISFIED.values()), mode="resume")
     assert (good.status, good.reason) == (0, "finished"), good
-    none = site.crawl(mode="resume")
+    none = project.crawl(mode="resume")
     assert (none.status, none.reason, skipped(none)) == (0, "finished", {}), none
     assert api.books()["calls"] == 0
-    assert site.documents("notes") == before
+    assert project.documents("notes") == before
 
 
-def test_where_there_is_nothing_to_do_nothing_is_done(api: Simulator, site: Project) -> None:
-    done = site.crawl(mode="resume")
+def test_where_there_is_nothing_to_do_nothing_is_done(api: Simulator, project: Project) -> None:
+    done = project.crawl(mode="resume")
     assert (done.status, done.reason, done.feed) == (0, "finished", []), done
     assert done.stats["xhs/notes/left"] == 0
     assert api.books()["calls"] == 0
@@ -185,33 +185,33 @@ def test_without_a_store_there_is_nothing_to_go_on_from(
 
 
 def stop_at_a_code(code: int) -> Callable[[Simulator, Project], Outcome]:
-    def crawl(api: Simulator, site: Project) -> Outcome:
+    def crawl(api: Simulator, project: Project) -> Outcome:
         api.script({"rules": [{"after": 40, "code": code}]})
-        return site.crawl(notes=NOTES)
+        return project.crawl(notes=NOTES)
 
     return crawl
 
 
-def stop_at_the_budget(api: Simulator, site: Project) -> Outcome:
+def stop_at_the_budget(api: Simulator, project: Project) -> Outcome:
     api.script({"refuse_share": {"301": 0.1}})
-    return site.crawl(notes=NOTES, env={"XHS_MAX_CALLS": "40"})
+    return project.crawl(notes=NOTES, env={"XHS_MAX_CALLS": "40"})
 
 
-def stop_at_a_signal(api: Simulator, site: Project) -> Outcome:
+def stop_at_a_signal(api: Simulator, project: Project) -> Outcome:
     api.script({"latency": 0.1})
-    crawl = start(site, NOTES)
+    crawl = start(project, NOTES)
     errors = stop(api, crawl, signal.SIGTERM, 40)
     return Outcome(crawl.returncode, "", errors)
 
 
-def stop_at_calls_that_fail(api: Simulator, site: Project) -> Outcome:
+def stop_at_calls_that_fail(api: Simulator, project: Project) -> Outcome:
     faults: list[dict[str, Any]] = [{"code": 301}, {"status": 502}, {"code": 999}]
     rules = [
         {"note": NOTES[place :: len(faults)], "page": place + 1, **fault}
         for place, fault in enumerate(faults)
     ]
     api.script({"rules": rules})
-    return site.crawl("-s", "RETRY_TIMES=1", notes=NOTES)
+    return project.crawl("-s", "RETRY_TIMES=1", notes=NOTES)
 
 
 STOPS: dict[str, tuple[Callable[[Simulator, Project], Outcome], str]] = {
@@ -223,52 +223,52 @@ STOPS: dict[str, tuple[Callable[[Simulator, Project], Outcome], str]] = {
 
 
 @pytest.mark.parametrize("name", STOPS)
-def test_it_goes_on_from_each_cursor(api: Simulator, site: Project, name: str) -> None:
+def test_it_goes_on_from_each_cursor(api: Simulator, project: Project, name: str) -> None:
     stopped, reason = STOPS[name]
-    first = stopped(api, site)
+    first = stopped(api, project)
     assert (first.status, first.reason) == (3, reason), first
     paid = api.books()["billed"]
     assert 0 < paid < pages(NOTES)
-    ended = {note for note, one in site.documents("notes").items() if one["state"] == "ended"}
+    ended = {note for note, one in project.documents("notes").items() if one["state"] == "ended"}
 
     api.script({})
-    done = site.crawl(notes=NOTES, mode="resume")
+    done = project.crawl(notes=NOTES, mode="resume")
     assert done.status == 0, done
     books = api.books()
     assert (books["repeated"], books["billed"]) == (0, pages(NOTES))
     assert done.stats["xhs/calls/billed"] == pages(NOTES) - paid
-    assert_whole(api, site, NOTES)
+    assert_whole(api, project, NOTES)
     ends = {item["note_id"]: item for item in done.items("note")}
     assert ends.keys() == set(NOTES) - ended
     for note, item in ends.items():
-        there = truth(note)
+        there = expected_note(note)
         assert (item["pages"], item["complete"]) == (there.pages, True), item
         assert item["comments_collected"] == len(there.first_level)
         assert (item["replies_collected"], item["missing"]) == (len(there.inline_replies), 0)
 
 
 def test_without_a_list_it_goes_on_with_what_the_ledger_knows(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
     api.script({"rules": [{"after": 8, "code": 601}]})
-    site.crawl(notes=[sized_note(45, serial) for serial in range(300, 340)])
-    begun = site.documents("notes").keys()
+    project.crawl(notes=[sized_note(45, serial) for serial in range(300, 340)])
+    begun = project.documents("notes").keys()
     api.script({})
-    done = site.crawl(mode="resume")
+    done = project.crawl(mode="resume")
     assert done.status == 0, done
-    assert site.documents("notes").keys() == begun
-    assert_whole(api, site, begun)
+    assert project.documents("notes").keys() == begun
+    assert_whole(api, project, begun)
     books = api.books()
     assert (books["repeated"], books["billed"]) == (0, pages(begun))
     assert set(done.ids("note")) == begun
 
 
-def leave_at_page_three(api: Simulator, site: Project, *notes: str) -> None:
+def leave_at_page_three(api: Simulator, project: Project, *notes: str) -> None:
     """Crawl these up to their third page, which is not paid for."""
     api.script({"rules": [{"page": 3, "code": 999}]})
-    assert site.crawl(notes=notes, feed=False).status == 3
+    assert project.crawl(notes=notes, feed=False).status == 3
     for note in notes:
-        assert json.loads(site.note(note)["checkpoint"]["cursor"])["index"] == 3
+        assert json.loads(project.note(note)["checkpoint"]["cursor"])["index"] == 3
     api.reset_books()
     api.script({})
 
@@ -278,21 +278,21 @@ def calls_of(api: Simulator, note: str) -> list[int]:
     return [call["page"] for call in api.books()["log"] if call["note"] == note]
 
 
-def test_with_another_list_only_that_is_asked_for(api: Simulator, site: Project) -> None:
+def test_with_another_list_only_that_is_asked_for(api: Simulator, project: Project) -> None:
     old = [sized_note(45, serial) for serial in range(400, 404)]
-    leave_at_page_three(api, site, *old)
-    before = site.documents("notes")
+    leave_at_page_three(api, project, *old)
+    before = project.documents("notes")
     new = [sized_note(15, 410), threaded_note(12, 3, 411)]
     asked = [old[1], *new, old[3]]
-    done = site.crawl(notes=asked, mode="resume")
+    done = project.crawl(notes=asked, mode="resume")
     assert done.status == 0, done
     assert set(done.ids("note")) == set(asked)
-    found = stored(site)
+    found = stored(project)
     for note in asked:
-        there = truth(note)
+        there = expected_note(note)
         assert found[note] == (set(there.first_level), there.inline_replies)
         assert calls_of(api, note) == list(range(3 if note in old else 1, there.pages + 1))
-    after = site.documents("notes")
+    after = project.documents("notes")
     assert after.keys() == {*old, *new}
     for note in (old[0], old[2]):
         assert after[note] == before[note]
@@ -300,19 +300,19 @@ def test_with_another_list_only_that_is_asked_for(api: Simulator, site: Project)
 
 
 def test_a_checkpoint_of_another_order_or_version_begins_anew(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
     other = sized_note(45, 420)
-    leave_at_page_three(api, site, NOTE, other)
-    done = site.crawl(notes=[NOTE], mode="resume", sort="like_count")
+    leave_at_page_three(api, project, NOTE, other)
+    done = project.crawl(notes=[NOTE], mode="resume", sort="like_count")
     assert done.status == 0, done
     assert calls_of(api, NOTE) == list(range(1, PAGES + 1))
     assert {call["sort"] for call in api.books()["log"]} == {"like_count"}
     (end,) = done.items("note")
     assert (end["pages"], end["sort"], end["missing"]) == (PAGES, "like_count", 0)
-    assert site.note(NOTE)["billed_calls"] == 2 + PAGES
+    assert project.note(NOTE)["billed_calls"] == 2 + PAGES
 
-    done = site.crawl(mode="resume", env={"JUSTONEAPI_COMMENTS_VERSION": "v3"})
+    done = project.crawl(mode="resume", env={"JUSTONEAPI_COMMENTS_VERSION": "v3"})
     assert done.status == 0, done
     assert calls_of(api, other) == list(range(1, PAGES + 1))
     assert api.books()["paths"]["/api/xiaohongshu/get-note-comment/v3"] == PAGES
@@ -331,12 +331,12 @@ DEAD_ENDS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def test_a_cursor_that_leads_nowhere_is_given_up_once(api: Simulator, site: Project) -> None:
+def test_a_cursor_that_leads_nowhere_is_given_up_once(api: Simulator, project: Project) -> None:
     notes = {name: note for name, (note, _) in DEAD_ENDS.items()}
-    leave_at_page_three(api, site, *notes.values())
+    leave_at_page_three(api, project, *notes.values())
     rules = [{"note": note, "page": 3, **fault} for note, fault in DEAD_ENDS.values()]
     api.script({"rules": rules})
-    done = site.crawl(mode="resume")
+    done = project.crawl(mode="resume")
     assert done.status == 4, done
     ends = {item["note_id"]: item for item in done.items("note")}
     told = [line for line in done.lines("WARNING") if "begins anew" in line]
@@ -345,18 +345,18 @@ def test_a_cursor_that_leads_nowhere_is_given_up_once(api: Simulator, site: Proj
         end, always = ends[note], name.startswith("always")
         assert calls_of(api, note) == ([3, 1, 2, 3] if always else [3, 1, 2, 3, 4, 5]), name
         assert end["stop_reason"] == ("refused" if name == "always refused" else "complete")
-        assert (end["missing"], site.note(note)["state"]) == (25 if always else 0, "ended"), name
+        assert (end["missing"], project.note(note)["state"]) == (25 if always else 0, "ended"), name
         if not always:
             assert end["pages"] == PAGES, name
-        assert site.note(note)["billed_calls"] == 2 + api.books()["notes"][note]["billed"]
+        assert project.note(note)["billed_calls"] == 2 + api.books()["notes"][note]["billed"]
 
 
-def test_a_first_page_that_is_empty_is_asked_once(api: Simulator, site: Project) -> None:
+def test_a_first_page_that_is_empty_is_asked_once(api: Simulator, project: Project) -> None:
     api.script({"rules": [{"page": 1, "code": 601}]})
-    site.crawl(notes=[NOTE], feed=False)
+    project.crawl(notes=[NOTE], feed=False)
     api.reset_books()
     api.script({"rules": [EMPTY]})
-    done = site.crawl(mode="resume")
+    done = project.crawl(mode="resume")
     assert done.status == 0, done
     assert api.books()["calls"] == 1
     assert done.items("note")[0]["pages"] == 1
@@ -390,7 +390,7 @@ ODD_ENDS: list[Document] = [
 ]
 
 
-def tell_ledger(site: Project, odd: Iterable[Document]) -> list[str]:
+def tell_ledger(project: Project, odd: Iterable[Document]) -> list[str]:
     """Put these into the ledger; their notes."""
     notes = {}
     for serial, fields in enumerate(odd, 500):
@@ -399,102 +399,104 @@ def tell_ledger(site: Project, odd: Iterable[Document]) -> list[str]:
         if isinstance(document.get("checkpoint"), dict):
             checkpoint = {**document["checkpoint"], "sort": "latest", "version": "v4"}
             if checkpoint.get("cursor") == "page 2":
-                last = truth(note).first_level[9]
+                last = expected_note(note).first_level[9]
                 cursor = {"cursor": last, "index": 2, "pageArea": "UNFOLDED"}
                 checkpoint["cursor"] = json.dumps(cursor)
             document["checkpoint"] = checkpoint
         notes[note] = document
-    with database(site.uri, site.name) as found:
+    with database(project.uri, project.name) as found:
         found["notes"].insert_many(notes.values())
     return list(notes)
 
 
 @pytest.mark.parametrize("odd", [ODD, ODD_TYPES], ids=["values", "types"])
 def test_an_odd_document_in_the_ledger_keeps_no_note_from_its_end(
-    api: Simulator, site: Project, odd: list[Document]
+    api: Simulator, project: Project, odd: list[Document]
 ) -> None:
-    notes = [*tell_ledger(site, odd), NOTE]
-    done = site.crawl(notes=notes, mode="resume")
+    notes = [*tell_ledger(project, odd), NOTE]
+    done = project.crawl(notes=notes, mode="resume")
     assert "Traceback" not in done.errors, done
     assert done.status == 0, done
-    there = stored(site)
+    there = stored(project)
     for note in notes:
-        assert there[note][0] >= set(truth(note).first_level[10:]), note
-        assert site.note(note)["state"] == "ended"
+        assert there[note][0] >= set(expected_note(note).first_level[10:]), note
+        assert project.note(note)["state"] == "ended"
 
 
 def test_an_end_that_nobody_knows_keeps_no_other_note_waiting(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
-    done = site.crawl(notes=[*tell_ledger(site, ODD_ENDS), NOTE], mode="resume")
+    done = project.crawl(notes=[*tell_ledger(project, ODD_ENDS), NOTE], mode="resume")
     assert "Traceback" not in done.errors, done
-    assert site.comment_ids(NOTE)[0] == set(truth(NOTE).first_level)
-    assert site.note(NOTE)["state"] == "ended"
+    assert project.comment_ids(NOTE)[0] == set(expected_note(NOTE).first_level)
+    assert project.note(NOTE)["state"] == "ended"
 
 
 @pytest.mark.parametrize("mode", ["full", "update"])
-def test_notes_that_are_read_anew_are_resumed_too(api: Simulator, site: Project, mode: str) -> None:
+def test_notes_that_are_read_anew_are_resumed_too(
+    api: Simulator, project: Project, mode: str
+) -> None:
     notes = [sized_note(25, serial) for serial in range(600, 612)]
-    assert site.crawl(notes=notes, feed=False).status == 0
+    assert project.crawl(notes=notes, feed=False).status == 0
     api.reset_books()
     for note in notes:
         api.change(note, grow=12)
-    stopped = site.crawl(notes=notes, mode=mode, feed=False, env={"XHS_MAX_CALLS": "7"})
+    stopped = project.crawl(notes=notes, mode=mode, feed=False, env={"XHS_MAX_CALLS": "7"})
     assert (stopped.status, stopped.reason) == (3, "budget_spent"), stopped
-    done = site.crawl(mode="resume", feed=False)
+    done = project.crawl(mode="resume", feed=False)
     assert done.status == 0, done
     for note in notes:
-        assert site.comment_ids(note)[0] == set(truth(note, 12).first_level)
-        assert site.note(note)["state"] == "ended"
+        assert project.comment_ids(note)[0] == set(expected_note(note, 12).first_level)
+        assert project.note(note)["state"] == "ended"
     assert api.books()["billed"] == len(notes) * (4 if mode == "full" else 2)
     assert api.books()["repeated"] == 0
 
 
-def job(site: Project) -> tuple[str, str]:
-    return "-s", f"JOBDIR={site.folder / 'job'}"
+def job(project: Project) -> tuple[str, str]:
+    return "-s", f"JOBDIR={project.folder / 'job'}"
 
 
 def test_the_first_start_with_a_job_directory_goes_by_its_mode(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
-    assert site.crawl(notes=[NOTE], feed=False).status == 0
-    first = site.crawl(*job(site), notes=[NOTE])
+    assert project.crawl(notes=[NOTE], feed=False).status == 0
+    first = project.crawl(*job(project), notes=[NOTE])
     assert first.status == 0, first
     assert api.books()["billed"] == 2 * PAGES
-    again = site.crawl(*job(site), notes=[NOTE], mode="full")
+    again = project.crawl(*job(project), notes=[NOTE], mode="full")
     assert (again.status, skipped(again)) == (0, {"complete": 1}), again
-    more = site.crawl(*job(site), notes=[NOTE, NOTES[0]])
+    more = project.crawl(*job(project), notes=[NOTE, NOTES[0]])
     assert more.status == 0, more
     assert more.ids("note") == [NOTES[0]]
     assert api.books()["billed"] == 2 * PAGES + pages(NOTES[:1])
 
 
-def test_a_start_that_began_nothing_is_no_first_start(api: Simulator, site: Project) -> None:
-    assert site.crawl(notes=[NOTE], feed=False).status == 0
-    assert site.crawl(*job(site), notes=[NOTE, "nonsense"], feed=False).status == 2
+def test_a_start_that_began_nothing_is_no_first_start(api: Simulator, project: Project) -> None:
+    assert project.crawl(notes=[NOTE], feed=False).status == 0
+    assert project.crawl(*job(project), notes=[NOTE, "nonsense"], feed=False).status == 2
     nobody = {"MONGODB_URI": "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=200"}
-    assert site.crawl(*job(site), notes=[NOTE], feed=False, env=nobody).status == 1
-    done = site.crawl(*job(site), notes=[NOTE], feed=False)
+    assert project.crawl(*job(project), notes=[NOTE], feed=False, env=nobody).status == 1
+    done = project.crawl(*job(project), notes=[NOTE], feed=False)
     assert done.status == 0, done
     assert api.books()["billed"] == 2 * PAGES
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_a_job_directory_goes_on_after_a_stop(
-    api: Simulator, site: Project, how: signal.Signals
+    api: Simulator, project: Project, how: signal.Signals
 ) -> None:
     api.script({"latency": 0.1})
-    crawl = start(site, NOTES, *job(site))
+    crawl = start(project, NOTES, *job(project))
     errors = stop(api, crawl, how, 40)
     assert crawl.returncode == (3 if how is signal.SIGTERM else -how), errors
     api.script({})
-    done = site.crawl(*job(site), notes=NOTES)
+    done = project.crawl(*job(project), notes=NOTES)
     assert done.status == 0, done
     books = api.books()
     assert books["repeated"] <= (0 if how is signal.SIGTERM else 24)
     assert books["billed"] == pages(NOTES) + books["repeated"]
-    assert_all_there(site, NOTES)
-    assert {document["state"] for document in site.documents("notes").values()} == {"ended"}
+    assert_all_there(project, NOTES)
+    assert {document["state"] for document in project.documents("notes").values()} == {"ended"}
 
 
 def test_a_job_directory_without_a_store_is_good_for_one_start(
@@ -514,25 +516,25 @@ def test_a_job_directory_without_a_store_is_good_for_one_start(
 
 @pytest.mark.parametrize("mode", ["full", "resume"])
 def test_two_crawls_at_once_end_as_one_does(
-    of_one_run: dict[str, dict[str, Document]], api: Simulator, site: Project, mode: str
+    of_one_run: dict[str, dict[str, Document]], api: Simulator, project: Project, mode: str
 ) -> None:
     api.script({"latency": 0.02})
-    crawls = [start(site, NOTES, "-a", f"mode={mode}") for _ in range(2)]
+    crawls = [start(project, NOTES, "-a", f"mode={mode}") for _ in range(2)]
     for crawl, errors in [(crawl, crawl.communicate()[1].decode()) for crawl in crawls]:
         assert crawl.returncode == 0, errors
         assert "Traceback" not in errors
-    assert end_state(site) == of_one_run
-    booked = {note: one["billed_calls"] for note, one in site.documents("notes").items()}
+    assert end_state(project) == of_one_run
+    booked = {note: one["billed_calls"] for note, one in project.documents("notes").items()}
     assert booked == {note: one["billed"] for note, one in api.books()["notes"].items()}
 
 
 def test_ten_restarts_end_as_one_run_does(
-    of_one_run: dict[str, dict[str, Document]], api: Simulator, site: Project
+    of_one_run: dict[str, dict[str, Document]], api: Simulator, project: Project
 ) -> None:
     share = {"XHS_MAX_CALLS": str(-(-pages(NOTES) // 10))}
-    crawls = [site.crawl(notes=NOTES, mode="resume", feed=False, env=share) for _ in range(10)]
+    crawls = [project.crawl(notes=NOTES, mode="resume", feed=False, env=share) for _ in range(10)]
     assert [done.status for done in crawls] == [3] * 9 + [0]
     books = api.books()
     assert (books["repeated"], books["billed"]) == (0, pages(NOTES))
-    assert_whole(api, site, NOTES)
-    assert end_state(site) == of_one_run
+    assert_whole(api, project, NOTES)
+    assert end_state(project) == of_one_run

@@ -6,10 +6,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.expected import expected_note
 from support.relay import Answer, relay
 
 from xhs.simulator.notes import DOCUMENTED_NOTE, sized_note
-from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from support.simulator import Simulator
 
 
-def check_note(site: Project, note: str, reason: str, pages: int, billed: int) -> None:
+def check_note(project: Project, note: str, reason: str, pages: int, billed: int) -> None:
     """The note ended so, with its first ``pages`` stored and the rest at its checkpoint."""
-    document = site.note(note)
+    document = project.note(note)
     assert (document["stop_reason"], document["billed_calls"]) == (reason, billed)
-    assert site.comment_ids(note)[0] == set(truth(note).first_level[: 10 * pages])
+    assert project.comment_ids(note)[0] == set(expected_note(note).first_level[: 10 * pages])
     if document["state"] == "unfinished":
         assert json.loads(document["checkpoint"]["cursor"])["index"] == pages + 1
 
@@ -35,7 +35,7 @@ def refusals(stats: dict[str, Any]) -> dict[str, int]:
 
 @pytest.mark.parametrize("jobdir", [False, True])
 def test_time_outs_may_use_a_third_of_the_retries(
-    api: Simulator, site: Project, *, jobdir: bool
+    api: Simulator, project: Project, *, jobdir: bool
 ) -> None:
     """A time-out may be paid twice, so fewer are asked again, however they mix with refusals."""
     wrong: dict[str, tuple[dict[Any, str], str, int, int, int]] = {
@@ -57,17 +57,17 @@ def test_time_outs_may_use_a_third_of_the_retries(
     rules.append({"note": DOCUMENTED_NOTE, "page": 40, "page_call": 1, "hang": True})
     api.script({"rules": rules})
     words = ["-s", "RETRY_TIMES=3", "-s", "DOWNLOAD_TIMEOUT=1"]
-    words += ["-s", f"JOBDIR={site.folder / 'job'}"] if jobdir else []
-    done = site.crawl(*words, notes=[*note.values(), DOCUMENTED_NOTE])
+    words += ["-s", f"JOBDIR={project.folder / 'job'}"] if jobdir else []
+    done = project.crawl(*words, notes=[*note.values(), DOCUMENTED_NOTE])
     assert (done.status, done.reason) == (3, "finished"), done
     assert "Traceback" not in done.errors
-    assert (site.folder / "job").exists() is jobdir
+    assert (project.folder / "job").exists() is jobdir
     books = api.books()
     for name, (_, reason, pages, calls, billed) in wrong.items():
         assert books["notes"][note[name]] == {"calls": calls, "billed": billed}, name
-        check_note(site, note[name], reason, pages, billed)
+        check_note(project, note[name], reason, pages, billed)
     assert books["notes"][DOCUMENTED_NOTE] == {"calls": 82, "billed": 82}
-    check_note(site, DOCUMENTED_NOTE, "complete", 81, 82)
+    check_note(project, DOCUMENTED_NOTE, "complete", 81, 82)
     stats = done.stats
     hung = sum(call["fault"] == "hang" for call in books["log"])
     assert stats["xhs/calls/unknown"] == hung == 2 + 2 + 1 + 1 + 1 + 1
@@ -80,7 +80,9 @@ def test_time_outs_may_use_a_third_of_the_retries(
 
 
 @pytest.mark.parametrize("setting", ["RETRY_TIMES=0", "RETRY_ENABLED=0"])
-def test_without_retries_each_failure_is_final(api: Simulator, site: Project, setting: str) -> None:
+def test_without_retries_each_failure_is_final(
+    api: Simulator, project: Project, setting: str
+) -> None:
     faults: list[dict[str, Any]] = [{"code": 301}, {"hang": True}, {"status": 429}, {"html": True}]
     notes = [sized_note(25, serial) for serial in range(len(faults))]
     rules = [
@@ -88,15 +90,15 @@ def test_without_retries_each_failure_is_final(api: Simulator, site: Project, se
         for note, fault in zip(notes, faults, strict=True)
     ]
     api.script({"rules": rules})
-    done = site.crawl("-s", setting, "-s", "DOWNLOAD_TIMEOUT=1", notes=notes)
+    done = project.crawl("-s", setting, "-s", "DOWNLOAD_TIMEOUT=1", notes=notes)
     assert (done.status, done.reason) == (3, "finished"), done
     for note, billed in zip(notes, (1, 2, 1, 1), strict=True):
         assert api.books()["notes"][note] == {"calls": 2, "billed": billed}
-        check_note(site, note, "retries_exhausted", 1, billed)
+        check_note(project, note, "retries_exhausted", 1, billed)
     assert done.stats["xhs/calls/unknown"] == 1
 
 
-def test_the_code_decides_whatever_the_http_status(api: Simulator, site: Project) -> None:
+def test_the_code_decides_whatever_the_http_status(api: Simulator, project: Project) -> None:
     """With ``RETRY_TIMES=1``, each page 2 is asked twice at most, and once where that is final."""
     expected: list[tuple[dict[str, Any], str, int]] = [
         ({"status": 500, "envelope": True, "page_call": 1}, "complete", 4),
@@ -115,13 +117,13 @@ def test_the_code_decides_whatever_the_http_status(api: Simulator, site: Project
         for note, (rule, _, _) in zip(notes, expected, strict=True)
     ]
     api.script({"rules": rules})
-    done = site.crawl("-s", "RETRY_TIMES=1", notes=notes)
+    done = project.crawl("-s", "RETRY_TIMES=1", notes=notes)
     assert (done.status, done.reason) == (3, "finished"), done
     books = api.books()
     for note, (_, reason, calls) in zip(notes, expected, strict=True):
         pages = 3 if reason == "complete" else 1
         assert books["notes"][note] == {"calls": calls, "billed": pages}, reason
-        check_note(site, note, reason, pages, pages)
+        check_note(project, note, reason, pages, pages)
     assert done.stats["xhs/calls/billed"] == books["billed"]
     assert "xhs/calls/unknown" not in done.stats
     assert refusals(done.stats) == {
@@ -144,14 +146,14 @@ def test_the_code_decides_whatever_the_http_status(api: Simulator, site: Project
     ],
 )
 def test_a_fatal_code_is_fatal_under_any_http_status(
-    api: Simulator, site: Project, status: int, code: int, reason: str
+    api: Simulator, project: Project, status: int, code: int, reason: str
 ) -> None:
     note = sized_note(25)
     api.script({"rules": [{"page": 2, "status": status, "envelope": True, "code": code}]})
-    done = site.crawl(notes=[note])
+    done = project.crawl(notes=[note])
     assert (done.status, done.reason) == (3, reason), done
     assert api.books()["notes"][note] == {"calls": 2, "billed": 1}
-    check_note(site, note, "interrupted", 1, 1)
+    check_note(project, note, "interrupted", 1, 1)
     assert refusals(done.stats) == {str(code): 1}
     assert "retry/count" not in done.stats
 
@@ -164,21 +166,21 @@ def under_500(api: Simulator) -> Iterator[str]:
         yield address
 
 
-def test_code_0_under_http_500_is_a_page(api: Simulator, site: Project, under_500: str) -> None:
+def test_code_0_under_http_500_is_a_page(api: Simulator, project: Project, under_500: str) -> None:
     notes = [sized_note(25), DOCUMENTED_NOTE]
-    done = site.crawl(notes=notes, env={"JUSTONEAPI_BASE_URL": under_500})
+    done = project.crawl(notes=notes, env={"JUSTONEAPI_BASE_URL": under_500})
     assert (done.status, done.reason) == (0, "finished"), done
     assert api.books()["calls"] == api.books()["billed"] == 3 + 81
     assert done.stats["xhs/calls/billed"] == 3 + 81
-    check_note(site, notes[0], "complete", 3, 3)
-    check_note(site, DOCUMENTED_NOTE, "complete", 81, 81)
+    check_note(project, notes[0], "complete", 3, 3)
+    check_note(project, DOCUMENTED_NOTE, "complete", 81, 81)
 
 
-def test_a_retry_holds_no_place(api: Simulator, site: Project) -> None:
+def test_a_retry_holds_no_place(api: Simulator, project: Project) -> None:
     """With one place, others go on between the attempts of a note that waits."""
     slow, *others = [sized_note(10, serial) for serial in range(3)]
     api.script({"rules": [{"note": slow, "page_call": "1-2", "code": 301}]})
-    done = site.crawl("-s", "CONCURRENT_REQUESTS=1", notes=[slow, *others])
+    done = project.crawl("-s", "CONCURRENT_REQUESTS=1", notes=[slow, *others])
     assert (done.status, done.reason) == (0, "finished"), done
     books = api.books()
     asked = [call["note"] for call in books["log"]]
@@ -188,4 +190,4 @@ def test_a_retry_holds_no_place(api: Simulator, site: Project) -> None:
     assert books["max_concurrent"] == 1
     assert books["billed"] == 3
     for note in (slow, *others):
-        check_note(site, note, "complete", 1, 1)
+        check_note(project, note, "complete", 1, 1)

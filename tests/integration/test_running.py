@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.canary import found_in
 from support.crawl import TOKEN
+from support.expected import expected_note
 
 from xhs.settings import EXTENSIONS, ITEM_PIPELINES
 from xhs.simulator.notes import missing_note, sized_note
-from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
     from support.crawl import Outcome, Project
@@ -31,19 +31,19 @@ def entries(log: str) -> list[dict[str, Any]]:
     return found
 
 
-def test_the_end_of_a_run_is_one_json_line(api: Simulator, site: Project) -> None:
+def test_the_end_of_a_run_is_one_json_line(api: Simulator, project: Project) -> None:
     rules = [
         {"note": NOTE, "page": 1, "patch": [REJECTED]},
         {"note": NOTE, "page": 2, "page_call": 1, "code": 301},
         {"note": sized_note(3, 7), "code": 400},
     ]
     api.script({"rules": rules})
-    done = site.crawl(notes=[NOTE, missing_note(), sized_note(3, 7)])
+    done = project.crawl(notes=[NOTE, missing_note(), sized_note(3, 7)])
     assert done.status == 4, done
-    folder = site.uri.removeprefix("embedded:")
-    assert f"Storing in database {site.name} of the embedded store on {folder}" in done.errors
+    folder = project.uri.removeprefix("embedded:")
+    assert f"Storing in database {project.name} of the embedded store on {folder}" in done.errors
     run = done.run
-    count = len(truth(NOTE).first_level) + len(truth(NOTE).inline_replies) - 1
+    count = len(expected_note(NOTE).first_level) + len(expected_note(NOTE).inline_replies) - 1
     assert (run["exit_status"], run["close_reason"], run["resume"]) == (4, "finished", None)
     assert run["notes"] == {
         "asked": 3,
@@ -70,8 +70,8 @@ def test_the_end_of_a_run_that_left_something_has_the_command(without_store: Pro
     assert run["resume"] in done.errors.splitlines()[-1], "the last line is for people"
 
 
-def test_an_update_of_an_empty_ledger_is_told(site: Project) -> None:
-    done = site.crawl(mode="update", feed=False)
+def test_an_update_of_an_empty_ledger_is_told(project: Project) -> None:
+    done = project.crawl(mode="update", feed=False)
     assert done.status == 0, done
     assert any("scrapy enqueue" in line for line in done.lines("WARNING"))
 
@@ -135,7 +135,7 @@ def test_wrong_arguments_are_lines_of_a_structured_log(
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
 def test_no_personal_data_is_in_a_log_of_everything(
-    api: Simulator, site: Project, log_format: str
+    api: Simulator, project: Project, log_format: str
 ) -> None:
     personal = {"content": "words of mine", "id": "668336590000000004562d30"}
     author = {"nickname": "a name of mine", "userid": "5f0000000000000000000abc"}
@@ -149,16 +149,16 @@ def test_no_personal_data_is_in_a_log_of_everything(
     own = "from scrapy.exceptions import DropItem\nclass Own:\n def process_item(self, item):\n"
     own += "  if 'drop' in str(item.get('content')): raise DropItem(f'not wanted: {item}')\n"
     own += "  {}[item['nickname']] if 'e of m' in str(item.get('nickname')) else 0\n"
-    site.add_module(f"{own}  return item\n")
-    done = site.crawl(
+    project.add_module(f"{own}  return item\n")
+    done = project.crawl(
         *("-L", "DEBUG"),
         *("-s", f"ITEM_PIPELINES={json.dumps({**ITEM_PIPELINES, 'users_own.Own': 400})}"),
         notes=[NOTE],
         env={"XHS_LOG_FORMAT": log_format},
     )
     assert done.status == 0, done
-    assert site.documents("rejected")
-    assert site.documents("comments", content="words of mine")
+    assert project.documents("rejected")
+    assert project.documents("comments", content="words of mine")
     assert "not wanted" in done.errors
     assert "KeyError" in done.errors
     for secret in (*personal.values(), *author.values()):

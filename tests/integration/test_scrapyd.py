@@ -20,13 +20,13 @@ import pytest
 from support import scrapyd as support
 from support.canary import command_lines, files_with, found_in
 from support.crawl import TOKEN, Outcome, Project
+from support.expected import expected_note
 from support.pages import of_pages
 from support.passes import billed
 from support.scrapyd import Scrapyd, copy_project, read_lines
 from support.threads import cost, kept, with_inline, with_replies
 
 from xhs.simulator.notes import missing_note, sized_note, threaded_note, usual_note
-from xhs.simulator.truth import truth
 from xhs.store.embedded.server import resolve
 
 if TYPE_CHECKING:
@@ -52,14 +52,14 @@ MOST_TWICE = 24
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project, where a deployment may leave what it likes."""
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkout, where a deployment may leave what it likes."""
     return copy_project(tmp_path_factory.mktemp("scrapyd") / "project")
 
 
 @pytest.fixture(scope="module")
 def scrapyd(
-    _api: Simulator, _server: str, tmp_path_factory: pytest.TempPathFactory, project: Path
+    _api: Simulator, _server: str, tmp_path_factory: pytest.TempPathFactory, checkout: Path
 ) -> Iterator[Scrapyd]:
     """A server with the project deployed, the token in its environment, and items files."""
     folder = tmp_path_factory.mktemp("scrapyd")
@@ -70,7 +70,7 @@ def scrapyd(
         "MONGODB_DATABASE": DAILY,
     }
     with Scrapyd(folder, env, items_dir=str(folder / "items")) as running:
-        running.deploy(project)
+        running.deploy(checkout)
         yield running
 
 
@@ -98,9 +98,9 @@ def token_file(plain: Scrapyd) -> Path:
 
 
 @pytest.fixture
-def settings(site: Project) -> dict[str, str]:
+def settings(project: Project) -> dict[str, str]:
     """What a job is told, so that it has the test's own database."""
-    return {"MONGODB_DATABASE": site.name, "XHS_SPILL_DIR": site.environment["XHS_SPILL_DIR"]}
+    return {"MONGODB_DATABASE": project.name, "XHS_SPILL_DIR": project.environment["XHS_SPILL_DIR"]}
 
 
 def wait_for_calls(api: Simulator, scrapyd: Scrapyd, job: str, calls: int) -> None:
@@ -108,12 +108,12 @@ def wait_for_calls(api: Simulator, scrapyd: Scrapyd, job: str, calls: int) -> No
     scrapyd.wait_until(job, lambda: api.books()["calls"] >= calls)
 
 
-def assert_whole(site: Project, notes: Iterable[str]) -> None:
+def assert_whole(project: Project, notes: Iterable[str]) -> None:
     """Stored are these notes as they are, ID by ID, and nothing else, and the ledger says so."""
-    comments, ledger = site.documents("comments"), site.documents("notes")
+    comments, ledger = project.documents("comments"), project.documents("notes")
     shown = {comment: parent for note in notes for comment, parent in of_pages(note, None).items()}
     assert {key: one["parent_comment_id"] for key, one in comments.items()} == shown
-    assert {one["user_id"] for one in comments.values()} <= site.documents("users").keys()
+    assert {one["user_id"] for one in comments.values()} <= project.documents("users").keys()
     for note in notes:
         document = ledger[note]
         assert (document["state"], document["stop_reason"]) == ("ended", "complete"), document
@@ -146,11 +146,11 @@ def can_import_project(scrapyd: Scrapyd) -> bool:
 
 
 def test_a_job_ends_with_its_log_its_items_and_the_database_filled(
-    api: Simulator, site: Project, scrapyd: Scrapyd, settings: dict[str, str]
+    api: Simulator, project: Project, scrapyd: Scrapyd, settings: dict[str, str]
 ) -> None:
     assert not can_import_project(scrapyd)
     notes = [NOTE, threaded_note(12, 5), usual_note(12), sized_note(0)]
-    secrets = TOKEN, password(site.uri)
+    secrets = TOKEN, password(project.uri)
     job = scrapyd.schedule(settings, notes=",".join([*notes, missing_note()]))
     while scrapyd.state(job) != "finished":
         for shown in (*command_lines(), json.dumps(scrapyd.jobs()).encode()):
@@ -160,12 +160,12 @@ def test_a_job_ends_with_its_log_its_items_and_the_database_filled(
     assert (done.status, done.reason) == (0, "finished"), done
     assert (done.lines("ERROR"), done.lines("WARNING")) == ([], []), done
     assert "5 notes asked for: 5 ended, 0 left" in done.errors
-    assert_whole(site, notes)
+    assert_whole(project, notes)
     assert_items(done, [*notes, missing_note()])
-    assert site.documents("comments").keys() == set(done.ids("comment"))
-    assert site.documents("users").keys() == set(done.ids("user"))
+    assert project.documents("comments").keys() == set(done.ids("comment"))
+    assert project.documents("users").keys() == set(done.ids("user"))
     books = api.books()
-    assert books["billed"] == sum(truth(note).pages for note in notes) + 1
+    assert books["billed"] == sum(expected_note(note).pages for note in notes) + 1
     assert (books["calls"], books["repeated"]) == (books["billed"], 0)
     assert done.stats["xhs/calls/billed"] == books["billed"]
 
@@ -179,7 +179,7 @@ def test_a_job_ends_with_its_log_its_items_and_the_database_filled(
 
 
 def test_all_that_is_wrong_stands_in_the_jobs_own_log_and_no_call_is_made(
-    api: Simulator, site: Project, scrapyd: Scrapyd, settings: dict[str, str]
+    api: Simulator, project: Project, scrapyd: Scrapyd, settings: dict[str, str]
 ) -> None:
     settings |= {"XHS_MAX_CALLS": "some"}
     done = scrapyd.run(settings, notes=f"{NOTE},{NOTE[:-1]},nonsense", bogus="1", mode="fast")
@@ -198,7 +198,7 @@ def test_all_that_is_wrong_stands_in_the_jobs_own_log_and_no_call_is_made(
         assert part in scrapyd.journal
     assert "Traceback" not in done.errors
     assert done.feed == []
-    assert (api.books()["calls"], site.documents("notes")) == (0, {})
+    assert (api.books()["calls"], project.documents("notes")) == (0, {})
 
 
 def test_standard_input_which_no_job_has_is_refused_and_not_waited_for(
@@ -211,7 +211,7 @@ def test_standard_input_which_no_job_has_is_refused_and_not_waited_for(
 
 
 def test_the_token_may_stand_in_a_file_that_is_read_as_each_job_starts(
-    api: Simulator, site: Project, plain: Scrapyd, token_file: Path, settings: dict[str, str]
+    api: Simulator, project: Project, plain: Scrapyd, token_file: Path, settings: dict[str, str]
 ) -> None:
     refused = plain.run(settings, notes=f"{NOTE},nonsense")
     assert refused.status == 2, refused
@@ -223,13 +223,13 @@ def test_the_token_may_stand_in_a_file_that_is_read_as_each_job_starts(
     token_file.write_text(f"{TOKEN}\n", encoding="utf-8")
     done = plain.run(settings, notes=NOTE)
     assert done.status == 0, done
-    assert_whole(site, [NOTE])
+    assert_whole(project, [NOTE])
     assert done.feed == []
     assert files_with(plain.folder, TOKEN) == [token_file]
 
 
 def test_several_jobs_at_once_share_notes_and_a_database(
-    api: Simulator, site: Project, scrapyd: Scrapyd, settings: dict[str, str]
+    api: Simulator, project: Project, scrapyd: Scrapyd, settings: dict[str, str]
 ) -> None:
     api.script({"latency": 1.5})
     lists = [NOTES[:6], NOTES[8:2:-1], NOTES[:9:2]]
@@ -241,8 +241,8 @@ def test_several_jobs_at_once_share_notes_and_a_database(
         assert done.status == 0, done
         assert "Traceback" not in done.errors
         assert_items(done, notes)
-    assert_whole(site, NOTES[:9])
-    ledger = site.documents("notes")
+    assert_whole(project, NOTES[:9])
+    ledger = project.documents("notes")
     assert {note: one["billed_calls"] for note, one in ledger.items()} == billed(api)
 
 
@@ -253,7 +253,7 @@ def test_several_jobs_at_once_share_notes_and_a_database(
 )
 def test_resume_goes_on_where_a_job_was_cancelled(
     api: Simulator,
-    site: Project,
+    project: Project,
     scrapyd: Scrapyd,
     settings: dict[str, str],
     signals: list[str],
@@ -275,7 +275,7 @@ def test_resume_goes_on_where_a_job_was_cancelled(
     api.script({})
     done = scrapyd.run(settings, notes=",".join(NOTES), mode="resume")
     assert done.status == 0, done
-    assert_whole(site, NOTES)
+    assert_whole(project, NOTES)
     books = api.books()
     assert books["repeated"] <= most_twice
     assert books["billed"] == cost_of_pages(NOTES) + books["repeated"]
@@ -287,24 +287,24 @@ def test_resume_goes_on_where_a_job_was_cancelled(
 
 def cost_of_pages(notes: Iterable[str]) -> int:
     """What it costs to crawl these notes once, without the replies endpoint."""
-    return sum(truth(note).pages for note in notes)
+    return sum(expected_note(note).pages for note in notes)
 
 
 def test_a_redeployment_in_mid_job_disturbs_nothing(
-    api: Simulator, tmp_path: Path, scrapyd: Scrapyd, project: Path
+    api: Simulator, tmp_path: Path, scrapyd: Scrapyd, checkout: Path
 ) -> None:
     """Neither of another version nor of the same, which overwrites the file that the job runs
     from. The job has notes and threads to end yet, and a store of its own to give back.
     """
-    site = Project(api.url, tmp_path, f"embedded:{tmp_path / 'db'}", "xhs")
-    settings = {"MONGODB_URI": site.uri, "MONGODB_DATABASE": site.name}
+    project = Project(api.url, tmp_path, f"embedded:{tmp_path / 'db'}", "xhs")
+    settings = {"MONGODB_URI": project.uri, "MONGODB_DATABASE": project.name}
     of = {"project": "redeployed"}
     one = next(scrapyd.eggs.glob("xhs/*.egg"))
     other = scrapyd.build(copy_project(tmp_path / "other", 'BOT_NAME = "another"'))
     notes, later = [sized_note(200, serial) for serial in (1, 2)], NOTE
 
     def deploy(egg: Path, version: str) -> None:
-        scrapyd.deploy(project, "--egg", str(egg), "-p", of["project"], "-v", version)
+        scrapyd.deploy(checkout, "--egg", str(egg), "-p", of["project"], "-v", version)
 
     deploy(one, "1")
     api.script({"latency": 1})
@@ -322,11 +322,11 @@ def test_a_redeployment_in_mid_job_disturbs_nothing(
     for outcome, bot in ((done, "xhs"), (next_done, "another")):
         assert f"started (bot: {bot})" in outcome.errors
         assert "Traceback" not in outcome.errors
-    assert kept(site) == {note: with_replies(note) for note in notes} | {
-        later: with_inline(later, truth(later).first_level)
+    assert kept(project) == {note: with_replies(note) for note in notes} | {
+        later: with_inline(later, expected_note(later).first_level)
     }
-    assert {one["stop_reason"] for one in site.documents("notes").values()} == {"complete"}
-    assert api.books()["billed"] == cost(notes) + truth(later).pages
+    assert {one["stop_reason"] for one in project.documents("notes").values()} == {"complete"}
+    assert api.books()["billed"] == cost(notes) + expected_note(later).pages
 
 
 def test_relative_paths_begin_where_scrapyd_was_started(
@@ -408,15 +408,15 @@ def test_without_items_files_there_are_the_feeds_that_are_asked_for(
 
 
 def test_the_daily_update_needs_no_file_on_the_host(
-    api: Simulator, site: Project, scrapyd: Scrapyd
+    api: Simulator, project: Project, scrapyd: Scrapyd
 ) -> None:
-    site = Project(api.url, site.folder, site.uri, DAILY)
+    project = Project(api.url, project.folder, project.uri, DAILY)
     notes = [sized_note(45, 1000), sized_note(25, 1001), sized_note(5, 1002)]
-    queued = site.command("enqueue", "-", stdin="\n".join(notes))
+    queued = project.command("enqueue", "-", stdin="\n".join(notes))
     assert queued.status == 0, queued
     first = run_daily(scrapyd)
     assert first.status == 0, first
-    assert_whole(site, notes)
+    assert_whole(project, notes)
     assert_items(first, notes)
 
     api.change(notes[0], grow=12)
@@ -424,11 +424,11 @@ def test_the_daily_update_needs_no_file_on_the_host(
     second = run_daily(scrapyd)
     assert second.status == 0, second
     assert billed(api) == {notes[0]: 2, notes[1]: 1, notes[2]: 1}
-    fresh = truth(notes[0], 12)
-    roots = set(fresh.first_level) - set(truth(notes[0]).first_level)
+    fresh = expected_note(notes[0], 12)
+    roots = set(fresh.first_level) - set(expected_note(notes[0]).first_level)
     new = {*roots, *(reply for root in roots for reply in fresh.inline.get(root, ()))}
     assert {one["comment_id"] for one in second.items("comment") if one["is_new"]} == new
-    assert site.documents("comments").keys() == new | set(first.ids("comment"))
+    assert project.documents("comments").keys() == new | set(first.ids("comment"))
 
 
 def run_daily(scrapyd: Scrapyd) -> Outcome:

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.crawl import Project
+from support.expected import expected_note
 from support.pages import of_pages
 from support.proxy import Proxy
 from support.simulator import PROJECT
 
 from xhs.settings import EXTENSIONS, ITEM_PIPELINES
 from xhs.simulator.notes import sized_note
-from xhs.simulator.truth import truth
 from xhs.store.embedded.server import resolve
 from xhs.store.lock import take_lock
 from xhs.store.mongo.collections import Write
@@ -54,12 +54,14 @@ UNBEGUN = "came before the crawl began: no note was begun"
 class Crawl:
     """A crawl under way, whose log can be waited for."""
 
-    def __init__(self, site: Project, *words: str, notes: list[str] | None = None, **options: Any):
+    def __init__(
+        self, project: Project, *words: str, notes: list[str] | None = None, **options: Any
+    ):
         given = ["-a", f"notes={','.join(NOTES[:3] if notes is None else notes)}"]
         command = ["crawl", "comments", *(given if notes != [] else []), *words]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "scrapy", *command],
-            **{"env": site.environment, "cwd": PROJECT, "stderr": subprocess.PIPE, **options},
+            **{"env": project.environment, "cwd": PROJECT, "stderr": subprocess.PIPE, **options},
         )
         self.log = ""
 
@@ -98,9 +100,9 @@ def server(_server: str) -> Iterator[Proxy]:
             yield proxy
 
 
-def own(site: Project, code: str, name: str = "Own") -> list[str]:
+def own(project: Project, code: str, name: str = "Own") -> list[str]:
     """Options of a crawl with an extension of a user's own."""
-    site.add_module(code)
+    project.add_module(code)
     return ["-s", f"EXTENSIONS={json.dumps({**EXTENSIONS, f'users_own.{name}': 1})}"]
 
 
@@ -116,14 +118,14 @@ def handles_signals(process: subprocess.Popen[bytes]) -> bool:
 @linux
 @pytest.mark.parametrize("seed", SEEDS)
 def test_signals_at_random_moments_lose_nothing_and_cost_nothing(
-    api: Simulator, site: Project, seed: int
+    api: Simulator, project: Project, seed: int
 ) -> None:
     chance = random.Random(seed)  # noqa: S311 (moments, no secret)
     api.script({"latency": 0.03})
     statuses = []
     for _ in range(MOMENTS):
         number = chance.choice(SIGNALS)
-        crawl = Crawl(site, "-a", "mode=resume", "-s", "CONCURRENT_REQUESTS=4", notes=NOTES)
+        crawl = Crawl(project, "-a", "mode=resume", "-s", "CONCURRENT_REQUESTS=4", notes=NOTES)
         while not handles_signals(crawl.process):
             assert crawl.process.poll() is None
             time.sleep(0.001)
@@ -143,18 +145,18 @@ def test_signals_at_random_moments_lose_nothing_and_cost_nothing(
             assert UNBEGUN in crawl.log or '{"exit_status": 3' in crawl.log
     assert statuses.count(3) > MOMENTS // 2, statuses
     api.script({})
-    done = site.crawl(notes=NOTES, mode="resume", feed=False)
+    done = project.crawl(notes=NOTES, mode="resume", feed=False)
     assert done.status == 0, done
     books = api.books()
     assert books["repeated"] == 0
-    assert books["billed"] == sum(truth(note).pages for note in NOTES)
-    ledger = site.documents("notes")
+    assert books["billed"] == sum(expected_note(note).pages for note in NOTES)
+    ledger = project.documents("notes")
     assert {note: one["billed_calls"] for note, one in ledger.items()} == {
-        note: truth(note).pages for note in NOTES
+        note: expected_note(note).pages for note in NOTES
     }
     assert {one["stop_reason"] for one in ledger.values()} == {"complete"}
     expected = {comment for note in NOTES for comment in of_pages(note, None)}
-    assert site.documents("comments").keys() == expected
+    assert project.documents("comments").keys() == expected
 
 
 def write_and_wait(process: subprocess.Popen[bytes]) -> None:
@@ -171,10 +173,10 @@ def write_and_wait(process: subprocess.Popen[bytes]) -> None:
 
 
 @linux
-def test_a_command_that_is_interrupted_ends_without_a_traceback(site: Project) -> None:
+def test_a_command_that_is_interrupted_ends_without_a_traceback(project: Project) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "scrapy", "enqueue", "-"],
-        env=site.environment,
+        env=project.environment,
         cwd=PROJECT,
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -203,12 +205,12 @@ def test_a_signal_ends_the_wait_for_the_rest_of_a_list(without_store: Project, n
 def test_a_signal_ends_the_wait_for_an_embedded_server(
     api: Simulator, tmp_path: Path, number: int
 ) -> None:
-    site = Project(api.url, tmp_path, f"embedded:{tmp_path / 'db'}", "xhs")
+    project = Project(api.url, tmp_path, f"embedded:{tmp_path / 'db'}", "xhs")
     (tmp_path / "db").mkdir()
     lock = take_lock(tmp_path / "db" / "start.lock")
     assert lock is not None
     try:
-        crawl = Crawl(site)
+        crawl = Crawl(project)
         crawl.wait_for("Spider opened")
         crawl.signal(number)
         assert crawl.end() == 3
@@ -216,15 +218,15 @@ def test_a_signal_ends_the_wait_for_an_embedded_server(
         os.close(lock)
     assert "Closing spider (shutdown)" in crawl.log
     assert "3 notes asked for: 0 ended, 3 left" in crawl.log
-    again = site.crawl(notes=NOTES[:1], mode="resume")
+    again = project.crawl(notes=NOTES[:1], mode="resume")
     assert again.status == 0, again
 
 
 def test_a_signal_while_an_embedded_server_starts_leaves_no_process(
     api: Simulator, tmp_path: Path
 ) -> None:
-    site = Project(api.url, tmp_path, f"embedded:{tmp_path / 'db'}", "xhs")
-    crawl = Crawl(site)
+    project = Project(api.url, tmp_path, f"embedded:{tmp_path / 'db'}", "xhs")
+    crawl = Crawl(project)
     while not (tmp_path / "db" / "server.log").exists():
         assert crawl.process.poll() is None
         time.sleep(0.002)
@@ -233,18 +235,18 @@ def test_a_signal_while_an_embedded_server_starts_leaves_no_process(
     lock = take_lock(tmp_path / "db" / "supervisor.lock", time.monotonic() + RETRY_SECONDS)
     assert lock is not None, "the supervisor did not end"
     os.close(lock)
-    again = site.crawl(notes=NOTES[:1])
+    again = project.crawl(notes=NOTES[:1])
     assert again.status == 0, again
 
 
 def test_a_signal_ends_the_wait_for_a_server_that_does_not_answer(
-    site: Project, server: Proxy
+    project: Project, server: Proxy
 ) -> None:
     server.freeze()
-    site.environment["MONGODB_URI"] = (
+    project.environment["MONGODB_URI"] = (
         f"mongodb://127.0.0.1:{server.port}/?serverSelectionTimeoutMS=600000"
     )
-    crawl = Crawl(site)
+    crawl = Crawl(project)
     crawl.wait_for("Spider opened")
     crawl.signal(signal.SIGTERM)
     assert crawl.end() == 3
@@ -274,15 +276,15 @@ class Own:
     ("module", "method"), [("writer.Writer", "_bulk"), ("notes.Ledger", "_find")]
 )
 def test_a_signal_ends_the_wait_for_a_database_that_is_away_at_the_start(
-    api: Simulator, site: Project, module: str, method: str
+    api: Simulator, project: Project, module: str, method: str
 ) -> None:
     """While the spill is restored, and while the ledger is asked for the notes."""
     if method == "_bulk":
-        spill = Spill(Path(site.environment["XHS_SPILL_DIR"]), site.name)
+        spill = Spill(Path(project.environment["XHS_SPILL_DIR"]), project.name)
         spill.keep([Write("users", "u", {"$set": {"nickname": "n"}})], "away")
         spill.close()
     name, owner = module.split(".")
-    crawl = Crawl(site, *own(site, AWAY.format(module=name, owner=owner, method=method)))
+    crawl = Crawl(project, *own(project, AWAY.format(module=name, owner=owner, method=method)))
     crawl.wait_for("asked")
     crawl.signal(signal.SIGHUP)
     assert crawl.end() == 3
@@ -290,7 +292,7 @@ def test_a_signal_ends_the_wait_for_a_database_that_is_away_at_the_start(
     assert "Closing spider (shutdown)" in crawl.log
     assert "3 notes asked for: 0 ended, 3 left" in crawl.log
     assert api.books()["calls"] == 0
-    done = site.crawl(notes=NOTES[:3], mode="resume")
+    done = project.crawl(notes=NOTES[:3], mode="resume")
     assert done.status == 0, done
     assert ("an earlier run had to spill" in done.errors) == (method == "_bulk")
 
@@ -308,12 +310,12 @@ class Own:
 """
 
 
-def closing(site: Project, seconds: float) -> Crawl:
+def closing(project: Project, seconds: float) -> Crawl:
     """A crawl that is over but for a pipeline, which closes in so many seconds."""
-    site.add_module(CLOSES.format(seconds=seconds))
+    project.add_module(CLOSES.format(seconds=seconds))
     pipelines = json.dumps({**ITEM_PIPELINES, "users_own.Own": 400})
-    feed = ["-O", str(site.folder / "feed.json")]
-    crawl = Crawl(site, "-s", f"ITEM_PIPELINES={pipelines}", *feed, notes=[NOTES[0]])
+    feed = ["-O", str(project.folder / "feed.json")]
+    crawl = Crawl(project, "-s", f"ITEM_PIPELINES={pipelines}", *feed, notes=[NOTES[0]])
     crawl.wait_for("closing")
     return crawl
 
@@ -343,23 +345,23 @@ def test_under_nohup_a_crawl_outlives_its_terminal(api: Simulator, without_store
     crawl.wait_for("Spider opened")
     crawl.signal(signal.SIGHUP)
     assert crawl.end() == 0
-    assert api.books()["billed"] == sum(truth(note).pages for note in NOTES[:3])
+    assert api.books()["billed"] == sum(expected_note(note).pages for note in NOTES[:3])
 
 
 @linux
-def test_a_crawl_whose_terminal_is_closed_stops(api: Simulator, site: Project) -> None:
+def test_a_crawl_whose_terminal_is_closed_stops(api: Simulator, project: Project) -> None:
     import fcntl
     import termios
 
     api.script({"latency": 0.1})
     ours, theirs = os.openpty()
-    log = site.folder / "log"
+    log = project.folder / "log"
 
     def take_terminal() -> None:
         fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
 
     crawl = Crawl(
-        site,
+        project,
         *("--logfile", str(log)),
         stdin=theirs,
         stdout=theirs,
@@ -375,6 +377,6 @@ def test_a_crawl_whose_terminal_is_closed_stops(api: Simulator, site: Project) -
     assert crawl.process.wait(RETRY_SECONDS) == 3
     assert "Received SIGHUP" in log.read_text()
     api.script({})
-    done = site.crawl(notes=NOTES[:3], mode="resume")
+    done = project.crawl(notes=NOTES[:3], mode="resume")
     assert done.status == 0, done
     assert api.books()["repeated"] == 0

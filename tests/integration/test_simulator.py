@@ -17,6 +17,7 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 from justoneapi import JustOneAPIClient
+from support.expected import expected_note
 from support.simulator import COMMENTS, PROJECT, REPLIES, TOKEN, Simulator
 
 from xhs.simulator import documented
@@ -24,7 +25,6 @@ from xhs.simulator.config import Config
 from xhs.simulator.note_layout import SORTS
 from xhs.simulator.notes import DOCUMENTED_NOTE, missing_note, sized_note, threaded_note, usual_note
 from xhs.simulator.server import running
-from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,7 +96,7 @@ def test_the_providers_client_pages_through_the_documented_note(
     first = client.xiaohongshu.get_note_comment_v4(note_id=DOCUMENTED_NOTE)
     assert first.data == documented.example()
     found = whole_note(client, DOCUMENTED_NOTE)
-    there = truth(DOCUMENTED_NOTE)
+    there = expected_note(DOCUMENTED_NOTE)
     assert ids(found) == there.first_level
     assert len(found) == 801
     assert found[:10] == documented.example()["comments"]
@@ -118,12 +118,12 @@ def test_the_providers_client_pages_through_a_generated_note(
     client: JustOneAPIClient, sort: str
 ) -> None:
     for note in (sized_note(137), usual_note(5)):
-        assert ids(whole_note(client, note, sort)) == truth(note).sorted_by(sort)
+        assert ids(whole_note(client, note, sort)) == expected_note(note).sorted_by(sort)
 
 
 def test_the_providers_client_follows_a_thread(client: JustOneAPIClient) -> None:
     note = threaded_note(2, 37)
-    for root, thread in truth(note).threads.items():
+    for root, thread in expected_note(note).threads.items():
         assert ids(whole_thread(client, note, root)) == thread
 
 
@@ -158,7 +158,7 @@ def test_a_wrong_change_is_refused(simulator: Simulator) -> None:
         simulator.change(NOTE, grow=-1)
     changed = simulator.change(NOTE, grow=2, vanish=1)
     assert changed["grown"] == 2
-    there = truth(NOTE, grown=2, vanished=frozenset(changed["vanished"]))
+    there = expected_note(NOTE, grown=2, vanished=frozenset(changed["vanished"]))
     assert ids(simulator.call(noteId=NOTE)["data"]["comments"]) == there.first_level[:10]
 
 
@@ -255,7 +255,7 @@ def test_many_notes_at_once_are_paged_through_whole(simulator: Simulator) -> Non
     notes = [
         usual_note(serial)
         for serial in range(12)
-        if len(truth(usual_note(serial)).pages * [0]) < 30
+        if len(expected_note(usual_note(serial)).pages * [0]) < 30
     ]
     found: dict[str, list[str]] = {}
 
@@ -268,10 +268,11 @@ def test_many_notes_at_once_are_paged_through_whole(simulator: Simulator) -> Non
         thread.start()
     for thread in threads:
         thread.join()
-    assert found == {note: truth(note).first_level for note in notes}
+    assert found == {note: expected_note(note).first_level for note in notes}
     books = simulator.books()
     assert books["notes"] == {
-        note: {"calls": truth(note).pages, "billed": truth(note).pages} for note in notes
+        note: {"calls": expected_note(note).pages, "billed": expected_note(note).pages}
+        for note in notes
     }
 
 
@@ -380,7 +381,7 @@ def test_it_runs_inside_a_process_too() -> None:
     async def main() -> None:
         async with running(Config(tokens=frozenset({"right"}))) as (url, service):
             answer = await asyncio.to_thread(ask, url)
-            assert ids(answer["data"]["comments"]) == truth(NOTE).first_level[:10]
+            assert ids(answer["data"]["comments"]) == expected_note(NOTE).first_level[:10]
             assert service.books.billed == 1
 
     asyncio.run(main())

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.crawl import Project
+from support.expected import expected_note
 from support.simulator import PROJECT
 
 from xhs.simulator.notes import DOCUMENTED_NOTE, sized_note
-from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
     from support.crawl import Outcome
@@ -35,11 +35,11 @@ def alone(api: Simulator, tmp_path: Path) -> Project:
     return Project(api.url, tmp_path, f"embedded:{tmp_path / 'db'}", "xhs")
 
 
-def start(site: Project, *options: str) -> subprocess.Popen[bytes]:
+def start(project: Project, *options: str) -> subprocess.Popen[bytes]:
     words = ["crawl", "comments", "-a", f"notes={','.join(NOTES)}", *options]
     return subprocess.Popen(
         [sys.executable, "-m", "scrapy", *words],
-        env=site.environment,
+        env=project.environment,
         cwd=PROJECT,
         stderr=subprocess.PIPE,
     )
@@ -51,18 +51,20 @@ def wait_for_calls(api: Simulator, crawl: subprocess.Popen[bytes], calls: int) -
         time.sleep(0.02)
 
 
-def check_landed(site: Project, books: dict[str, Any], status: int, errors: str) -> None:
+def check_landed(project: Project, books: dict[str, Any], status: int, errors: str) -> None:
     """The user stopped the crawl: each call is in the ledger, and each page is stored."""
     assert status == 3, errors
     assert "Closing spider (shutdown)" in errors
     assert "Traceback" not in errors
-    ledger = site.documents("notes")
+    ledger = project.documents("notes")
     assert sum(note["billed_calls"] for note in ledger.values()) == books["billed"]
     assert {note["state"] for note in ledger.values()} <= {"queued", "unfinished", "ended"}
     assert books["notes"].keys() <= ledger.keys()
     for note_id in ledger:
         pages = books["notes"].get(note_id, {"billed": 0})["billed"]
-        assert site.comment_ids(note_id)[0] == set(truth(note_id).first_level[: pages * 10])
+        assert project.comment_ids(note_id)[0] == set(
+            expected_note(note_id).first_level[: pages * 10]
+        )
 
 
 @pytest.mark.parametrize(
@@ -85,25 +87,29 @@ def test_one_signal_lands_what_is_in_flight(
     check_landed(alone, api.books(), crawl.returncode, errors)
 
 
-def test_no_call_leaves_the_queue_of_a_delay_after_a_signal(api: Simulator, site: Project) -> None:
+def test_no_call_leaves_the_queue_of_a_delay_after_a_signal(
+    api: Simulator, project: Project
+) -> None:
     """Twelve wait there; one more may have left before the signal came."""
-    crawl = start(site, "-s", "DOWNLOAD_DELAY=1")
+    crawl = start(project, "-s", "DOWNLOAD_DELAY=1")
     wait_for_calls(api, crawl, 2)
     crawl.send_signal(signal.SIGTERM)
     errors = crawl.communicate()[1].decode()
     assert 2 <= api.books()["calls"] <= 3
-    check_landed(site, api.books(), crawl.returncode, errors)
+    check_landed(project, api.books(), crawl.returncode, errors)
 
 
-def check_stopped(site: Project, done: Outcome, pages: dict[str, int]) -> None:
+def check_stopped(project: Project, done: Outcome, pages: dict[str, int]) -> None:
     """The crawl stopped for want of money, with so many pages of each note stored."""
     assert (done.status, done.reason) == (3, "balance_exhausted"), done
     assert "Traceback" not in done.errors
     for note, count in pages.items():
-        assert site.comment_ids(note)[0] == set(truth(note).first_level[: 10 * count]), note
+        assert project.comment_ids(note)[0] == set(expected_note(note).first_level[: 10 * count]), (
+            note
+        )
 
 
-def test_what_is_in_flight_at_a_fatal_code_lands(api: Simulator, site: Project) -> None:
+def test_what_is_in_flight_at_a_fatal_code_lands(api: Simulator, project: Project) -> None:
     """Pages are stored and each call is in the ledger; what fails is not asked again."""
     fatal, refused, cut, *whole = [sized_note(25, serial) for serial in range(25)]
     short = sized_note(5)
@@ -118,15 +124,15 @@ def test_what_is_in_flight_at_a_fatal_code_lands(api: Simulator, site: Project) 
             ]
         }
     )
-    done = site.crawl(notes=[*begun, *whole[11:]])
+    done = project.crawl(notes=[*begun, *whole[11:]])
     landed = dict.fromkeys(begun[3:], 1)
-    check_stopped(site, done, dict.fromkeys((fatal, refused, cut, *whole[11:]), 0) | landed)
+    check_stopped(project, done, dict.fromkeys((fatal, refused, cut, *whole[11:]), 0) | landed)
     books, stats = api.books(), done.stats
     assert sorted(call["note"] for call in books["log"]) == sorted(begun)
     assert books["billed"] == len(landed) + 1
     assert (stats["xhs/calls/billed"], stats["xhs/calls/unknown"]) == (len(landed), 1)
     assert done.ids("note") == [short]
-    ledger = site.documents("notes")
+    ledger = project.documents("notes")
     for note in begun:
         ended: tuple[str, str | None] = ("unfinished", "interrupted")
         if note == short:
@@ -138,39 +144,39 @@ def test_what_is_in_flight_at_a_fatal_code_lands(api: Simulator, site: Project) 
     assert stats["xhs/notes/left"] == len(begun) + len(whole[11:]) - 1
 
 
-def test_no_retry_leaves_after_a_fatal_code(api: Simulator, site: Project) -> None:
+def test_no_retry_leaves_after_a_fatal_code(api: Simulator, project: Project) -> None:
     """It comes while the retries of other notes wait."""
     fatal, *others = [sized_note(25, serial) for serial in range(8)]
     asleep = [*others, DOCUMENTED_NOTE]
     rules = [{"note": fatal, "code": 601, "delay": 0.4}, {"note": asleep, "page": 2, "code": 301}]
     api.script({"rules": rules})
-    done = site.crawl(notes=[fatal, *asleep])
-    check_stopped(site, done, {fatal: 0} | dict.fromkeys(asleep, 1))
+    done = project.crawl(notes=[fatal, *asleep])
+    check_stopped(project, done, {fatal: 0} | dict.fromkeys(asleep, 1))
     books = api.books()
     assert books["codes"] == {"0": len(asleep), "301": len(asleep), "601": 1}
     assert done.stats["retry/count"] == len(asleep)
     for note in asleep:
-        assert site.note(note)["billed_calls"] == books["notes"][note]["billed"] == 1
+        assert project.note(note)["billed_calls"] == books["notes"][note]["billed"] == 1
 
 
 def test_no_call_leaves_the_queue_of_a_delay_after_a_fatal_code(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
     """Nor do they wait for one another until they are dropped: it would be for minutes."""
     notes = [DOCUMENTED_NOTE, *(sized_note(25, serial) for serial in range(127))]
     api.script({"rules": [{"call": 2, "code": 601}]})
     words = ["-s", "DOWNLOAD_DELAY=1.2", "-s", f"CONCURRENT_REQUESTS={len(notes)}"]
-    done = site.crawl(*words, notes=notes)
-    check_stopped(site, done, {DOCUMENTED_NOTE: 1, notes[1]: 0, notes[-1]: 0})
+    done = project.crawl(*words, notes=notes)
+    check_stopped(project, done, {DOCUMENTED_NOTE: 1, notes[1]: 0, notes[-1]: 0})
     assert api.books()["codes"] == {"0": 1, "601": 1}
     assert done.stats["xhs/notes/begun"] == done.stats["xhs/notes/left"] == len(notes)
-    ledger = site.documents("notes")
+    ledger = project.documents("notes")
     assert {note["state"] for note in ledger.values()} == {"queued", "unfinished"}
     assert sum(note["billed_calls"] for note in ledger.values()) == 1
 
 
 def test_no_call_that_waits_for_the_budget_leaves_after_a_fatal_code(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
     """A refusal gives its part of the budget back, and others wait for it."""
     notes = [DOCUMENTED_NOTE, *(sized_note(25, serial) for serial in range(19))]
@@ -183,14 +189,14 @@ def test_no_call_that_waits_for_the_budget_leaves_after_a_fatal_code(
             ]
         }
     )
-    done = site.crawl("-s", "DOWNLOAD_TIMEOUT=2", notes=notes, env={"XHS_MAX_CALLS": "4"})
+    done = project.crawl("-s", "DOWNLOAD_TIMEOUT=2", notes=notes, env={"XHS_MAX_CALLS": "4"})
     books = api.books()
     assert len(books["log"]) == books["calls"] == 4
     landed = [call["note"] for call in books["log"] if call["code"] == 0 and call["delivered"]]
-    check_stopped(site, done, dict.fromkeys(notes, 0) | dict.fromkeys(landed, 1))
+    check_stopped(project, done, dict.fromkeys(notes, 0) | dict.fromkeys(landed, 1))
     assert (books["billed"], len(landed)) == (3, 2)
     assert (done.stats["xhs/calls/billed"], done.stats["xhs/calls/unknown"]) == (2, 1)
-    assert sum(note["billed_calls"] for note in site.documents("notes").values()) == 3
+    assert sum(note["billed_calls"] for note in project.documents("notes").values()) == 3
     assert done.stats["xhs/notes/left"] == len(notes)
 
 
@@ -216,4 +222,4 @@ def test_a_store_that_dies_stops_the_crawl(api: Simulator, alone: Project) -> No
     again = alone.crawl(notes=NOTES, feed=False)
     assert again.status == 0, again
     for note in NOTES:
-        assert alone.comment_ids(note)[0] == set(truth(note).first_level)
+        assert alone.comment_ids(note)[0] == set(expected_note(note).first_level)

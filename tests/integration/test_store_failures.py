@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import bson
 import pytest
 from support.crawl import Outcome, Project
+from support.expected import expected_note
 from support.pages import of_pages, pages_settled
 from support.proxy import Proxy
 from support.simulator import PROJECT, Simulator
 
 from xhs.settings import EXTENSIONS
 from xhs.simulator.notes import sized_note, threaded_note
-from xhs.simulator.truth import truth
 from xhs.store.embedded import _supervisor
 from xhs.store.embedded.server import resolve
 
@@ -136,20 +136,20 @@ class NoRoom:
 class Store(NamedTuple):
     """A store that can be disturbed, and where to crawl into it from."""
 
-    site: Project
+    project: Project
     proxy: Proxy
     spill: Path
 
     def crawl(self, *words: str, **arguments: Any) -> Outcome:
-        return self.site.crawl(*words, **arguments)
+        return self.project.crawl(*words, **arguments)
 
     def start(self, *words: str, notes: list[str] = NOTES) -> subprocess.Popen[bytes]:
         command = ["crawl", "comments", "-a", f"notes={','.join(notes)}", *words]
         write = "-o" if "mode=resume" in words else "-O"
-        feed = [write, str(self.site.folder / "feed.jsonl")]
+        feed = [write, str(self.project.folder / "feed.jsonl")]
         return subprocess.Popen(
             [sys.executable, "-m", "scrapy", *command, *feed],
-            env=self.site.environment,
+            env=self.project.environment,
             cwd=PROJECT,
             stderr=subprocess.PIPE,
         )
@@ -157,13 +157,13 @@ class Store(NamedTuple):
     def end(self, crawl: subprocess.Popen[bytes]) -> Outcome:
         """Wait for a crawl to end."""
         errors = crawl.communicate()[1].decode()
-        lines = (self.site.folder / "feed.jsonl").read_text().splitlines()
+        lines = (self.project.folder / "feed.jsonl").read_text().splitlines()
         return Outcome(crawl.returncode, "", errors, [json.loads(line) for line in lines])
 
     def extended(self, **extensions: str) -> list[str]:
         """Options of a crawl with such extensions of a user's own, each with its module's text."""
         for name, text in extensions.items():
-            (self.site.folder / f"{name.lower()}_module.py").write_text(text)
+            (self.project.folder / f"{name.lower()}_module.py").write_text(text)
         added = {f"{name.lower()}_module.{name}": 1 for name in extensions}
         return ["-s", f"EXTENSIONS={json.dumps({**EXTENSIONS, **added})}"]
 
@@ -173,13 +173,13 @@ class Store(NamedTuple):
 
 def open_store(url: str, folder: Path, server: str, name: str, proxy: Proxy) -> Store:
     """A store behind a proxy; what is read back takes the direct way."""
-    site = Project(url, folder, server, name)
+    project = Project(url, folder, server, name)
     with resolve(server) as lease:
         uri = re.sub(r":\d+/", f":{proxy.port}/", lease.uri)
     spill = folder / "spill"
-    site.environment |= {"MONGODB_URI": uri, "XHS_SPILL_DIR": str(spill)}
-    site.environment["PYTHONPATH"] += f":{folder}"
-    return Store(site, proxy, spill)
+    project.environment |= {"MONGODB_URI": uri, "XHS_SPILL_DIR": str(spill)}
+    project.environment["PYTHONPATH"] += f":{folder}"
+    return Store(project, proxy, spill)
 
 
 def port_of(server: str) -> int:
@@ -198,7 +198,7 @@ def store(api: Simulator, _server: str, tmp_path: Path) -> Iterator[Store]:
     with Proxy(port_of(_server)) as proxy:
         opened = open_store(api.url, tmp_path, _server, f"failing{next(_NUMBERS)}", proxy)
         # A crawl says good-bye to its server: for so long, if that is away.
-        opened.site.environment["MONGODB_URI"] += "&serverSelectionTimeoutMS=1000"
+        opened.project.environment["MONGODB_URI"] += "&serverSelectionTimeoutMS=1000"
         yield opened
 
 
@@ -217,19 +217,19 @@ def await_silence(api: Simulator) -> int:
     return int(books["billed"])
 
 
-def stored(site: Project) -> dict[str, set[str]]:
+def stored(project: Project) -> dict[str, set[str]]:
     """The IDs of each note's stored comments."""
     found: dict[str, set[str]] = {}
-    for key, one in site.documents("comments").items():
+    for key, one in project.documents("comments").items():
         found.setdefault(one["note_id"], set()).add(key)
     return found
 
 
-def assert_whole(api: Simulator, site: Project, repeated: int | None = 0) -> None:
+def assert_whole(api: Simulator, project: Project, repeated: int | None = 0) -> None:
     """Everything is there, each page was paid for once, and the ledger knows it."""
     books = api.books()
-    assert stored(site) == {note: set(of_pages(note, 3)) for note in NOTES}
-    ledger = site.documents("notes")
+    assert stored(project) == {note: set(of_pages(note, 3)) for note in NOTES}
+    ledger = project.documents("notes")
     assert {(one["state"], one["complete"], one["missing"]) for one in ledger.values()} == {
         ("ended", True, 0)
     }
@@ -240,13 +240,13 @@ def assert_whole(api: Simulator, site: Project, repeated: int | None = 0) -> Non
         assert booked == {note: books["notes"][note]["billed"] for note in NOTES}
 
 
-def assert_checkpoints_tell_what_is_there(site: Project, *, all_settled: bool = True) -> int:
+def assert_checkpoints_tell_what_is_there(project: Project, *, all_settled: bool = True) -> int:
     """They never run ahead of what is stored, and lag behind only after a kill or a loss.
 
     How many pages lie before them.
     """
-    there, before = stored(site), 0
-    for note, document in site.documents("notes").items():
+    there, before = stored(project), 0
+    for note, document in project.documents("notes").items():
         settled = 3 if document["state"] == "ended" else pages_settled(document)
         found, wanted = there.get(note, set()), set(of_pages(note, settled))
         assert found == wanted if all_settled else found >= wanted, document
@@ -267,13 +267,15 @@ def test_a_slow_store_sets_the_pace(api: Simulator, store: Store) -> None:
     most = 0
     while crawl.poll() is None:
         billed = api.books()["billed"]
-        booked = sum(one.get("billed_calls", 0) for one in store.site.documents("notes").values())
+        booked = sum(
+            one.get("billed_calls", 0) for one in store.project.documents("notes").values()
+        )
         most = max(most, billed - booked)
         time.sleep(0.05)
     done = store.end(crawl)
     assert done.status == 0, done
     assert most <= MOST_PAID
-    assert_whole(api, store.site)
+    assert_whole(api, store.project)
 
 
 def test_kills_while_the_store_is_slow_cost_no_more(api: Simulator, store: Store) -> None:
@@ -287,13 +289,13 @@ def test_kills_while_the_store_is_slow_cost_no_more(api: Simulator, store: Store
         crawl.communicate()
         paid, paid_before = await_silence(api), paid
         before = settled
-        settled = assert_checkpoints_tell_what_is_there(store.site, all_settled=False)
+        settled = assert_checkpoints_tell_what_is_there(store.project, all_settled=False)
         assert paid - paid_before <= settled - before + MOST_UNSETTLED
         assert settled > before
     store.proxy.delay = 0
     done = store.crawl(notes=NOTES, mode="resume", feed=False)
     assert done.status == 0, done
-    assert_whole(api, store.site, repeated=None)
+    assert_whole(api, store.project, repeated=None)
     assert api.books()["billed"] == PAGES + api.books()["repeated"]
 
 
@@ -314,7 +316,7 @@ def test_a_store_that_comes_back_is_waited_for(api: Simulator, store: Store, how
     assert done.status == 0, done
     assert "Traceback" not in done.errors
     assert paid <= MOST_PAID
-    assert_whole(api, store.site)
+    assert_whole(api, store.project)
     assert store.spilled() == []
     assert (
         len(done.ids("comment"))
@@ -326,15 +328,15 @@ def test_a_store_that_comes_back_is_waited_for(api: Simulator, store: Store, how
 @pytest.fixture
 def alone(api: Simulator, tmp_path: Path) -> Store:
     """A store with a server of its own, reached directly."""
-    site = Project(api.url, tmp_path, f"embedded:{tmp_path / 'db'}", "xhs")
-    site.environment["XHS_SPILL_DIR"] = str(tmp_path / "spill")
-    site.environment["PYTHONPATH"] += f":{tmp_path}"
-    return Store(site, Proxy(0), tmp_path / "spill")
+    project = Project(api.url, tmp_path, f"embedded:{tmp_path / 'db'}", "xhs")
+    project.environment["XHS_SPILL_DIR"] = str(tmp_path / "spill")
+    project.environment["PYTHONPATH"] += f":{tmp_path}"
+    return Store(project, Proxy(0), tmp_path / "spill")
 
 
 def server_of(store: Store) -> int:
     """The process of a store's own server."""
-    state = store.site.folder / "db" / _supervisor.STATE
+    state = store.project.folder / "db" / _supervisor.STATE
     return int(json.loads(state.read_text())["server_pid"])
 
 
@@ -352,7 +354,7 @@ def test_a_stopped_server_is_waited_for(api: Simulator, alone: Store) -> None:
     done = alone.end(crawl)
     assert done.status == 0, done
     assert paid <= MOST_PAID
-    assert_whole(api, alone.site)
+    assert_whole(api, alone.project)
 
 
 def test_writes_whose_acknowledgement_is_lost_are_done_once(api: Simulator, store: Store) -> None:
@@ -363,7 +365,7 @@ def test_writes_whose_acknowledgement_is_lost_are_done_once(api: Simulator, stor
     done = store.end(crawl)
     assert done.status == 0, done
     assert store.proxy.lose == 0
-    assert_whole(api, store.site)
+    assert_whole(api, store.project)
 
 
 def assert_kept(api: Simulator, store: Store, done: Outcome, name: str) -> int:
@@ -419,7 +421,7 @@ def go_on(api: Simulator, store: Store) -> Outcome:
     api.script({})
     done = store.crawl(notes=NOTES, mode="resume", feed=False)
     assert done.status == 0, done
-    assert_whole(api, store.site)
+    assert_whole(api, store.project)
     assert store.spilled() == []
     return done
 
@@ -427,21 +429,21 @@ def go_on(api: Simulator, store: Store) -> Outcome:
 @pytest.mark.parametrize("how", ["frozen", "away"])
 def test_what_a_store_did_not_take_is_recovered(api: Simulator, store: Store, how: str) -> None:
     done = gone(api, store, how)
-    kept = assert_kept(api, store, done, store.site.name)
-    before = stored(store.site)
-    recovered = store.site.command("recover")
+    kept = assert_kept(api, store, done, store.project.name)
+    before = stored(store.project)
+    recovered = store.project.command("recover")
     assert recovered.status == 0, recovered
     assert recovered.output.splitlines()[0] == f"{kept} writes stored from spill files"
     assert "stays" not in recovered.output
     assert store.spilled() == []
     books = api.books()
     paid = {note: set(of_pages(note, cost["billed"])) for note, cost in books["notes"].items()}
-    assert stored(store.site) == {note: ids for note, ids in paid.items() if ids} != before
-    ledger = store.site.documents("notes")
+    assert stored(store.project) == {note: ids for note, ids in paid.items() if ids} != before
+    ledger = store.project.documents("notes")
     assert {note: one["billed_calls"] for note, one in ledger.items() if one["billed_calls"]} == {
         note: cost["billed"] for note, cost in books["notes"].items()
     }
-    assert_checkpoints_tell_what_is_there(store.site)
+    assert_checkpoints_tell_what_is_there(store.project)
     go_on(api, store)
 
 
@@ -460,22 +462,24 @@ def test_what_a_store_did_not_take_among_threads_is_recovered(
     assert (done.status, done.reason) == (3, "store_failed"), done
     assert "Traceback" not in done.errors
     store.proxy.mend()
-    recovered = store.site.command("recover")
+    recovered = store.project.command("recover")
     assert "stays" not in recovered.output, recovered
     api.script({})
     done = store.crawl(mode="resume", feed=False)
     done = store.crawl(notes=THREADED, mode="resume", replies="all", feed=False)
     assert done.status == 0, done
     for note in THREADED:
-        there = truth(note)
-        assert store.site.comment_ids(note) == (set(there.first_level), there.replies)
+        there = expected_note(note)
+        assert store.project.comment_ids(note) == (set(there.first_level), there.replies)
     books = api.books()
     assert books["repeated"] == 0
-    assert books["billed"] == sum(truth(note).pages + truth(note).reply_pages for note in THREADED)
-    ledger = store.site.documents("notes")
+    assert books["billed"] == sum(
+        expected_note(note).pages + expected_note(note).reply_pages for note in THREADED
+    )
+    ledger = store.project.documents("notes")
     booked = {note: one["billed_calls"] for note, one in ledger.items()}
     assert booked == {note: one["billed"] for note, one in books["notes"].items()}
-    passes = store.site.documents("note_history").values()
+    passes = store.project.documents("note_history").values()
     assert {one["note_id"]: one["billed_calls"] for one in passes} == booked
 
 
@@ -510,8 +514,8 @@ def test_a_crawl_that_is_stopped_while_its_store_is_away_keeps_what_it_has(
 def test_a_spill_that_cannot_be_kept_is_refused_before_the_first_call(
     api: Simulator, store: Store, folder: str
 ) -> None:
-    (store.site.folder / "a file").write_text("")
-    place = str(store.site.folder / folder) if folder else ""
+    (store.project.folder / "a file").write_text("")
+    place = str(store.project.folder / folder) if folder else ""
     done = store.crawl(notes=NOTES, env={"XHS_SPILL_DIR": place})
     assert done.status == 2, done
     (line,) = done.lines("ERROR")
@@ -545,13 +549,13 @@ def test_where_store_and_spill_fail_the_loss_is_told(api: Simulator, store: Stor
     assert "Traceback" not in done.errors
     assert api.books()["billed"] - before <= MOST_PAID
     assert_told_of_loss(done)
-    assert_checkpoints_tell_what_is_there(store.site)
+    assert_checkpoints_tell_what_is_there(store.project)
     store.spill.unlink()
     store.proxy.mend()
     api.script({})
     again = store.crawl(notes=NOTES, mode="resume", feed=False)
     assert again.status == 0, again
-    assert_whole(api, store.site, repeated=None)
+    assert_whole(api, store.project, repeated=None)
     assert api.books()["repeated"] <= MOST_PAID
     told = [line for line in done.lines("ERROR") if str(store.spill) in line]
     assert told, "nobody is told why the spill could not be written"
@@ -576,15 +580,15 @@ def test_a_disk_that_is_full_loses_no_more_than_is_told(
     assert len(broken) <= 1
     assert not any(line.endswith("}") for line in broken), "a whole entry follows a torn one"
     store.proxy.mend()
-    recovered = store.site.command("recover")
+    recovered = store.project.command("recover")
     assert recovered.status == 0, recovered
-    there = {one for ids in stored(store.site).values() for one in ids}
+    there = {one for ids in stored(store.project).values() for one in ids}
     assert there >= set(done.ids("comment"))
-    assert_checkpoints_tell_what_is_there(store.site, all_settled=False)
+    assert_checkpoints_tell_what_is_there(store.project, all_settled=False)
     api.script({})
     again = store.crawl(notes=NOTES, mode="resume", feed=False)
     assert again.status == 0, again
-    assert_whole(api, store.site, repeated=None)
+    assert_whole(api, store.project, repeated=None)
 
 
 def test_a_disk_of_the_embedded_store_that_is_full_is_named(api: Simulator, alone: Store) -> None:
@@ -609,7 +613,7 @@ def huge(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Simul
     script = {"rules": [{"note": note, "page": 2, "patch": [patch]}]}
     (tmp_path / "script.json").write_text(json.dumps(script))
     with Simulator("--script", str(tmp_path / "script.json")) as running:
-        yield running, note, truth(note).first_level[13]
+        yield running, note, expected_note(note).first_level[13]
 
 
 def update_of(entry: Document) -> Document:
@@ -626,16 +630,16 @@ def test_a_document_that_no_database_can_hold_is_set_aside(
 ) -> None:
     api, note, lost = huge
     other = sized_note(30, 901)
-    store.site.environment["JUSTONEAPI_BASE_URL"] = api.url
+    store.project.environment["JUSTONEAPI_BASE_URL"] = api.url
     done = store.crawl(*LARGER_ANSWERS, notes=[note, other])
     assert done.status == 0, done
     assert "Traceback" not in done.errors
     assert api.books()["billed"] == 6 + 3
-    assert stored(store.site) == {
+    assert stored(store.project) == {
         note: of_pages(note, 6).keys() - {lost},
         other: set(of_pages(other, 3)),
     }
-    assert store.site.documents("rejected") == {}
+    assert store.project.documents("rejected") == {}
     (end,) = (item for item in done.items("note") if item["note_id"] == note)
     assert (end["stop_reason"], end["missing"]) == ("complete", 1)
     (path,) = store.spilled()
@@ -655,7 +659,7 @@ def test_a_document_that_no_database_can_hold_is_set_aside(
     assert [line for line in done.lines("ERROR") if ".unstorable" in line]
 
     before = path.read_bytes()
-    recovered = store.site.command("recover")
+    recovered = store.project.command("recover")
     assert recovered.status == 0, recovered
     assert str(path) not in recovered.output
     assert store.spilled() == [path]
@@ -668,17 +672,17 @@ def test_where_the_spill_cannot_take_it_no_further_call_is_paid(
 ) -> None:
     """Page three is on its way by then."""
     api, note, lost = huge
-    store.site.environment["JUSTONEAPI_BASE_URL"] = api.url
+    store.project.environment["JUSTONEAPI_BASE_URL"] = api.url
     done = store.crawl(*store.extended(Block=BLOCK), notes=[note])
     assert (done.status, done.reason) == (3, "store_failed"), done
     assert "Traceback" not in done.errors
     assert api.books()["calls"] <= 3
     assert_told_of_loss(done)
-    assert json.loads(store.site.note(note)["checkpoint"]["cursor"])["index"] == 2
+    assert json.loads(store.project.note(note)["checkpoint"]["cursor"])["index"] == 2
     store.spill.unlink()
     again = store.crawl(notes=[note], mode="resume", feed=False)
     assert again.status == 0, again
-    assert stored(store.site) == {note: of_pages(note, 6).keys() - {lost}}
+    assert stored(store.project) == {note: of_pages(note, 6).keys() - {lost}}
     assert len(store.spilled()) == 1
 
 
@@ -710,6 +714,6 @@ def test_two_minutes_are_waited_for_a_store(patient: Patient) -> None:
     done = store.end(patient.crawl)
     assert (done.status, done.reason) == (3, "store_failed"), done
     assert "has not answered for 120 seconds" in done.errors
-    assert_kept(api, store, done, store.site.name)
+    assert_kept(api, store, done, store.project.name)
     store.proxy.mend()
     go_on(api, store)

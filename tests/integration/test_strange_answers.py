@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from support.crawl import Project
+from support.expected import expected_note
 
 from xhs.simulator.notes import sized_note
-from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
     from support.crawl import Document, Outcome
@@ -158,13 +158,13 @@ def crawl(_api: Simulator, _server: str, tmp_path_factory: pytest.TempPathFactor
     _api.reset()
     _api.script({"rules": rules})
     folder = tmp_path_factory.mktemp("strange")
-    site = Project(_api.url, folder, _server, folder.name)
+    project = Project(_api.url, folder, _server, folder.name)
     everything = [*NOTES.values(), *SPOILT.values(), *LED_ASTRAY.values(), GOOD]
-    done = site.crawl(notes=everything)
+    done = project.crawl(notes=everything)
     rejected: dict[str, list[Document]] = {}
-    for one in site.documents("rejected").values():
+    for one in project.documents("rejected").values():
         rejected.setdefault(one["note_id"], []).append(one)
-    comments, users, notes = map(site.documents, ("comments", "users", "notes"))
+    comments, users, notes = map(project.documents, ("comments", "users", "notes"))
     return Crawl(done, _api.books(), comments, users, notes, rejected)
 
 
@@ -183,13 +183,13 @@ def test_nothing_stops_the_crawl(crawl: Crawl) -> None:
     assert {one["state"] for one in crawl.notes.values()} == {"ended"}
     assert crawl.done.stats["xhs/notes/left"] == 0
     assert crawl.books["repeated"] == 0
-    assert stored(crawl, GOOD) >= set(truth(GOOD).first_level)
+    assert stored(crawl, GOOD) >= set(expected_note(GOOD).first_level)
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_strange_comment_is_stored_or_kept(crawl: Crawl, name: str) -> None:
     case, note = CASES[name], NOTES[name]
-    first_level = truth(note).first_level
+    first_level = expected_note(note).first_level
     strange = first_level[PLACE]
     there = stored(crawl, note)
     assert there >= {*first_level} - {strange}, "its page mates are stored"
@@ -218,7 +218,7 @@ def test_a_strange_comment_is_stored_or_kept(crawl: Crawl, name: str) -> None:
 def test_what_is_stored_is_unchanged(crawl: Crawl, name: str) -> None:
     """Where it has no field of its own, it is in ``extra`` as it came."""
     case, note = CASES[name], NOTES[name]
-    document = crawl.comments[truth(note).first_level[PLACE]]
+    document = crawl.comments[expected_note(note).first_level[PLACE]]
     (item,) = (
         one for one in crawl.done.items("comment") if one["comment_id"] == document["comment_id"]
     )
@@ -257,7 +257,7 @@ def test_a_strange_page_is_kept_whole(crawl: Crawl, name: str) -> None:
     data, reason = ANSWERS[name]
     note = SPOILT[name]
     assert crawl.notes[note]["stop_reason"] == reason
-    assert stored(crawl, note) == set(truth(note).first_level[:10])
+    assert stored(crawl, note) == set(expected_note(note).first_level[:10])
     (document,) = crawl.rejected[note]
     assert (document["kind"], document["page"]) == ("page", 2)
     assert same(json.loads(document["raw"]), data)
@@ -268,14 +268,16 @@ def test_a_strange_page_is_kept_whole(crawl: Crawl, name: str) -> None:
 @pytest.mark.parametrize("name", CURSORS)
 def test_a_strange_cursor_loses_no_page_and_no_cost(crawl: Crawl, name: str) -> None:
     note = LED_ASTRAY[name]
-    assert stored(crawl, note) == set(truth(note).first_level[:10])
+    assert stored(crawl, note) == set(expected_note(note).first_level[:10])
     end = crawl.notes[note]
     assert end["stop_reason"] in {"refused", "cursor_missing", "retries_exhausted"}
     assert (end.get("user_id"), end["comments_collected"]) == (None, 10)
     assert end["billed_calls"] == crawl.books["notes"][note]["billed"] == 1
 
 
-def test_an_integer_of_thousands_of_digits_is_paid_for_once(api: Simulator, site: Project) -> None:
+def test_an_integer_of_thousands_of_digits_is_paid_for_once(
+    api: Simulator, project: Project
+) -> None:
     """Python's own reader of JSON refuses it, and with it the whole page."""
     note = sized_note(5, 400, replies=False)
     envelope = api.call(noteId=note)
@@ -283,8 +285,8 @@ def test_an_integer_of_thousands_of_digits_is_paid_for_once(api: Simulator, site
     body = json.dumps(envelope).replace('"digits"', "9" * 5000)
     api.script({"rules": [{"body": body, "content_type": "application/json", "billed": True}]})
     api.reset_books()
-    done = site.crawl("-s", "RETRY_TIMES=1", notes=[note])
+    done = project.crawl("-s", "RETRY_TIMES=1", notes=[note])
     assert "Traceback" not in done.errors
     assert api.books()["billed"] == 1
-    first_level = truth(note).first_level
-    assert site.comment_ids(note)[0] >= {*first_level} - {first_level[PLACE]}
+    first_level = expected_note(note).first_level
+    assert project.comment_ids(note)[0] >= {*first_level} - {first_level[PLACE]}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from support.expected import expected_note
+
 from xhs.simulator.notes import sized_note
-from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
     from support.crawl import Outcome, Project
@@ -21,50 +22,50 @@ def delays(done: Outcome) -> list[int]:
     return [int(delay) for line in done.lines("INFO") for delay in _DELAY.findall(line)]
 
 
-def check_whole(api: Simulator, site: Project, done: Outcome, notes: list[str]) -> None:
+def check_whole(api: Simulator, project: Project, done: Outcome, notes: list[str]) -> None:
     """Everything arrived, and nothing was paid twice."""
     assert (done.status, done.reason) == (0, "finished"), done
     assert "Traceback" not in done.errors
-    assert api.books()["billed"] == sum(truth(note).pages for note in notes)
-    first_level = {comment for note in notes for comment in truth(note).first_level}
-    assert site.documents("comments", parent_comment_id=None).keys() == first_level
-    ledger = site.documents("notes")
+    assert api.books()["billed"] == sum(expected_note(note).pages for note in notes)
+    first_level = {comment for note in notes for comment in expected_note(note).first_level}
+    assert project.documents("comments", parent_comment_id=None).keys() == first_level
+    ledger = project.documents("notes")
     assert {note["stop_reason"] for note in ledger.values()} == {"complete"}
     assert sum(note["billed_calls"] for note in ledger.values()) == api.books()["billed"]
 
 
-def test_a_limit_is_respected(api: Simulator, site: Project) -> None:
+def test_a_limit_is_respected(api: Simulator, project: Project) -> None:
     notes = [sized_note(100, serial, replies=False) for serial in range(32)]
     api.script({"rate": 20, "latency": 0.2})
-    done = site.crawl(*_DEBUG, notes=notes, feed=False)
-    check_whole(api, site, done, notes)
+    done = project.crawl(*_DEBUG, notes=notes, feed=False)
+    check_whole(api, project, done, notes)
     books = api.books()
     assert books["codes"]["302"] <= books["calls"] / 5
     assert max(delays(done)) > 0
 
 
-def test_refusals_at_random_are_no_limit(api: Simulator, site: Project) -> None:
+def test_refusals_at_random_are_no_limit(api: Simulator, project: Project) -> None:
     """One call in twenty is too fast by chance: nothing is held back."""
     notes = [sized_note(100, serial, replies=False) for serial in range(20)]
     api.script({"refuse_share": {"302": 0.05}})
-    done = site.crawl(*_DEBUG, notes=notes, feed=False)
-    check_whole(api, site, done, notes)
+    done = project.crawl(*_DEBUG, notes=notes, feed=False)
+    check_whole(api, project, done, notes)
     books = api.books()
     assert 0.03 < books["codes"]["302"] / books["calls"] < 0.07
     assert delays(done) == [0] * books["calls"]
 
 
-def test_a_row_of_http_429_alone_is_a_limit(api: Simulator, site: Project) -> None:
+def test_a_row_of_http_429_alone_is_a_limit(api: Simulator, project: Project) -> None:
     """The throttle learns of it, though there is no envelope with a code."""
     notes = [sized_note(5, serial) for serial in range(6)]
     api.script({"rules": [{"note_call": 1, "status": 429}]})
-    done = site.crawl(*_DEBUG, notes=notes)
-    check_whole(api, site, done, notes)
+    done = project.crawl(*_DEBUG, notes=notes)
+    check_whole(api, project, done, notes)
     assert len(delays(done)) == api.books()["calls"] == 2 * len(notes)
     assert max(delays(done)) > 0
 
 
-def test_a_row_of_other_refusals_is_none(api: Simulator, site: Project) -> None:
+def test_a_row_of_other_refusals_is_none(api: Simulator, project: Project) -> None:
     faults: list[dict[str, Any]] = [
         {"code": 301},
         {"code": 500},
@@ -75,24 +76,24 @@ def test_a_row_of_other_refusals_is_none(api: Simulator, site: Project) -> None:
         {**fault, "note": notes[place::3], "note_call": 1} for place, fault in enumerate(faults)
     ]
     api.script({"rules": rules})
-    done = site.crawl(*_DEBUG, notes=notes)
-    check_whole(api, site, done, notes)
+    done = project.crawl(*_DEBUG, notes=notes)
+    check_whole(api, project, done, notes)
     assert delays(done) == [0] * api.books()["calls"]
 
 
-def test_without_the_throttle_nothing_is_held_back(api: Simulator, site: Project) -> None:
+def test_without_the_throttle_nothing_is_held_back(api: Simulator, project: Project) -> None:
     notes = [sized_note(15, serial) for serial in range(16)]
     api.script({"rules": [{"note_call": 1, "code": 302}]})
-    done = site.crawl(*_DEBUG, "-s", "AUTOTHROTTLE_ENABLED=0", notes=notes)
-    check_whole(api, site, done, notes)
+    done = project.crawl(*_DEBUG, "-s", "AUTOTHROTTLE_ENABLED=0", notes=notes)
+    check_whole(api, project, done, notes)
     assert done.stats["xhs/calls/refused/302"] == api.books()["codes"]["302"] == len(notes)
     assert delays(done) == []
 
 
-def test_the_users_delay_is_the_least(api: Simulator, site: Project) -> None:
+def test_the_users_delay_is_the_least(api: Simulator, project: Project) -> None:
     notes = [sized_note(5, serial) for serial in range(8)]
     api.script({"rules": [{"note_call": 1, "code": 302}]})
-    done = site.crawl(*_DEBUG, "-s", "DOWNLOAD_DELAY=0.05", notes=notes)
-    check_whole(api, site, done, notes)
+    done = project.crawl(*_DEBUG, "-s", "DOWNLOAD_DELAY=0.05", notes=notes)
+    check_whole(api, project, done, notes)
     assert min(delays(done)) == delays(done)[0] == 50
     assert max(delays(done)) > 50

@@ -31,9 +31,9 @@ ODD_TOKEN = "canary/7f3a+9b52=c1d8&4e60"
 
 
 @pytest.fixture
-def watched(site: Project) -> Watched:
+def watched(project: Project) -> Watched:
     """On the server that all tests share; its files are elsewhere."""
-    return Watched(site)
+    return Watched(project)
 
 
 @pytest.fixture
@@ -290,13 +290,13 @@ def check_masked(watched: Watched, said: str) -> None:
 @pytest.mark.parametrize(
     "moment", ["from_crawler", "spider_opened", "response_received", "engine_stopped"]
 )
-def test_what_a_users_code_logs_is_masked(site: Project, moment: str) -> None:
-    watched = Watched(site, ODD_TOKEN)
+def test_what_a_users_code_logs_is_masked(project: Project, moment: str) -> None:
+    watched = Watched(project, ODD_TOKEN)
     check_masked(watched, talk(watched, moment).errors)
 
 
-def test_what_a_users_code_logs_is_masked_in_a_log_file(site: Project) -> None:
-    watched = Watched(site, ODD_TOKEN)
+def test_what_a_users_code_logs_is_masked_in_a_log_file(project: Project) -> None:
+    watched = Watched(project, ODD_TOKEN)
     log = watched.folder / "crawl.log"
     talk(watched, "response_received", "--logfile", str(log))
     check_masked(watched, log.read_text())

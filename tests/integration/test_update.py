@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.crawl import Outcome, Project
+from support.expected import expected_note
 from support.pages import pages_settled
 from support.passes import assert_stored, billed, history, pages_of, pinned_notes
 from support.simulator import PROJECT, REPLIES
 
 from xhs.simulator.note_layout import skeleton
 from xhs.simulator.notes import missing_note, profile, sized_note, threaded_note
-from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,39 +32,39 @@ NOTE = sized_note(45, 1000)
 PAGES = 5
 
 
-def crawl_whole(api: Simulator, site: Project, notes: Iterable[str], **arguments: Any) -> None:
+def crawl_whole(api: Simulator, project: Project, notes: Iterable[str], **arguments: Any) -> None:
     """Crawl these in full, and forget what it cost."""
-    done = site.crawl(notes=list(notes), feed=False, **arguments)
+    done = project.crawl(notes=list(notes), feed=False, **arguments)
     assert done.status == 0, done
     api.reset_books()
 
 
-def update(api: Simulator, site: Project, *notes: str, **arguments: Any) -> Outcome:
+def update(api: Simulator, project: Project, *notes: str, **arguments: Any) -> Outcome:
     """Update these, or what the ledger has; the books are of this run alone."""
     api.reset_books()
-    done = site.crawl(notes=notes, mode="update", **arguments)
+    done = project.crawl(notes=notes, mode="update", **arguments)
     assert "Traceback" not in done.errors, done
     return done
 
 
-def start(site: Project, *notes: str, **arguments: str) -> subprocess.Popen[bytes]:
+def start(project: Project, *notes: str, **arguments: str) -> subprocess.Popen[bytes]:
     arguments["mode"] = "update"
     if notes:
         arguments["notes"] = ",".join(notes)
     given = [word for name, value in arguments.items() for word in ("-a", f"{name}={value}")]
     return subprocess.Popen(
         [sys.executable, "-m", "scrapy", "crawl", "comments", *given],
-        env=site.environment,
+        env=project.environment,
         cwd=PROJECT,
         stderr=subprocess.PIPE,
     )
 
 
-def kill_at_page(api: Simulator, site: Project, note: str, page: int) -> None:
+def kill_at_page(api: Simulator, project: Project, note: str, page: int) -> None:
     """Kill an update of ``note`` that has settled the pages of its pass before this one."""
     api.script({"rules": [{"note": note, "page": page, "delay": 60}]})
-    crawl = start(site, note)
-    while pages_of(api, note)[-1:] != [page] or pages_settled(site.note(note)) != page - 1:
+    crawl = start(project, note)
+    while pages_of(api, note)[-1:] != [page] or pages_settled(project.note(note)) != page - 1:
         assert crawl.poll() is None, crawl.communicate()[1].decode()
         time.sleep(0.1)
     crawl.kill()
@@ -83,7 +83,7 @@ def ends(done: Outcome) -> dict[str, tuple[str, int, bool]]:
 
 def assert_feed(done: Outcome, note: str, grown: int, pages: int) -> None:
     """The feed has every comment of these pages, and what was not there before is new."""
-    now, before = truth(note, grown), truth(note)
+    now, before = expected_note(note, grown), expected_note(note)
     wanted: dict[str, bool] = {}
     for root in now.first_level[: 10 * pages]:
         new = root not in before.first_level
@@ -93,13 +93,13 @@ def assert_feed(done: Outcome, note: str, grown: int, pages: int) -> None:
     assert len(found) == len(wanted)
 
 
-def test_nothing_new_costs_one_call(api: Simulator, site: Project) -> None:
+def test_nothing_new_costs_one_call(api: Simulator, project: Project) -> None:
     (pinned,) = pinned_notes(1)
     short = [sized_note(10, 1001), sized_note(1, 1002)]
     long = [NOTE, sized_note(11, 1003), pinned]
-    crawl_whole(api, site, [*short, *long])
-    before = site.documents("notes")
-    done = update(api, site, *short, *long)
+    crawl_whole(api, project, [*short, *long])
+    before = project.documents("notes")
+    done = update(api, project, *short, *long)
     assert done.status == 0, done
     assert billed(api) == dict.fromkeys([*short, *long], 1)
     assert api.books()["calls"] == 5
@@ -107,7 +107,7 @@ def test_nothing_new_costs_one_call(api: Simulator, site: Project) -> None:
     assert ends(done) == {note: (reason, 1, True) for note, reason in reasons.items()}
     assert (done.stats["xhs/notes/up_to_date"], done.stats["xhs/notes/complete"]) == (3, 2)
     assert (done.stats["xhs/notes/left"], done.stats.get("xhs/comments/new", 0)) == (0, 0)
-    for note, document in site.documents("notes").items():
+    for note, document in project.documents("notes").items():
         assert_feed(done, note, 0, 1)
         assert (document["state"], document["checkpoint"]) == ("ended", None), document
         assert (document["complete"], document["missing"]) == (True, 0), document
@@ -116,34 +116,36 @@ def test_nothing_new_costs_one_call(api: Simulator, site: Project) -> None:
 
 
 @pytest.mark.parametrize("kind", ["none pinned", "pinned"])
-def test_what_is_new_costs_its_pages_or_one_more(api: Simulator, site: Project, kind: str) -> None:
+def test_what_is_new_costs_its_pages_or_one_more(
+    api: Simulator, project: Project, kind: str
+) -> None:
     serials = range(1010, 1010 + len(NEW))
     plain = [sized_note(45, serial) for serial in serials]
     notes = dict(zip(plain if kind == "none pinned" else pinned_notes(len(NEW)), NEW, strict=True))
-    crawl_whole(api, site, notes)
+    crawl_whole(api, project, notes)
     for note, grown in notes.items():
         api.change(note, grow=grown)
-    done = update(api, site, *notes)
+    done = update(api, project, *notes)
     assert done.status == 0, done
     pages = {note: (grown + len(profile(note).pinned)) // 10 + 1 for note, grown in notes.items()}
     assert billed(api) == pages
     assert ends(done) == {note: ("up_to_date", pages[note], True) for note in notes}
     for note, grown in notes.items():
         assert pages[note] - -(-grown // 10) in (0, 1)
-        assert_stored(site, note, grown)
+        assert_stored(project, note, grown)
         assert_feed(done, note, grown, pages[note])
-        document = site.note(note)
+        document = project.note(note)
         assert document["missing"] == 0, document
-        assert document["comments_collected"] == len(truth(note, grown).first_level)
+        assert document["comments_collected"] == len(expected_note(note, grown).first_level)
 
 
-def test_likes_of_what_it_sees_are_brought_up_to_date(api: Simulator, site: Project) -> None:
-    crawl_whole(api, site, [NOTE])
-    before = site.documents("comments")
+def test_likes_of_what_it_sees_are_brought_up_to_date(api: Simulator, project: Project) -> None:
+    crawl_whole(api, project, [NOTE])
+    before = project.documents("comments")
     api.change(NOTE, grow=2, likes=7)
-    assert update(api, site, NOTE).status == 0
-    after = site.documents("comments")
-    seen = set(truth(NOTE).first_level[:8])
+    assert update(api, project, NOTE).status == 0
+    after = project.documents("comments")
+    seen = set(expected_note(NOTE).first_level[:8])
     for key, one in before.items():
         if one["parent_comment_id"] is None:
             more = 7 if key in seen else 0
@@ -162,40 +164,42 @@ GONE: dict[str, tuple[int, slice, int]] = {
 }
 
 
-def test_comments_deleted_since_leave_no_gap(api: Simulator, site: Project) -> None:
+def test_comments_deleted_since_leave_no_gap(api: Simulator, project: Project) -> None:
     notes = {name: sized_note(45, 1020 + serial) for serial, name in enumerate(GONE)}
     pinned, other = pinned_notes(2)
-    crawl_whole(api, site, [*notes.values(), pinned, other])
+    crawl_whole(api, project, [*notes.values(), pinned, other])
     for name, (grow, gone, _) in GONE.items():
         api.change(notes[name], grow=grow)
-        api.change(notes[name], vanish=truth(notes[name], grow).first_level[gone])
-    api.change(pinned, vanish=truth(pinned).pinned, grow=5)
-    api.change(other, vanish=truth(other).first_level[:10], grow=5)
-    done = update(api, site, *notes.values(), pinned, other)
+        api.change(notes[name], vanish=expected_note(notes[name], grow).first_level[gone])
+    api.change(pinned, vanish=expected_note(pinned).pinned, grow=5)
+    api.change(other, vanish=expected_note(other).first_level[:10], grow=5)
+    done = update(api, project, *notes.values(), pinned, other)
     assert done.status == 0, done
     cost = {notes[name]: calls for name, (_, _, calls) in GONE.items()}
     assert billed(api) == {**cost, pinned: 1, other: 1}
     for name, (grow, gone, _) in GONE.items():
         note = notes[name]
-        lost = frozenset(truth(note, grow).first_level[gone])
-        there = set(truth(note, grow, lost).first_level)
-        assert site.comment_ids(note)[0] == there | set(truth(note).first_level), name
+        lost = frozenset(expected_note(note, grow).first_level[gone])
+        there = set(expected_note(note, grow, lost).first_level)
+        assert project.comment_ids(note)[0] == there | set(expected_note(note).first_level), name
 
     for note in (*notes.values(), pinned, other):
         api.change(note, grow=3)
-    again = update(api, site, *notes.values(), pinned, other)
+    again = update(api, project, *notes.values(), pinned, other)
     assert again.status == 0, again
     assert set(billed(api).values()) == {1}
     for name, (grow, gone, _) in GONE.items():
         note = notes[name]
-        lost = frozenset(truth(note, grow).first_level[gone])
-        assert site.comment_ids(note)[0] >= set(truth(note, grow + 3, lost).first_level), name
+        lost = frozenset(expected_note(note, grow).first_level[gone])
+        assert project.comment_ids(note)[0] >= set(
+            expected_note(note, grow + 3, lost).first_level
+        ), name
 
 
 def test_a_comment_of_the_watermark_that_is_pinned_since_ends_nothing(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
-    crawl_whole(api, site, [NOTE])
+    crawl_whole(api, project, [NOTE])
     newest = api.call(noteId=NOTE)["data"]["comments"][0]
     api.change(NOTE, grow=30)
     page = api.call(noteId=NOTE)["data"]
@@ -204,122 +208,124 @@ def test_a_comment_of_the_watermark_that_is_pinned_since_ends_nothing(
     cursor = page["cursor"].replace(page["comments"][9]["id"], page["comments"][8]["id"])
     shown = {**page, "comments": comments, "cursor": cursor}
     api.script({"rules": [{"note": NOTE, "page": 1, "data": shown}]})
-    done = update(api, site, NOTE)
+    done = update(api, project, NOTE)
     assert ends(done) == {NOTE: ("up_to_date", 4, True)}, done
-    assert_stored(site, NOTE, 30)
+    assert_stored(project, NOTE, 30)
 
 
-def test_an_update_killed_between_its_pages_leaves_no_gap(api: Simulator, site: Project) -> None:
-    crawl_whole(api, site, [NOTE])
-    watermark = site.note(NOTE)["watermark"]
+def test_an_update_killed_between_its_pages_leaves_no_gap(api: Simulator, project: Project) -> None:
+    crawl_whole(api, project, [NOTE])
+    watermark = project.note(NOTE)["watermark"]
     api.change(NOTE, grow=60)
-    kill_at_page(api, site, NOTE, 3)
-    killed = site.note(NOTE)
+    kill_at_page(api, project, NOTE, 3)
+    killed = project.note(NOTE)
     assert (killed["watermark"], killed["state"]) == (watermark, "running")
     assert killed["checkpoint"]["mode"] == "update"
     assert set(killed["checkpoint"]["watermark"]["comment_ids"]) == set(
-        truth(NOTE, 60).first_level[:10]
+        expected_note(NOTE, 60).first_level[:10]
     )
     api.change(NOTE, grow=10)
-    kill_at_page(api, site, NOTE, 5)
-    assert site.note(NOTE)["watermark"] == watermark
+    kill_at_page(api, project, NOTE, 5)
+    assert project.note(NOTE)["watermark"] == watermark
     api.change(NOTE, grow=25)
 
-    done = update(api, site, NOTE)
+    done = update(api, project, NOTE)
     assert done.status == 0, done
     assert pages_of(api, NOTE) == [5, 6, 7, 1, 2, 3, 4]
     assert ends(done) == {NOTE: ("up_to_date", 4, True)}
     assert (done.stats["xhs/notes/up_to_date"], done.stats["xhs/notes/left"]) == (1, 0)
-    assert_stored(site, NOTE, 95)
-    document = site.note(NOTE)
+    assert_stored(project, NOTE, 95)
+    document = project.note(NOTE)
     assert (document["state"], document["checkpoint"]) == ("ended", None)
-    assert set(document["watermark"]["comment_ids"]) == set(truth(NOTE, 95).first_level[:10])
-    assert [one["mode"] for one in history(site, NOTE)] == ["full", "update", "update"]
+    assert set(document["watermark"]["comment_ids"]) == set(
+        expected_note(NOTE, 95).first_level[:10]
+    )
+    assert [one["mode"] for one in history(project, NOTE)] == ["full", "update", "update"]
 
 
 def test_an_update_killed_in_the_pass_after_the_one_it_finished_leaves_no_gap(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
-    crawl_whole(api, site, [NOTE])
+    crawl_whole(api, project, [NOTE])
     api.change(NOTE, grow=60)
-    kill_at_page(api, site, NOTE, 4)
+    kill_at_page(api, project, NOTE, 4)
     api.change(NOTE, grow=25)
-    kill_at_page(api, site, NOTE, 2)
-    assert len(history(site, NOTE)) == 2
+    kill_at_page(api, project, NOTE, 2)
+    assert len(history(project, NOTE)) == 2
     api.change(NOTE, grow=5)
-    done = update(api, site, NOTE)
+    done = update(api, project, NOTE)
     assert ends(done) == {NOTE: ("up_to_date", 1, True)}, done
     assert pages_of(api, NOTE) == [2, 3, 1]
-    assert_stored(site, NOTE, 90)
+    assert_stored(project, NOTE, 90)
 
 
-def test_resume_finishes_an_update_that_was_killed(api: Simulator, site: Project) -> None:
-    crawl_whole(api, site, [NOTE])
+def test_resume_finishes_an_update_that_was_killed(api: Simulator, project: Project) -> None:
+    crawl_whole(api, project, [NOTE])
     api.change(NOTE, grow=60)
-    kill_at_page(api, site, NOTE, 4)
+    kill_at_page(api, project, NOTE, 4)
     api.change(NOTE, grow=25)
-    done = site.crawl(notes=[NOTE], mode="resume")
+    done = project.crawl(notes=[NOTE], mode="resume")
     assert done.status == 0, done
     assert pages_of(api, NOTE) == [4, 5, 6, 7]
     assert ends(done) == {NOTE: ("up_to_date", 7, True)}
-    assert_stored(site, NOTE, 60)
+    assert_stored(project, NOTE, 60)
 
-    done = update(api, site, NOTE)
+    done = update(api, project, NOTE)
     assert ends(done) == {NOTE: ("up_to_date", 3, True)}, done
     assert pages_of(api, NOTE) == [1, 2, 3]
-    assert_stored(site, NOTE, 85)
+    assert_stored(project, NOTE, 85)
 
 
 def test_a_first_pass_that_was_interrupted_is_finished_and_followed_by_an_update(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
     api.script({"rules": [{"page": 3, "code": 999}]})
-    assert site.crawl(notes=[NOTE], feed=False).status == 3
+    assert project.crawl(notes=[NOTE], feed=False).status == 3
     api.script({})
     api.change(NOTE, grow=12)
-    done = update(api, site, NOTE)
+    done = update(api, project, NOTE)
     assert ends(done) == {NOTE: ("up_to_date", 2, True)}, done
     assert pages_of(api, NOTE) == [3, 4, 5, 1, 2]
-    assert_stored(site, NOTE, 12)
-    assert [one["mode"] for one in history(site, NOTE)] == ["full", "update"]
+    assert_stored(project, NOTE, 12)
+    assert [one["mode"] for one in history(project, NOTE)] == ["full", "update"]
 
 
 def test_an_update_that_the_budget_stopped_is_finished_by_the_next(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
-    crawl_whole(api, site, [NOTE])
-    watermark = site.note(NOTE)["watermark"]
+    crawl_whole(api, project, [NOTE])
+    watermark = project.note(NOTE)["watermark"]
     api.change(NOTE, grow=60)
-    stopped = site.crawl(notes=[NOTE], mode="update", env={"XHS_MAX_CALLS": "3"})
+    stopped = project.crawl(notes=[NOTE], mode="update", env={"XHS_MAX_CALLS": "3"})
     assert (stopped.status, stopped.reason) == (3, "budget_spent"), stopped
     assert stopped.items("note") == []
-    document = site.note(NOTE)
+    document = project.note(NOTE)
     assert (document["state"], document["watermark"]) == ("unfinished", watermark)
-    done = update(api, site, NOTE)
+    done = update(api, project, NOTE)
     assert done.status == 0, done
     assert pages_of(api, NOTE) == [4, 5, 6, 7, 1]
-    assert_stored(site, NOTE, 60)
-    assert site.note(NOTE)["billed_calls"] == PAGES + 7 + 1
+    assert_stored(project, NOTE, 60)
+    assert project.note(NOTE)["billed_calls"] == PAGES + 7 + 1
 
 
 def test_a_budget_that_ends_with_the_pass_to_be_finished_leaves_the_next(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
-    crawl_whole(api, site, [NOTE])
+    crawl_whole(api, project, [NOTE])
     api.change(NOTE, grow=60)
-    kill_at_page(api, site, NOTE, 3)
+    kill_at_page(api, project, NOTE, 3)
     api.change(NOTE, grow=25)
-    stopped = site.crawl(notes=[NOTE], mode="update", env={"XHS_MAX_CALLS": "5"})
+    stopped = project.crawl(notes=[NOTE], mode="update", env={"XHS_MAX_CALLS": "5"})
     assert pages_of(api, NOTE) == [3, 4, 5, 6, 7]
     assert (stopped.status, stopped.reason) == (3, "budget_spent"), stopped
-    assert (stopped.items("note"), len(history(site, NOTE))) == ([], 2)
-    assert_stored(site, NOTE, 60)
+    assert (stopped.items("note"), len(history(project, NOTE))) == ([], 2)
+    assert_stored(project, NOTE, 60)
     api.reset_books()
-    done = site.crawl(notes=[NOTE], mode="resume")
+    done = project.crawl(notes=[NOTE], mode="resume")
     assert done.status == 0, done
     assert pages_of(api, NOTE) == [1, 2, 3]
-    assert_stored(site, NOTE, 85)
-    assert len(history(site, NOTE)) == 3
+    assert_stored(project, NOTE, 85)
+    assert len(history(project, NOTE)) == 3
 
 
 def time_of(note: str, place: int, grown: int = 0) -> str:
@@ -332,48 +338,52 @@ def time_of(note: str, place: int, grown: int = 0) -> str:
     ("mode", "limit"), [("update", "max_comments"), ("update", "since"), ("full", "max_comments")]
 )
 def test_a_limit_in_the_pass_before_leaves_no_gap(
-    api: Simulator, site: Project, mode: str, limit: str
+    api: Simulator, project: Project, mode: str, limit: str
 ) -> None:
-    crawl_whole(api, site, [NOTE])
-    watermark = site.note(NOTE)["watermark"]
+    crawl_whole(api, project, [NOTE])
+    watermark = project.note(NOTE)["watermark"]
     api.change(NOTE, grow=50)
     value = "15" if limit == "max_comments" else time_of(NOTE, 14, 50)
     arguments: dict[str, Any] = {"mode": mode, limit: value}
-    first = site.crawl(notes=[NOTE], **arguments)
+    first = project.crawl(notes=[NOTE], **arguments)
     assert first.status == 0, first
     assert pages_of(api, NOTE) == [1, 2]
     assert ends(first) == {NOTE: (limit, 2, False)}
-    assert_stored(site, NOTE, 50, first=15, known=45)
-    assert site.note(NOTE)["watermark"] == watermark
+    assert_stored(project, NOTE, 50, first=15, known=45)
+    assert project.note(NOTE)["watermark"] == watermark
 
-    done = update(api, site, NOTE)
+    done = update(api, project, NOTE)
     assert ends(done) == {NOTE: ("up_to_date", 6, True)}, done
-    assert_stored(site, NOTE, 50)
-    assert site.note(NOTE)["missing"] == 0
+    assert_stored(project, NOTE, 50)
+    assert project.note(NOTE)["missing"] == 0
 
 
 @pytest.mark.parametrize("limit", ["max_comments", "since"])
-def test_a_first_pass_with_a_limit_is_up_to_date(api: Simulator, site: Project, limit: str) -> None:
+def test_a_first_pass_with_a_limit_is_up_to_date(
+    api: Simulator, project: Project, limit: str
+) -> None:
     note = sized_note(95, 1040)
     value = "15" if limit == "max_comments" else time_of(note, 14)
-    crawl_whole(api, site, [note], **{limit: value})
-    assert_stored(site, note, first=15)
-    assert set(site.note(note)["watermark"]["comment_ids"]) == set(truth(note).first_level[:10])
+    crawl_whole(api, project, [note], **{limit: value})
+    assert_stored(project, note, first=15)
+    assert set(project.note(note)["watermark"]["comment_ids"]) == set(
+        expected_note(note).first_level[:10]
+    )
     api.change(note, grow=25)
-    done = update(api, site, note)
+    done = update(api, project, note)
     assert ends(done) == {note: ("up_to_date", 3, False)}, done
-    assert_stored(site, note, 25, first=30, known=15)
+    assert_stored(project, note, 25, first=30, known=15)
 
 
-def test_a_limit_that_is_not_reached_changes_nothing(api: Simulator, site: Project) -> None:
-    crawl_whole(api, site, [NOTE])
+def test_a_limit_that_is_not_reached_changes_nothing(api: Simulator, project: Project) -> None:
+    crawl_whole(api, project, [NOTE])
     api.change(NOTE, grow=12)
-    done = update(api, site, NOTE, max_comments="100")
+    done = update(api, project, NOTE, max_comments="100")
     assert ends(done) == {NOTE: ("up_to_date", 2, True)}, done
-    assert_stored(site, NOTE, 12)
+    assert_stored(project, NOTE, 12)
 
 
-def test_a_note_never_met_is_read_whole(api: Simulator, site: Project) -> None:
+def test_a_note_never_met_is_read_whole(api: Simulator, project: Project) -> None:
     fresh, short, empty, gone = (
         sized_note(25, 1050),
         sized_note(5, 1051),
@@ -381,7 +391,7 @@ def test_a_note_never_met_is_read_whole(api: Simulator, site: Project) -> None:
         missing_note(1053),
     )
     notes = (fresh, short, empty, gone)
-    done = update(api, site, *notes)
+    done = update(api, project, *notes)
     assert done.status == 0, done
     assert billed(api) == {fresh: 3, short: 1, empty: 1, gone: 1}
     assert ends(done) == {
@@ -390,10 +400,10 @@ def test_a_note_never_met_is_read_whole(api: Simulator, site: Project) -> None:
         empty: ("complete", 1, True),
         gone: ("not_found", 1, False),
     }
-    assert_stored(site, fresh)
+    assert_stored(project, fresh)
     api.change(short, grow=3)
     api.change(empty, grow=25)
-    done = update(api, site, *notes)
+    done = update(api, project, *notes)
     assert done.status == 0, done
     assert billed(api) == {fresh: 1, short: 1, empty: 3, gone: 1}
     assert ends(done) == {
@@ -402,23 +412,23 @@ def test_a_note_never_met_is_read_whole(api: Simulator, site: Project) -> None:
         empty: ("complete", 3, True),
         gone: ("not_found", 1, False),
     }
-    assert_stored(site, short, 3)
-    assert_stored(site, empty, 25)
-    assert update(api, site, *notes).status == 0
+    assert_stored(project, short, 3)
+    assert_stored(project, empty, 25)
+    assert update(api, project, *notes).status == 0
     assert billed(api) == dict.fromkeys(notes, 1)
 
 
-def test_a_note_that_was_hidden_for_a_while_is_read_whole(api: Simulator, site: Project) -> None:
-    crawl_whole(api, site, [NOTE])
+def test_a_note_that_was_hidden_for_a_while_is_read_whole(api: Simulator, project: Project) -> None:
+    crawl_whole(api, project, [NOTE])
     nothing = {"comments": [], "has_more": False, "cursor": "", "user_id": ""}
     api.script({"rules": [{"data": nothing}]})
-    done = update(api, site, NOTE)
+    done = update(api, project, NOTE)
     assert ends(done) == {NOTE: ("not_found", 1, False)}, done
     api.script({})
     api.change(NOTE, grow=25)
-    done = update(api, site, NOTE)
+    done = update(api, project, NOTE)
     assert ends(done) == {NOTE: ("complete", 7, True)}, done
-    assert_stored(site, NOTE, 25)
+    assert_stored(project, NOTE, 25)
 
 
 @pytest.mark.parametrize(
@@ -427,39 +437,41 @@ def test_a_note_that_was_hidden_for_a_while_is_read_whole(api: Simulator, site: 
     ids=["default", "none"],
 )
 def test_where_the_order_is_not_by_time_it_says_so_and_reads_on(
-    api: Simulator, site: Project, change: Document, pages: int, reason: str
+    api: Simulator, project: Project, change: Document, pages: int, reason: str
 ) -> None:
-    crawl_whole(api, site, [NOTE])
+    crawl_whole(api, project, [NOTE])
     api.change(NOTE, grow=5)
     api.script({"rules": [{"patch": [{"path": ["current_sort_strategy"], **change}]}]})
-    done = update(api, site, NOTE)
+    done = update(api, project, NOTE)
     assert done.status == 0, done
     assert pages_of(api, NOTE) == list(range(1, pages + 1))
     assert ends(done) == {NOTE: (reason, pages, True)}
-    assert_stored(site, NOTE, 5)
+    assert_stored(project, NOTE, 5)
     told = [line for line in done.lines("WARNING") if "default" in line]
     assert bool(told) == (reason == "complete"), done
 
 
-def test_in_another_order_it_says_so_and_reads_on(api: Simulator, site: Project) -> None:
-    crawl_whole(api, site, [NOTE])
+def test_in_another_order_it_says_so_and_reads_on(api: Simulator, project: Project) -> None:
+    crawl_whole(api, project, [NOTE])
     api.change(NOTE, grow=5)
-    done = update(api, site, NOTE, sort="normal")
+    done = update(api, project, NOTE, sort="normal")
     assert done.status == 0, done
     assert ends(done) == {NOTE: ("complete", 5, True)}
     assert {call["sort"] for call in api.books()["log"]} == {"normal"}
     assert [line for line in done.lines("WARNING") if NOTE in line and "time" in line], done
-    assert_stored(site, NOTE, 5)
+    assert_stored(project, NOTE, 5)
 
     api.change(NOTE, grow=12)
-    done = update(api, site, NOTE)
+    done = update(api, project, NOTE)
     assert done.status == 0, done
     assert ends(done)[NOTE][0] == "up_to_date"
-    assert_stored(site, NOTE, 17)
+    assert_stored(project, NOTE, 17)
 
 
-def test_what_cannot_work_is_refused(api: Simulator, site: Project, without_store: Project) -> None:
-    cached = site.crawl("-s", "HTTPCACHE_ENABLED=1", notes=[NOTE], mode="update")
+def test_what_cannot_work_is_refused(
+    api: Simulator, project: Project, without_store: Project
+) -> None:
+    cached = project.crawl("-s", "HTTPCACHE_ENABLED=1", notes=[NOTE], mode="update")
     nowhere = without_store.crawl(notes=[NOTE], mode="update")
     for done, named in ((cached, "HTTPCACHE_ENABLED"), (nowhere, "MONGODB_URI")):
         assert done.status == 2, done
@@ -469,7 +481,7 @@ def test_what_cannot_work_is_refused(api: Simulator, site: Project, without_stor
     assert api.books()["calls"] == 0
 
 
-def test_without_a_list_it_takes_the_whole_ledger(api: Simulator, site: Project) -> None:
+def test_without_a_list_it_takes_the_whole_ledger(api: Simulator, project: Project) -> None:
     grown, same, late, gone = (
         sized_note(45, 1060),
         sized_note(25, 1061),
@@ -477,10 +489,10 @@ def test_without_a_list_it_takes_the_whole_ledger(api: Simulator, site: Project)
         missing_note(1063),
     )
     api.script({"rules": [{"note": late, "page": 3, "code": 999}]})
-    assert site.crawl(notes=[grown, same, late, gone], feed=False).status == 3
+    assert project.crawl(notes=[grown, same, late, gone], feed=False).status == 3
     api.script({})
     api.change(grown, grow=12)
-    done = update(api, site)
+    done = update(api, project)
     assert done.status == 0, done
     assert ends(done) == {
         grown: ("up_to_date", 2, True),
@@ -491,12 +503,12 @@ def test_without_a_list_it_takes_the_whole_ledger(api: Simulator, site: Project)
     assert billed(api) == {grown: 2, same: 1, late: 4, gone: 1}
     assert pages_of(api, late) == [3, 4, 5, 1]
     for note in (same, late):
-        assert_stored(site, note)
-    assert_stored(site, grown, 12)
+        assert_stored(project, note)
+    assert_stored(project, grown, 12)
 
 
-def test_an_empty_ledger_is_nothing_to_do(api: Simulator, site: Project) -> None:
-    done = update(api, site)
+def test_an_empty_ledger_is_nothing_to_do(api: Simulator, project: Project) -> None:
+    done = update(api, project)
     assert (done.status, done.reason, done.feed) == (0, "finished", []), done
     assert done.stats["xhs/notes/left"] == 0
     assert api.books()["calls"] == 0
@@ -504,33 +516,35 @@ def test_an_empty_ledger_is_nothing_to_do(api: Simulator, site: Project) -> None
 
 @pytest.mark.parametrize("changed", ["version", "sort"])
 def test_a_checkpoint_of_another_order_or_version_begins_anew(
-    api: Simulator, site: Project, changed: str
+    api: Simulator, project: Project, changed: str
 ) -> None:
-    crawl_whole(api, site, [NOTE])
+    crawl_whole(api, project, [NOTE])
     api.change(NOTE, grow=60)
-    kill_at_page(api, site, NOTE, 4)
+    kill_at_page(api, project, NOTE, 4)
     if changed == "sort":
-        done = update(api, site, NOTE, sort="like_count")
+        done = update(api, project, NOTE, sort="like_count")
         whole = list(range(1, 12))
     else:
-        site.environment["JUSTONEAPI_COMMENTS_VERSION"] = "v3"
-        done = update(api, site, NOTE)
+        project.environment["JUSTONEAPI_COMMENTS_VERSION"] = "v3"
+        done = update(api, project, NOTE)
         whole = list(range(1, 8))
     assert done.status == 0, done
     assert pages_of(api, NOTE)[: len(whole)] == whole
-    assert_stored(site, NOTE, 60)
-    assert site.note(NOTE)["state"] == "ended"
+    assert_stored(project, NOTE, 60)
+    assert project.note(NOTE)["state"] == "ended"
 
 
-def test_a_checkpoint_that_the_api_refuses_begins_anew_once(api: Simulator, site: Project) -> None:
-    crawl_whole(api, site, [NOTE])
+def test_a_checkpoint_that_the_api_refuses_begins_anew_once(
+    api: Simulator, project: Project
+) -> None:
+    crawl_whole(api, project, [NOTE])
     api.change(NOTE, grow=60)
-    kill_at_page(api, site, NOTE, 4)
+    kill_at_page(api, project, NOTE, 4)
     api.script({"rules": [{"note": NOTE, "page": 4, "page_call": 1, "code": 400}]})
-    done = update(api, site, NOTE)
+    done = update(api, project, NOTE)
     assert done.status == 0, done
     assert pages_of(api, NOTE)[:8] == [4, 1, 2, 3, 4, 5, 6, 7]
-    assert_stored(site, NOTE, 60)
+    assert_stored(project, NOTE, 60)
 
 
 FLAWS: dict[str, dict[str, Any]] = {
@@ -543,126 +557,128 @@ FLAWS: dict[str, dict[str, Any]] = {
 }
 
 
-def test_a_pass_that_goes_wrong_moves_no_watermark(api: Simulator, site: Project) -> None:
+def test_a_pass_that_goes_wrong_moves_no_watermark(api: Simulator, project: Project) -> None:
     notes = {reason: sized_note(45, 1070 + place) for place, reason in enumerate(FLAWS)}
-    crawl_whole(api, site, notes.values())
-    before = site.documents("notes")
+    crawl_whole(api, project, notes.values())
+    before = project.documents("notes")
     for note in notes.values():
         api.change(note, grow=50)
     api.script({"rules": [{"note": notes[name], "page": 3, **FLAWS[name]} for name in FLAWS]})
-    flawed = site.crawl("-s", "RETRY_TIMES=1", notes=list(notes.values()), mode="update")
+    flawed = project.crawl("-s", "RETRY_TIMES=1", notes=list(notes.values()), mode="update")
     assert flawed.status == 3, flawed
     assert {item["stop_reason"]: item["note_id"] for item in flawed.items("note")} == notes
-    for note, document in site.documents("notes").items():
+    for note, document in project.documents("notes").items():
         assert (document["watermark"], document["complete"]) == (before[note]["watermark"], False)
 
     api.script({})
-    done = update(api, site, *notes.values())
+    done = update(api, project, *notes.values())
     assert done.status == 0, done
     for reason, note in notes.items():
         finished = reason in {"unknown_code", "retries_exhausted"}
         wanted = [3, 4, 5, 6, 1] if finished else [1, 2, 3, 4, 5, 6]
         assert pages_of(api, note) == wanted, reason
-        assert_stored(site, note, 50)
+        assert_stored(project, note, 50)
 
 
-def test_threads_of_new_comments_are_followed(api: Simulator, site: Project) -> None:
+def test_threads_of_new_comments_are_followed(api: Simulator, project: Project) -> None:
     note = threaded_note(45, 13, 1080)
-    crawl_whole(api, site, [note], replies="all")
+    crawl_whole(api, project, [note], replies="all")
     api.change(note, grow=5)
-    done = update(api, site, note, replies="all")
+    done = update(api, project, note, replies="all")
     assert done.status == 0, done
-    now = truth(note, 5)
+    now = expected_note(note, 5)
     books = api.books()
-    assert books["paths"][REPLIES] == now.reply_pages - truth(note).reply_pages
+    assert books["paths"][REPLIES] == now.reply_pages - expected_note(note).reply_pages
     assert books["billed"] == books["paths"][REPLIES] + 1
     assert {call["comment"] for call in books["log"]} == {None, *now.first_level[:5]}
-    assert site.comment_ids(note) == (set(now.first_level), now.replies)
+    assert project.comment_ids(note) == (set(now.first_level), now.replies)
     assert ends(done) == {note: ("up_to_date", 1, True)}
 
 
-def test_threads_of_what_is_not_met_are_left(api: Simulator, site: Project) -> None:
+def test_threads_of_what_is_not_met_are_left(api: Simulator, project: Project) -> None:
     note = threaded_note(45, 5, 1081)
-    crawl_whole(api, site, [note])
+    crawl_whole(api, project, [note])
     api.change(note, grow=5)
-    done = update(api, site, note, replies="all")
+    done = update(api, project, note, replies="all")
     assert done.status == 0, done
-    now = truth(note, 5)
+    now = expected_note(note, 5)
     met, older = now.first_level[:10], now.first_level[10:]
     asked = {call["comment"] for call in api.books()["log"]} - {None}
     assert asked == {root for root in met if len(now.inline.get(root, ())) < 5}
     held = {reply for root in met for reply in now.threads[root]}
     held |= {reply for root in older for reply in now.inline.get(root, ())}
-    assert site.comment_ids(note) == (set(now.first_level), held)
-    document = site.note(note)
+    assert project.comment_ids(note) == (set(now.first_level), held)
+    document = project.note(note)
     assert (document["comment_count"], document["replies_collected"]) == (50 * 6, len(held))
 
 
-def test_an_update_killed_between_its_replies_loses_none(api: Simulator, site: Project) -> None:
+def test_an_update_killed_between_its_replies_loses_none(api: Simulator, project: Project) -> None:
     note = threaded_note(25, 13, 1082)
-    crawl_whole(api, site, [note], replies="all")
+    crawl_whole(api, project, [note], replies="all")
     api.change(note, grow=12)
     api.script({"rules": [{"endpoint": "replies", "after": 8, "delay": 60}]})
-    crawl = start(site, note, replies="all")
+    crawl = start(project, note, replies="all")
     while api.books()["calls"] < 9:
         assert crawl.poll() is None, crawl.communicate()[1].decode()
         time.sleep(0.1)
     crawl.kill()
     crawl.communicate()
-    assert site.note(note)["state"] == "running"
+    assert project.note(note)["state"] == "running"
     api.script({})
     api.change(note, grow=3)
-    done = update(api, site, note, replies="all")
+    done = update(api, project, note, replies="all")
     assert done.status == 0, done
-    now = truth(note, 15)
-    assert site.comment_ids(note) == (set(now.first_level), now.replies)
+    now = expected_note(note, 15)
+    assert project.comment_ids(note) == (set(now.first_level), now.replies)
     assert api.books()["repeated"] == 0
     assert ends(done) == {note: ("up_to_date", 1, True)}
-    assert update(api, site, note, replies="all").status == 0
+    assert update(api, project, note, replies="all").status == 0
     assert billed(api) == {note: 1}
 
 
-def test_updates_killed_at_random_moments_leave_no_gap(api: Simulator, site: Project) -> None:
+def test_updates_killed_at_random_moments_leave_no_gap(api: Simulator, project: Project) -> None:
     chance = random.Random(SEED)  # noqa: S311 (moments, no secret)
     grown = {sized_note(size, 1100 + size): 0 for size in (5, 30, 45, 12, 90, 60)}
-    crawl_whole(api, site, grown)
+    crawl_whole(api, project, grown)
     api.script({"latency": 0.05})
     for _ in range(KILLS):
         for note in grown:
             more = chance.choice((0, 3, 10, 45))
             api.change(note, grow=more)
             grown[note] += more
-        crawl = start(site)
+        crawl = start(project)
         last = api.books()["calls"] + chance.randint(1, 30)
         while api.books()["calls"] < last and crawl.poll() is None:
             time.sleep(0.01)
         crawl.kill()
         assert "Traceback" not in crawl.communicate()[1].decode()
-    done = update(api, site)
+    done = update(api, project)
     assert done.status == 0, done
     for note, more in grown.items():
-        assert_stored(site, note, more)
-        document = site.note(note)
+        assert_stored(project, note, more)
+        document = project.note(note)
         assert (document["state"], document["missing"], document["complete"]) == ("ended", 0, True)
 
 
-def test_two_updates_at_once_do_no_harm(api: Simulator, site: Project) -> None:
+def test_two_updates_at_once_do_no_harm(api: Simulator, project: Project) -> None:
     notes = dict(zip((sized_note(45, serial) for serial in range(1090, 1096)), NEW, strict=True))
-    crawl_whole(api, site, notes)
+    crawl_whole(api, project, notes)
     for note, grown in notes.items():
         api.change(note, grow=grown)
     api.reset_books()
     api.script({"latency": 0.05})
-    crawls = [start(site, *notes) for _ in range(2)]
+    crawls = [start(project, *notes) for _ in range(2)]
     for crawl, errors in [(crawl, crawl.communicate()[1].decode()) for crawl in crawls]:
         assert crawl.returncode == 0, errors
         assert "Traceback" not in errors
-    ledger = site.documents("notes")
+    ledger = project.documents("notes")
     for note, grown in notes.items():
-        assert_stored(site, note, grown)
+        assert_stored(project, note, grown)
         document = ledger[note]
         assert (document["state"], document["stop_reason"]) == ("ended", "up_to_date"), document
         assert (document["complete"], document["missing"]) == (True, 0), document
         assert document["billed_calls"] == PAGES + billed(api)[note]
-        assert set(document["watermark"]["comment_ids"]) == set(truth(note, grown).first_level[:10])
+        assert set(document["watermark"]["comment_ids"]) == set(
+            expected_note(note, grown).first_level[:10]
+        )
     assert all(calls <= 3 * (notes[note] // 10 + 1) for note, calls in billed(api).items())

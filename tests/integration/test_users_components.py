@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from support.expected import expected_note
+
 from xhs.settings import EXTENSIONS, ITEM_PIPELINES
 from xhs.simulator.notes import missing_note, sized_note
-from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
     from support.crawl import Outcome, Project
@@ -87,9 +88,9 @@ class Raising(ItemFilter):
 """
 
 
-def crawl(site: Project, code: str, *words: str) -> Outcome:
-    site.add_module(code)
-    return site.crawl(*words, notes=[NOTE])
+def crawl(project: Project, code: str, *words: str) -> Outcome:
+    project.add_module(code)
+    return project.crawl(*words, notes=[NOTE])
 
 
 def pipeline(name: str, place: int) -> tuple[str, str]:
@@ -97,11 +98,11 @@ def pipeline(name: str, place: int) -> tuple[str, str]:
 
 
 def comments() -> set[str]:
-    return {*truth(NOTE).first_level, *truth(NOTE).inline_replies}
+    return {*expected_note(NOTE).first_level, *expected_note(NOTE).inline_replies}
 
 
-def test_whatever_a_pipeline_does_to_an_item_the_crawl_ends_and_tells(site: Project) -> None:
-    done = crawl(site, PIPELINES, *pipeline("Own", 400))
+def test_whatever_a_pipeline_does_to_an_item_the_crawl_ends_and_tells(project: Project) -> None:
+    done = crawl(project, PIPELINES, *pipeline("Own", 400))
     assert done.status == 0, done
     assert done.run["pipelines"] == {"failed": 7, "unclosed": 0}
     assert "7 items are in no feed" in done.lines("ERROR")[-1]
@@ -112,17 +113,17 @@ def test_whatever_a_pipeline_does_to_an_item_the_crawl_ends_and_tells(site: Proj
     assert "returned NoneType in place of an item" in done.errors
     assert "returned generator in place of an item" in done.errors
     assert "raised CancelledError" in done.errors
-    assert set(site.documents("comments")) == comments()
+    assert set(project.documents("comments")) == comments()
     assert len(done.ids("comment")) == len(comments()) - 7
-    assert site.note(NOTE)["stop_reason"] == "complete"
+    assert project.note(NOTE)["stop_reason"] == "complete"
 
 
-def test_what_a_pipeline_before_the_store_loses_is_kept_as_rejected(site: Project) -> None:
-    done = crawl(site, PIPELINES, *pipeline("Late", 200))
+def test_what_a_pipeline_before_the_store_loses_is_kept_as_rejected(project: Project) -> None:
+    done = crawl(project, PIPELINES, *pipeline("Late", 200))
     assert done.status == 0, done
     assert done.run["pipelines"]["failed"] == len(comments())
-    assert len(site.documents("rejected")) == len(comments())
-    assert site.note(NOTE)["stop_reason"] == "complete"
+    assert len(project.documents("rejected")) == len(comments())
+    assert project.note(NOTE)["stop_reason"] == "complete"
 
 
 def test_what_is_lost_where_there_is_no_store_is_told(without_store: Project) -> None:
@@ -132,13 +133,13 @@ def test_what_is_lost_where_there_is_no_store_is_told(without_store: Project) ->
     assert "were paid for and could not be stored" in done.lines("ERROR")[-1]
 
 
-def test_a_pipeline_that_cannot_be_closed_does_not_keep_the_store_from_it(site: Project) -> None:
-    done = crawl(site, PIPELINES, *pipeline("Unclosed", 50))
+def test_a_pipeline_that_cannot_be_closed_does_not_keep_the_store_from_it(project: Project) -> None:
+    done = crawl(project, PIPELINES, *pipeline("Unclosed", 50))
     assert done.status == 1, done
     assert done.run["pipelines"] == {"failed": 0, "unclosed": 1}
     assert "1 pipelines could not be closed" in done.lines("ERROR")[-1]
-    assert set(site.documents("comments")) == comments()
-    assert site.note(NOTE)["state"] == "ended"
+    assert set(project.documents("comments")) == comments()
+    assert project.note(NOTE)["state"] == "ended"
 
 
 def test_items_may_lose_fields_without_a_store(without_store: Project) -> None:
@@ -156,21 +157,21 @@ def test_feeds_that_no_extension_writes_are_told(without_store: Project) -> None
     assert any("The FeedExporter extension is not enabled" in one for one in done.lines("WARNING"))
 
 
-def test_a_filter_that_raises_costs_its_own_feed_alone(site: Project) -> None:
+def test_a_filter_that_raises_costs_its_own_feed_alone(project: Project) -> None:
     feeds = {
-        str(site.folder / name): {"format": "jsonl", **more}
+        str(project.folder / name): {"format": "jsonl", **more}
         for name, more in (
             ("a.jsonl", {}),
             ("b.jsonl", {"item_filter": "users_own.Raising"}),
             ("c.jsonl", {}),
         )
     }
-    site.add_module(FEEDS)
-    done = site.crawl("-s", f"FEEDS={json.dumps(feeds)}", notes=[NOTE], feed=False)
+    project.add_module(FEEDS)
+    done = project.crawl("-s", f"FEEDS={json.dumps(feeds)}", notes=[NOTE], feed=False)
     assert done.status == 1, done
     count = sum(done.run["items"].values())
     assert done.run["feeds"] == {"stored": 2, "failed": 1, "items_missed": count}
     for name in ("a.jsonl", "c.jsonl"):
-        assert len((site.folder / name).read_text().splitlines()) == count
+        assert len((project.folder / name).read_text().splitlines()) == count
     assert "Error caught on signal handler" not in done.errors
-    assert truth(NOTE).first_level[0] not in "".join(done.lines("ERROR"))
+    assert expected_note(NOTE).first_level[0] not in "".join(done.lines("ERROR"))

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support import web_shape
+from support.expected import expected_note
 
 from xhs.simulator.notes import sized_note
-from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
     from support.crawl import Document, Outcome, Project
@@ -50,16 +50,20 @@ def test_the_webs_shape_gives_the_same_comments(api: Simulator, without_store: P
     }
 
 
-def test_since_ends_the_webs_shape_as_it_does_the_documented(api: Simulator, site: Project) -> None:
-    assert site.crawl(notes=[NOTE], feed=False).status == 0
-    times = sorted((one["created_at"] for one in site.documents("comments").values()), reverse=True)
+def test_since_ends_the_webs_shape_as_it_does_the_documented(
+    api: Simulator, project: Project
+) -> None:
+    assert project.crawl(notes=[NOTE], feed=False).status == 0
+    times = sorted(
+        (one["created_at"] for one in project.documents("comments").values()), reverse=True
+    )
     since = times[12].isoformat().replace("+00:00", "Z")
     rules = web_shape.script(api, NOTE)
     costs = []
     for answers in ([], rules):
         api.script({"rules": answers})
         api.reset_books()
-        done = site.crawl(notes=[NOTE], since=since)
+        done = project.crawl(notes=[NOTE], since=since)
         assert done.status == 0, done
         assert {one["stop_reason"] for one in done.items("note")} == {"since"}
         first_level = [one for one in done.items("comment") if not one["parent_comment_id"]]
@@ -70,28 +74,28 @@ def test_since_ends_the_webs_shape_as_it_does_the_documented(api: Simulator, sit
 
 
 def test_an_update_finds_its_ground_by_the_time_in_the_webs_shape(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
     """The comments of the first page are gone, so that no ID says where the last pass was."""
     api.script({"rules": web_shape.script(api, NOTE)})
-    assert site.crawl(notes=[NOTE], mode="update", feed=False).status == 0
+    assert project.crawl(notes=[NOTE], mode="update", feed=False).status == 0
     api.script({"rules": []})
-    api.change(NOTE, vanish=list(truth(NOTE).first_level[:10]))
+    api.change(NOTE, vanish=list(expected_note(NOTE).first_level[:10]))
     api.script({"rules": web_shape.script(api, NOTE)})
     api.reset_books()
-    done = site.crawl(notes=[NOTE], mode="update")
+    done = project.crawl(notes=[NOTE], mode="update")
     assert api.books()["billed"] == 1
     assert [one["stop_reason"] for one in done.items("note")] == ["up_to_date"], done
 
 
 def test_comments_without_a_time_are_kept_under_since_and_told(
-    api: Simulator, site: Project
+    api: Simulator, project: Project
 ) -> None:
     api.script({"rules": [{"endpoint": "comments", "note": NOTE, "patch": [CREATED]}]})
-    done = site.crawl(notes=[NOTE, OTHER], since="2030-01-01")
+    done = project.crawl(notes=[NOTE, OTHER], since="2030-01-01")
     assert done.status == 0, done
     first_level = {one["comment_id"] for one in done.items("comment") if one["note_id"] == NOTE}
-    assert first_level >= set(truth(NOTE).first_level)
+    assert first_level >= set(expected_note(NOTE).first_level)
     told = [line for line in done.lines("WARNING") if "no time" in line]
     assert len(told) == 2, done
     assert NOTE in told[0]
@@ -99,10 +103,12 @@ def test_comments_without_a_time_are_kept_under_since_and_told(
     assert told[1].startswith("45 comments"), done
 
 
-def test_comments_without_a_time_are_no_matter_without_since(api: Simulator, site: Project) -> None:
+def test_comments_without_a_time_are_no_matter_without_since(
+    api: Simulator, project: Project
+) -> None:
     patch = [{"path": ["comments", 3, "time"], "remove": True}]
     api.script({"rules": [{"endpoint": "comments", "note": NOTE, "patch": patch}]})
-    assert complaints(site.crawl(notes=[NOTE], feed=False)) == []
+    assert complaints(project.crawl(notes=[NOTE], feed=False)) == []
 
 
 @pytest.mark.parametrize(
@@ -116,11 +122,11 @@ def test_comments_without_a_time_are_no_matter_without_since(api: Simulator, sit
     ],
 )
 def test_a_field_that_a_whole_page_lacks_is_a_warning_once_a_run(
-    api: Simulator, site: Project, path: list[Any], field: str
+    api: Simulator, project: Project, path: list[Any], field: str
 ) -> None:
     patch = [{"path": path, "remove": True}]
     api.script({"rules": [{"note": [NOTE, OTHER], "page": "2-", "patch": patch}]})
-    done = site.crawl(notes=[NOTE, OTHER], replies="none", feed=False)
+    done = project.crawl(notes=[NOTE, OTHER], replies="none", feed=False)
     assert done.status == 0, done
     [line] = complaints(done)
     assert field in line
@@ -129,7 +135,7 @@ def test_a_field_that_a_whole_page_lacks_is_a_warning_once_a_run(
     assert "extra" in line
 
 
-def test_what_some_comments_of_a_page_lack_is_no_warning(api: Simulator, site: Project) -> None:
+def test_what_some_comments_of_a_page_lack_is_no_warning(api: Simulator, project: Project) -> None:
     patch = [{"path": ["comments", place, "user"], "remove": True} for place in range(9)]
     api.script({"rules": [{"note": NOTE, "page": 2, "patch": patch}]})
-    assert complaints(site.crawl(notes=[NOTE], feed=False)) == []
+    assert complaints(project.crawl(notes=[NOTE], feed=False)) == []

@@ -363,10 +363,10 @@ def closed_port() -> int:
         return port
 
 
-def test_a_database_that_cannot_be_reached(api: Simulator, site: Project) -> None:
+def test_a_database_that_cannot_be_reached(api: Simulator, project: Project) -> None:
     where = f"127.0.0.1:{closed_port()}"
     uri = f"mongodb://me:{SECRET}@{where}/?serverSelectionTimeoutMS=100"
-    done = site.crawl(notes=[NOTE], env={"MONGODB_URI": uri})
+    done = project.crawl(notes=[NOTE], env={"MONGODB_URI": uri})
     assert done.status == 1, done
     errors = [line for line in done.lines("ERROR") if "MongoDB" in line or where in line]
     assert len(errors) == 1, done
@@ -378,8 +378,8 @@ def test_a_database_that_cannot_be_reached(api: Simulator, site: Project) -> Non
     assert api.books()["calls"] == 0
 
 
-def test_a_connection_string_that_is_none(api: Simulator, site: Project) -> None:
-    done = site.crawl(notes=[NOTE], env={"MONGODB_URI": f"mongo://me:{SECRET}@host"})
+def test_a_connection_string_that_is_none(api: Simulator, project: Project) -> None:
+    done = project.crawl(notes=[NOTE], env={"MONGODB_URI": f"mongo://me:{SECRET}@host"})
     assert done.status in (1, 2), done
     assert "MONGODB_URI" in " ".join(done.lines("ERROR"))
     said = done.output + done.errors
@@ -388,10 +388,10 @@ def test_a_connection_string_that_is_none(api: Simulator, site: Project) -> None
     assert api.books()["calls"] == 0
 
 
-def test_an_embedded_folder_that_is_a_file(api: Simulator, site: Project) -> None:
-    file = site.folder / "file"
+def test_an_embedded_folder_that_is_a_file(api: Simulator, project: Project) -> None:
+    file = project.folder / "file"
     file.touch()
-    done = site.crawl(notes=[NOTE], env={"MONGODB_URI": f"embedded:{file}"})
+    done = project.crawl(notes=[NOTE], env={"MONGODB_URI": f"embedded:{file}"})
     assert done.status == 1, done
     assert str(file) in " ".join(done.lines("ERROR"))
     assert "Traceback" not in done.errors

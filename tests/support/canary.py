@@ -109,18 +109,18 @@ class Watched:
     ``secrets`` are what must not be found: the token, unless others are named.
     """
 
-    def __init__(self, site: Project, *secrets: str) -> None:
-        self.folder = site.folder
-        self.site = site
-        self.logs = site.folder / "logs"
+    def __init__(self, project: Project, *secrets: str) -> None:
+        self.folder = project.folder
+        self.project = project
+        self.logs = project.folder / "logs"
         self._secrets = secrets or (TOKEN,)
-        self._temporary = site.folder / "tmp"
+        self._temporary = project.folder / "tmp"
         self.logs.mkdir()
         self._temporary.mkdir()
 
     def add_module(self, code: str) -> None:
         """Let commands import code of a user's own, as ``users_own``."""
-        self.site.add_module(code)
+        self.project.add_module(code)
 
     def crawl(
         self, *words: str, spider: str = "comments", env: dict[str, str | None] | None = None
@@ -158,7 +158,7 @@ class Watched:
         """A command of Scrapy at DEBUG, killed where it outlasts the block."""
         options = ["-s", "HTTPCACHE_ENABLED=1", "-s", f"HTTPCACHE_DIR={self.folder / 'cache'}"]
         command = [sys.executable, "-m", "scrapy", *words, *options, "-L", "DEBUG"]
-        changed = {**self.site.environment, "TMPDIR": str(self._temporary), **(env or {})}
+        changed = {**self.project.environment, "TMPDIR": str(self._temporary), **(env or {})}
         there = {name: value for name, value in changed.items() if value is not None}
         with (
             (self.logs / "out").open("wb") as out,
@@ -181,7 +181,7 @@ class Watched:
         if masked is not None:
             logs = (*self.logs.iterdir(), *self.folder.glob("*.log"))
             assert any("***" in log.read_text() for log in logs) == masked, logs
-        with database(self.site.uri, self.site.name) as there:
+        with database(self.project.uri, self.project.name) as there:
             for name in there.list_collection_names():
                 for document in there[name].find():
                     assert not found_in(repr(document).encode(), *self._secrets), document

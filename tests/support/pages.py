@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from xhs.simulator.truth import truth
+from support.expected import expected_note
 
 if TYPE_CHECKING:
     from support.crawl import Document
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def of_pages(note: str, pages: int | None) -> dict[str, str | None]:
     """The comments of a note's first pages, or of all, and the parent of each."""
-    there = truth(note)
+    there = expected_note(note)
     first_level = there.first_level if pages is None else there.first_level[: 10 * pages]
     shown: dict[str, str | None] = dict.fromkeys(first_level)
     return shown | {reply: root for root in first_level for reply in there.inline.get(root, ())}

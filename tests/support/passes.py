@@ -5,8 +5,9 @@ from __future__ import annotations
 from itertools import count, islice
 from typing import TYPE_CHECKING, Any
 
+from support.expected import expected_note
+
 from xhs.simulator.notes import profile, usual_note
-from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,26 +34,26 @@ def billed(api: Simulator) -> dict[str, int]:
 
 
 def assert_stored(
-    site: Project, note: str, grown: int = 0, first: int | None = None, known: int = 0
+    project: Project, note: str, grown: int = 0, first: int | None = None, known: int = 0
 ) -> None:
     """Stored are a note's comments as it has grown, or the ``first`` of them, with the replies
     that come with them. Of the note as it was before it grew, the first ``known`` are there too.
     """
-    now = truth(note, grown)
-    wanted = [*now.first_level[:first], *truth(note).first_level[:known]]
+    now = expected_note(note, grown)
+    wanted = [*now.first_level[:first], *expected_note(note).first_level[:known]]
     replies = {reply for root in wanted for reply in now.inline.get(root, ())}
-    assert site.comment_ids(note) == (set(wanted), replies), note
+    assert project.comment_ids(note) == (set(wanted), replies), note
 
 
-def history(site: Project, note: str) -> list[Document]:
+def history(project: Project, note: str) -> list[Document]:
     """The passes over a note, the first one first."""
-    found = site.documents("note_history", note_id=note).values()
+    found = project.documents("note_history", note_id=note).values()
     return sorted(found, key=lambda one: (one["began_at"], one["ended_at"]))
 
 
-def vanished(site: Project, note: str) -> set[str]:
+def vanished(project: Project, note: str) -> set[str]:
     """The IDs of a note's comments that are marked as vanished, replies too."""
-    found = site.documents("comments", note_id=note)
+    found = project.documents("comments", note_id=note)
     return {key for key, one in found.items() if one["vanished_at"] is not None}
 
 
@@ -72,9 +73,9 @@ def hidden(note: str, page: int, *places: int) -> dict[str, Any]:
     return {"note": note, "page": page, "patch": list(removed)}
 
 
-def ledger_rows(site: Project, *words: str) -> Iterator[tuple[str, str]]:
+def ledger_rows(project: Project, *words: str) -> Iterator[tuple[str, str]]:
     """The rows of ``scrapy status``: the note, and what is said of it."""
-    done = site.command("status", *words)
+    done = project.command("status", *words)
     assert (done.status, done.errors) == (0, ""), done
     for line in done.output.splitlines()[1:]:
         note, _, rest = line.partition(" ")

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from support.expected import expected_note
 from support.simulator import REPLIES
 
 from xhs.simulator.comments import Scribe
 from xhs.simulator.note_layout import Skeleton, skeleton
-from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,7 +42,7 @@ def with_replies(note: str, roots: Iterable[str] | None = None, grown: int = 0) 
     bones = skeleton(note, grown)
     scribe = Scribe(bones, 0, frozenset())
     found: Comments = {}
-    for root in truth(note, grown).first_level if roots is None else roots:
+    for root in expected_note(note, grown).first_level if roots is None else roots:
         found[root] = None, None
         number = number_in(bones, root)
         for place in range(bones.reply_counts[number]):
@@ -55,7 +55,7 @@ def with_replies(note: str, roots: Iterable[str] | None = None, grown: int = 0) 
 def with_inline(note: str, roots: Iterable[str]) -> Comments:
     """These first-level comments with the replies that come with them."""
     roots = list(roots)
-    inline = truth(note).inline
+    inline = expected_note(note).inline
     shown = {*roots, *(reply for root in roots for reply in inline.get(root, ()))}
     return {one: what for one, what in with_replies(note, roots).items() if one in shown}
 
@@ -77,7 +77,7 @@ def authors(note: str, comments: Comments) -> set[str]:
 
 def rest(note: str, roots: Iterable[str] | None = None) -> dict[str, int]:
     """By its comment, how many pages of each thread did not come inline; none where all did."""
-    there = truth(note)
+    there = expected_note(note)
     left = {
         root: len(thread) - len(there.inline.get(root, ()))
         for root, thread in there.threads.items()
@@ -88,13 +88,13 @@ def rest(note: str, roots: Iterable[str] | None = None) -> dict[str, int]:
 
 def cost(notes: Iterable[str]) -> int:
     """What it costs to crawl these notes once, with all replies."""
-    return sum(truth(note).pages + truth(note).reply_pages for note in notes)
+    return sum(expected_note(note).pages + expected_note(note).reply_pages for note in notes)
 
 
-def kept(site: Project) -> dict[str, Comments]:
+def kept(project: Project) -> dict[str, Comments]:
     """What is stored of each note."""
     found: dict[str, Comments] = {}
-    for key, one in site.documents("comments").items():
+    for key, one in project.documents("comments").items():
         parent_and_target = one["parent_comment_id"], one["target_comment_id"]
         found.setdefault(one["note_id"], {})[key] = parent_and_target
     return found
@@ -112,12 +112,12 @@ def thread_calls(api: Simulator) -> list[dict[str, Any]]:
     return [call for call in api.books()["log"] if call["path"] == REPLIES]
 
 
-def assert_no_thread_is_ahead(site: Project) -> None:
+def assert_no_thread_is_ahead(project: Project) -> None:
     """What lies before each thread's checkpoint is stored, and all of one that was followed."""
-    comments = site.documents("comments")
+    comments = project.documents("comments")
     for root, one in comments.items():
         thread = one.get("thread") or {}
-        replies = truth(one["note_id"]).threads.get(root, [])
+        replies = expected_note(one["note_id"]).threads.get(root, [])
         if thread.get("followed") is not None:
             assert comments.keys() >= set(replies), one
         elif cursor := thread.get("cursor"):

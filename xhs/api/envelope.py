@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-_LONGEST_TOLD = 300
+_LONGEST = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +20,10 @@ class Envelope:
     request_id: str | None
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """What the provider says of a refusal, on one line of bounded length."""
-        message = self.message[:_LONGEST_TOLD]
-        request_id = "".join(filter(str.isprintable, (self.request_id or "none")[:_LONGEST_TOLD]))
+        message = self.message[:_LONGEST]
+        request_id = "".join(filter(str.isprintable, (self.request_id or "none")[:_LONGEST]))
         return f"code {self.code}, {message!r}, requestId {request_id}"
 
 

@@ -24,7 +24,7 @@ from xhs.api.page import (
     name_in,
     tag_types,
 )
-from xhs.api.values import count, moment, truth
+from xhs.api.values import boolean, count, moment
 
 Fields = dict[str, Any]
 
@@ -146,7 +146,7 @@ def comment_fields(
         "at_users": raw.get("at_users"),
         "comment_type": count(raw.get("comment_type")),
         "status": _status(raw.get("status")),
-        "hidden": truth(raw.get("hidden")),
+        "hidden": boolean(raw.get("hidden")),
         "is_pinned": is_pinned(tags),
         "is_author": True if tags and "is_author" in tags else own,
         "is_liked_by_author": None if tags is None else "author_liked" in tags,
@@ -164,7 +164,7 @@ def user_fields(raw: Fields) -> Fields:
         "nickname": raw.get("nickname"),
         "avatar_url": raw.get(avatar_name),
         "red_id": raw.get("red_id"),
-        "ai_agent": truth(raw.get("ai_agent")),
+        "ai_agent": boolean(raw.get("ai_agent")),
         "additional_tags": raw.get("additional_tags"),
         "extra": _rest(raw, _USER_FIELDS | {id_name, avatar_name}),
     }

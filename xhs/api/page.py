@@ -95,7 +95,7 @@ def read_page(data: Raw, *, replies: bool = False) -> Page:
     strategy = data.get("current_sort_strategy")
     return Page(
         comments=comments,
-        has_more=_truth(more),
+        has_more=_boolean(more),
         cursor=str(cursor) if cursor not in (None, "", False) else None,
         author_id=identifier(data.get("user_id")),
         comment_count=_reported(data.get("comment_count")),
@@ -116,7 +116,7 @@ def _says_none(data: dict[str, Any]) -> bool:
     counts = (data.get("comment_count"), data.get("comment_count_l1"))
     return (
         data.get("comments", "absent") is None
-        and _truth(data.get("has_more")) is False
+        and _boolean(data.get("has_more")) is False
         and all(count in (None, 0, "0") for count in counts)
     )
 
@@ -162,7 +162,7 @@ def _seen(raw: Raw) -> ListedComment:
     )
 
 
-def _truth(value: Raw) -> bool | None:
+def _boolean(value: Raw) -> bool | None:
     if isinstance(value, bool):
         return value
     if isinstance(value, int):

@@ -74,8 +74,8 @@ def is_storable(text: str) -> bool:
     return True
 
 
-def truth(value: Any) -> Any:
-    """A truth value, also as text."""
+def boolean(value: Any) -> Any:
+    """A boolean, also as text."""
     if isinstance(value, str) and value.lower() in {"true", "false"}:
         return value.lower() == "true"
     return value

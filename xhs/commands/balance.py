@@ -51,7 +51,7 @@ class Command(ProjectCommand):
 def _refusal(answer: envelope.Envelope) -> str:
     if codes.close_reason(answer.code):
         return f"code {answer.code}: {codes.remedy(answer.code, datetime.now(UTC))}"
-    return answer.told
+    return answer.summary
 
 
 def _amount(answer: envelope.Envelope) -> str | None:

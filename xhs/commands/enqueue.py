@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from itertools import islice
 
 from xhs.command import ProjectCommand, read_arguments, unknown_words
-from xhs.crawl.arguments import OF_A_NOTE, Arguments, WrongArguments, is_argument_name, parse
+from xhs.crawl.arguments import NOTE_ARGUMENTS, Arguments, WrongArguments, is_argument_name, parse
 from xhs.crawl.note_list import NoteList, WrongNotes, read_notes
 from xhs.crawl.storage import LOOKUP, StoreFailed
 from xhs.reasons import ExitStatus
@@ -35,7 +35,7 @@ class Command(ProjectCommand):
             action="append",
             default=[],
             metavar="NAME=VALUE",
-            help=f"an argument to keep with each note: {', '.join(OF_A_NOTE)}",
+            help=f"an argument to keep with each note: {', '.join(NOTE_ARGUMENTS)}",
         )
         parser.add_argument(
             "--unfinished", action="store_true", help="queue every note that was left unfinished"
@@ -75,18 +75,18 @@ class Command(ProjectCommand):
         kept, errors = read_arguments(opts.kept)
         notes = None
         try:
-            parse({name: value for name, value in kept.items() if name in OF_A_NOTE})
+            parse({name: value for name, value in kept.items() if name in NOTE_ARGUMENTS})
         except WrongArguments as error:
             errors += error.errors
-        others = [name for name in kept if name not in OF_A_NOTE]
+        others = [name for name in kept if name not in NOTE_ARGUMENTS]
         errors += [
-            f"{name}: cannot be kept with a note; {', '.join(OF_A_NOTE)} can"
+            f"{name}: cannot be kept with a note; {', '.join(NOTE_ARGUMENTS)} can"
             for name in filter(is_argument_name, others)
         ]
         if not all(map(is_argument_name, others)):
             errors.append(
-                f"-a NAME=VALUE is needed, and NAME is one of {', '.join(OF_A_NOTE)}; notes stand "
-                "in the file"
+                f"-a NAME=VALUE is needed, and NAME is one of {', '.join(NOTE_ARGUMENTS)}; notes "
+                "stand in the file"
             )
         if kept.get("mode") == "resume":
             errors.append("mode='resume' is how a crawl goes on; a note can keep full or update")
@@ -94,7 +94,7 @@ class Command(ProjectCommand):
             try:
                 notes = read_notes(Arguments(notes_file=args[0]))
             except WrongNotes as error:
-                errors += error.told
+                errors += error.messages
         for problem in errors:
             self.fail(problem)
         return kept, None if errors else notes

@@ -24,7 +24,7 @@ NAME_NEEDED = (
 )
 """What to tell a user who gave something else. It may be a share text, so it is not quoted."""
 
-OF_A_NOTE = ("mode", "sort", "replies", "max_comments", "since")
+NOTE_ARGUMENTS = ("mode", "sort", "replies", "max_comments", "since")
 """The arguments that the ledger can keep with a note. What a crawl names itself wins over them."""
 
 

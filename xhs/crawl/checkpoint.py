@@ -15,21 +15,21 @@ from xhs.api.values import is_storable
 from xhs.crawl.paginator import Watermark
 from xhs.reasons import StopReason
 
-OF_A_PASS = ("replies", "max_comments", "since")
+PASS_ARGUMENTS = ("replies", "max_comments", "since")
 """The arguments that say how much of a note a pass reads. The sort stands beside the cursor."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """``call`` asks for the next page; of no use once the first-level comments have ended.
+    """``next_page`` is requested next; it is of no use once the first-level comments have ended.
 
     ``mode``: ``full`` or ``update``, the kind of pass. ``began`` is its name, too. ``watermark`` is
     that of its first page, ``kept`` how many first-level comments it has kept, ``calls`` how many
-    calls were billed for it. ``arguments``: those of :data:`OF_A_PASS` that it was given.
+    calls were billed for it. ``arguments``: those of :data:`PASS_ARGUMENTS` that it was given.
     ``stop_reason``: how its first-level comments ended, if only replies are left.
     """
 
-    call: PageRef
+    next_page: PageRef
     version: str
     mode: str
     began: datetime
@@ -42,7 +42,7 @@ class Checkpoint:
     @property
     def is_storable(self) -> bool:
         """True if a database takes it: a cursor with a lone surrogate can only be sent back."""
-        return is_storable(self.call.cursor or "")
+        return is_storable(self.next_page.cursor or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,6 @@ class Wanted:
     arguments: Mapping[str, str] = field(default_factory=dict)
 
 
-def of_a_pass(given: Mapping[str, Any]) -> dict[str, str]:
+def pass_arguments(given: Mapping[str, Any]) -> dict[str, str]:
     """Return those arguments that stay with a pass, whoever finishes it."""
-    return {name: str(given[name]) for name in OF_A_PASS if name in given}
+    return {name: str(given[name]) for name in PASS_ARGUMENTS if name in given}

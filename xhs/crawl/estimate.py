@@ -111,9 +111,9 @@ async def _cost(storage: Storage, note_id: str, first: NotePlan) -> Cost | str:
         usual = await storage.usual_calls(note_id)
         return Cost(1, max(1, usual or 1))
     least = pages = 0
-    if first.call is not None:
+    if first.first_page is not None:
         # The API may end before what it reports: then it is likely to do so again.
-        before = await storage.last_pass(note_id, first.call.sort)
+        before = await storage.last_pass(note_id, first.first_page.sort)
         pages_before = before.pages if before else None
         wanted = first.reported
         if wanted is None and pages_before is not None:
@@ -142,7 +142,7 @@ async def _likely_thread_calls(storage: Storage, first: NotePlan, held_calls: in
     reported = first.reported
     if first.resumed or reported is None or first.watermark is not None:
         return held_calls
-    page = first.checkpoint.call
+    page = first.checkpoint.next_page
     counts = await storage.counts(page.note_id, page.sort, _EVER)
     most = first.arguments.max_comments
     wanted = reported if most is None else min(most, reported)

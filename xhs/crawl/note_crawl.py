@@ -69,8 +69,8 @@ class NoteCrawls:
         note = self._notes.open(plan)
         self._expected.begin()
         self._progress.begin(note, wanted_by(self._arguments))
-        if plan.call is not None:
-            yield PageRequest(plan.call, FIRST_CALL)
+        if plan.first_page is not None:
+            yield PageRequest(plan.first_page, FIRST_CALL)
             return
         async for following in self._pages_ended(note):
             yield following
@@ -106,7 +106,7 @@ class NoteCrawls:
         note.worst = stop
         if not note.counted:
             counts = await self._progress.counts(note)
-            if note.paginator.call.comment_id is None and counts:
+            if note.paginator.next_page.comment_id is None and counts:
                 yield _note_fields(note, stop, counts)
             return
         if note.replies != "all" or not stop.ended:
@@ -159,7 +159,7 @@ class NoteCrawls:
     async def _next_threads(self, note: OpenNote) -> Next:
         """Ask for more of a note's threads; after the last of them the note ends."""
         while opened := await self._next_thread(note):
-            yield PageRequest(opened.paginator.call, self._notes.priority(opened.paginator))
+            yield PageRequest(opened.paginator.next_page, self._notes.priority(opened.paginator))
         if note.has_ended and not note.ending:
             note.ending = True
             async for following in self._note_ended(note):
@@ -242,7 +242,7 @@ def _log_end(paginator: CommentPaginator, stop: StopReason, failure: str) -> Non
         page, level = page + 1, logging.ERROR
     why = failure or ADVICE.get(stop)
     because = f": {why}" if why else ""
-    logger.log(level, "%s ended at page %d: %s%s", named(paginator.call), page, stop, because)
+    logger.log(level, "%s ended at page %d: %s%s", named(paginator.next_page), page, stop, because)
 
 
 def _log_missing(item: Mapping[str, Any], rejected: int) -> None:

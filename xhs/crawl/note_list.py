@@ -66,7 +66,7 @@ class WrongNotes(ValueError):
         self.total = total
 
     @property
-    def told(self) -> list[str]:
+    def messages(self) -> list[str]:
         """The errors and, where more were found than are shown, how many."""
         if self.total <= len(self.errors):
             return self.errors

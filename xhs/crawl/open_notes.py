@@ -157,7 +157,7 @@ class OpenNote(OpenChain):
         chain = self.paginator
         return replace(
             self.progress,
-            call=chain.call,
+            next_page=chain.next_page,
             watermark=chain.new_watermark,
             kept=chain.kept,
             stop_reason=chain.stop,
@@ -269,7 +269,7 @@ class OpenNotes:
     def open(self, plan: NotePlan) -> OpenNote:
         """Open a note."""
         note = self._notes[plan.note_id] = OpenNote.begin(plan)
-        if plan.call is not None:
+        if plan.first_page is not None:
             self._unsent.add(plan.note_id)
         return note
 

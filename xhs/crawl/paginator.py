@@ -107,7 +107,7 @@ class CommentPaginator:
     ) -> None:
         self.note_id = first.note_id
         self.sort = first.sort
-        self.call = first
+        self.next_page = first
         self.pages = pages
         self.kept = kept
         self.new_watermark = new_watermark
@@ -128,7 +128,7 @@ class CommentPaginator:
         self._pages_without_news = 0
 
     def take(self, page: Page) -> PageResult:
-        """Take the page that :attr:`call` asked for, and say what follows it."""
+        """Take the page that :attr:`next_page` asked for, and say what follows it."""
         if not page.is_readable:
             self.pages += 1
             self.stop = StopReason.UNREADABLE_ANSWER
@@ -152,8 +152,8 @@ class CommentPaginator:
         if self.stop:
             return PageResult(kept.page, None, self.stop, kept.undated)
         self._cursors.add(page.cursor)
-        self.call = self.call._replace(cursor=page.cursor)
-        return PageResult(kept.page, self.call, None, kept.undated)
+        self.next_page = self.next_page._replace(cursor=page.cursor)
+        return PageResult(kept.page, self.next_page, None, kept.undated)
 
     def restart(self) -> PageRef | None:
         """The first page again, where the cursor that it began with leads nowhere; else None."""
@@ -161,14 +161,14 @@ class CommentPaginator:
             return None
         self._resuming = False
         self.pages = self.kept = 0
-        self.call = self.call._replace(cursor=None)
+        self.next_page = self.next_page._replace(cursor=None)
         self._cursors = {None}
-        return self.call
+        return self.next_page
 
     @property
     def chain_id(self) -> str:
         """The ID of the note, or of the comment whose replies these are."""
-        return self.call.chain_id
+        return self.next_page.chain_id
 
     @property
     def pages_left(self) -> int:
@@ -245,7 +245,7 @@ class CommentPaginator:
     def _is_there(self, page: Page) -> bool:
         """True if there is such a note; a comment whose replies are asked for there was."""
         found = page.comments or page.author_id or page.comment_count or page.comment_count_l1
-        return bool(found) or self.pages > 1 or self.call.comment_id is not None
+        return bool(found) or self.pages > 1 or self.next_page.comment_id is not None
 
     def _flaw(self, page: Page, ids: list[str]) -> StopReason | None:
         """What is wrong with the way on."""

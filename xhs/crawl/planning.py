@@ -10,8 +10,8 @@ from itertools import islice
 from typing import NamedTuple
 
 from xhs.api.endpoints import PageRef
-from xhs.crawl.arguments import OF_A_NOTE, Arguments, WrongArguments
-from xhs.crawl.checkpoint import Checkpoint, Wanted, of_a_pass
+from xhs.crawl.arguments import NOTE_ARGUMENTS, Arguments, WrongArguments
+from xhs.crawl.checkpoint import Checkpoint, Wanted, pass_arguments
 from xhs.crawl.note_list import NoteList
 from xhs.crawl.paginator import CommentPaginator, Watermark
 from xhs.crawl.storage import LOOKUP, NoteRecord, Storage
@@ -49,7 +49,7 @@ class NotePlan:
     @property
     def note_id(self) -> str:
         """The note's ID."""
-        return self.checkpoint.call.note_id
+        return self.checkpoint.next_page.note_id
 
     @property
     def watermark(self) -> Watermark | None:
@@ -57,14 +57,14 @@ class NotePlan:
         return self.known_watermark if self.checkpoint.mode == "update" else None
 
     @property
-    def call(self) -> PageRef | None:
+    def first_page(self) -> PageRef | None:
         """The first call for the note's pages; None if only replies are left."""
-        return self.checkpoint.call if self.checkpoint.stop_reason is None else None
+        return self.checkpoint.next_page if self.checkpoint.stop_reason is None else None
 
     def paginator(self) -> CommentPaginator:
         """Return the paginator of the note's pages."""
         paginator = CommentPaginator(
-            self.checkpoint.call,
+            self.checkpoint.next_page,
             pages=self.pages,
             kept=self.checkpoint.kept,
             reported=self.reported,
@@ -110,7 +110,7 @@ def plan_note(
 
     def restart(mode: str, its: Arguments) -> NotePlan:
         call = PageRef(note_id, sort=its.sort)
-        checkpoint = Checkpoint(call, version, mode, now, arguments=of_a_pass(its.given))
+        checkpoint = Checkpoint(call, version, mode, now, arguments=pass_arguments(its.given))
         return replace(_plan(checkpoint, its, known), is_new=is_new)
 
     if arguments.mode == "full":
@@ -133,9 +133,9 @@ def plan_note(
 
 
 def _can_continue(left: Checkpoint, sort: str, version: str) -> bool:
-    if left.call.cursor is None and left.stop_reason is None:
+    if left.next_page.cursor is None and left.stop_reason is None:
         return False
-    return (left.call.sort, left.version) == (sort, version)
+    return (left.next_page.sort, left.version) == (sort, version)
 
 
 def _plan(
@@ -234,7 +234,7 @@ def wanted_by(arguments: Arguments) -> Wanted:
     """Return how a crawl reads notes of which the ledger knows nothing else."""
     mode = "full" if arguments.mode == "resume" else arguments.mode
     given = arguments.given
-    kept = {name: given[name] for name in OF_A_NOTE if name in given and name != "mode"}
+    kept = {name: given[name] for name in NOTE_ARGUMENTS if name in given and name != "mode"}
     return Wanted(mode, kept)
 
 

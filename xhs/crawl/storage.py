@@ -368,7 +368,7 @@ class NullStorage:
     async def answered_comments(
         self, checkpoint: Checkpoint
     ) -> AsyncIterator[list[AnsweredComment]]:
-        if note := self._notes.get(checkpoint.call.note_id):
+        if note := self._notes.get(checkpoint.next_page.note_id):
             yield list(note.answered.values())
 
     def forget(self, note_id: str) -> None:

@@ -357,7 +357,7 @@ class CommentsSpider(Spider):
                 replies=inline,
                 scraped_at=provenance.scraped_at or "",
                 author_id=note.paginator.author_id,
-                parent_id=paginator.call.comment_id,
+                parent_id=paginator.next_page.comment_id,
             )
         )
         if missing := self._usual.missing(objects):
@@ -394,7 +394,7 @@ class CommentsSpider(Spider):
         self.logger.warning(
             "%s, page %d: null on every object that should have it: %s. The API may have changed "
             "the form of its answers; what it sent is kept in `extra`. A field is named once a run",
-            named(chain.call),
+            named(chain.next_page),
             chain.pages,
             ", ".join(fields),
         )
@@ -405,7 +405,7 @@ class CommentsSpider(Spider):
             self.logger.warning(
                 "%s, page %d: %d comments have no time that can be read: since can neither leave "
                 "them out nor end the note there, so they are kept, and pages after them paid for",
-                named(chain.call),
+                named(chain.next_page),
                 chain.pages,
                 comments,
             )
@@ -415,7 +415,7 @@ class CommentsSpider(Spider):
         self.logger.warning(
             "%s comes in the order %s, which is not by time: it is read to its end, since neither "
             "since nor the watermark can end it before",
-            named(note.paginator.call),
+            named(note.paginator.next_page),
             page.strategy or note.paginator.sort,
         )
 
@@ -439,7 +439,7 @@ def _provenance(note: OpenNote, opened: OpenChain, data: Any) -> Provenance:
         data,
         paginator.author_id or note.paginator.author_id,
         scraped_at=opened.answered_at,
-        thread_id=paginator.call.comment_id,
+        thread_id=paginator.next_page.comment_id,
     )
 
 
@@ -453,8 +453,8 @@ def reason_to_give_up(error: BaseException | None) -> tuple[StopReason | None, s
     if codes.close_reason(answer.code):
         return None, ""
     if codes.is_retried(answer.code):
-        return StopReason.RETRIES_EXHAUSTED, answer.told
+        return StopReason.RETRIES_EXHAUSTED, answer.summary
     return (
         StopReason.REFUSED if answer.code == codes.INVALID_PARAMETERS else StopReason.UNKNOWN_CODE,
-        answer.told,
+        answer.summary,
     )

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xhs.api.values import count, iso, moment, truth
+from xhs.api.values import boolean, count, iso, moment
 
 json_scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 
@@ -136,16 +136,16 @@ def test_iso_is_utc_to_the_millisecond(time: datetime) -> None:
     [("true", True), ("True", True), ("FALSE", False), (True, True), (False, False)],
 )
 def test_truths(value: object, expected: bool) -> None:
-    assert truth(value) is expected
+    assert boolean(value) is expected
 
 
 @pytest.mark.parametrize("value", ["", "yes", "1", 0, 1, None, []])
 def test_a_truth_that_is_not_understood_stays_as_it_came(value: object) -> None:
-    assert truth(value) is value
+    assert boolean(value) is value
 
 
 @given(json_scalars)
 def test_nothing_raises(value: object) -> None:
     count(value)
     moment(value)
-    truth(value)
+    boolean(value)

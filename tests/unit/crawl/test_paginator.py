@@ -25,7 +25,7 @@ def crawl(server: Server, first: PageRef | None = None) -> CommentPaginator:
     """Follow a chain to its end."""
     chain = CommentPaginator(first or PageRef(NOTE))
     for asked in range(LIMIT):
-        step = chain.take(server(chain.call.cursor, asked))
+        step = chain.take(server(chain.next_page.cursor, asked))
         assert (step.next is None) != (step.stop is None)
         if step.stop:
             return chain
@@ -60,10 +60,10 @@ def test_a_chain_followed_to_its_last_page_is_complete(pages: int) -> None:
 @pytest.mark.parametrize("sort", ["latest", "like_count"])
 def test_each_page_is_asked_for_with_the_cursor_and_sort_before_it(sort: str) -> None:
     chain = CommentPaginator(PageRef(NOTE, None, sort))
-    assert chain.call == PageRef(NOTE, None, sort)
+    assert chain.next_page == PageRef(NOTE, None, sort)
     first = page("a", cursor="c1")
     assert chain.take(first) == PageResult(first, PageRef(NOTE, "c1", sort), None)
-    assert chain.call == PageRef(NOTE, "c1", sort)
+    assert chain.next_page == PageRef(NOTE, "c1", sort)
 
 
 def test_the_last_pages_cursor_is_not_followed() -> None:
@@ -233,7 +233,7 @@ def test_complete_means_that_there_was_no_more(pages: list[Page]) -> None:
 @given(few_pages)
 def test_no_cursor_is_asked_for_twice(pages: list[Page]) -> None:
     chain = CommentPaginator(PageRef(NOTE))
-    asked = [chain.call]
+    asked = [chain.next_page]
     for answer in pages:
         step = chain.take(answer)
         if step.next is None:

@@ -82,8 +82,8 @@ def test_resume_leaves_alone_what_has_ended(reason: StopReason) -> None:
     ("left", "version"),
     [
         (LEFT, "v3"),
-        (replace(LEFT, call=PageRef(NOTE, "c4", "normal")), "v4"),
-        (replace(LEFT, call=PageRef(NOTE)), "v4"),
+        (replace(LEFT, next_page=PageRef(NOTE, "c4", "normal")), "v4"),
+        (replace(LEFT, next_page=PageRef(NOTE)), "v4"),
         (None, "v4"),
     ],
 )
@@ -105,7 +105,7 @@ def test_an_update_that_was_left_and_does_not_fit_stays_an_update() -> None:
 
 def test_where_only_replies_are_left_no_page_is_asked_for() -> None:
     first = begun(known(replace(LEFT, stop_reason=StopReason.COMPLETE)), RESUME)
-    assert first.call is None
+    assert first.first_page is None
     assert first.checkpoint.stop_reason is StopReason.COMPLETE
 
 
@@ -135,11 +135,11 @@ def test_resume_takes_up_what_is_wanted_as_it_is_wanted(mode: str, state: str) -
     wanted = Wanted(mode, {"sort": "normal", "replies": "all", "max_comments": "50"})
     there = known(None, state=state, stop_reason="complete", wanted=wanted_document(wanted))
     first = begun(there, RESUME)
-    assert (first.checkpoint.mode, first.call) == (mode, PageRef(NOTE, sort="normal"))
+    assert (first.checkpoint.mode, first.first_page) == (mode, PageRef(NOTE, sort="normal"))
     assert (first.arguments.replies, first.arguments.max_comments) == ("all", 50)
     assert first.checkpoint.arguments == {"replies": "all", "max_comments": "50"}
     named = begun(there, parse({"mode": "resume", "sort": "latest", "replies": "none"}))
-    assert (named.call, named.arguments.replies) == (PageRef(NOTE), "none")
+    assert (named.first_page, named.arguments.replies) == (PageRef(NOTE), "none")
 
 
 def test_a_checkpoint_is_continued_whatever_is_wanted() -> None:
@@ -171,7 +171,7 @@ GIVEN = {"replies": "all", "max_comments": "50"}
 def test_a_pass_is_finished_by_the_arguments_that_it_was_given(
     cursor: str | None, mode: str
 ) -> None:
-    left = replace(LEFT, call=PageRef(NOTE, cursor), arguments=GIVEN)
+    left = replace(LEFT, next_page=PageRef(NOTE, cursor), arguments=GIVEN)
     first = begun(known(left), parse({"mode": mode}))
     assert first.checkpoint.arguments == (GIVEN if cursor or mode == "resume" else {})
     found = (first.arguments.replies, first.arguments.max_comments)
@@ -184,7 +184,7 @@ def test_arguments_of_a_pass_that_do_not_go_with_the_crawl_are_left() -> None:
     left = replace(LEFT, arguments={"since": "some day", "mode": "full"})
     first = begun(known(left), RESUME)
     assert first.arguments == RESUME
-    assert first.checkpoint.call == LEFT.call
+    assert first.checkpoint.next_page == LEFT.next_page
 
 
 @pytest.mark.parametrize("call", [PageRef(NOTE, "c4"), PageRef(NOTE, None, "like_count")])
@@ -194,7 +194,7 @@ def test_arguments_of_a_pass_that_do_not_go_with_the_crawl_are_left() -> None:
 def test_a_checkpoint_comes_back_from_its_document(
     call: PageRef, watermark: Watermark | None
 ) -> None:
-    checkpoint = replace(LEFT, call=call, watermark=watermark)
+    checkpoint = replace(LEFT, next_page=call, watermark=watermark)
     assert read_checkpoint(NOTE, checkpoint_document(checkpoint), NOW) == checkpoint
 
 
@@ -223,14 +223,14 @@ def test_a_checkpoint_that_says_nothing_is_none(changes: dict[str, Any]) -> None
 def test_a_checkpoint_is_of_use_without_what_is_odd_in_it(changes: dict[str, Any]) -> None:
     found = read_checkpoint(NOTE, {**checkpoint_document(LEFT), **changes}, NOW)
     assert found is not None
-    assert found.call == LEFT.call
+    assert found.next_page == LEFT.next_page
     assert found.stop_reason is None
 
 
 def test_cursor_sort_and_version_are_enough_to_go_on() -> None:
     left = {"cursor": "c4", "sort": "latest", "version": "v4", "watermark": None}
     first = begun({**known(None), "checkpoint": left}, RESUME)
-    assert (first.call, first.checkpoint.began, first.pages) == (LEFT.call, NOW, 3)
+    assert (first.first_page, first.checkpoint.began, first.pages) == (LEFT.next_page, NOW, 3)
 
 
 def test_the_crawl_wins_over_the_pass_and_that_over_what_is_kept_with_the_note() -> None:

@@ -65,7 +65,7 @@ def test_it_goes_on_at_the_cursor_that_came_with_replies(
     assert asked(found, "full", NOW) == wanted
     assert wanted.calls == calls
     chain = wanted.paginator(NOTE)
-    assert chain.call == PageRef(NOTE, wanted.cursor, comment_id="c1")
+    assert chain.next_page == PageRef(NOTE, wanted.cursor, comment_id="c1")
     assert (chain.chain_id, chain.pages_left) == ("c1", calls)
 
 

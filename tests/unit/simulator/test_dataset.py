@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.expected import expected_note
 
 from xhs.simulator import documented
 from xhs.simulator.comments import Scribe
@@ -29,7 +30,6 @@ from xhs.simulator.notes import (
     threaded_note,
     usual_note,
 )
-from xhs.simulator.truth import truth
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -102,7 +102,7 @@ def test_generated_comments_of_the_documented_note_have_the_documented_fields() 
 @pytest.mark.parametrize("sort", SORTS)
 @pytest.mark.parametrize("note", [*USUAL, *(sized_note(size) for size in SIZES)])
 def test_a_note_is_paged_through_whole_and_once(note: str, sort: str) -> None:
-    there = truth(note)
+    there = expected_note(note)
     served = list(pages(World(), note, sort))
     found = [comment["id"] for page in served for comment in page["comments"]]
     assert found == there.sorted_by(sort)
@@ -117,7 +117,7 @@ def test_a_note_is_paged_through_whole_and_once(note: str, sort: str) -> None:
 
 @pytest.mark.parametrize("note", USUAL)
 def test_threads_are_whole_from_their_start_and_from_what_came_inline(note: str) -> None:
-    world, there = World(), truth(note)
+    world, there = World(), expected_note(note)
     for comment in comments(world, note)[:60]:
         thread = there.threads.get(comment["id"], [])
         inline = ids(comment["sub_comments"])
@@ -132,7 +132,7 @@ def test_threads_are_whole_from_their_start_and_from_what_came_inline(note: str)
 @pytest.mark.parametrize("size", SIZES)
 def test_a_sized_note_has_exactly_its_size(size: int) -> None:
     page = World().comments(sized_note(size, serial=7), "latest", None)
-    there = truth(sized_note(size, serial=7))
+    there = expected_note(sized_note(size, serial=7))
     assert page["comment_count_l1"] == size == len(there.first_level)
     assert page["comment_count"] == size + len(there.replies) == there.comment_count
     assert there.pinned == []
@@ -141,7 +141,7 @@ def test_a_sized_note_has_exactly_its_size(size: int) -> None:
 def test_notes_without_replies_and_with_a_fixed_number_of_them() -> None:
     world = World()
     none = sized_note(40, replies=False)
-    assert not truth(none).replies
+    assert not expected_note(none).replies
     assert all(one["sub_comment_count"] == 0 for one in comments(world, none))
     fixed = threaded_note(3, 25)
     assert [len(replies(world, fixed, one["id"])) for one in comments(world, fixed)] == [25] * 3
@@ -177,7 +177,7 @@ def test_sizes_are_heavy_tailed_and_some_notes_are_missing_or_empty() -> None:
 
 def test_ids_are_unique_and_begin_with_the_time() -> None:
     note = sized_note(3000)
-    there = truth(note)
+    there = expected_note(note)
     everything = [*there.first_level, *there.replies]
     assert len(set(everything)) == len(everything)
     assert all(is_id(one) for one in everything)
@@ -201,14 +201,14 @@ def test_orders_differ_and_likes_fall() -> None:
     found = comments(World(), sized_note(300), "like_count")
     likes = [one["like_count"] for one in found]
     assert likes == sorted(likes, reverse=True)
-    there = truth(sized_note(300))
+    there = expected_note(sized_note(300))
     assert len({tuple(there.sorted_by(sort)) for sort in SORTS}) == 3
 
 
 def test_pinned_comments_come_first_and_out_of_order() -> None:
-    note = next(one for one in USUAL if truth(one).pinned)
+    note = next(one for one in USUAL if expected_note(one).pinned)
     first = World().comments(note, "latest", None)["comments"]
-    pinned = truth(note).pinned
+    pinned = expected_note(note).pinned
     assert ids(first)[: len(pinned)] == pinned
     for one in first:
         tags = [tag["type"] for tag in one["show_tags_v2"]]
@@ -218,7 +218,7 @@ def test_pinned_comments_come_first_and_out_of_order() -> None:
 def test_all_that_comments_can_be_is_there() -> None:
     note = sized_note(2000)
     found = comments(World(), note)
-    author = truth(note).author_id
+    author = expected_note(note).author_id
     tags = {tag["type"] for one in found for tag in one["show_tags_v2"]}
     assert {"is_author", "author_liked"} <= tags
     for one in found:
@@ -308,12 +308,12 @@ def test_a_cursor_belongs_to_its_note_its_order_and_its_thread() -> None:
     with pytest.raises(InvalidCallError):
         parse_cursor(liked, "latest")
     note = threaded_note(2, 30)
-    one, other = truth(note).first_level
+    one, other = expected_note(note).first_level
     cursor = parse_cursor(world.replies(note, one, None)["cursor"])
     with pytest.raises(InvalidCallError, match="this comment"):
         world.replies(note, other, cursor)
     with pytest.raises(InvalidCallError, match="commentId"):
-        world.replies(note, truth(sized_note(5)).first_level[0], None)
+        world.replies(note, expected_note(sized_note(5)).first_level[0], None)
 
 
 def test_a_page_of_a_huge_note_writes_no_more_than_its_own_comments(
@@ -335,7 +335,7 @@ def test_a_page_of_a_huge_note_writes_no_more_than_its_own_comments(
 
 def test_a_note_that_grows_between_two_pages_loses_and_doubles_nothing() -> None:
     world, note = World(), sized_note(45)
-    old = set(truth(note).first_level)
+    old = set(expected_note(note).first_level)
     first = world.comments(note, "latest", None)
     world.change(note, grow=13)
     rest = [
@@ -343,8 +343,10 @@ def test_a_note_that_grows_between_two_pages_loses_and_doubles_nothing() -> None
         for page in pages(world, note, "latest", first["cursor"])
         for comment in page["comments"]
     ]
-    assert ids(first["comments"]) + ids(rest) == truth(note).first_level
-    assert set(ids(comments(world, note))) == old | set(truth(note, grown=13).first_level[:13])
+    assert ids(first["comments"]) + ids(rest) == expected_note(note).first_level
+    assert set(ids(comments(world, note))) == old | set(
+        expected_note(note, grown=13).first_level[:13]
+    )
     assert world.comments(note, "latest", None)["comment_count_l1"] == 58
 
 
@@ -363,11 +365,11 @@ def test_comments_vanish_also_under_the_cursor_and_inside_threads() -> None:
     world, note = World(), threaded_note(30, 12)
     first = world.comments(note, "latest", None)
     last = first["comments"][-1]["id"]
-    reply = truth(note).threads[truth(note).first_level[12]][0]
+    reply = expected_note(note).threads[expected_note(note).first_level[12]][0]
     gone = world.change(note, vanish=[last, reply]).vanished
-    there = truth(note, vanished=gone)
+    there = expected_note(note, vanished=gone)
     rest = world.comments(note, "latest", parse_cursor(first["cursor"]))
-    assert ids(rest["comments"]) == truth(note).first_level[10:20]
+    assert ids(rest["comments"]) == expected_note(note).first_level[10:20]
     assert rest["comments"][2]["sub_comment_count"] == 11
     assert reply not in ids(replies(world, note, rest["comments"][2]["id"]))
     assert (rest["comment_count_l1"], rest["comment_count"]) == (29, 29 + 29 * 12 - 1)

@@ -8,13 +8,13 @@ import random
 from typing import Any
 
 import pytest
+from support.expected import expected_note
 
 from xhs.simulator.books import CallLog
 from xhs.simulator.config import Config
 from xhs.simulator.limits import Limits
 from xhs.simulator.notes import missing_note, sized_note, threaded_note
 from xhs.simulator.service import Service
-from xhs.simulator.truth import truth
 
 COMMENTS = "/api/xiaohongshu/get-note-comment/v4"
 REPLIES = "/api/xiaohongshu/get-note-sub-comment/v2"
@@ -72,7 +72,7 @@ class Account:
         (COMMENTS, {}, 0),
         (COMMENTS, {"sort": "", "lastCursor": ""}, 0),
         (COMMENTS, {"noteId": missing_note()}, 0),
-        (REPLIES, {"commentId": truth(NOTE).first_level[0]}, 0),
+        (REPLIES, {"commentId": expected_note(NOTE).first_level[0]}, 0),
         (BALANCE, {}, 0),
     ],
 )
@@ -153,7 +153,7 @@ def test_matchers_choose_calls(matcher: dict[str, Any], refused: list[int]) -> N
 
 def test_pages_notes_and_threads_are_matched() -> None:
     note = threaded_note(20, 2)
-    root, other = truth(note).first_level[:2]
+    root, other = expected_note(note).first_level[:2]
     account = Account(
         {"page": 2, "page_call": 1, "code": 500},
         {"comment": root, "code": 301},
@@ -278,10 +278,10 @@ def test_an_endless_list_has_fresh_cursors_and_known_comments(
     path: str, query: dict[str, str]
 ) -> None:
     if path == REPLIES:
-        query = {**query, "commentId": truth(query["noteId"]).first_level[0]}
-        known = truth(query["noteId"]).replies
+        query = {**query, "commentId": expected_note(query["noteId"]).first_level[0]}
+        known = expected_note(query["noteId"]).replies
     else:
-        known = set(truth(NOTE).first_level)
+        known = set(expected_note(NOTE).first_level)
     account = Account({"cursor": "endless"})
     cursors: list[str] = []
     for _ in range(12):

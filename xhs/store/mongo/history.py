@@ -129,7 +129,11 @@ class History:
         return await retry_until_answered(lambda: self._mark_vanished(checkpoint, reported, now))
 
     async def _mark_vanished(self, checkpoint: Checkpoint, reported: int, now: datetime) -> int:
-        note_id, sort, began = checkpoint.call.note_id, checkpoint.call.sort, checkpoint.began
+        note_id, sort, began = (
+            checkpoint.next_page.note_id,
+            checkpoint.next_page.sort,
+            checkpoint.began,
+        )
         comments, met = self._database[COMMENTS], last_listed_field(sort)
         first_level: Document = {"note_id": note_id, "parent_comment_id": None}
         not_met = {

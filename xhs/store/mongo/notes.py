@@ -12,8 +12,8 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 
 from xhs.api.endpoints import PageRef
-from xhs.crawl.arguments import OF_A_NOTE
-from xhs.crawl.checkpoint import OF_A_PASS, Checkpoint, Wanted, of_a_pass
+from xhs.crawl.arguments import NOTE_ARGUMENTS
+from xhs.crawl.checkpoint import PASS_ARGUMENTS, Checkpoint, Wanted, pass_arguments
 from xhs.crawl.paginator import Watermark
 from xhs.crawl.storage import LOOKUP, NoteRecord, StoredCounts, StoreFailed
 from xhs.reasons import StopReason, read_reason
@@ -35,7 +35,7 @@ _TO_RESUME = {
 
 def checkpoint_document(checkpoint: Checkpoint) -> Document:
     """Return a checkpoint as the ledger keeps it."""
-    call, stop = checkpoint.call, checkpoint.stop_reason
+    call, stop = checkpoint.next_page, checkpoint.stop_reason
     return {
         "cursor": call.cursor if stop is None else None,
         "sort": call.sort,
@@ -79,7 +79,7 @@ def read_note(found: Document, now: datetime) -> NoteRecord:
         note_id,
         state if isinstance(state, str) else None,
         read_reason(found.get("stop_reason")),
-        _texts(found.get("arguments"), OF_A_NOTE),
+        _texts(found.get("arguments"), NOTE_ARGUMENTS),
         read_checkpoint(note_id, found.get("checkpoint"), now),
         read_wanted(found.get("wanted")),
         read_watermark(found.get("watermark")),
@@ -110,7 +110,7 @@ def read_checkpoint(note_id: str, found: Any, now: datetime) -> Checkpoint | Non
         read_watermark(found.get("watermark")),
         _count(found.get("kept")) or 0,
         _count(found.get("calls")) or 0,
-        of_a_pass(_texts(found.get("arguments"), OF_A_PASS)),
+        pass_arguments(_texts(found.get("arguments"), PASS_ARGUMENTS)),
         stop if stop and stop.ended else None,
     )
 
@@ -119,7 +119,7 @@ def read_wanted(found: Any) -> Wanted | None:
     """Return the pass that is wanted; None if none is."""
     if not isinstance(found, Mapping) or found.get("mode") not in ("full", "update"):
         return None
-    return Wanted(found["mode"], _texts(found.get("arguments"), (*OF_A_PASS, "sort")))
+    return Wanted(found["mode"], _texts(found.get("arguments"), (*PASS_ARGUMENTS, "sort")))
 
 
 def read_watermark(found: Any) -> Watermark | None:
@@ -210,7 +210,7 @@ def leave_note(checkpoint: Checkpoint, calls: int) -> Write:
     update = {"state": "unfinished", "stop_reason": StopReason.INTERRUPTED.value, "complete": False}
     if checkpoint.is_storable:
         update["checkpoint"] = checkpoint_document(checkpoint)
-    return _booking(checkpoint.call.note_id, calls, {"$set": update})
+    return _booking(checkpoint.next_page.note_id, calls, {"$set": update})
 
 
 def book_calls(note_id: str, calls: int) -> Write:
@@ -396,7 +396,7 @@ class Ledger:
         Raises:
             StoreFailed: if the database does not answer.
         """
-        async for note in self._patiently_each(_TO_RESUME):
+        async for note in self._each_retried(_TO_RESUME):
             yield note
 
     async def all(self) -> AsyncIterator[Document]:
@@ -405,7 +405,7 @@ class Ledger:
         Raises:
             StoreFailed: if the database does not answer.
         """
-        async for note in self._patiently_each({}):
+        async for note in self._each_retried({}):
             yield note
 
     async def count(self, *, to_resume: bool = False) -> int:
@@ -417,7 +417,7 @@ class Ledger:
         query = _TO_RESUME if to_resume else {}
         return await retry_until_answered(lambda: self._database[NOTES].count_documents(query))
 
-    async def _patiently_each(self, wanted: Document) -> AsyncIterator[Document]:
+    async def _each_retried(self, wanted: Document) -> AsyncIterator[Document]:
         after = ""
         while True:
             query = {**wanted, "_id": {"$gt": after}}

@@ -68,11 +68,11 @@ class Threads:
         """
         after = ""
         query: Document = {
-            "note_id": checkpoint.call.note_id,
+            "note_id": checkpoint.next_page.note_id,
             "parent_comment_id": None,
             "vanished_at": None,
             "sub_comment_count": {"$gt": 0},
-            last_listed_field(checkpoint.call.sort): {"$gte": checkpoint.began},
+            last_listed_field(checkpoint.next_page.sort): {"$gte": checkpoint.began},
         }
         while True:
             batch = {**query, "_id": {"$gt": after}}

@@ -37,7 +37,7 @@ async def retry_until_answered(
     So it must bear repetition: an attempt that failed may have been carried out all the same.
 
     Raises:
-        StoreFailed: after ``patience`` seconds, or sooner after :func:`hurry_up`.
+        StoreFailed: after ``patience`` seconds, or sooner after :func:`shorten_retries`.
     """
     clock = asyncio.get_running_loop().time
     wait, last, began = _FIRST_WAIT, "no answer", clock()
@@ -62,7 +62,7 @@ async def retry_until_answered(
         del _waiting[limit]
 
 
-def hurry_up() -> None:
+def shorten_retries() -> None:
     """Wait for the database no longer than a slow one takes: the process was told to stop.
 
     What has been waited for so long already gets one second more.

@@ -15,7 +15,7 @@ from xhs.crawl.storage import StoreFailed
 from xhs.store.embedded import _supervisor
 from xhs.store.embedded.server import Lease
 from xhs.store.mongo import retrying as patience
-from xhs.store.mongo.retrying import FULL_DISK, describe, hurry_up, retry_until_answered
+from xhs.store.mongo.retrying import FULL_DISK, describe, retry_until_answered, shorten_retries
 
 
 async def silent() -> None:
@@ -36,7 +36,7 @@ def test_a_process_that_is_told_to_stop_waits_no_longer(
     async def run() -> None:
         waiting = asyncio.ensure_future(retry_until_answered(operation, 10**9))
         await asyncio.sleep(0)
-        hurry_up()
+        shorten_retries()
         with pytest.raises(StoreFailed, match="has not answered"):
             await waiting
         with pytest.raises(StoreFailed, match="has not answered"):

@@ -10,7 +10,7 @@ from xhs.simulator.note_layout import Skeleton, skeleton
 
 
 @dataclass(frozen=True)
-class Truth:
+class ExpectedNote:
     """A note's comments as they are, whatever the API says of them."""
 
     note: Skeleton
@@ -106,6 +106,8 @@ class Truth:
         return [one for one in ids if one not in self.changes.vanished]
 
 
-def truth(note_id: str, grown: int = 0, vanished: frozenset[str] = frozenset()) -> Truth:
+def expected_note(
+    note_id: str, grown: int = 0, vanished: frozenset[str] = frozenset()
+) -> ExpectedNote:
     """What there is to find in a note that has grown, or lost some comments."""
-    return Truth(skeleton(note_id, grown), Changes(grown, vanished))
+    return ExpectedNote(skeleton(note_id, grown), Changes(grown, vanished))
