@@ -11,9 +11,10 @@ one counts, if it has a value; the other stays in ``extra``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from xhs.api import schema
 from xhs.api.page import (
     TIME,
     Page,
@@ -24,6 +25,7 @@ from xhs.api.page import (
     name_in,
     tag_types,
 )
+from xhs.api.schema import Schema, nullable
 from xhs.api.values import boolean, count, moment
 
 Fields = dict[str, Any]
@@ -37,15 +39,186 @@ class Parsed(NamedTuple):
     raw: Raw
 
 
-_COMMENT_FIELDS = frozenset(
-    {"id", "note_id", "content", "like_count", "sub_comment_count", "ip_location"}
-    | {"pictures", "at_users", "comment_type", "status", "hidden", "show_tags"}
-)
-_USER_FIELDS = frozenset({"nickname", "red_id", "ai_agent", "additional_tags"})
-_PICTURE_FIELDS = frozenset({"width", "height"})
 _ID, _AVATAR = ("userid", "user_id"), ("images", "image")
 _PREVIEW, _LARGE = ("url", "url_pre"), ("origin_url", "url_default")
 """The names of fields that come under two: the documented one, and the web's."""
+_PICTURE_FIELDS = frozenset({"width", "height"})
+
+
+class Context(NamedTuple):
+    """Facts about an object that stand beside it in the answer, or are derived from it."""
+
+    note_id: str = ""
+    parent_id: str | None = None
+    author_id: str | None = None
+    user_id: Any = None
+    tags: set[str] | None = None
+
+
+class Field(NamedTuple):
+    """A field of an item that is read from an object of the API.
+
+    ``names``: the API's fields whose content it holds, so that ``extra`` does not repeat them.
+    """
+
+    schema: Schema
+    read: Callable[[Fields, Context], Any]
+    names: tuple[str, ...] = ()
+
+
+def _sent(name: str, form: Schema) -> Field:
+    return Field(form, lambda raw, _: raw.get(name), (name,))
+
+
+def _converted(name: str, convert: Callable[[Any], Any], form: Schema) -> Field:
+    return Field(form, lambda raw, _: convert(raw.get(name)), (name,))
+
+
+def _target_comment_id(raw: Fields, context: Context) -> Any:
+    target = raw.get("target_comment")
+    if not isinstance(target, dict) or context.parent_id is None:
+        return None
+    target_id = target.get("id")
+    return None if target_id in (context.parent_id, "") else target_id
+
+
+def _is_author(_: Fields, context: Context) -> bool | None:
+    if context.tags and "is_author" in context.tags:
+        return True
+    if context.author_id and isinstance(context.user_id, str):
+        return context.user_id == context.author_id
+    return None
+
+
+def _is_liked_by_author(_: Fields, context: Context) -> bool | None:
+    return None if context.tags is None else "author_liked" in context.tags
+
+
+def _status(value: Any) -> Any:
+    number = isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value)
+    return int(value) if number else value
+
+
+def _pictures(value: Any) -> Any:
+    if not isinstance(value, list):
+        return value
+    return [_picture(one) if isinstance(one, dict) else one for one in value]
+
+
+def _picture(raw: Fields) -> Fields:
+    return {
+        "url": raw.get(name_in(raw, *_PREVIEW)),
+        "origin_url": raw.get(name_in(raw, *_LARGE)),
+        "width": count(raw.get("width")),
+        "height": count(raw.get("height")),
+    }
+
+
+_PICTURE = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["url", "origin_url", "width", "height"],
+    "properties": {
+        "url": nullable(schema.text("Address of the preview; signed, so it expires.")),
+        "origin_url": nullable(schema.text("Address of the large picture; signed, so it expires.")),
+        "width": nullable(schema.count("Width in pixels.")),
+        "height": nullable(schema.count("Height in pixels.")),
+    },
+}
+
+COMMENT_FIELDS = {
+    "comment_id": _sent("id", schema.identifier("The comment's ID.")),
+    "note_id": Field(
+        schema.note_id("The note that it stands under."),
+        lambda raw, context: raw.get("note_id") or context.note_id,
+        ("note_id",),
+    ),
+    "user_id": Field(
+        nullable(schema.identifier("Who wrote it.")), lambda _, context: context.user_id
+    ),
+    "parent_comment_id": Field(
+        nullable(
+            schema.identifier(
+                "The first-level comment that a reply stands under; null at first level."
+            )
+        ),
+        lambda _, context: context.parent_id,
+    ),
+    "target_comment_id": Field(
+        nullable(schema.identifier("The reply that a reply answers, else null.")),
+        _target_comment_id,
+    ),
+    "content": _sent(
+        "content",
+        nullable(schema.text("The text as written; emoji codes such as [doge] are the app's.")),
+    ),
+    "created_at": Field(
+        nullable(schema.time("When it was written.")),
+        lambda raw, _: moment(raw.get(name_in(raw, *TIME))),
+    ),
+    "like_count": _converted("like_count", count, nullable(schema.count("Likes."))),
+    "sub_comment_count": _converted(
+        "sub_comment_count", count, nullable(schema.count("Replies, as reported."))
+    ),
+    "ip_location": _sent(
+        "ip_location",
+        nullable(schema.text("Where the author's address was, as the app shows it.")),
+    ),
+    "pictures": _converted(
+        "pictures",
+        _pictures,
+        nullable(schema.array("Pictures of the comment.", items=_PICTURE)),
+    ),
+    "at_users": _sent("at_users", nullable(schema.array("Users mentioned with @, as sent."))),
+    "comment_type": _converted(
+        "comment_type",
+        count,
+        nullable(schema.integer("As sent: 0 is text, 2 goes with pictures.")),
+    ),
+    "status": _converted(
+        "status", _status, nullable(schema.integer("As sent; -2, 0 and 3 have been seen."))
+    ),
+    "hidden": _converted("hidden", boolean, nullable(schema.flag("As sent."))),
+    "is_pinned": Field(
+        nullable(schema.flag("Whether it is pinned to the top, out of its order.")),
+        lambda _, context: is_pinned(context.tags),
+    ),
+    "is_author": Field(nullable(schema.flag("Whether the note's author wrote it.")), _is_author),
+    "is_liked_by_author": Field(
+        nullable(schema.flag("Whether the note's author likes it.")), _is_liked_by_author
+    ),
+    "show_tags": _sent("show_tags", nullable(schema.array("Tags, as sent."))),
+    "is_new": Field(
+        nullable(schema.flag("Whether the store had not met it; null without a store.")),
+        lambda _, context: None,
+    ),
+}
+"""The fields of a comment, in the order of the feeds' columns."""
+
+USER_FIELDS = {
+    "user_id": Field(
+        schema.identifier("The user's ID; not always 24 hexadecimal characters."),
+        lambda raw, _: _user_id(raw),
+    ),
+    "nickname": _sent("nickname", nullable(schema.text("The name shown."))),
+    "avatar_url": Field(
+        nullable(schema.text("Address of the avatar.")),
+        lambda raw, _: raw.get(name_in(raw, *_AVATAR)),
+    ),
+    "red_id": _sent(
+        "red_id", nullable(schema.text("The number or name by which the app finds the user."))
+    ),
+    "ai_agent": _converted("ai_agent", boolean, nullable(schema.flag("As sent."))),
+    "additional_tags": _sent("additional_tags", nullable(schema.mapping("As sent."))),
+}
+"""The fields of a user, in the order of the feeds' columns."""
+
+
+def _names(fields: Mapping[str, Field]) -> frozenset[str]:
+    return frozenset(name for field in fields.values() for name in field.names)
+
+
+_COMMENT_NAMES, _USER_NAMES = _names(COMMENT_FIELDS), _names(USER_FIELDS)
 
 
 def parse_page(
@@ -129,45 +302,17 @@ def comment_fields(
         raw = {}
     user = _user(raw)
     user_id = _user_id(user) if user else None
-    tags = tag_types(raw)
-    own = user_id == author_id if isinstance(user_id, str) and author_id else None
-    return {
-        "comment_id": raw.get("id"),
-        "note_id": raw.get("note_id") or note_id,
-        "user_id": user_id,
-        "parent_comment_id": parent_id,
-        "target_comment_id": _target(raw, parent_id),
-        "content": raw.get("content"),
-        "created_at": moment(raw.get(name_in(raw, *TIME))),
-        "like_count": count(raw.get("like_count")),
-        "sub_comment_count": count(raw.get("sub_comment_count")),
-        "ip_location": raw.get("ip_location"),
-        "pictures": _pictures(raw.get("pictures")),
-        "at_users": raw.get("at_users"),
-        "comment_type": count(raw.get("comment_type")),
-        "status": _status(raw.get("status")),
-        "hidden": boolean(raw.get("hidden")),
-        "is_pinned": is_pinned(tags),
-        "is_author": True if tags and "is_author" in tags else own,
-        "is_liked_by_author": None if tags is None else "author_liked" in tags,
-        "show_tags": raw.get("show_tags"),
-        "is_new": None,
-        "extra": _comment_extra(raw, first_level=parent_id is None),
-    }
+    context = Context(note_id, parent_id, author_id, user_id, tag_types(raw))
+    fields = {name: field.read(raw, context) for name, field in COMMENT_FIELDS.items()}
+    return {**fields, "extra": _comment_extra(raw, first_level=parent_id is None)}
 
 
 def user_fields(raw: Fields) -> Fields:
-    """The fields of a user."""
-    id_name, avatar_name = name_in(raw, *_ID), name_in(raw, *_AVATAR)
-    return {
-        "user_id": raw.get(id_name) or None,
-        "nickname": raw.get("nickname"),
-        "avatar_url": raw.get(avatar_name),
-        "red_id": raw.get("red_id"),
-        "ai_agent": boolean(raw.get("ai_agent")),
-        "additional_tags": raw.get("additional_tags"),
-        "extra": _rest(raw, _USER_FIELDS | {id_name, avatar_name}),
-    }
+    """Return the fields of a user."""
+    context = Context()
+    fields = {name: field.read(raw, context) for name, field in USER_FIELDS.items()}
+    names = _USER_NAMES | {name_in(raw, *_ID), name_in(raw, *_AVATAR)}
+    return {**fields, "extra": _rest(raw, names)}
 
 
 def _user_name(raw: Fields) -> str:
@@ -183,34 +328,6 @@ def _user_id(user: Fields) -> Any:
     return user.get(name_in(user, *_ID)) or None
 
 
-def _target(raw: Fields, parent_id: str | None) -> Any:
-    target = raw.get("target_comment")
-    if not isinstance(target, dict) or parent_id is None:
-        return None
-    target_id = target.get("id")
-    return None if target_id in (parent_id, "") else target_id
-
-
-def _status(value: Any) -> Any:
-    number = isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value)
-    return int(value) if number else value
-
-
-def _pictures(value: Any) -> Any:
-    if not isinstance(value, list):
-        return value
-    return [_picture(one) if isinstance(one, dict) else one for one in value]
-
-
-def _picture(raw: Fields) -> Fields:
-    return {
-        "url": raw.get(name_in(raw, *_PREVIEW)),
-        "origin_url": raw.get(name_in(raw, *_LARGE)),
-        "width": count(raw.get("width")),
-        "height": count(raw.get("height")),
-    }
-
-
 def _picture_rest(raw: Raw) -> Fields:
     if not isinstance(raw, dict):
         return {}
@@ -218,7 +335,7 @@ def _picture_rest(raw: Raw) -> Fields:
 
 
 def _comment_extra(raw: Fields, *, first_level: bool) -> Fields:
-    extra = _rest(raw, _COMMENT_FIELDS | {name_in(raw, *TIME)})
+    extra = _rest(raw, _COMMENT_NAMES | {name_in(raw, *TIME)})
     if _user(raw):
         del extra[_user_name(raw)]
     inline = raw.get("sub_comments")
