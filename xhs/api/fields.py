@@ -55,6 +55,9 @@ class Context(NamedTuple):
     tags: set[str] | None = None
 
 
+_Read = Callable[[Fields, Context], Any]
+
+
 class Field(NamedTuple):
     """A field of an item that is read from an object of the API.
 
@@ -62,7 +65,7 @@ class Field(NamedTuple):
     """
 
     schema: Schema
-    read: Callable[[Fields, Context], Any]
+    read: _Read
     names: tuple[str, ...] = ()
 
 
@@ -214,10 +217,15 @@ USER_FIELDS = {
 """The fields of a user, in the order of the feeds' columns."""
 
 
+def _readers(fields: Mapping[str, Field]) -> tuple[tuple[str, _Read], ...]:
+    return tuple((name, field.read) for name, field in fields.items())
+
+
 def _names(fields: Mapping[str, Field]) -> frozenset[str]:
     return frozenset(name for field in fields.values() for name in field.names)
 
 
+_COMMENT_READERS, _USER_READERS = _readers(COMMENT_FIELDS), _readers(USER_FIELDS)
 _COMMENT_NAMES, _USER_NAMES = _names(COMMENT_FIELDS), _names(USER_FIELDS)
 
 
@@ -290,8 +298,8 @@ def _is_first(user: Fields, users: set[str]) -> bool:
 
 
 def _dated(fields: Fields, scraped_at: str) -> Fields:
-    extra = fields.pop("extra")
-    return {**fields, "scraped_at": scraped_at, "extra": extra}
+    fields |= {"scraped_at": scraped_at, "extra": fields.pop("extra")}
+    return fields
 
 
 def comment_fields(
@@ -303,16 +311,17 @@ def comment_fields(
     user = _user(raw)
     user_id = _user_id(user) if user else None
     context = Context(note_id, parent_id, author_id, user_id, tag_types(raw))
-    fields = {name: field.read(raw, context) for name, field in COMMENT_FIELDS.items()}
-    return {**fields, "extra": _comment_extra(raw, first_level=parent_id is None)}
+    fields = {name: read(raw, context) for name, read in _COMMENT_READERS}
+    fields["extra"] = _comment_extra(raw, first_level=parent_id is None)
+    return fields
 
 
 def user_fields(raw: Fields) -> Fields:
     """Return the fields of a user."""
     context = Context()
-    fields = {name: field.read(raw, context) for name, field in USER_FIELDS.items()}
-    names = _USER_NAMES | {name_in(raw, *_ID), name_in(raw, *_AVATAR)}
-    return {**fields, "extra": _rest(raw, names)}
+    fields = {name: read(raw, context) for name, read in _USER_READERS}
+    fields["extra"] = _rest(raw, _USER_NAMES | {name_in(raw, *_ID), name_in(raw, *_AVATAR)})
+    return fields
 
 
 def _user_name(raw: Fields) -> str:

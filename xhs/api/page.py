@@ -123,6 +123,8 @@ def _says_none(data: dict[str, Any]) -> bool:
 
 def name_in(raw: dict[str, Any], *names: str) -> str:
     """The first of a field's names that has a value, else the first that is there at all."""
+    if raw.get(names[0]):
+        return names[0]
     present = [name for name in names if name in raw]
     return next((name for name in present if raw[name]), present[0] if present else names[0])
 
