@@ -1,5 +1,6 @@
-"""Started by :mod:`support.forks`: imports what a crawl imports that is not the project's, then
-forks a process for each command, which becomes what ``python -m scrapy`` makes of its words.
+"""Started by :mod:`support.forks`: imports what a crawl imports, except the settings (they read the
+environment), then forks a process for each command, which becomes what ``python -m scrapy`` makes
+of its words.
 """
 
 from __future__ import annotations
@@ -7,6 +8,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import pkgutil
 import runpy
 import socket
 import sys
@@ -22,6 +24,19 @@ _LIBRARIES = """
     scrapy.extensions.remote_control scrapy.extensions.telnet scrapy.squeues
     jsonschema_rs pymongo scrapy_jsonschema
 """
+
+
+_NOT_OF_A_CRAWL = ("settings", "simulator", "monitors")
+
+
+def import_project() -> None:
+    """Import the project's modules, and forget where they are."""
+    sys.path.insert(0, os.path.abspath(f"{__file__}/../../.."))  # noqa: PTH100
+    for module in pkgutil.walk_packages(import_module("xhs").__path__, "xhs."):
+        _, name, *_ = module.name.split(".")
+        if name not in _NOT_OF_A_CRAWL and not module.name.endswith("._supervisor"):
+            import_module(module.name)
+    del sys.path[0]
 
 
 def serve(door: socket.socket) -> bool:
@@ -62,7 +77,8 @@ if __name__ == "__main__":
     del sys.path[0]  # the folder of this file
     for library in _LIBRARIES.split():
         import_module(library)
-    assert not {"xhs", "twisted.internet.reactor"} & sys.modules.keys()
+    import_project()
+    assert not {"xhs.settings", "twisted.internet.reactor"} & sys.modules.keys()
     gc.freeze()
     with socket.socket(fileno=os.dup(0)) as requests:
         forked = serve(requests)

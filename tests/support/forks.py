@@ -1,9 +1,9 @@
 """Commands of Scrapy in processes that need not start from nothing, as a user's do.
 
-Most of what a short crawl takes is the import of Scrapy and other libraries. A helper has them
-imported, and forks a process for each command. The streams of this process, its environment, its
-folder and how it ends are what they were if it had been started; only what a library does as it is
-imported has been done before. Two helpers take turns: a crawl and the next one must not have the
+Most of what a short crawl takes is the import of Scrapy, of other libraries and of the project. A
+helper has them imported, and forks a process for each command. The streams of this process, its
+environment, its folder and how it ends are what they were if it had been started; only what a
+module does as it is imported has been done before. Two helpers take turns: a crawl and the next one must not have the
 same hashes, by which a set is ordered.
 """
 
