@@ -3,8 +3,8 @@
 Most of what a short crawl takes is the import of Scrapy, of other libraries and of the project. A
 helper has them imported, and forks a process for each command. The streams of this process, its
 environment, its folder and how it ends are what they were if it had been started; only what a
-module does as it is imported has been done before. Two helpers take turns: a crawl and the next one must not have the
-same hashes, by which a set is ordered.
+module does as it is imported has been done before. Two helpers take turns: a crawl and the next
+one must not have the same hashes, by which a set is ordered.
 """
 
 from __future__ import annotations
