@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import runpy
+import tomllib
 from dataclasses import fields
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -197,6 +198,24 @@ def monitors() -> set[str]:
     from xhs.monitors import CrawlMonitors
 
     return {monitor.__name__ for monitor in CrawlMonitors.monitors}
+
+
+def layers() -> list[set[str]]:
+    """Return the layers that ``import-linter`` knows, from the top: the names in each."""
+    config = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = config["tool"]["importlinter"]["contracts"]
+    (contract,) = (one for one in contracts if one["type"] == "layers")
+    return [
+        {module.strip().removeprefix("xhs.") for module in layer.split("|")}
+        for layer in contract["layers"]
+    ]
+
+
+def defines(name: str, path: str) -> bool:
+    """True if a file defines a function, a class or a constant of this name."""
+    text = (PROJECT / path).read_text(encoding="utf-8")
+    pattern = rf"^\s*(?:(?:async )?def|class) {name}\b|^{name}\b.*="
+    return re.search(pattern, text, re.MULTILINE) is not None
 
 
 def packages_and_modules() -> set[str]:

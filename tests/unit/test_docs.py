@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from support import documented
 from support.documents import (
+    DOCS,
     HOW_TO,
     README,
     REFERENCE,
@@ -26,8 +28,6 @@ from support.documents import (
 from support.simulator import PROJECT
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from support.documented import Schema
 
 WIDTH = 120
@@ -68,6 +68,25 @@ def test_map_of_the_code_names_every_package_and_module() -> None:
     found = re.findall(r"^(xhs/\S+) ", listed, re.MULTILINE)
     assert len(found) == len(set(found))
     assert set(found) == documented.packages_and_modules()
+
+
+def test_layers_of_the_architecture() -> None:
+    table = rows(section(DOCS / "architecture.md", "## Layers"), "layer")
+    shown = [{Path(name).stem for name in codes(row[0])} for row in table]
+    assert shown == documented.layers()
+
+
+@each_page
+def test_files_and_folders_of_the_code_exist(page: Path) -> None:
+    shown = re.findall(r"`((?:xhs|tests|benchmarks|docs)/[\w/.]*(?:\.\w+|/))`", read(page))
+    assert [path for path in shown if not (PROJECT / path).exists()] == []
+
+
+@each_page
+def test_names_are_in_the_files_that_a_page_says(page: Path) -> None:
+    shown = re.findall(r"`(\w+)` in\s+`(xhs/[\w/.]+\.py)`", read(page))
+    assert [pair for pair in shown if not documented.defines(*pair)] == []
+    assert shown or page.name != "architecture.md"
 
 
 def test_arguments() -> None:
