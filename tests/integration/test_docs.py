@@ -60,6 +60,7 @@ NOT_RUN = {
         'mongodump --uri "$MONGODB_URI" --db xhs --gzip --archive=xhs.archive': "needs mongodump"
     },
     "docs/how-to/cron-and-systemd.md": {
+        "sudo useradd --system --create-home --home-dir /var/lib/xhs xhs": "needs root",
         "systemctl enable --now xhs.timer": "needs systemd and root",
         """grep -o '{"exit_status".*' /var/lib/xhs/update.log | tail -n 1""": "needs cron's log",
     },
@@ -120,7 +121,10 @@ def test_blocks_that_are_not_run_are_on_their_pages() -> None:
 def test_the_commands_of_a_page_work(page: Path, folder: Path, server: str) -> None:
     if page.stem == "monitors":
         pytest.importorskip("spidermon")
-    run(page, folder, server)
+    printed = run(page, folder, server)
+    if page.stem == "tutorial":
+        shown = "".join(block.text for block in blocks(page) if block.language == "text")
+        assert [line for line in shown.splitlines() if line not in printed] == []
 
 
 @pytest.mark.skipif(
@@ -171,8 +175,11 @@ def stored_fields() -> dict[str, set[str]]:
     }
 
 
-def run(page: Path, folder: Path, server: str, addresses: dict[str, str] | None = None) -> None:
-    """Run a page's commands; each that is not part of a condition has to succeed."""
+def run(page: Path, folder: Path, server: str, addresses: dict[str, str] | None = None) -> str:
+    """Run a page's commands; each that is not part of a condition has to succeed.
+
+    Return what they print.
+    """
     not_run = NOT_RUN.get(name_of(page), {})
     wanted = [block for block in blocks(page) if block.text.split("\n")[0] not in not_run]
     for block in wanted:
@@ -207,6 +214,7 @@ def run(page: Path, folder: Path, server: str, addresses: dict[str, str] | None 
     assert status == 0, said
     assert "Traceback" not in said, said
     assert '"status": "error"' not in said, said  # Scrapyd's, with HTTP 200
+    return said
 
 
 def write_file(block: Block, folder: Path) -> None:
