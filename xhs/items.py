@@ -19,9 +19,11 @@ from xhs.api.fields import COMMENT_FIELDS, USER_FIELDS, Field
 from xhs.api.schema import Schema, nullable
 from xhs.reasons import StopReason
 
-_SCRAPED_AT = schema.time("When the answer came, also where it comes from a cache.")
+_SCRAPED_AT = schema.time(
+    "When the API answered; for an answer from the HTTP cache, the original time."
+)
 _EXTRA = schema.mapping(
-    "What the API's object has beside what these fields were read from, unchanged."
+    "The rest of the API's object, unchanged: what no other field was read from."
 )
 
 
@@ -60,21 +62,21 @@ NOTE = _item(
         "comment_count": nullable(schema.count("Comments with replies, as reported.")),
         "comment_count_l1": nullable(schema.count("First-level comments, as reported.")),
         "comments_collected": schema.count(
-            "First-level comments held for the note, all runs together; without a store, this "
-            "run's."
+            "First-level comments stored for the note, all crawls together; without a store, this "
+            "crawl's."
         ),
         "replies_collected": schema.count(
-            "Replies held for the note, all runs together; without a store, this run's."
+            "Replies stored for the note, all crawls together; without a store, this crawl's."
         ),
         "missing": nullable(
-            schema.count("First-level comments reported and not held, never below 0.")
+            schema.count("First-level comments reported and not stored, never below 0.")
         ),
-        "replies_reported": schema.count("Replies that the comments held report."),
-        "replies_missing": schema.count("Of these, the replies not held, never below 0."),
+        "replies_reported": schema.count("Replies that the stored comments report."),
+        "replies_missing": schema.count("Of these, the replies not stored, never below 0."),
         "sort": {
             "enum": list(SORTS),
             "type": "string",
-            "description": "The order asked for.",
+            "description": "The requested order.",
         },
         "pages": schema.count("Pages of this pass."),
         "complete": schema.flag(

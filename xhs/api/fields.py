@@ -132,23 +132,23 @@ _PICTURE = {
 COMMENT_FIELDS = {
     "comment_id": _sent("id", schema.identifier("The comment's ID.")),
     "note_id": Field(
-        schema.note_id("The note that it stands under."),
+        schema.note_id("The note that the comment belongs to."),
         lambda raw, context: raw.get("note_id") or context.note_id,
         ("note_id",),
     ),
     "user_id": Field(
-        nullable(schema.identifier("Who wrote it.")), lambda _, context: context.user_id
+        nullable(schema.identifier("The comment's author.")), lambda _, context: context.user_id
     ),
     "parent_comment_id": Field(
         nullable(
             schema.identifier(
-                "The first-level comment that a reply stands under; null at first level."
+                "The first-level comment that this reply belongs to; null at first level."
             )
         ),
         lambda _, context: context.parent_id,
     ),
     "target_comment_id": Field(
-        nullable(schema.identifier("The reply that a reply answers, else null.")),
+        nullable(schema.identifier("The reply that this reply answers, else null.")),
         _target_comment_id,
     ),
     "content": _sent(
@@ -156,7 +156,7 @@ COMMENT_FIELDS = {
         nullable(schema.text("The text as written; emoji codes such as [doge] are the app's.")),
     ),
     "created_at": Field(
-        nullable(schema.time("When it was written.")),
+        nullable(schema.time("When the comment was written.")),
         lambda raw, _: moment(raw.get(name_in(raw, *TIME))),
     ),
     "like_count": _converted("like_count", count, nullable(schema.count("Likes."))),
@@ -165,7 +165,7 @@ COMMENT_FIELDS = {
     ),
     "ip_location": _sent(
         "ip_location",
-        nullable(schema.text("Where the author's address was, as the app shows it.")),
+        nullable(schema.text("Location of the author's IP address, as the app shows it.")),
     ),
     "pictures": _converted(
         "pictures",
@@ -183,16 +183,16 @@ COMMENT_FIELDS = {
     ),
     "hidden": _converted("hidden", boolean, nullable(schema.flag("As sent."))),
     "is_pinned": Field(
-        nullable(schema.flag("Whether it is pinned to the top, out of its order.")),
+        nullable(schema.flag("True if the comment is pinned to the top, out of its order.")),
         lambda _, context: is_pinned(context.tags),
     ),
-    "is_author": Field(nullable(schema.flag("Whether the note's author wrote it.")), _is_author),
+    "is_author": Field(nullable(schema.flag("True if the note's author wrote it.")), _is_author),
     "is_liked_by_author": Field(
-        nullable(schema.flag("Whether the note's author likes it.")), _is_liked_by_author
+        nullable(schema.flag("True if the note's author likes it.")), _is_liked_by_author
     ),
     "show_tags": _sent("show_tags", nullable(schema.array("Tags, as sent."))),
     "is_new": Field(
-        nullable(schema.flag("Whether the store had not met it; null without a store.")),
+        nullable(schema.flag("True if the comment was new to the store; null without a store.")),
         lambda _, context: None,
     ),
 }
