@@ -75,7 +75,7 @@ class Simulator:
         self._control("/_books/reset", {})
 
     def script(self, script: dict[str, Any]) -> None:
-        """Replace the script; see `xhs.simulator.fault_rules`. A wrong one is a ValueError."""
+        """Replace the script; see `xhs.simulator.schemas`. A wrong one is a ValueError."""
         self._control("/_script", script)
 
     def change(

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from xhs.simulator.comments import cursor_text
 from xhs.simulator.dataset import parse_cursor
-from xhs.simulator.fault_rules import REPLIES, WORLD_CHANGES, Rule
+from xhs.simulator.fault_rules import REPLIES, Rule
+from xhs.simulator.schemas import CHANGES
 from xhs.simulator.seeded_random import fraction
 
 if TYPE_CHECKING:
@@ -59,12 +60,12 @@ class Faults:
             self._page_calls[request] += 1
         verdict = Verdict()
         for place, rule in enumerate(self._rules):
-            taken = verdict.rule is not None and rule.fault not in WORLD_CHANGES
+            taken = verdict.rule is not None and rule.fault not in CHANGES
             if (taken and rule.fault) or not self._holds(place, rule, request):
                 continue
             self._used[place] += 1
             verdict.delay += rule.delay
-            if rule.fault in WORLD_CHANGES:
+            if rule.fault in CHANGES:
                 self._changed.add((place, request.note))
                 verdict.changes.append(rule)
             elif rule.fault:
@@ -116,7 +117,7 @@ class Faults:
                     holds = counts[name] in wanted
             if not holds:
                 return False
-        once = rule.fault in WORLD_CHANGES and "times" not in matchers
+        once = rule.fault in CHANGES and "times" not in matchers
         return not (once and (place, request.note) in self._changed)
 
 

@@ -12,22 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from xhs.simulator.config import HOST, Config, read_json
 from xhs.simulator.fault_rules import read_rules
-from xhs.simulator.validation import ScriptError
+from xhs.simulator.schemas import OPTIONS, RULES, ScriptError, check
 
 if TYPE_CHECKING:
     import argparse
 
 WRONG_USAGE = 2
 
-_NUMBERS = {
-    "rate": "calls a second; more are refused with code 302",
-    "quota": "billed calls, then code 303",
-    "balance": "money on the account, then code 601",
-    "price": "money that a billed call costs (default: 0.01)",
-    "spending-limit": "money that the token may spend, then code 602",
-    "revoke-after": "calls, then the token is refused with code 100",
-    "seed": "of all that is left to chance (default: 0)",
-}
+_NUMBERS = ("rate", "quota", "balance", "price", "spending_limit", "revoke_after", "seed")
 
 NOTES_HELP = (
     "Notes: f1 and six hexadecimal digits begin the ID of a note with so many first-level comments"
@@ -51,8 +43,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--latency", metavar="S[-S]", help="seconds an answer takes, or from and to (default: 0)"
     )
-    for name, meaning in _NUMBERS.items():
-        group.add_argument(f"--{name}", metavar="N", help=meaning)
+    for name in _NUMBERS:
+        meaning = OPTIONS[name]["description"]
+        group.add_argument(f"--{name.replace('_', '-')}", metavar="N", help=meaning)
     group.add_argument("--gzip", action="store_true", help="compress for clients that accept it")
     group.add_argument(
         "--rule",
@@ -64,7 +57,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--script",
         metavar="FILE",
-        help="JSON file of faults and limits; see xhs.simulator.fault_rules",
+        help="JSON file of faults and limits; see xhs.simulator.schemas",
     )
 
 
@@ -86,14 +79,16 @@ def read_options(options: argparse.Namespace) -> Config:
         bounds = [_number("latency", part) for part in options.latency.split("-", 1)]
         given["latency"] = bounds if len(bounds) == 2 else bounds[0]
     for name in _NUMBERS:
-        attribute = name.replace("-", "_")
-        value = getattr(options, attribute)
+        value = getattr(options, name)
         if value is not None:
-            given[attribute] = _number(name, value)
+            given[name] = _number(name.replace("_", "-"), value)
     config = Config(port=port, tokens=frozenset(options.token or ()))
-    config = config.scripted(document).scripted(given)
-    rules = read_rules([_json("rule", rule) for rule in options.rule or ()], "--rule")
-    return replace(config, rules=config.rules + rules)
+    config = config.with_script(document).with_script(given)
+    if options.rule:
+        rules = [_json("rule", rule) for rule in options.rule]
+        check(rules, RULES, "--rule")
+        config = replace(config, rules=config.rules + read_rules(rules, "--rule"))
+    return config
 
 
 def _number(name: str, value: str) -> Any:

@@ -6,13 +6,13 @@ import asyncio
 import socket
 import struct
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from xhs.simulator.config import HOST, Config, read_json
+from xhs.simulator.schemas import CHANGE, ScriptError, check
 from xhs.simulator.service import ENDPOINTS, Service
-from xhs.simulator.validation import ScriptError, ids, text, whole
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _NO_LINGER = struct.pack("ii", 1, 0)
 _SHUTDOWN_SECONDS = 0.2
 _PIECE = 1 << 16
-_CHANGES = ("note", "grow", "vanish", "likes")
 
 
 class Server:
@@ -104,10 +103,12 @@ class Server:
     async def change(self, request: web.Request) -> web.StreamResponse:
         """Change a note: ``{"note": ID, "grow": n, "vanish": n or [IDs], "likes": n}``."""
         try:
-            note, wanted = _read_change(read_json(await request.read()))
+            change = read_json(await request.read())
+            check(change, CHANGE)
         except ScriptError as error:
             return web.json_response({"error": str(error)}, status=400)
-        changes = self.service.world.change(note, **wanted)
+        note = change.pop("note")
+        changes = self.service.world.change(note, **change)
         return web.json_response(
             {
                 "note": note,
@@ -116,21 +117,6 @@ class Server:
                 "likes": changes.likes,
             }
         )
-
-
-def _read_change(document: Any) -> tuple[str, dict[str, Any]]:
-    if not isinstance(document, dict):
-        raise ScriptError("a change is a JSON object")
-    for name in document:
-        if name not in _CHANGES:
-            raise ScriptError(f"{name}: unknown; there are {', '.join(_CHANGES)}")
-    note = text(document.pop("note", None), "note")
-    ids(note, "note")
-    wanted = {}
-    for name, value in document.items():
-        listed = name == "vanish" and isinstance(value, list)
-        wanted[name] = ids(value, name) if listed else whole(value, name)
-    return note, wanted
 
 
 async def _begin(request: web.Request, answer: Answer) -> web.StreamResponse:

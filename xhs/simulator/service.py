@@ -44,7 +44,7 @@ class Service:
 
     def load(self, script: Any) -> None:
         """Replace the script; counts that rules and limits go by begin anew."""
-        self.config = self._given.scripted(script)
+        self.config = self._given.with_script(script)
         self._count_anew()
 
     def reset_books(self) -> None:

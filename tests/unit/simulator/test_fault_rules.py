@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from xhs.simulator.config import Config, read_json
+from xhs.simulator.fault_rules import Numbers
 from xhs.simulator.notes import sized_note
-from xhs.simulator.validation import Numbers, ScriptError
+from xhs.simulator.schemas import CHANGE, SCRIPT, Schema, ScriptError
 
 NOTE = sized_note(5)
 
@@ -16,53 +18,65 @@ NOTE = sized_note(5)
 @pytest.mark.parametrize(
     ("script", "where"),
     [
-        ([], "JSON object"),
-        ({"rule": []}, "rule: unknown"),
-        ({"rules": {}}, "rules: must be a list"),
-        ({"rules": [3]}, r"rules\[0\]: must be an object"),
+        ([], "not of type 'object'"),
+        ({"rule": []}, "'rule' is not one of .*'rules'"),
+        ({"rules": {}}, "rules: {} is not of type 'array'"),
+        ({"rules": [3]}, r"rules\[0\]: 3 is not of type 'object'"),
         ({"rules": [{}]}, "no fault"),
         ({"rules": [{"note": NOTE}]}, "no fault"),
-        ({"rules": [{"cod": 301}]}, r"rules\[0\].cod: unknown"),
-        ({"rules": [{"code": 301}, {"code": 0}]}, r"rules\[1\].code: 0 is success"),
-        ({"rules": [{"code": "301"}]}, "whole number"),
-        ({"rules": [{"code": True}]}, "whole number"),
+        ({"rules": [{"cod": 301}]}, r"rules\[0\]: 'cod' is not one of .*'code'"),
+        (
+            {"rules": [{"code": 301}, {"code": 0}]},
+            r"rules\[1\].code: 0 is less than the minimum of 1",
+        ),
+        ({"rules": [{"code": "301"}]}, "not of type 'integer'"),
+        ({"rules": [{"code": True}]}, "not of type 'integer'"),
         ({"rules": [{"code": 301, "hang": True}]}, "one fault at a time"),
-        ({"rules": [{"code": 301, "billed": True}]}, "billed: unknown, or of no use with code"),
-        ({"rules": [{"hang": False}]}, "only true"),
-        ({"rules": [{"hang": True, "billed": 1}]}, "true or false"),
-        ({"rules": [{"status": 99}]}, "200 to 599"),
-        ({"rules": [{"status": 429, "headers": {"a": "b\r\nc"}}]}, "one line"),
-        ({"rules": [{"reset": "later"}]}, "one of before, after"),
-        ({"rules": [{"cursor": "lost"}]}, "one of ignored"),
-        ({"rules": [{"truncate": -1}]}, "0 or more"),
-        ({"rules": [{"grow": 0}]}, "1 or more"),
-        ({"rules": [{"vanish": ["x"]}]}, "not an ID"),
-        ({"rules": [{"note": "x", "code": 301}]}, "not an ID"),
-        ({"rules": [{"note": NOTE, "endpoint": "users", "code": 301}]}, "one of comments"),
-        ({"rules": [{"call": "7-3", "code": 301}]}, "not a range"),
-        ({"rules": [{"call": "a", "code": 301}]}, "not a range"),
-        ({"rules": [{"call": 0, "code": 301}]}, "1 or more"),
-        ({"rules": [{"share": 1.5, "code": 301}]}, "0 to 1"),
-        ({"rules": [{"delay": -1}]}, "0 or more"),
-        ({"rules": [{"delay": "1"}]}, "must be a number"),
-        ({"rules": [{"patch": []}]}, "list of changes"),
+        ({"rules": [{"code": 301, "billed": True}]}, "billed: goes with status, hang"),
+        ({"rules": [{"hang": False}]}, "hang: True was expected"),
+        ({"rules": [{"hang": True, "billed": 1}]}, "not of type 'boolean'"),
+        ({"rules": [{"status": 99}]}, "less than the minimum of 200"),
+        (
+            {"rules": [{"status": 429, "headers": {"a": "b\r\nc"}}]},
+            r"headers\.a: .* does not match",
+        ),
+        ({"rules": [{"reset": "later"}]}, r"one of \['before', 'after'\]"),
+        ({"rules": [{"cursor": "lost"}]}, r"one of \['ignored'"),
+        ({"rules": [{"truncate": -1}]}, "less than the minimum of 0"),
+        ({"rules": [{"grow": 0}]}, "less than the minimum of 1"),
+        ({"rules": [{"vanish": ["x"]}]}, r"vanish\[0\]: 'x' does not match"),
+        ({"rules": [{"note": "x", "code": 301}]}, "note: 'x' does not match"),
+        ({"rules": [{"note": NOTE, "endpoint": "users", "code": 301}]}, "comments, replies"),
+        ({"rules": [{"call": "7-3", "code": 301}]}, "lower bound comes first"),
+        ({"rules": [{"call": "a", "code": 301}]}, "does not match .*3-7"),
+        ({"rules": [{"call": 0, "code": 301}]}, "less than the minimum of 1"),
+        ({"rules": [{"share": 1.5, "code": 301}]}, "greater than the maximum of 1"),
+        ({"rules": [{"delay": -1}]}, "less than the minimum of 0"),
+        ({"rules": [{"delay": "1"}]}, "not of type 'number'"),
+        ({"rules": [{"patch": []}]}, "non-empty"),
         ({"rules": [{"patch": [{"path": ["a"]}]}]}, "value or remove"),
-        ({"rules": [{"patch": [{"path": [], "value": 1}]}]}, "names and places"),
-        ({"rules": [{"patch": [{"path": [1.5], "value": 1}]}]}, "names and places"),
-        ({"rules": [{"patch": [{"path": ["a"], "remove": False}]}]}, "must be true"),
-        ({"rate": 0}, "above 0"),
-        ({"rate": float("nan")}, "must be a number"),
-        ({"quota": 1.5}, "whole number"),
-        ({"balance": "12"}, "must be a number"),
-        ({"latency": [0.2]}, "number of seconds or two"),
+        ({"rules": [{"patch": [{"path": [], "value": 1}]}]}, r"path: \[\] should be non-empty"),
+        ({"rules": [{"patch": [{"path": [1.5], "value": 1}]}]}, "'string', 'integer'"),
+        ({"rules": [{"patch": [{"path": ["a"], "remove": False}]}]}, "remove: True was expected"),
+        ({"rate": 0}, "less than or equal to the minimum of 0"),
+        ({"rate": float("nan")}, "not of type 'number'"),
+        ({"quota": 1.5}, "not of type 'integer'"),
+        ({"quota": 1.0}, "not of type 'integer'"),
+        ({"balance": "12"}, "not of type 'number'"),
+        ({"latency": [0.2]}, "too short .*two bounds"),
         ({"latency": [0.5, 0.1]}, "lower bound"),
-        ({"refuse_share": {"0": 0.1}}, "not the code"),
+        ({"refuse_share": {"0": 0.1}}, "'0' does not match"),
         ({"refuse_share": {"301": 0.6, "500": 0.6}}, "more than 1"),
     ],
 )
 def test_what_is_not_understood_is_refused_with_its_place(script: Any, where: str) -> None:
     with pytest.raises(ScriptError, match=where):
-        Config().scripted(script)
+        Config().with_script(script)
+
+
+@pytest.mark.parametrize("schema", [SCRIPT, CHANGE])
+def test_schemas_are_valid(schema: Schema) -> None:
+    Draft202012Validator.check_schema(schema)
 
 
 def test_text_that_is_not_json_is_refused() -> None:
@@ -107,7 +121,7 @@ def test_every_matcher_and_fault_is_understood() -> None:
         {"delay": 0.5},
         {"code": 500, "delay": 1},
     ]
-    config = Config().scripted({"rules": [{**matchers, **fault} for fault in faults]})
+    config = Config().with_script({"rules": [{**matchers, **fault} for fault in faults]})
     assert len(config.rules) == len(faults)
     assert [rule.fault for rule in config.rules[-2:]] == [None, "code"]
 
@@ -118,5 +132,5 @@ def test_numbers_are_ranges() -> None:
 
 
 def test_a_script_leaves_alone_what_it_does_not_speak_of() -> None:
-    config = Config(port=5).scripted({"rate": 3}).scripted({"quota": 7})
+    config = Config(port=5).with_script({"rate": 3}).with_script({"quota": 7})
     assert (config.port, config.rate, config.quota) == (5, 3.0, 7)
