@@ -19,7 +19,7 @@ from support.pages import of_pages, pages_settled
 from support.simulator import PROJECT
 
 from xhs.settings import EXTENSIONS
-from xhs.simulator.books import LOG_LENGTH
+from xhs.simulator.call_log import LOG_LENGTH
 from xhs.simulator.notes import sized_note, threaded_note
 
 if TYPE_CHECKING:

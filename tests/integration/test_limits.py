@@ -19,7 +19,7 @@ from support.threads import (
 )
 
 from xhs.simulator.comments import cursor_text
-from xhs.simulator.dataset import World
+from xhs.simulator.dataset import Dataset
 from xhs.simulator.notes import profile, sized_note, usual_note
 
 if TYPE_CHECKING:
@@ -334,10 +334,10 @@ def test_a_smaller_limit_later_takes_nothing_away(api: Simulator, project: Proje
 
 def out_of_order(note: str) -> list[dict[str, Any]]:
     """Rules by which a note comes in the order ``normal``, and says so."""
-    world, there = World(), expected_note(note)
+    dataset, there = Dataset(), expected_note(note)
     rules: list[dict[str, Any]] = []
     for page in range(1, there.pages + 1):
-        data = world.numbered_page(note, "normal", page)
+        data = dataset.numbered_page(note, "normal", page)
         if data["has_more"]:
             data["cursor"] = cursor_text(there.first_level[10 * page - 1], page + 1)
         rules.append({"note": note, "page": page, "data": data})

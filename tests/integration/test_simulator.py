@@ -382,6 +382,6 @@ def test_it_runs_inside_a_process_too() -> None:
         async with running(Config(tokens=frozenset({"right"}))) as (url, service):
             answer = await asyncio.to_thread(ask, url)
             assert ids(answer["data"]["comments"]) == expected_note(NOTE).first_level[:10]
-            assert service.books.billed == 1
+            assert service.call_log.billed == 1
 
     asyncio.run(main())

@@ -16,7 +16,7 @@ from support.pages import pages_settled
 from support.passes import assert_stored, billed, history, pages_of, pinned_notes
 from support.simulator import PROJECT, REPLIES
 
-from xhs.simulator.note_layout import skeleton
+from xhs.simulator.note_layout import note_layout
 from xhs.simulator.notes import missing_note, profile, sized_note, threaded_note
 
 if TYPE_CHECKING:
@@ -330,8 +330,8 @@ def test_a_budget_that_ends_with_the_pass_to_be_finished_leaves_the_next(
 
 def time_of(note: str, place: int, grown: int = 0) -> str:
     """When the comment at a place of the list was written."""
-    bones = skeleton(note, grown)
-    return datetime.fromtimestamp(bones.time(bones.size - 1 - place), UTC).isoformat()
+    layout = note_layout(note, grown)
+    return datetime.fromtimestamp(layout.time(layout.size - 1 - place), UTC).isoformat()
 
 
 @pytest.mark.parametrize(

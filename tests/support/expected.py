@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from xhs.simulator.dataset import PAGE_SIZE, Changes, totals
-from xhs.simulator.note_layout import Skeleton, skeleton
+from xhs.simulator.note_layout import NoteLayout, note_layout
 
 
 @dataclass(frozen=True)
 class ExpectedNote:
     """A note's comments as they are, whatever the API says of them."""
 
-    note: Skeleton
+    note: NoteLayout
     changes: Changes
 
     @property
@@ -110,4 +110,4 @@ def expected_note(
     note_id: str, grown: int = 0, vanished: frozenset[str] = frozenset()
 ) -> ExpectedNote:
     """What there is to find in a note that has grown, or lost some comments."""
-    return ExpectedNote(skeleton(note_id, grown), Changes(grown, vanished))
+    return ExpectedNote(note_layout(note_id, grown), Changes(grown, vanished))

@@ -67,7 +67,7 @@ class Simulator:
         return self._process.poll()
 
     def books(self) -> dict[str, Any]:
-        """What was called, billed and delivered; see `xhs.simulator.books`."""
+        """What was called, billed and delivered; see `xhs.simulator.call_log`."""
         return self._control("/_books")
 
     def reset_books(self) -> None:

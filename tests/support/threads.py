@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from support.expected import expected_note
 from support.simulator import REPLIES
 
-from xhs.simulator.comments import Scribe
-from xhs.simulator.note_layout import Skeleton, skeleton
+from xhs.simulator.comments import CommentBuilder
+from xhs.simulator.note_layout import NoteLayout, note_layout
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,29 +24,29 @@ Comments = dict[str, tuple[str | None, str | None]]
 """Comments by their IDs: the parent of each, and the reply that it answers."""
 
 
-def number_in(bones: Skeleton, comment_id: str) -> int:
+def number_in(layout: NoteLayout, comment_id: str) -> int:
     """Which of a note's first-level comments this is."""
-    number = bones.number_of(comment_id)
+    number = layout.number_of(comment_id)
     assert number is not None
     return number
 
 
 def moment(note: str, comment_id: str) -> datetime:
     """When a first-level comment was written."""
-    bones = skeleton(note)
-    return datetime.fromtimestamp(bones.time(number_in(bones, comment_id)), UTC)
+    layout = note_layout(note)
+    return datetime.fromtimestamp(layout.time(number_in(layout, comment_id)), UTC)
 
 
 def with_replies(note: str, roots: Iterable[str] | None = None, grown: int = 0) -> Comments:
     """These first-level comments, or all, with all of their replies."""
-    bones = skeleton(note, grown)
-    scribe = Scribe(bones, 0, frozenset())
+    layout = note_layout(note, grown)
+    builder = CommentBuilder(layout, 0, frozenset())
     found: Comments = {}
     for root in expected_note(note, grown).first_level if roots is None else roots:
         found[root] = None, None
-        number = number_in(bones, root)
-        for place in range(bones.reply_counts[number]):
-            reply = scribe.reply(number, place)
+        number = number_in(layout, root)
+        for place in range(layout.reply_counts[number]):
+            reply = builder.reply(number, place)
             target = reply.get("target_comment", {}).get("id")
             found[reply["id"]] = root, None if target == root else target
     return found
@@ -62,14 +62,14 @@ def with_inline(note: str, roots: Iterable[str]) -> Comments:
 
 def authors(note: str, comments: Comments) -> set[str]:
     """The users who wrote these comments."""
-    bones = skeleton(note)
-    scribe = Scribe(bones, 0, frozenset())
+    layout = note_layout(note)
+    builder = CommentBuilder(layout, 0, frozenset())
     found = set()
     for one, (root, _) in comments.items():
-        number = number_in(bones, root or one)
-        raw = scribe.comment(number)
+        number = number_in(layout, root or one)
+        raw = builder.comment(number)
         if root is not None:
-            raw = scribe.reply(number, bones.thread(number).index(one))
+            raw = builder.reply(number, layout.thread(number).index(one))
         user: dict[str, str] = raw.get("user") or raw["user_info"]
         found.add(user.get("userid") or user["user_id"])
     return found

@@ -32,7 +32,7 @@ _HTML = (
     "<body><center><h1>{0}</h1></center><hr><center>nginx</center></body></html>"
 )
 
-_MEMBER = 1_000_000
+_MEMBER_SIZE = 1_000_000
 
 Cut = Literal["hang", "before", "after", "body"]
 
@@ -58,7 +58,7 @@ class Answer:
 
 def envelope(code: int, data: Any = None, message: str | None = None) -> bytes:
     """The JSON that the API wraps every answer in."""
-    whole = {
+    document = {
         "code": code,
         "message": MESSAGES.get(code, "Unknown error") if message is None else message,
         "data": data,
@@ -66,9 +66,9 @@ def envelope(code: int, data: Any = None, message: str | None = None) -> bytes:
         "requestId": uuid4().hex,
     }
     try:
-        return json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode()
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
     except UnicodeEncodeError:
-        return json.dumps(whole, separators=(",", ":")).encode()
+        return json.dumps(document, separators=(",", ":")).encode()
 
 
 def refusal(code: int, message: str | None = None) -> Answer:
@@ -76,7 +76,7 @@ def refusal(code: int, message: str | None = None) -> Answer:
     return Answer(code, envelope(code, message=message))
 
 
-def unavailing(rule: Rule) -> Answer | None:
+def answer_without_data(rule: Rule) -> Answer | None:
     """The answer of a fault that needs no data; None for the other faults."""
     details = rule.details
     billed = bool(details.get("billed", False))
@@ -109,7 +109,7 @@ def _status(status: int, details: dict[str, Any], billed: bool) -> Answer:
     return Answer(code, body, billed, status, headers=headers)
 
 
-def spoil(answer: Answer, rule: Rule) -> None:
+def cut_short(answer: Answer, rule: Rule) -> None:
     """Let a whole, billed answer get lost on its way."""
     match rule.fault:
         case "hang":
@@ -130,8 +130,8 @@ def spoil(answer: Answer, rule: Rule) -> None:
 def compress(answer: Answer, blanks: int = 0) -> None:
     """Send the body compressed, with so many blanks before it."""
     # Members of a gzip file may follow each other, so one is made and sent again and again.
-    many, rest = divmod(blanks, _MEMBER)
-    before = gzip.compress(b" " * _MEMBER, mtime=0) * many if many else b""
+    many, rest = divmod(blanks, _MEMBER_SIZE)
+    before = gzip.compress(b" " * _MEMBER_SIZE, mtime=0) * many if many else b""
     after = gzip.compress(b" " * rest + answer.body, compresslevel=1, mtime=0)
     answer.body = before + after
     answer.headers = {**answer.headers, "Content-Encoding": "gzip"}

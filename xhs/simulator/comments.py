@@ -12,20 +12,20 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from xhs.simulator.notes import DOCUMENTED_NOTE, Variation
-from xhs.simulator.seeded_random import Dice
+from xhs.simulator.seeded_random import SeededRandom
 from xhs.simulator.text import content, count_as_text
 from xhs.simulator.users import (
     PLACES,
     User,
-    key_of_author,
-    key_of_commenter,
+    author_key,
+    commenter_key,
     picture,
     user,
     user_info,
 )
 
 if TYPE_CHECKING:
-    from xhs.simulator.note_layout import Skeleton
+    from xhs.simulator.note_layout import NoteLayout
 
 Comment = dict[str, Any]
 
@@ -44,10 +44,10 @@ def cursor_text(last_id: str, index: int, sort: str = "latest") -> str:
     return json.dumps(cursor, separators=(",", ":"))
 
 
-class Scribe:
+class CommentBuilder:
     """Writes the comments of one note."""
 
-    def __init__(self, note: Skeleton, likes: int, vanished: frozenset[str]) -> None:
+    def __init__(self, note: NoteLayout, likes: int, vanished: frozenset[str]) -> None:
         self.note = note
         self._likes = likes
         self._vanished = vanished
@@ -84,9 +84,9 @@ class Scribe:
             changed["like_count"] += self._likes
             changed["sub_comment_count"] = replies
             return changed
-        dice = Dice(f"comment/{note.note_id}/{number}")
+        rng = SeededRandom(f"comment/{note.note_id}/{number}")
         written = self._write(
-            dice,
+            rng,
             note.comment_id(number),
             note.time(number),
             note.likes(number),
@@ -111,17 +111,17 @@ class Scribe:
     def reply(self, number: int, place: int) -> Comment:
         """Reply ``place`` to comment ``number``; it may answer an earlier reply."""
         note = self.note
-        dice = Dice(f"reply/{note.note_id}/{number}/{place}")
+        rng = SeededRandom(f"reply/{note.note_id}/{number}/{place}")
         written = self._write(
-            dice,
+            rng,
             note.reply_id(number, place),
             note.reply_time(number, place),
-            dice.below(20) if dice.chance(300) else 0,
+            rng.below(20) if rng.chance(300) else 0,
             _AUTHOR_REPLIES_PERMILLE,
         )
-        answered = dice.below(100)
+        answered = rng.below(100)
         if place and answered < 35:
-            earlier = dice.below(place)
+            earlier = rng.below(place)
             author = self._replier(number, earlier)
             written["target_comment"] = {"id": note.reply_id(number, earlier), "user": author}
         elif answered < 60:
@@ -137,18 +137,18 @@ class Scribe:
             documented: User = shown["user"]
             return documented
         name = f"comment/{self.note.note_id}/{number}"
-        return self._user(self._key(Dice(name), _AUTHOR_PERMILLE))
+        return self._user(self._key(SeededRandom(name), _AUTHOR_PERMILLE))
 
     def _replier(self, number: int, place: int) -> User:
-        dice = Dice(f"reply/{self.note.note_id}/{number}/{place}")
-        if dice.chance(300):
-            dice.below(20)
-        return self._user(self._key(dice, _AUTHOR_REPLIES_PERMILLE))
+        rng = SeededRandom(f"reply/{self.note.note_id}/{number}/{place}")
+        if rng.chance(300):
+            rng.below(20)
+        return self._user(self._key(rng, _AUTHOR_REPLIES_PERMILLE))
 
-    def _key(self, dice: Dice, author_permille: int) -> str:
-        if dice.chance(author_permille):
-            return key_of_author(self.note.note_id)
-        return key_of_commenter(dice, self.note.note_id, self._pool)
+    def _key(self, rng: SeededRandom, author_permille: int) -> str:
+        if rng.chance(author_permille):
+            return author_key(self.note.note_id)
+        return commenter_key(rng, self.note.note_id, self._pool)
 
     def _user(self, key: str) -> User:
         by_author = key.startswith("author/")
@@ -160,25 +160,25 @@ class Scribe:
 
     def _write(
         self,
-        dice: Dice,
+        rng: SeededRandom,
         comment_id: str,
         time: int,
         likes: int,
         author_permille: int,
         tag: str = "",
     ) -> Comment:
-        key = self._key(dice, author_permille)
+        key = self._key(rng, author_permille)
         by_author = key.startswith("author/")
         tags = [tag] if tag else []
         if by_author:
             tags.append("is_author")
-        elif dice.chance(40):
+        elif rng.chance(40):
             tags.append("author_liked")
-        pictured = dice.chance(_PICTURE_PERMILLE)
-        text = "" if pictured else content(dice)
+        pictured = rng.chance(_PICTURE_PERMILLE)
+        text = "" if pictured else content(rng)
         mentioned: list[dict[str, Any]] = []
-        if not pictured and dice.chance(_MENTION_PERMILLE):
-            friend = user(key_of_commenter(dice, self.note.note_id, self._pool))
+        if not pictured and rng.chance(_MENTION_PERMILLE):
+            friend = user(commenter_key(rng, self.note.note_id, self._pool))
             mentioned = [{"userid": friend["userid"], "nickname": friend["nickname"]}]
             text = f"@{friend['nickname']} {text}"
         written: Comment = {
@@ -195,8 +195,8 @@ class Scribe:
             "show_tags": tags,
             "show_tags_v2": [{"type": tag, "text": _TAGS[tag]} for tag in tags],
             "show_type": "common",
-            "status": dice.pick((3, -2)) if dice.chance(10) else 0,
-            "hidden": dice.chance(4),
+            "status": rng.pick((3, -2)) if rng.chance(10) else 0,
+            "hidden": rng.chance(4),
             "comment_type": 2 if pictured else 0,
             "downvoted": False,
             "score": 0,
@@ -213,9 +213,9 @@ class Scribe:
         }
         if pictured:
             written["media_source_type"] = 0
-            written["pictures"] = [picture(dice) for _ in range(1 + (dice.below(8) == 0))]
-        if not self._placeless and dice.chance(800):
-            written["ip_location"] = dice.pick(PLACES)
+            written["pictures"] = [picture(rng) for _ in range(1 + (rng.below(8) == 0))]
+        if not self._placeless and rng.chance(800):
+            written["ip_location"] = rng.pick(PLACES)
         if not self._documented:
             written["hash_tags"] = []
         return written

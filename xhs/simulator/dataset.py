@@ -1,7 +1,7 @@
 """The world behind the API: notes, their comments, and what changed since they were made.
 
 What a note is follows from its ID; the table is in `xhs.simulator.notes`. A note can change
-while the stand-in runs: `World.change` lets it grow, lose comments, or gain likes.
+while the stand-in runs: `Dataset.change` lets it grow, lose comments, or gain likes.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from xhs.simulator import documented
-from xhs.simulator.comments import Comment, Scribe, cursor_text
-from xhs.simulator.note_layout import Skeleton, skeleton
+from xhs.simulator.comments import Comment, CommentBuilder, cursor_text
+from xhs.simulator.note_layout import NoteLayout, note_layout
 from xhs.simulator.notes import DOCUMENTED_NOTE, is_id
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def parse_cursor(text: str, sort: str = "latest") -> Cursor:
     raise InvalidCallError("lastCursor is not a cursor of this list")
 
 
-class World:
+class Dataset:
     """All notes, each as its ID has it and as it has changed since."""
 
     def __init__(self) -> None:
@@ -88,7 +88,7 @@ class World:
         """
         before = self.changes(note_id)
         if isinstance(vanish, int):
-            vanish = _spread(skeleton(note_id, before.grown), before, vanish)
+            vanish = _spread(note_layout(note_id, before.grown), before, vanish)
         after = replace(
             before,
             grown=before.grown + grow,
@@ -101,7 +101,7 @@ class World:
     def comments(self, note_id: str, sort: str, cursor: Cursor | None) -> Data:
         """The ``data`` of a page of first-level comments."""
         changes = self.changes(note_id)
-        note = skeleton(note_id, changes.grown)
+        note = note_layout(note_id, changes.grown)
         start = 0
         if cursor is not None:
             number = note.number_of(cursor.last_id)
@@ -115,17 +115,17 @@ class World:
     def numbered_page(self, note_id: str, sort: str, index: int) -> Data:
         """Page ``index`` (1 is the first) by count alone, starting over after the last."""
         changes = self.changes(note_id)
-        note = skeleton(note_id, changes.grown)
+        note = note_layout(note_id, changes.grown)
         numbers = list(_present(note, sort, 0, changes))
         pages = max(1, -(-len(numbers) // PAGE_SIZE))
         start = (index - 1) % pages * PAGE_SIZE
         return self._page(note, changes, sort, numbers[start : start + PAGE_SIZE + 1], index)
 
     def _page(
-        self, note: Skeleton, changes: Changes, sort: str, numbers: list[int], index: int
+        self, note: NoteLayout, changes: Changes, sort: str, numbers: list[int], index: int
     ) -> Data:
-        scribe = Scribe(note, changes.likes, changes.vanished)
-        comments = [scribe.comment(number) for number in numbers[:PAGE_SIZE]]
+        builder = CommentBuilder(note, changes.likes, changes.vanished)
+        comments = [builder.comment(number) for number in numbers[:PAGE_SIZE]]
         more = len(numbers) > PAGE_SIZE
         first_level, total = totals(note, changes)
         exists = note.profile.exists
@@ -136,8 +136,8 @@ class World:
             "all_sort_strategies": list(_STRATEGIES.values()) if exists else [],
             "current_sort_strategy": _STRATEGIES[sort],
             "user_id": note.profile.author_id,
-            "comment_count": scribe.count(total),
-            "comment_count_l1": scribe.count(first_level),
+            "comment_count": builder.count(total),
+            "comment_count_l1": builder.count(first_level),
         }
         if note.note_id == DOCUMENTED_NOTE:
             data["all_sort_strategies"] = documented.example()["all_sort_strategies"]
@@ -148,7 +148,7 @@ class World:
     def replies(self, note_id: str, comment_id: str, cursor: Cursor | None) -> Data:
         """The ``data`` of a page of the replies to a first-level comment."""
         changes = self.changes(note_id)
-        note = skeleton(note_id, changes.grown)
+        note = note_layout(note_id, changes.grown)
         if not note.profile.exists:
             return {"comments": [], "has_more": False, "cursor": "", "user_id": ""}
         number = note.number_of(comment_id)
@@ -163,8 +163,8 @@ class World:
         places = [
             place for place in range(start, len(thread)) if thread[place] not in changes.vanished
         ]
-        scribe = Scribe(note, changes.likes, changes.vanished)
-        comments: list[Comment] = [scribe.reply(number, place) for place in places[:PAGE_SIZE]]
+        builder = CommentBuilder(note, changes.likes, changes.vanished)
+        comments: list[Comment] = [builder.reply(number, place) for place in places[:PAGE_SIZE]]
         more = len(places) > PAGE_SIZE
         index = cursor.index if cursor else 1
         return {
@@ -175,7 +175,7 @@ class World:
         }
 
 
-def totals(note: Skeleton, changes: Changes) -> tuple[int, int]:
+def totals(note: NoteLayout, changes: Changes) -> tuple[int, int]:
     """How many first-level comments a note has, and how many comments in all."""
     if not changes.vanished:
         return note.size, note.size + note.total_replies
@@ -186,7 +186,7 @@ def totals(note: Skeleton, changes: Changes) -> tuple[int, int]:
     return len(numbers), len(numbers) + replies
 
 
-def _present(note: Skeleton, sort: str, start: int, changes: Changes) -> Iterator[int]:
+def _present(note: NoteLayout, sort: str, start: int, changes: Changes) -> Iterator[int]:
     order = note.order(sort)
     gone = {note.number_of(comment_id) for comment_id in changes.vanished}
     for place in range(start, len(order)):
@@ -199,7 +199,7 @@ def _take(numbers: Iterator[int], page_size: int) -> list[int]:
     return [number for number, _ in zip(numbers, range(page_size + 1), strict=False)]
 
 
-def _spread(note: Skeleton, changes: Changes, count: int) -> list[str]:
+def _spread(note: NoteLayout, changes: Changes, count: int) -> list[str]:
     numbers = list(_present(note, "latest", 0, changes))
     count = min(count, len(numbers))
     return [

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from xhs.simulator.seeded_random import Dice
+from xhs.simulator.seeded_random import SeededRandom
 
 FIRST_LEVEL = 801
 ALL_COMMENTS = 944
@@ -37,7 +37,7 @@ def reply_counts() -> tuple[int, ...]:
     """How many replies each of the note's comments has, oldest first."""
     known = [comment["sub_comment_count"] for comment in shown()]
     hidden = [0] * (FIRST_LEVEL - len(known))
-    dice = Dice("documented replies")
+    rng = SeededRandom("documented replies")
     for _ in range(ALL_COMMENTS - FIRST_LEVEL - sum(known)):
-        hidden[dice.below(len(hidden))] += 1
+        hidden[rng.below(len(hidden))] += 1
     return (*hidden, *known)

@@ -15,7 +15,7 @@ from xhs.simulator.seeded_random import fraction
 
 if TYPE_CHECKING:
     from xhs.simulator.config import Config
-    from xhs.simulator.dataset import Data, World
+    from xhs.simulator.dataset import Data, Dataset
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Request:
 
 
 @dataclass(slots=True)
-class Verdict:
+class MatchedRules:
     """What the rules say of a call."""
 
     rule: Rule | None = None
@@ -45,49 +45,49 @@ class Faults:
     def __init__(self, config: Config) -> None:
         self._rules = config.rules
         self._seed = config.seed
-        self._refuse = config.refuse_share
+        self._refuse_share = config.refuse_share
         self._calls = 0
         self._note_calls: Counter[str] = Counter()
         self._page_calls: Counter[Request] = Counter()
         self._used: Counter[int] = Counter()
         self._changed: set[tuple[int, str]] = set()
 
-    def judge(self, request: Request) -> Verdict:
+    def match(self, request: Request) -> MatchedRules:
         """Count a call, and find the rules that hold for it."""
         self._calls += 1
         self._note_calls[request.note] += 1
         if self._rules:
             self._page_calls[request] += 1
-        verdict = Verdict()
+        matched = MatchedRules()
         for place, rule in enumerate(self._rules):
-            taken = verdict.rule is not None and rule.fault not in CHANGES
-            if (taken and rule.fault) or not self._holds(place, rule, request):
+            taken = matched.rule is not None and rule.fault not in CHANGES
+            if (taken and rule.fault) or not self._matches(place, rule, request):
                 continue
             self._used[place] += 1
-            verdict.delay += rule.delay
+            matched.delay += rule.delay
             if rule.fault in CHANGES:
                 self._changed.add((place, request.note))
-                verdict.changes.append(rule)
+                matched.changes.append(rule)
             elif rule.fault:
-                verdict.rule = rule
-        return verdict
+                matched.rule = rule
+        return matched
 
     def refused_by_chance(self, request: Request) -> int | None:
         """The code of a random refusal, drawn by note and the number of its call."""
-        if not self._refuse:
+        if not self._refuse_share:
             return None
-        drawn = self._drawn("refuse", request)
-        for code, part in self._refuse.items():
+        drawn = self._draw("refuse", request)
+        for code, part in self._refuse_share.items():
             if drawn < part:
                 return code
             drawn -= part
         return None
 
-    def _drawn(self, what: str, request: Request) -> float:
+    def _draw(self, what: str, request: Request) -> float:
         call = self._note_calls[request.note]
         return fraction(f"{self._seed}/{what}/{request.note}/{call}")
 
-    def _holds(self, place: int, rule: Rule, request: Request) -> bool:
+    def _matches(self, place: int, rule: Rule, request: Request) -> bool:
         matchers = rule.matchers
         counts = {
             "call": self._calls,
@@ -98,46 +98,48 @@ class Faults:
         for name, wanted in matchers.items():
             match name:
                 case "note":
-                    holds = request.note in wanted
+                    matches = request.note in wanted
                 case "comment":
-                    holds = request.comment in wanted
+                    matches = request.comment in wanted
                 case "endpoint":
-                    holds = request.endpoint in wanted
+                    matches = request.endpoint in wanted
                 case "every":
-                    holds = self._calls % wanted == 0
+                    matches = self._calls % wanted == 0
                 case "after":
-                    holds = self._calls > wanted
+                    matches = self._calls > wanted
                 case "until":
-                    holds = self._calls <= wanted
+                    matches = self._calls <= wanted
                 case "share":
-                    holds = self._drawn(f"rule {place}", request) < wanted
+                    matches = self._draw(f"rule {place}", request) < wanted
                 case "times":
-                    holds = self._used[place] < wanted
+                    matches = self._used[place] < wanted
                 case _:
-                    holds = counts[name] in wanted
-            if not holds:
+                    matches = counts[name] in wanted
+            if not matches:
                 return False
         once = rule.fault in CHANGES and "times" not in matchers
         return not (once and (place, request.note) in self._changed)
 
 
-def change_world(world: World, note: str, rule: Rule) -> None:
+def change_dataset(dataset: Dataset, note: str, rule: Rule) -> None:
     """Let a rule's change come over a note."""
-    world.change(note, **{str(rule.fault): rule.value})
+    dataset.change(note, **{str(rule.fault): rule.value})
 
 
-def answer(world: World, request: Request, rule: Rule | None) -> Data:
+def answer(dataset: Dataset, request: Request, rule: Rule | None) -> Data:
     """The data of the answer to a call, as the rule that holds for it has it."""
     cursor = parse_cursor(request.cursor, request.sort) if request.cursor else None
     fault = rule.value if rule is not None and rule.fault == "cursor" else None
     if request.endpoint == REPLIES:
-        data = world.replies(request.note, request.comment, None if fault == "ignored" else cursor)
+        data = dataset.replies(
+            request.note, request.comment, None if fault == "ignored" else cursor
+        )
         if fault == "endless" and not data["comments"]:
-            data = world.replies(request.note, request.comment, None)
+            data = dataset.replies(request.note, request.comment, None)
     elif fault == "endless":
-        data = world.numbered_page(request.note, request.sort, request.page)
+        data = dataset.numbered_page(request.note, request.sort, request.page)
     else:
-        data = world.comments(request.note, request.sort, None if fault == "ignored" else cursor)
+        data = dataset.comments(request.note, request.sort, None if fault == "ignored" else cursor)
     if fault is not None:
         return _with_cursor_fault(data, request, fault)
     if rule is not None and rule.fault == "data":

@@ -18,7 +18,7 @@ BALANCE_EMPTY = 601
 SPENDING_LIMIT = 602
 
 _SHOWN_BALANCE = Decimal("123.45")
-_CENTIPERCENT = Decimal("0.0001")
+_FOUR_DECIMALS = Decimal("0.0001")
 
 
 class Limits:
@@ -41,7 +41,7 @@ class Limits:
         """The money left, in the form of the balance endpoint."""
         start = self._config.balance
         left = _SHOWN_BALANCE if start is None else max(Decimal(0), start - self.spent)
-        return str(left.quantize(_CENTIPERCENT))
+        return str(left.quantize(_FOUR_DECIMALS))
 
     def revoked(self) -> bool:
         """Count a call, and say whether the token no longer works."""

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from xhs.simulator import documented
 from xhs.simulator.notes import Profile, Replies, profile
-from xhs.simulator.seeded_random import Dice, interpolate, stream
+from xhs.simulator.seeded_random import SeededRandom, interpolate, stream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SORTS = ("latest", "normal", "like_count")
 
-_WORLD_END = 1_788_220_800
+_LAST_TIME = 1_788_220_800
 _DAY = 86_400
 _BYTES = 8
 _GROWN_GAP = 90
@@ -36,7 +36,7 @@ _LONG_THREAD = 255
 _TAILS = ("08", "10", "11", "0b")
 
 
-class Skeleton:
+class NoteLayout:
     """A note's comments, ``grown`` of them newer than those its ID speaks of."""
 
     def __init__(self, note: Profile, grown: int) -> None:
@@ -45,7 +45,7 @@ class Skeleton:
         self.base = note.first_level
         self.size = note.first_level + grown if note.exists else 0
         self._raw = stream(f"bones/{note.note_id}", self.size * _BYTES)
-        life = max(2 * _DAY, min(_WORLD_END - note.created, 30 * _DAY + self.base * 6 * 3600))
+        life = max(2 * _DAY, min(_LAST_TIME - note.created, 30 * _DAY + self.base * 6 * 3600))
         self._gap = max(4, life // (2 * max(1, self.base)))
         self._life = life // 2
         self._shown: Sequence[dict[str, Any]] = ()
@@ -136,7 +136,7 @@ class Skeleton:
 
     def reply_time(self, number: int, place: int) -> int:
         """When a reply was written; strictly rising within its thread."""
-        noise = Dice(f"when/{self.note_id}/{number}/{place}").below(_REPLY_GAP - 1)
+        noise = SeededRandom(f"when/{self.note_id}/{number}/{place}").below(_REPLY_GAP - 1)
         return self.id_time(number) + 5 + place * _REPLY_GAP + noise
 
     def reply_id(self, number: int, place: int) -> str:
@@ -157,17 +157,17 @@ class Skeleton:
         return self._orders(sort)[1][number]
 
     def _orders(self, sort: str) -> tuple[array[int], array[int]]:
-        known = self._known_orders.get(sort)
+        known = self._cached_orders.get(sort)
         if known is None:
             order = array("I", self._sorted(sort))
             ranks = array("I", bytes(order.itemsize * len(order)))
             for place, number in enumerate(order):
                 ranks[number] = place
-            known = self._known_orders[sort] = (order, ranks)
+            known = self._cached_orders[sort] = (order, ranks)
         return known
 
     @cached_property
-    def _known_orders(self) -> dict[str, tuple[array[int], array[int]]]:
+    def _cached_orders(self) -> dict[str, tuple[array[int], array[int]]]:
         return {}
 
     def _sorted(self, sort: str) -> list[int]:
@@ -187,6 +187,6 @@ class Skeleton:
 
 
 @lru_cache(maxsize=512)
-def skeleton(note_id: str, grown: int = 0) -> Skeleton:
-    """The skeleton of a note; the last few hundred are kept."""
-    return Skeleton(profile(note_id), grown)
+def note_layout(note_id: str, grown: int = 0) -> NoteLayout:
+    """The note_layout of a note; the last few hundred are kept."""
+    return NoteLayout(profile(note_id), grown)

@@ -23,8 +23,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
 
-from xhs.simulator.seeded_random import Dice
-from xhs.simulator.users import key_of_author, user
+from xhs.simulator.seeded_random import SeededRandom
+from xhs.simulator.users import author_key, user
 
 DOCUMENTED_NOTE = "65bf5360000000002c03f684"
 LARGEST = 200_000
@@ -76,11 +76,11 @@ def is_id(text: str) -> bool:
 @lru_cache(maxsize=4096)
 def profile(note_id: str) -> Profile:
     """What ``note_id`` says of its note."""
-    dice = Dice(f"note/{note_id}")
-    author = user(key_of_author(note_id))["userid"]
+    rng = SeededRandom(f"note/{note_id}")
+    author = user(author_key(note_id))["userid"]
     created = int(note_id[:8], 16)
     if not _FIRST_NOTE <= created < _LAST_NOTE:
-        created = _LAST_NOTE - dice.below(3 * 365 * 86400)
+        created = _LAST_NOTE - rng.below(3 * 365 * 86400)
     if note_id == DOCUMENTED_NOTE:
         return Profile(
             note_id,
@@ -108,20 +108,20 @@ def profile(note_id: str) -> Profile:
                 author_id=author,
                 created=created,
             )
-    return _drawn(note_id, dice, author, created)
+    return _drawn(note_id, rng, author, created)
 
 
-def _drawn(note_id: str, dice: Dice, author: str, created: int) -> Profile:
-    share = dice.below(100)
+def _drawn(note_id: str, rng: SeededRandom, author: str, created: int) -> Profile:
+    share = rng.below(100)
     if share < 4:
         return Profile(note_id, exists=False)
     if share < 12:
         return Profile(note_id, True, 0, author_id=author, created=created)
-    size = dice.quantile(_SIZES)
+    size = rng.quantile(_SIZES)
     pinned: tuple[int, ...] = ()
-    if size >= 3 and dice.chance(300):
-        pinned = tuple({dice.below(size): None for _ in range(1 + dice.below(2))})
-    variations = frozenset(kind for kind in Variation if dice.chance(80))
+    if size >= 3 and rng.chance(300):
+        pinned = tuple({rng.below(size): None for _ in range(1 + rng.below(2))})
+    variations = frozenset(kind for kind in Variation if rng.chance(80))
     return Profile(
         note_id,
         True,
@@ -154,5 +154,5 @@ def missing_note(serial: int = 0) -> str:
 
 def usual_note(serial: int = 0) -> str:
     """The ID of a note whose size and form are left to chance."""
-    dice = Dice(f"usual/{serial}")
-    return f"{0x60000000 + dice.below(0x0A000000):08x}00000000{dice.hexadecimal(8)}"
+    rng = SeededRandom(f"usual/{serial}")
+    return f"{0x60000000 + rng.below(0x0A000000):08x}00000000{rng.hexadecimal(8)}"

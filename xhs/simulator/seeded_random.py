@@ -1,7 +1,7 @@
 """Reproducible chance.
 
 Everything the stand-in shows is drawn from hashes of names, so that two processes, on any
-platform and in any order of calls, see the same world. Only integers are used: floating point
+platform and in any order of calls, see the same dataset. Only integers are used: floating point
 differs in its last digit from one C library to the next.
 """
 
@@ -19,7 +19,7 @@ _DIGEST_BYTES = 64
 _RESERVE_BITS = 80
 
 
-class Dice:
+class SeededRandom:
     """A stream of small whole numbers that depends on its name alone."""
 
     __slots__ = ("_bits", "_left", "_name", "_round")

@@ -35,20 +35,20 @@ class Server:
         app = web.Application()
         for path in ENDPOINTS:
             app.router.add_get(path, self.call, allow_head=False)
-        app.router.add_get("/_books", self.books)
-        app.router.add_post("/_books/reset", self.reset_books)
-        app.router.add_post("/_script", self.script)
-        app.router.add_post("/_world", self.change)
+        app.router.add_get("/_books", self.show_call_log)
+        app.router.add_post("/_books/reset", self.reset_call_log)
+        app.router.add_post("/_script", self.load_script)
+        app.router.add_post("/_world", self.change_note)
         app.router.add_post("/_reset", self.reset)
-        app.router.add_route("*", "/{path:.*}", self.unknown)
+        app.router.add_route("*", "/{path:.*}", self.unknown_path)
         return app
 
     async def call(self, request: web.Request) -> web.StreamResponse:
         """A call of the API. The books learn whether its answer left whole."""
         service = self.service
         query = request.query
-        books = service.books
-        call = books.open(request.path, tuple(sorted(query)))
+        log = service.call_log
+        call = log.open(request.path, tuple(sorted(query)))
         delivered = False
         try:
             compressed = "gzip" in request.headers.get("Accept-Encoding", "")
@@ -62,29 +62,27 @@ class Server:
             delivered = request.transport is not None
             return response
         finally:
-            books.close(call, delivered=delivered)
+            log.close(call, delivered=delivered)
 
-    async def unknown(self, request: web.Request) -> web.StreamResponse:
+    async def unknown_path(self, request: web.Request) -> web.StreamResponse:
         """A path that the API does not have."""
-        books = self.service.books
+        log = self.service.call_log
         if not request.path.startswith("/_"):
-            call = books.open("other", ())
+            call = log.open("other", ())
             call.status = 404
-            books.decide(call)
-            books.close(call, delivered=True)
+            log.record(call)
+            log.close(call, delivered=True)
         return web.json_response({"error": "not found"}, status=404)
 
-    async def books(self, request: web.Request) -> web.StreamResponse:
+    async def show_call_log(self, request: web.Request) -> web.StreamResponse:
         """The books; ``?log=N`` for the last N calls alone."""
         length = request.query.get("log", "")
-        books = self.service.books
-        return web.json_response(
-            books.summary(int(length)) if length.isdecimal() else books.summary()
-        )
+        log = self.service.call_log
+        return web.json_response(log.summary(int(length)) if length.isdecimal() else log.summary())
 
-    async def reset_books(self, _request: web.Request) -> web.StreamResponse:
+    async def reset_call_log(self, _request: web.Request) -> web.StreamResponse:
         """Empty the books."""
-        self.service.reset_books()
+        self.service.reset_call_log()
         return web.json_response({})
 
     async def reset(self, _request: web.Request) -> web.StreamResponse:
@@ -92,7 +90,7 @@ class Server:
         self.service.reset()
         return web.json_response({})
 
-    async def script(self, request: web.Request) -> web.StreamResponse:
+    async def load_script(self, request: web.Request) -> web.StreamResponse:
         """Replace the script."""
         try:
             self.service.load(read_json(await request.read()))
@@ -100,7 +98,7 @@ class Server:
             return web.json_response({"error": str(error)}, status=400)
         return web.json_response({})
 
-    async def change(self, request: web.Request) -> web.StreamResponse:
+    async def change_note(self, request: web.Request) -> web.StreamResponse:
         """Change a note: ``{"note": ID, "grow": n, "vanish": n or [IDs], "likes": n}``."""
         try:
             change = read_json(await request.read())
@@ -108,7 +106,7 @@ class Server:
         except ScriptError as error:
             return web.json_response({"error": str(error)}, status=400)
         note = change.pop("note")
-        changes = self.service.world.change(note, **change)
+        changes = self.service.dataset.change(note, **change)
         return web.json_response(
             {
                 "note": note,

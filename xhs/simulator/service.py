@@ -5,11 +5,18 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
-from xhs.simulator.answers import Answer, compress, envelope, refusal, spoil, unavailing
-from xhs.simulator.books import CallLog, LoggedCall
-from xhs.simulator.dataset import InvalidCallError, World, parse_cursor
+from xhs.simulator.answers import (
+    Answer,
+    answer_without_data,
+    compress,
+    cut_short,
+    envelope,
+    refusal,
+)
+from xhs.simulator.call_log import CallLog, LoggedCall
+from xhs.simulator.dataset import Dataset, InvalidCallError, parse_cursor
 from xhs.simulator.fault_rules import COMMENTS, REPLIES
-from xhs.simulator.faults import Faults, Request, answer, change_world
+from xhs.simulator.faults import Faults, Request, answer, change_dataset
 from xhs.simulator.limits import Limits
 from xhs.simulator.note_layout import SORTS
 from xhs.simulator.notes import is_id
@@ -37,29 +44,29 @@ class Service:
     """One account with one world behind it."""
 
     def __init__(self, config: Config) -> None:
-        self._given = config
-        self.world = World()
-        self.books = CallLog()
+        self._initial_config = config
+        self.dataset = Dataset()
+        self.call_log = CallLog()
         self.load({})
 
     def load(self, script: Any) -> None:
         """Replace the script; counts that rules and limits go by begin anew."""
-        self.config = self._given.with_script(script)
-        self._count_anew()
+        self.config = self._initial_config.with_script(script)
+        self._restart_counts()
 
-    def reset_books(self) -> None:
+    def reset_call_log(self) -> None:
         """Empty books; the script stays, and the counts it goes by begin anew."""
-        under_way = self.books.in_flight
-        self.books = CallLog(in_flight=under_way, max_concurrent=under_way)
-        self._count_anew()
+        under_way = self.call_log.in_flight
+        self.call_log = CallLog(in_flight=under_way, max_concurrent=under_way)
+        self._restart_counts()
 
     def reset(self) -> None:
-        """As it was when it started: empty books, its first script, an unchanged world."""
-        self.world.reset()
+        """As it was when it started: empty books, its first script, an unchanged dataset."""
+        self.dataset.reset()
         self.load({})
-        self.reset_books()
+        self.reset_call_log()
 
-    def _count_anew(self) -> None:
+    def _restart_counts(self) -> None:
         self._faults = Faults(self.config)
         self._limits = Limits(self.config)
         self._random = random.Random(self.config.seed)  # noqa: S311 (latency, not a secret)
@@ -75,7 +82,7 @@ class Service:
         call.code, call.status, call.billed = found.code, found.status, found.billed
         if found.billed:
             self._limits.bill()
-        self.books.decide(call)
+        self.call_log.record(call)
         return found
 
     def _answer(self, call: LoggedCall, endpoint: str, query: Mapping[str, str]) -> Answer:
@@ -93,30 +100,30 @@ class Service:
         limit = self._limits.refusal()
         if limit is not None:
             return refusal(limit)
-        return self._judged(call, request)
+        return self._answer_by_rules(call, request)
 
-    def _judged(self, call: LoggedCall, request: Request) -> Answer:
-        verdict = self._faults.judge(request)
-        for change in verdict.changes:
-            change_world(self.world, request.note, change)
-        rule = verdict.rule
-        spoiled = unavailing(rule) if rule is not None else None
-        if spoiled is not None and rule is not None:
-            found = spoiled
+    def _answer_by_rules(self, call: LoggedCall, request: Request) -> Answer:
+        matched = self._faults.match(request)
+        for change in matched.changes:
+            change_dataset(self.dataset, request.note, change)
+        rule = matched.rule
+        fixed = answer_without_data(rule) if rule is not None else None
+        if fixed is not None and rule is not None:
+            found = fixed
             call.fault = rule.fault
         elif (code := self._faults.refused_by_chance(request)) is not None and rule is None:
             found = refusal(code)
         else:
             try:
-                found = Answer(0, envelope(0, answer(self.world, request, rule)), billed=True)
+                found = Answer(0, envelope(0, answer(self.dataset, request, rule)), billed=True)
             except InvalidCallError as error:
                 return refusal(_INVALID_PARAMETERS, f"Invalid parameters: {error}")
             if rule is not None:
                 call.fault = rule.fault
-                spoil(found, rule)
+                cut_short(found, rule)
                 if rule.fault == "gzip":
                     compress(found, rule.details.get("blanks", 0))
-        found.delay = verdict.delay + self._random.uniform(*self.config.latency)
+        found.delay = matched.delay + self._random.uniform(*self.config.latency)
         return found
 
     def _token_works(self, token: str) -> bool:

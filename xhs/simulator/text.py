@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from xhs.simulator.seeded_random import Dice
+    from xhs.simulator.seeded_random import SeededRandom
 
 EMOJI_CODES = (
     "[doge]", "[捂脸R]", "[笑哭R]", "[赞R]", "[偷笑R]", "[哭惹R]", "[派对R]", "[飞吻R]",
@@ -39,30 +39,30 @@ _TAILS = (
     "楼主能出个详细的教程吗", "仅代表个人观点", "PS:没有收钱", "Love it so much",
     "iPhone 15 Pro 拍的", "尺码偏小,建议买大一号",
 )  # fmt: skip
-_JOINTS = (",", "。", "……", "!", "~", " ", "  ", "\n")
+_SEPARATORS = (",", "。", "……", "!", "~", " ", "  ", "\n")
 
 
-def content(dice: Dice) -> str:
+def content(rng: SeededRandom) -> str:
     """A comment's text: mostly short, now and then a small essay."""
-    kind = dice.below(100)
+    kind = rng.below(100)
     if kind < 28:
-        text = dice.pick(_SHORT)
+        text = rng.pick(_SHORT)
     elif kind < 70:
-        text = dice.pick(_SUBJECTS) + dice.pick(_VERBS)
+        text = rng.pick(_SUBJECTS) + rng.pick(_VERBS)
     elif kind < 95:
-        text = _sentence(dice)
+        text = _sentence(rng)
     else:
-        text = dice.pick(_JOINTS).join(_sentence(dice) for _ in range(3 + dice.below(6)))
-    if dice.chance(330):
-        text += dice.pick(EMOJI_CODES) * (1 + dice.below(3))
-    if dice.chance(80):
-        text += dice.pick(EMOJI)
+        text = rng.pick(_SEPARATORS).join(_sentence(rng) for _ in range(3 + rng.below(6)))
+    if rng.chance(330):
+        text += rng.pick(EMOJI_CODES) * (1 + rng.below(3))
+    if rng.chance(80):
+        text += rng.pick(EMOJI)
     return text
 
 
-def _sentence(dice: Dice) -> str:
-    joint = dice.pick(_JOINTS)
-    return dice.pick(_SUBJECTS) + dice.pick(_VERBS) + joint + dice.pick(_TAILS)
+def _sentence(rng: SeededRandom) -> str:
+    separator = rng.pick(_SEPARATORS)
+    return rng.pick(_SUBJECTS) + rng.pick(_VERBS) + separator + rng.pick(_TAILS)
 
 
 def count_as_text(count: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from xhs.simulator.seeded_random import Dice
+from xhs.simulator.seeded_random import SeededRandom
 
 PLACES = (
     "北京", "上海", "广东", "浙江", "江苏", "四川", "湖北", "山东", "福建", "河南", "湖南",
@@ -28,14 +28,14 @@ _LONG_ID_PERMILLE = 120
 User = dict[str, Any]
 
 
-def key_of_commenter(dice: Dice, note_id: str, pool: int) -> str:
+def commenter_key(rng: SeededRandom, note_id: str, pool: int) -> str:
     """The name of one who comments on a note: one of its own ``pool``, or known from others."""
-    if dice.chance(100):
-        return f"everywhere/{dice.below(_SHARED_USERS)}"
-    return f"{note_id}/{dice.below(pool)}"
+    if rng.chance(100):
+        return f"everywhere/{rng.below(_SHARED_USERS)}"
+    return f"{note_id}/{rng.below(pool)}"
 
 
-def key_of_author(note_id: str) -> str:
+def author_key(note_id: str) -> str:
     """The name of a note's author."""
     return f"author/{note_id}"
 
@@ -47,25 +47,25 @@ def user(key: str, long_id: bool = False) -> User:
     Most IDs have 24 hexadecimal digits, some (with ``long_id`` all) 29, as documented.
     The result is shared: change a copy.
     """
-    dice = Dice(f"user/{key}")
-    if long_id or (not key.startswith("author/") and dice.chance(_LONG_ID_PERMILLE)):
-        user_id = "a" + dice.hexadecimal(28)
+    rng = SeededRandom(f"user/{key}")
+    if long_id or (not key.startswith("author/") and rng.chance(_LONG_ID_PERMILLE)):
+        user_id = "a" + rng.hexadecimal(28)
     else:
-        born = 0x55000000 + dice.below(0x13000000)
-        user_id = f"{born:08x}000000000{dice.below(2)}{dice.hexadecimal(6)}"
-    nickname = dice.pick(_FIRST) + dice.pick(_LAST)
-    if dice.chance(300):
-        nickname += str(dice.below(10_000))
+        created = 0x55000000 + rng.below(0x13000000)
+        user_id = f"{created:08x}000000000{rng.below(2)}{rng.hexadecimal(6)}"
+    nickname = rng.pick(_FIRST) + rng.pick(_LAST)
+    if rng.chance(300):
+        nickname += str(rng.below(10_000))
     return {
         "userid": user_id,
         "nickname": nickname,
         "images": "https://sns-avatar-qc.xhscdn.com/avatar/1040g2jo31"
-        + dice.token(_BASE32, 30)
+        + rng.token(_BASE32, 30)
         + "?imageView2/2/w/120/format/jpg",
-        "red_id": str(100_000_000 + dice.below(9_000_000_000)),
+        "red_id": str(100_000_000 + rng.below(9_000_000_000)),
         "level": {"image": ""},
         "additional_tags": {},
-        "ai_agent": dice.chance(5),
+        "ai_agent": rng.chance(5),
         "current_user": "false",
     }
 
@@ -83,14 +83,14 @@ def user_info(key: str) -> User:
     }
 
 
-def picture(dice: Dice) -> dict[str, Any]:
+def picture(rng: SeededRandom) -> dict[str, Any]:
     """A picture of a comment, with addresses signed as in the documented example."""
-    file = "1040g2h030" + dice.token(_BASE32, 30)
-    signed = f"&sign={dice.hexadecimal(32)}&t=69aed261&src=A"
+    file = "1040g2h030" + rng.token(_BASE32, 30)
+    signed = f"&sign={rng.hexadecimal(32)}&t=69aed261&src=A"
     base = f"https://sns-i10.rednotecdn.com/comment/{file}?imageView2/2/w"
     return {
-        "width": 240 + dice.below(1000),
-        "height": 240 + dice.below(1400),
+        "width": 240 + rng.below(1000),
+        "height": 240 + rng.below(1400),
         "url": f"{base}/360/format/heif/q/46&ap=4&sc=CMT_PRV{signed}",
         "origin_url": f"{base}/1280/format/heif/q/45&ap=4&sc=CMT_DTL{signed}",
         "box_w": 120,

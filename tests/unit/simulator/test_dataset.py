@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from support.expected import expected_note
 
 from xhs.simulator import documented
-from xhs.simulator.comments import Scribe
-from xhs.simulator.dataset import PAGE_SIZE, InvalidCallError, World, parse_cursor
-from xhs.simulator.note_layout import SORTS, skeleton
+from xhs.simulator.comments import CommentBuilder
+from xhs.simulator.dataset import PAGE_SIZE, Dataset, InvalidCallError, parse_cursor
+from xhs.simulator.note_layout import SORTS, note_layout
 from xhs.simulator.notes import (
     DOCUMENTED_NOTE,
     LARGEST,
@@ -38,23 +38,23 @@ USUAL = [usual_note(serial) for serial in range(40)]
 SIZES = [0, 1, 9, 10, 11, 20, 21, 101]
 
 
-def pages(world: World, note: str, sort: str = "latest", cursor: str = "") -> Iterator[Any]:
+def pages(dataset: Dataset, note: str, sort: str = "latest", cursor: str = "") -> Iterator[Any]:
     while True:
-        page = world.comments(note, sort, parse_cursor(cursor, sort) if cursor else None)
+        page = dataset.comments(note, sort, parse_cursor(cursor, sort) if cursor else None)
         yield page
         if not page["has_more"]:
             return
         cursor = page["cursor"]
 
 
-def comments(world: World, note: str, sort: str = "latest") -> list[Any]:
-    return [comment for page in pages(world, note, sort) for comment in page["comments"]]
+def comments(dataset: Dataset, note: str, sort: str = "latest") -> list[Any]:
+    return [comment for page in pages(dataset, note, sort) for comment in page["comments"]]
 
 
-def replies(world: World, note: str, root: str, cursor: str = "") -> list[Any]:
+def replies(dataset: Dataset, note: str, root: str, cursor: str = "") -> list[Any]:
     found = []
     while True:
-        page = world.replies(note, root, parse_cursor(cursor) if cursor else None)
+        page = dataset.replies(note, root, parse_cursor(cursor) if cursor else None)
         found += page["comments"]
         if not page["has_more"]:
             assert page["cursor"] == ""
@@ -77,13 +77,13 @@ def with_variation(kind: Variation) -> str:
 
 
 def test_page_one_of_the_documented_note_is_the_documented_example() -> None:
-    assert World().comments(DOCUMENTED_NOTE, "latest", None) == documented.example()
+    assert Dataset().comments(DOCUMENTED_NOTE, "latest", None) == documented.example()
 
 
 def test_the_documented_counts_add_up_over_the_whole_note() -> None:
-    world = World()
-    found = comments(world, DOCUMENTED_NOTE)
-    threads = [replies(world, DOCUMENTED_NOTE, one["id"]) for one in found]
+    dataset = Dataset()
+    found = comments(dataset, DOCUMENTED_NOTE)
+    threads = [replies(dataset, DOCUMENTED_NOTE, one["id"]) for one in found]
     assert len(found) == 801
     assert len(found) + sum(len(thread) for thread in threads) == 944
     assert [len(thread) for thread in threads] == [one["sub_comment_count"] for one in found]
@@ -93,7 +93,7 @@ def test_generated_comments_of_the_documented_note_have_the_documented_fields() 
     example = documented.example()["comments"]
     known = {frozenset(one) for one in example}
     known_user = {frozenset(one["user"]) for one in example}
-    for one in comments(World(), DOCUMENTED_NOTE):
+    for one in comments(Dataset(), DOCUMENTED_NOTE):
         assert frozenset(one) in known
         assert frozenset(one["user"]) in known_user
         assert one["sub_comments"] == []
@@ -103,7 +103,7 @@ def test_generated_comments_of_the_documented_note_have_the_documented_fields() 
 @pytest.mark.parametrize("note", [*USUAL, *(sized_note(size) for size in SIZES)])
 def test_a_note_is_paged_through_whole_and_once(note: str, sort: str) -> None:
     there = expected_note(note)
-    served = list(pages(World(), note, sort))
+    served = list(pages(Dataset(), note, sort))
     found = [comment["id"] for page in served for comment in page["comments"]]
     assert found == there.sorted_by(sort)
     assert len(set(found)) == len(found)
@@ -117,21 +117,21 @@ def test_a_note_is_paged_through_whole_and_once(note: str, sort: str) -> None:
 
 @pytest.mark.parametrize("note", USUAL)
 def test_threads_are_whole_from_their_start_and_from_what_came_inline(note: str) -> None:
-    world, there = World(), expected_note(note)
-    for comment in comments(world, note)[:60]:
+    dataset, there = Dataset(), expected_note(note)
+    for comment in comments(dataset, note)[:60]:
         thread = there.threads.get(comment["id"], [])
         inline = ids(comment["sub_comments"])
         assert inline == there.inline.get(comment["id"], [])
-        assert ids(replies(world, note, comment["id"])) == thread
+        assert ids(replies(dataset, note, comment["id"])) == thread
         assert comment["sub_comment_has_more"] == (len(inline) < len(thread))
         if comment["sub_comment_cursor"]:
-            rest = replies(world, note, comment["id"], comment["sub_comment_cursor"])
+            rest = replies(dataset, note, comment["id"], comment["sub_comment_cursor"])
             assert inline + ids(rest) == thread
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_a_sized_note_has_exactly_its_size(size: int) -> None:
-    page = World().comments(sized_note(size, serial=7), "latest", None)
+    page = Dataset().comments(sized_note(size, serial=7), "latest", None)
     there = expected_note(sized_note(size, serial=7))
     assert page["comment_count_l1"] == size == len(there.first_level)
     assert page["comment_count"] == size + len(there.replies) == there.comment_count
@@ -139,27 +139,27 @@ def test_a_sized_note_has_exactly_its_size(size: int) -> None:
 
 
 def test_notes_without_replies_and_with_a_fixed_number_of_them() -> None:
-    world = World()
+    dataset = Dataset()
     none = sized_note(40, replies=False)
     assert not expected_note(none).replies
-    assert all(one["sub_comment_count"] == 0 for one in comments(world, none))
+    assert all(one["sub_comment_count"] == 0 for one in comments(dataset, none))
     fixed = threaded_note(3, 25)
-    assert [len(replies(world, fixed, one["id"])) for one in comments(world, fixed)] == [25] * 3
-    assert world.comments(fixed, "latest", None)["comment_count"] == 3 + 75
+    assert [len(replies(dataset, fixed, one["id"])) for one in comments(dataset, fixed)] == [25] * 3
+    assert dataset.comments(fixed, "latest", None)["comment_count"] == 3 + 75
 
 
 def test_a_note_that_does_not_exist() -> None:
-    page = World().comments(missing_note(3), "latest", None)
+    page = Dataset().comments(missing_note(3), "latest", None)
     assert page["comments"] == []
     assert page["user_id"] == ""
     assert page["all_sort_strategies"] == []
     assert (page["has_more"], page["cursor"]) == (False, "")
     assert page["comment_count"] == page["comment_count_l1"] == 0
-    assert World().replies(missing_note(3), "0" * 24, None)["comments"] == []
+    assert Dataset().replies(missing_note(3), "0" * 24, None)["comments"] == []
 
 
 def test_a_note_without_comments_has_an_author() -> None:
-    page = World().comments(sized_note(0), "latest", None)
+    page = Dataset().comments(sized_note(0), "latest", None)
     assert page["comments"] == []
     assert is_id(page["user_id"])
     assert not page["has_more"]
@@ -181,24 +181,24 @@ def test_ids_are_unique_and_begin_with_the_time() -> None:
     everything = [*there.first_level, *there.replies]
     assert len(set(everything)) == len(everything)
     assert all(is_id(one) for one in everything)
-    bones = skeleton(note)
+    layout = note_layout(note)
     assert all(
-        0 <= bones.time(number) - int(bones.comment_id(number)[:8], 16) <= 1
-        for number in range(bones.size)
+        0 <= layout.time(number) - int(layout.comment_id(number)[:8], 16) <= 1
+        for number in range(layout.size)
     )
 
 
 @given(size=st.integers(1, 3000), grown=st.integers(0, 50), serial=st.integers(0, 99))
 def test_times_rise_and_ids_lead_back_to_their_comments(size: int, grown: int, serial: int) -> None:
-    bones = skeleton(sized_note(size, serial), grown)
-    times = [bones.id_time(number) for number in range(bones.size)]
+    layout = note_layout(sized_note(size, serial), grown)
+    times = [layout.id_time(number) for number in range(layout.size)]
     assert all(later - earlier >= 2 for earlier, later in itertools.pairwise(times))
-    for number in {0, size // 2, size - 1, bones.size - 1}:
-        assert bones.number_of(bones.comment_id(number)) == number
+    for number in {0, size // 2, size - 1, layout.size - 1}:
+        assert layout.number_of(layout.comment_id(number)) == number
 
 
 def test_orders_differ_and_likes_fall() -> None:
-    found = comments(World(), sized_note(300), "like_count")
+    found = comments(Dataset(), sized_note(300), "like_count")
     likes = [one["like_count"] for one in found]
     assert likes == sorted(likes, reverse=True)
     there = expected_note(sized_note(300))
@@ -207,7 +207,7 @@ def test_orders_differ_and_likes_fall() -> None:
 
 def test_pinned_comments_come_first_and_out_of_order() -> None:
     note = next(one for one in USUAL if expected_note(one).pinned)
-    first = World().comments(note, "latest", None)["comments"]
+    first = Dataset().comments(note, "latest", None)["comments"]
     pinned = expected_note(note).pinned
     assert ids(first)[: len(pinned)] == pinned
     for one in first:
@@ -217,7 +217,7 @@ def test_pinned_comments_come_first_and_out_of_order() -> None:
 
 def test_all_that_comments_can_be_is_there() -> None:
     note = sized_note(2000)
-    found = comments(World(), note)
+    found = comments(Dataset(), note)
     author = expected_note(note).author_id
     tags = {tag["type"] for one in found for tag in one["show_tags_v2"]}
     assert {"is_author", "author_liked"} <= tags
@@ -238,11 +238,11 @@ def test_all_that_comments_can_be_is_there() -> None:
 
 
 def test_replies_answer_the_comment_or_an_earlier_reply_by_its_own_user() -> None:
-    world, note = World(), threaded_note(4, 60)
+    dataset, note = Dataset(), threaded_note(4, 60)
     kinds = set()
-    for root in comments(world, note):
+    for root in comments(dataset, note):
         seen = {root["id"]: root["user"]}
-        for reply in replies(world, note, root["id"]):
+        for reply in replies(dataset, note, root["id"]):
             target = reply.get("target_comment")
             if target is None:
                 kinds.add("none")
@@ -271,7 +271,7 @@ def _text_counts(page: Any) -> bool:
 def test_a_minority_of_notes_answers_in_other_forms(
     kind: Variation, holds: Callable[[Any], bool]
 ) -> None:
-    assert holds(World().comments(with_variation(kind), "latest", None))
+    assert holds(Dataset().comments(with_variation(kind), "latest", None))
 
 
 @pytest.mark.parametrize(
@@ -300,96 +300,96 @@ def test_any_other_text_is_refused_as_a_cursor(text: str) -> None:
 
 
 def test_a_cursor_belongs_to_its_note_its_order_and_its_thread() -> None:
-    world = World()
-    latest = parse_cursor(world.comments(sized_note(30), "latest", None)["cursor"])
+    dataset = Dataset()
+    latest = parse_cursor(dataset.comments(sized_note(30), "latest", None)["cursor"])
     with pytest.raises(InvalidCallError, match="this note"):
-        world.comments(sized_note(30, serial=1), "latest", latest)
-    liked = world.comments(sized_note(30), "like_count", None)["cursor"]
+        dataset.comments(sized_note(30, serial=1), "latest", latest)
+    liked = dataset.comments(sized_note(30), "like_count", None)["cursor"]
     with pytest.raises(InvalidCallError):
         parse_cursor(liked, "latest")
     note = threaded_note(2, 30)
     one, other = expected_note(note).first_level
-    cursor = parse_cursor(world.replies(note, one, None)["cursor"])
+    cursor = parse_cursor(dataset.replies(note, one, None)["cursor"])
     with pytest.raises(InvalidCallError, match="this comment"):
-        world.replies(note, other, cursor)
+        dataset.replies(note, other, cursor)
     with pytest.raises(InvalidCallError, match="commentId"):
-        world.replies(note, expected_note(sized_note(5)).first_level[0], None)
+        dataset.replies(note, expected_note(sized_note(5)).first_level[0], None)
 
 
 def test_a_page_of_a_huge_note_writes_no_more_than_its_own_comments(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     written = []
-    write = Scribe.comment
+    write = CommentBuilder.comment
 
-    def counted(scribe: Scribe, number: int) -> Any:
+    def counted(builder: CommentBuilder, number: int) -> Any:
         written.append(number)
-        return write(scribe, number)
+        return write(builder, number)
 
-    monkeypatch.setattr(Scribe, "comment", counted)
-    page = World().comments(sized_note(50_000), "latest", None)
-    page = World().comments(sized_note(50_000), "latest", parse_cursor(page["cursor"]))
+    monkeypatch.setattr(CommentBuilder, "comment", counted)
+    page = Dataset().comments(sized_note(50_000), "latest", None)
+    page = Dataset().comments(sized_note(50_000), "latest", parse_cursor(page["cursor"]))
     assert page["comment_count_l1"] == 50_000
     assert len(written) == 2 * PAGE_SIZE
 
 
 def test_a_note_that_grows_between_two_pages_loses_and_doubles_nothing() -> None:
-    world, note = World(), sized_note(45)
+    dataset, note = Dataset(), sized_note(45)
     old = set(expected_note(note).first_level)
-    first = world.comments(note, "latest", None)
-    world.change(note, grow=13)
+    first = dataset.comments(note, "latest", None)
+    dataset.change(note, grow=13)
     rest = [
         comment
-        for page in pages(world, note, "latest", first["cursor"])
+        for page in pages(dataset, note, "latest", first["cursor"])
         for comment in page["comments"]
     ]
     assert ids(first["comments"]) + ids(rest) == expected_note(note).first_level
-    assert set(ids(comments(world, note))) == old | set(
+    assert set(ids(comments(dataset, note))) == old | set(
         expected_note(note, grown=13).first_level[:13]
     )
-    assert world.comments(note, "latest", None)["comment_count_l1"] == 58
+    assert dataset.comments(note, "latest", None)["comment_count_l1"] == 58
 
 
 @pytest.mark.parametrize("sort", SORTS)
 def test_growth_leaves_what_was_there_as_it_was(sort: str) -> None:
     for note in (sized_note(60), usual_note(2), DOCUMENTED_NOTE):
-        world = World()
-        before = {one["id"]: one for one in comments(world, note, sort)}
-        world.change(note, grow=5)
-        after = {one["id"]: one for one in comments(world, note, sort)}
+        dataset = Dataset()
+        before = {one["id"]: one for one in comments(dataset, note, sort)}
+        dataset.change(note, grow=5)
+        after = {one["id"]: one for one in comments(dataset, note, sort)}
         assert {key: after[key] for key in before} == before
         assert len(after) == len(before) + 5
 
 
 def test_comments_vanish_also_under_the_cursor_and_inside_threads() -> None:
-    world, note = World(), threaded_note(30, 12)
-    first = world.comments(note, "latest", None)
+    dataset, note = Dataset(), threaded_note(30, 12)
+    first = dataset.comments(note, "latest", None)
     last = first["comments"][-1]["id"]
     reply = expected_note(note).threads[expected_note(note).first_level[12]][0]
-    gone = world.change(note, vanish=[last, reply]).vanished
+    gone = dataset.change(note, vanish=[last, reply]).vanished
     there = expected_note(note, vanished=gone)
-    rest = world.comments(note, "latest", parse_cursor(first["cursor"]))
+    rest = dataset.comments(note, "latest", parse_cursor(first["cursor"]))
     assert ids(rest["comments"]) == expected_note(note).first_level[10:20]
     assert rest["comments"][2]["sub_comment_count"] == 11
-    assert reply not in ids(replies(world, note, rest["comments"][2]["id"]))
+    assert reply not in ids(replies(dataset, note, rest["comments"][2]["id"]))
     assert (rest["comment_count_l1"], rest["comment_count"]) == (29, 29 + 29 * 12 - 1)
     assert (there.comment_count_l1, there.comment_count) == (29, 29 + 29 * 12 - 1)
-    assert ids(comments(world, note)) == there.first_level
+    assert ids(comments(dataset, note)) == there.first_level
     with pytest.raises(InvalidCallError):
-        world.replies(note, last, None)
+        dataset.replies(note, last, None)
 
 
 def test_so_many_vanish_and_likes_rise() -> None:
-    world, note = World(), DOCUMENTED_NOTE
-    gone = world.change(note, vanish=50, likes=3).vanished
+    dataset, note = Dataset(), DOCUMENTED_NOTE
+    gone = dataset.change(note, vanish=50, likes=3).vanished
     assert len(gone) == 50
-    assert len(comments(world, note)) == 751
+    assert len(comments(dataset, note)) == 751
     shown = {one["id"]: one["like_count"] for one in documented.example()["comments"]}
-    for one in world.comments(note, "latest", None)["comments"]:
+    for one in dataset.comments(note, "latest", None)["comments"]:
         if one["id"] in shown:
             assert one["like_count"] == shown[one["id"]] + 3
-    world.reset()
-    assert world.comments(note, "latest", None) == documented.example()
+    dataset.reset()
+    assert dataset.comments(note, "latest", None) == documented.example()
 
 
 def test_helpers_refuse_what_an_id_cannot_say() -> None:
@@ -403,12 +403,12 @@ def test_helpers_refuse_what_an_id_cannot_say() -> None:
 _DIGEST = """
 import hashlib, json
 from xhs.simulator.notes import usual_note
-from xhs.simulator.dataset import World
-world = World()
+from xhs.simulator.dataset import Dataset
+dataset = Dataset()
 digest = hashlib.sha256()
 for serial in range(30):
     for sort in ("normal", "latest"):
-        page = world.comments(usual_note(serial), sort, None)
+        page = dataset.comments(usual_note(serial), sort, None)
         digest.update(json.dumps(page, sort_keys=True).encode())
 print(digest.hexdigest())
 """

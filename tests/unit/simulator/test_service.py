@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from support.expected import expected_note
 
-from xhs.simulator.books import CallLog
+from xhs.simulator.call_log import CallLog
 from xhs.simulator.config import Config
 from xhs.simulator.limits import Limits
 from xhs.simulator.notes import missing_note, sized_note, threaded_note
@@ -35,9 +35,9 @@ class Account:
     ) -> Any:
         query = query or {}
         asked = {"token": SECRET, **({"noteId": NOTE} if path != BALANCE else {}), **query}
-        call = self.service.books.open(path, tuple(sorted(asked)))
+        call = self.service.call_log.open(path, tuple(sorted(asked)))
         answer = self.service.call(call, path, asked, compressed=compressed)
-        self.service.books.close(call, delivered=answer.cut is None)
+        self.service.call_log.close(call, delivered=answer.cut is None)
         return answer
 
     def call(self, path: str = COMMENTS, **query: str) -> Any:
@@ -52,7 +52,7 @@ class Account:
 
     @property
     def books(self) -> dict[str, Any]:
-        return self.service.books.summary()
+        return self.service.call_log.summary()
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_parameters_are_checked_and_only_code_0_is_billed(
 def test_only_given_tokens_are_accepted() -> None:
     service = Service(Config(tokens=frozenset({"one", "two"})))
     for token, code in (("one", 0), ("two", 0), ("three", 100)):
-        call = service.books.open(COMMENTS, ())
+        call = service.call_log.open(COMMENTS, ())
         query = {"token": token, "noteId": NOTE}
         assert service.call(call, COMMENTS, query, compressed=False).code == code
 
@@ -319,7 +319,7 @@ def test_a_note_changes_once_and_stays_changed_under_the_next_script() -> None:
     assert counts == [35, 38, 38, 38]
     account.service.load({})
     assert account.call()["data"]["comment_count_l1"] == 38
-    assert account.service.world.changes(NOTE).likes == 1
+    assert account.service.dataset.changes(NOTE).likes == 1
     account.service.reset()
     assert account.call()["data"]["comment_count_l1"] == 35
 
@@ -342,7 +342,7 @@ def test_the_books_count_by_note_code_and_repeated_payment_and_hold_no_token() -
 def test_reset_books_starts_the_counts_of_the_script_anew() -> None:
     account = Account({"call": 1, "code": 301}, quota=1)
     assert account.codes(3) == [301, 0, 303]
-    account.service.reset_books()
+    account.service.reset_call_log()
     assert account.books["calls"] == 0
     assert account.codes(3) == [301, 0, 303]
 

@@ -68,7 +68,7 @@ class CallLog:
         self.log.append(call)
         return call
 
-    def decide(self, call: LoggedCall) -> None:
+    def record(self, call: LoggedCall) -> None:
         """Enter what was decided on: code, billing."""
         if call.code is not None:
             self.codes[str(call.code)] += 1
