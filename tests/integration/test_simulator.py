@@ -1,4 +1,4 @@
-"""The stand-in as a process: the provider's own client, faults on the wire, start and end."""
+"""The stand-in as a process: the provider's client, faults on the network, start and end."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def ids(objects: list[dict[str, Any]]) -> list[str]:
 
 
 def settled(simulator: Simulator) -> dict[str, Any]:
-    """The books once no call is under way; the server learns of a client that left in its time."""
+    """Return the call log once no call is in flight: the server learns late that a client left."""
     while (books := simulator.books())["in_flight"]:
         time.sleep(0.01)
     return books
@@ -96,8 +96,8 @@ def test_the_providers_client_pages_through_the_documented_note(
     first = client.xiaohongshu.get_note_comment_v4(note_id=DOCUMENTED_NOTE)
     assert first.data == documented.example()
     found = whole_note(client, DOCUMENTED_NOTE)
-    there = expected_note(DOCUMENTED_NOTE)
-    assert ids(found) == there.first_level
+    expected = expected_note(DOCUMENTED_NOTE)
+    assert ids(found) == expected.first_level
     assert len(found) == 801
     assert found[:10] == documented.example()["comments"]
     replies = [
@@ -106,10 +106,10 @@ def test_the_providers_client_pages_through_the_documented_note(
         if comment["sub_comment_count"]
         for reply in whole_thread(client, DOCUMENTED_NOTE, comment["id"])
     ]
-    assert set(ids(replies)) == there.replies
+    assert set(ids(replies)) == expected.replies
     assert len(found) + len(replies) == 944
     books = simulator.books()
-    assert books["billed"] == books["calls"] == 1 + 81 + len(there.threads)
+    assert books["billed"] == books["calls"] == 1 + 81 + len(expected.threads)
     assert (books["repeated"], books["undelivered"]) == (1, 0)
 
 
@@ -158,8 +158,8 @@ def test_a_wrong_change_is_refused(simulator: Simulator) -> None:
         simulator.change(NOTE, grow=-1)
     changed = simulator.change(NOTE, grow=2, vanish=1)
     assert changed["grown"] == 2
-    there = expected_note(NOTE, grown=2, vanished=frozenset(changed["vanished"]))
-    assert ids(simulator.call(noteId=NOTE)["data"]["comments"]) == there.first_level[:10]
+    expected = expected_note(NOTE, grown=2, vanished=frozenset(changed["vanished"]))
+    assert ids(simulator.call(noteId=NOTE)["data"]["comments"]) == expected.first_level[:10]
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_a_wrong_change_is_refused(simulator: Simulator) -> None:
         ({"truncate": 7}, http.client.IncompleteRead),
     ],
 )
-def test_an_answer_that_is_cut_is_billed_and_known_as_undelivered(
+def test_an_answer_that_is_cut_is_billed_and_undelivered(
     simulator: Simulator, fault: dict[str, Any], error: type[Exception]
 ) -> None:
     simulator.script({"rules": [{**fault, "call": 1}]})
@@ -225,7 +225,7 @@ def test_blanks_come_before_a_body(simulator: Simulator, *, chunked: bool) -> No
     assert settled(simulator)["undelivered"] == 0
 
 
-def test_who_takes_no_more_of_a_body_gets_no_more(simulator: Simulator) -> None:
+def test_sending_stops_when_the_client_leaves(simulator: Simulator) -> None:
     simulator.script({"rules": [{"body": "", "blanks": 10**12, "chunked": True, "billed": True}]})
     address = urlsplit(simulator.url)
     query = urlencode({"token": TOKEN, "noteId": NOTE})
@@ -276,7 +276,7 @@ def test_many_notes_at_once_are_paged_through_whole(simulator: Simulator) -> Non
     }
 
 
-def test_the_books_and_the_process_never_show_the_token(simulator: Simulator) -> None:
+def test_the_call_log_never_shows_the_token(simulator: Simulator) -> None:
     simulator.call(noteId=NOTE)
     simulator.call(noteId=TOKEN)
     simulator.call(REPLIES, noteId=NOTE, commentId=TOKEN, lastCursor=TOKEN)
@@ -372,7 +372,7 @@ def test_a_port_in_use_is_an_error_of_one_line(simulator: Simulator) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_it_runs_inside_a_process_too() -> None:
+def test_it_runs_inside_a_process() -> None:
     def ask(url: str) -> dict[str, Any]:
         with JustOneAPIClient("right", base_url=url) as client:
             answer: dict[str, Any] = client.xiaohongshu.get_note_comment_v4(note_id=NOTE).raw_json

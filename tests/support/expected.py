@@ -1,4 +1,4 @@
-"""What a crawl of a note must find, for tests to compare with, ID by ID."""
+"""Expected comments of a note, for tests to compare with, ID by ID."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from xhs.simulator.note_layout import NoteLayout, note_layout
 
 @dataclass(frozen=True)
 class ExpectedNote:
-    """A note's comments as they are, whatever the API says of them."""
+    """Comments of a note as they are, whatever the API reports."""
 
     note: NoteLayout
     changes: Changes
@@ -23,48 +23,48 @@ class ExpectedNote:
 
     @property
     def author_id(self) -> str:
-        """The note's author; empty if it does not exist."""
+        """ID of the author; empty if the note does not exist."""
         return self.note.profile.author_id
 
     @property
     def comment_count_l1(self) -> int:
-        """How many first-level comments there are."""
+        """Number of first-level comments."""
         return totals(self.note, self.changes)[0]
 
     @property
     def comment_count(self) -> int:
-        """How many comments and replies there are."""
+        """Number of comments and replies."""
         return totals(self.note, self.changes)[1]
 
     @property
     def pages(self) -> int:
-        """How many pages of first-level comments there are; one even if they are empty."""
+        """Number of pages of first-level comments; at least 1, which may be empty."""
         return max(1, -(-len(self.first_level) // PAGE_SIZE))
 
     @cached_property
     def first_level(self) -> list[str]:
-        """The IDs of the first-level comments as ``latest`` shows them."""
+        """IDs of the first-level comments in the order ``latest``."""
         return self.sorted_by("latest")
 
     def sorted_by(self, sort: str) -> list[str]:
-        """The IDs of the first-level comments in the order ``sort``."""
+        """Return the IDs of the first-level comments in the order ``sort``."""
         ids = (self.note.comment_id(number) for number in self.note.order(sort))
         return [comment_id for comment_id in ids if comment_id not in self.changes.vanished]
 
     @cached_property
     def threads(self) -> dict[str, list[str]]:
-        """The IDs of the replies, oldest first, of every first-level comment that has some."""
-        found = {}
+        """IDs of the replies, oldest first, by the ID of their first-level comment."""
+        threads = {}
         for comment_id in self.first_level:
             number = self.note.number_of(comment_id)
             if number is not None and (thread := self._present(self.note.thread(number))):
-                found[comment_id] = thread
-        return found
+                threads[comment_id] = thread
+        return threads
 
     @cached_property
     def inline(self) -> dict[str, list[str]]:
-        """The IDs of the replies that come with their first-level comment."""
-        found = {}
+        """IDs of the inline replies, by the ID of their first-level comment."""
+        inline = {}
         for comment_id in self.threads:
             number = self.note.number_of(comment_id)
             if number is None:
@@ -72,42 +72,42 @@ class ExpectedNote:
             count = self.note.inline_count(number)
             thread = [self.note.reply_id(number, place) for place in range(count)]
             if present := self._present(thread):
-                found[comment_id] = present
-        return found
+                inline[comment_id] = present
+        return inline
 
     @property
     def replies(self) -> set[str]:
-        """The IDs of all replies."""
+        """IDs of all replies."""
         return {reply for thread in self.threads.values() for reply in thread}
 
     @property
     def inline_replies(self) -> set[str]:
-        """The IDs of all replies that come with their first-level comments."""
+        """IDs of all inline replies."""
         return {reply for thread in self.inline.values() for reply in thread}
 
     @property
     def pinned(self) -> list[str]:
-        """The IDs of the comments pinned to the top."""
-        return self._present([self.note.comment_id(one) for one in self.note.profile.pinned])
+        """IDs of the pinned comments."""
+        return self._present([self.note.comment_id(number) for number in self.note.profile.pinned])
 
     @property
     def reply_pages(self) -> int:
-        """How many calls of the replies endpoint fetch all that did not come inline.
+        """Number of calls of the replies endpoint that fetch all replies which are not inline.
 
-        Each thread is continued from the cursor that came with its comment, or from its start
-        where no reply came with it.
+        Each thread continues from the cursor that came with its comment. If it has no inline
+        reply, it starts from its beginning.
         """
-        rest = (
+        remaining = (
             len(thread) - len(self.inline.get(root, ())) for root, thread in self.threads.items()
         )
-        return sum(-(-left // PAGE_SIZE) for left in rest)
+        return sum(-(-count // PAGE_SIZE) for count in remaining)
 
     def _present(self, ids: list[str]) -> list[str]:
-        return [one for one in ids if one not in self.changes.vanished]
+        return [comment_id for comment_id in ids if comment_id not in self.changes.vanished]
 
 
 def expected_note(
     note_id: str, grown: int = 0, vanished: frozenset[str] = frozenset()
 ) -> ExpectedNote:
-    """What there is to find in a note that has grown, or lost some comments."""
+    """Return the expected comments of a note that has grown or lost comments."""
     return ExpectedNote(note_layout(note_id, grown), Changes(grown, vanished))

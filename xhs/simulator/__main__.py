@@ -1,4 +1,4 @@
-"""``python -m xhs.simulator``: the stand-in without Scrapy, which starts faster."""
+"""``python -m xhs.simulator``: start the stand-in without Scrapy, which is faster."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main() -> int:
-    """Serve until told to end."""
+    """Serve until SIGTERM or SIGINT, and return the exit status."""
     parser = _Parser(prog="python -m xhs.simulator", description="A stand-in of the paid API.")
     add_options(parser)
     return run(parser.parse_args())

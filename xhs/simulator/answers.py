@@ -1,4 +1,4 @@
-"""What is sent for a call: a whole answer, or one that a fault spoils."""
+"""Answers of the stand-in, whole or changed by a fault."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Cut = Literal["hang", "before", "after", "body"]
 
 @dataclass(slots=True)
 class Answer:
-    """An answer ready to be sent; ``cut`` says how it fails to arrive, if it does."""
+    """Answer ready to be sent. With ``cut``, it does not arrive whole."""
 
     code: int | None
     body: bytes
@@ -51,13 +51,13 @@ class Answer:
     sent: int = 0
     delay: float = 0.0
     blanks: int = 0
-    """So many blanks are sent before the body."""
+    """Number of blanks sent before the body."""
     chunked: bool = False
-    """True if it is sent without its length."""
+    """True if it is sent without Content-Length."""
 
 
 def envelope(code: int, data: Any = None, message: str | None = None) -> bytes:
-    """The JSON that the API wraps every answer in."""
+    """Return the JSON object in which the API wraps every answer."""
     document = {
         "code": code,
         "message": MESSAGES.get(code, "Unknown error") if message is None else message,
@@ -72,12 +72,12 @@ def envelope(code: int, data: Any = None, message: str | None = None) -> bytes:
 
 
 def refusal(code: int, message: str | None = None) -> Answer:
-    """An answer with a code other than 0: not billed."""
+    """Return an answer with a code other than 0, which is not billed."""
     return Answer(code, envelope(code, message=message))
 
 
 def answer_without_data(rule: Rule) -> Answer | None:
-    """The answer of a fault that needs no data; None for the other faults."""
+    """Return the answer of a fault that needs no data, None for the other faults."""
     details = rule.details
     billed = bool(details.get("billed", False))
     match rule.fault:
@@ -91,10 +91,10 @@ def answer_without_data(rule: Rule) -> Answer | None:
         case "body":
             body = rule.value.encode("utf-8", "surrogatepass")
             kind = details.get("content_type", JSON)
-            found = Answer(0 if billed else None, body, billed, content_type=kind)
-            found.blanks = details.get("blanks", 0)
-            found.chunked = details.get("chunked", False)
-            return found
+            answer = Answer(0 if billed else None, body, billed, content_type=kind)
+            answer.blanks = details.get("blanks", 0)
+            answer.chunked = details.get("chunked", False)
+            return answer
     return None
 
 
@@ -110,7 +110,7 @@ def _status(status: int, details: dict[str, Any], billed: bool) -> Answer:
 
 
 def cut_short(answer: Answer, rule: Rule) -> None:
-    """Let a whole, billed answer get lost on its way."""
+    """Cut a billed answer as the fault ``hang``, ``reset`` or ``truncate`` says."""
     match rule.fault:
         case "hang":
             answer.cut = "hang"
@@ -128,8 +128,8 @@ def cut_short(answer: Answer, rule: Rule) -> None:
 
 
 def compress(answer: Answer, blanks: int = 0) -> None:
-    """Send the body compressed, with so many blanks before it."""
-    # Members of a gzip file may follow each other, so one is made and sent again and again.
+    """Compress the body, with ``blanks`` blanks before it."""
+    # A gzip file may hold several members, so one member of blanks is compressed and repeated.
     many, rest = divmod(blanks, _MEMBER_SIZE)
     before = gzip.compress(b" " * _MEMBER_SIZE, mtime=0) * many if many else b""
     after = gzip.compress(b" " * rest + answer.body, compresslevel=1, mtime=0)

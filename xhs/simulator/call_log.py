@@ -1,4 +1,4 @@
-"""The books: every call, what became of it, and what it cost. They never hold a token."""
+"""Log and counts of all calls: result, delivery and billing. They never hold a token."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ HTTP_OK = 200
 
 @dataclass(slots=True)
 class LoggedCall:
-    """One call, as the books have it.
+    """One call of the log.
 
-    ``code`` is the business code decided on, None if the answer has none; ``delivered`` is
-    None while the call is under way, then whether the whole answer left for the client.
+    ``code`` is the business code of the answer, None if it has none. ``delivered`` is None while
+    the call is in progress, and True afterwards if the whole answer was sent to the client.
     """
 
     number: int
@@ -39,7 +39,7 @@ class LoggedCall:
 
 @dataclass
 class CallLog:
-    """Counts and the log of the last calls. ``first_call`` and ``last_answer`` are times."""
+    """Counts of all calls, and a log of the last ones. Times are seconds since the epoch."""
 
     calls: int = 0
     billed: int = 0
@@ -57,7 +57,7 @@ class CallLog:
     _paid: set[tuple[str | None, ...]] = field(default_factory=set)
 
     def open(self, path: str, params: tuple[str, ...]) -> LoggedCall:
-        """Enter a call that has come in."""
+        """Log a call that came in."""
         self.calls += 1
         self.in_flight += 1
         self.max_concurrent = max(self.max_concurrent, self.in_flight)
@@ -69,7 +69,7 @@ class CallLog:
         return call
 
     def record(self, call: LoggedCall) -> None:
-        """Enter what was decided on: code, billing."""
+        """Count the code and the billing of a call."""
         if call.code is not None:
             self.codes[str(call.code)] += 1
         else:
@@ -85,7 +85,7 @@ class CallLog:
             self._paid.add(page)
 
     def close(self, call: LoggedCall, *, delivered: bool) -> None:
-        """Enter how a call ended."""
+        """Log the end of a call."""
         self.in_flight -= 1
         call.delivered = delivered
         self.last_answer = time.time()
@@ -94,7 +94,7 @@ class CallLog:
             self.undelivered += 1
 
     def summary(self, log_length: int = LOG_LENGTH) -> dict[str, Any]:
-        """The books as one JSON object; the log's last ``log_length`` calls."""
+        """Return counts and the last ``log_length`` calls as a JSON object."""
         log = list(self.log)[-log_length:] if log_length else []
         return {
             "calls": self.calls,

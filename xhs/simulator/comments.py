@@ -1,8 +1,8 @@
-"""Comments and replies as the API shows them.
+"""Comments and replies as the API returns them.
 
-The fields are those of the documented example; `ip_location`, `target_comment`,
-`sub_comment_cursor`, `sub_comment_has_more`, `hash_tags` and the tags' types come from other
-answers of the same family. The documented note has none of these.
+The fields are those of the documented example. `ip_location`, `target_comment`,
+`sub_comment_cursor`, `sub_comment_has_more`, `hash_tags` and the types of tags are known from
+related endpoints; the documented note has none of them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _MENTION_PERMILLE = 70
 
 
 def cursor_text(last_id: str, index: int, sort: str = "latest") -> str:
-    """A cursor in the documented form; for other orders it also names the order."""
+    """Return a cursor in the documented form. Cursors of other orders name the order."""
     cursor: dict[str, object] = {"cursor": last_id, "index": index, "pageArea": "UNFOLDED"}
     if sort != "latest":
         cursor["sort"] = sort
@@ -45,7 +45,7 @@ def cursor_text(last_id: str, index: int, sort: str = "latest") -> str:
 
 
 class CommentBuilder:
-    """Writes the comments of one note."""
+    """Builder of the comments of one note."""
 
     def __init__(self, note: NoteLayout, likes: int, vanished: frozenset[str]) -> None:
         self.note = note
@@ -55,23 +55,23 @@ class CommentBuilder:
         variations = note.profile.variations
         self._as_text = Variation.COUNTS_AS_TEXT in variations
         self._user_info = Variation.USER_INFO in variations
-        self._placeless = self._documented or Variation.NO_PLACE in variations
+        self._without_place = self._documented or Variation.NO_PLACE in variations
         self._second = 1000 if Variation.MILLISECONDS in variations else 1
         self._pool = max(1, note.profile.first_level * 2 // 3)
 
     def count(self, number: int) -> int | str:
-        """A count in the form this note has it."""
+        """Return a count in the form that this note uses."""
         return count_as_text(number) if self._as_text else number
 
     def thread(self, number: int) -> list[str]:
-        """The IDs of the replies to a comment that are still there, oldest first."""
+        """Return the IDs of the replies to a comment that have not vanished, oldest first."""
         replies = self.note.thread(number)
         if self._vanished:
             return [reply for reply in replies if reply not in self._vanished]
         return replies
 
     def comment(self, number: int) -> Comment:
-        """A first-level comment with the replies that come with it."""
+        """Return a first-level comment with its inline replies."""
         note = self.note
         shown = note.documented(number)
         replies = note.reply_counts[number]
@@ -85,7 +85,7 @@ class CommentBuilder:
             changed["sub_comment_count"] = replies
             return changed
         rng = SeededRandom(f"comment/{note.note_id}/{number}")
-        written = self._write(
+        comment = self._build(
             rng,
             note.comment_id(number),
             note.time(number),
@@ -93,15 +93,15 @@ class CommentBuilder:
             _AUTHOR_PERMILLE,
             "user_top" if number in note.profile.pinned else "",
         )
-        written["sub_comment_count"] = self.count(replies)
+        comment["sub_comment_count"] = self.count(replies)
         if self._documented:
-            return written
+            return comment
         inline = self._inline(number) if replies else []
-        written["sub_comments"] = inline
+        comment["sub_comments"] = inline
         more = replies > len(inline)
-        written["sub_comment_has_more"] = more
-        written["sub_comment_cursor"] = cursor_text(inline[-1]["id"], 1) if more and inline else ""
-        return written
+        comment["sub_comment_has_more"] = more
+        comment["sub_comment_cursor"] = cursor_text(inline[-1]["id"], 1) if more and inline else ""
+        return comment
 
     def _inline(self, number: int) -> list[Comment]:
         places = range(self.note.inline_count(number))
@@ -109,10 +109,10 @@ class CommentBuilder:
         return [reply for reply in replies if reply["id"] not in self._vanished]
 
     def reply(self, number: int, place: int) -> Comment:
-        """Reply ``place`` to comment ``number``; it may answer an earlier reply."""
+        """Return reply ``place`` to comment ``number``; it may answer an earlier reply."""
         note = self.note
         rng = SeededRandom(f"reply/{note.note_id}/{number}/{place}")
-        written = self._write(
+        comment = self._build(
             rng,
             note.reply_id(number, place),
             note.reply_time(number, place),
@@ -123,13 +123,13 @@ class CommentBuilder:
         if place and answered < 35:
             earlier = rng.below(place)
             author = self._replier(number, earlier)
-            written["target_comment"] = {"id": note.reply_id(number, earlier), "user": author}
+            comment["target_comment"] = {"id": note.reply_id(number, earlier), "user": author}
         elif answered < 60:
-            written["target_comment"] = {
+            comment["target_comment"] = {
                 "id": note.comment_id(number),
                 "user": self._commenter(number),
             }
-        return written
+        return comment
 
     def _commenter(self, number: int) -> User:
         shown = self.note.documented(number)
@@ -158,7 +158,7 @@ class CommentBuilder:
             return {**user(key), "userid": self.note.profile.author_id}
         return user(key, long_id=self._documented and not by_author)
 
-    def _write(
+    def _build(
         self,
         rng: SeededRandom,
         comment_id: str,
@@ -181,7 +181,7 @@ class CommentBuilder:
             friend = user(commenter_key(rng, self.note.note_id, self._pool))
             mentioned = [{"userid": friend["userid"], "nickname": friend["nickname"]}]
             text = f"@{friend['nickname']} {text}"
-        written: Comment = {
+        comment: Comment = {
             "id": comment_id,
             "note_id": self.note.note_id,
             "user_info" if self._user_info else "user": self._user(key),
@@ -212,10 +212,10 @@ class CommentBuilder:
             },
         }
         if pictured:
-            written["media_source_type"] = 0
-            written["pictures"] = [picture(rng) for _ in range(1 + (rng.below(8) == 0))]
-        if not self._placeless and rng.chance(800):
-            written["ip_location"] = rng.pick(PLACES)
+            comment["media_source_type"] = 0
+            comment["pictures"] = [picture(rng) for _ in range(1 + (rng.below(8) == 0))]
+        if not self._without_place and rng.chance(800):
+            comment["ip_location"] = rng.pick(PLACES)
         if not self._documented:
-            written["hash_tags"] = []
-        return written
+            comment["hash_tags"] = []
+        return comment

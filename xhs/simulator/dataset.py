@@ -1,7 +1,7 @@
-"""The world behind the API: notes, their comments, and what changed since they were made.
+"""Data behind the API: notes, their comments, and changes of both.
 
-What a note is follows from its ID; the table is in `xhs.simulator.notes`. A note can change
-while the stand-in runs: `Dataset.change` lets it grow, lose comments, or gain likes.
+The ID of a note defines it; see the table in `xhs.simulator.notes`. `Dataset.change` adds or
+removes comments or adds likes while the stand-in runs.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ Data = dict[str, Any]
 
 
 class InvalidCallError(ValueError):
-    """A call whose parameters the API refuses with code 400."""
+    """The API refuses the parameters of a call with code 400."""
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What became of a note since it was made."""
+    """Changes of a note since the start."""
 
     grown: int = 0
     vanished: frozenset[str] = frozenset()
@@ -40,14 +40,14 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where a page begins: after the comment ``last_id``; ``index`` is the page's number."""
+    """Start of a page: after the comment ``last_id``. ``index`` is the number of the page."""
 
     last_id: str
     index: int
 
 
 def parse_cursor(text: str, sort: str = "latest") -> Cursor:
-    """Read a cursor that `cursor_text` wrote for this order."""
+    """Parse a cursor that `cursor_text` wrote for this order."""
     try:
         parts = json.loads(text)
     except (ValueError, RecursionError):
@@ -60,13 +60,13 @@ def parse_cursor(text: str, sort: str = "latest") -> Cursor:
 
 
 class Dataset:
-    """All notes, each as its ID has it and as it has changed since."""
+    """All notes, as their IDs define them, with their changes."""
 
     def __init__(self) -> None:
         self._changes: dict[str, Changes] = {}
 
     def changes(self, note_id: str) -> Changes:
-        """What became of a note."""
+        """Return the changes of a note."""
         return self._changes.get(note_id, Changes())
 
     def reset(self) -> None:
@@ -81,10 +81,10 @@ class Dataset:
         vanish: int | Iterable[str] = (),
         likes: int = 0,
     ) -> Changes:
-        """Put ``grow`` new comments on top, remove some, give each comment more likes.
+        """Add ``grow`` new comments on top, remove some, add ``likes`` to each comment.
 
-        ``vanish`` is how many first-level comments go, spread over the list, or the IDs of the
-        comments and replies that go.
+        ``vanish`` is a number of first-level comments, removed evenly over the list, or the IDs
+        of the comments and replies to remove.
         """
         before = self.changes(note_id)
         if isinstance(vanish, int):
@@ -99,7 +99,7 @@ class Dataset:
         return after
 
     def comments(self, note_id: str, sort: str, cursor: Cursor | None) -> Data:
-        """The ``data`` of a page of first-level comments."""
+        """Return the ``data`` of a page of first-level comments."""
         changes = self.changes(note_id)
         note = note_layout(note_id, changes.grown)
         start = 0
@@ -113,7 +113,7 @@ class Dataset:
         return self._page(note, changes, sort, page, index)
 
     def numbered_page(self, note_id: str, sort: str, index: int) -> Data:
-        """Page ``index`` (1 is the first) by count alone, starting over after the last."""
+        """Return page ``index`` (1 is the first) by position, starting over after the last page."""
         changes = self.changes(note_id)
         note = note_layout(note_id, changes.grown)
         numbers = list(_present(note, sort, 0, changes))
@@ -146,7 +146,7 @@ class Dataset:
         return data
 
     def replies(self, note_id: str, comment_id: str, cursor: Cursor | None) -> Data:
-        """The ``data`` of a page of the replies to a first-level comment."""
+        """Return the ``data`` of a page of the replies to a first-level comment."""
         changes = self.changes(note_id)
         note = note_layout(note_id, changes.grown)
         if not note.profile.exists:
@@ -176,7 +176,7 @@ class Dataset:
 
 
 def totals(note: NoteLayout, changes: Changes) -> tuple[int, int]:
-    """How many first-level comments a note has, and how many comments in all."""
+    """Return the number of first-level comments of a note, and of all its comments."""
     if not changes.vanished:
         return note.size, note.size + note.total_replies
     numbers = list(_present(note, "latest", 0, changes))
@@ -195,7 +195,7 @@ def _present(note: NoteLayout, sort: str, start: int, changes: Changes) -> Itera
 
 
 def _take(numbers: Iterator[int], page_size: int) -> list[int]:
-    """A page's comments, and one more if there is one."""
+    """Return the comments of a page, and one more if there is one."""
     return [number for number, _ in zip(numbers, range(page_size + 1), strict=False)]
 
 

@@ -1,7 +1,7 @@
 """The provider's documented example, ``note-comments-v4.sample.json``, unchanged.
 
-It is page one of its note, sorted ``latest``. How the 143 replies that its counts speak of
-spread over the comments it does not show is invented.
+It is the first page of its note, sorted ``latest``. Its counts imply 143 replies; their
+distribution over the comments that are not on this page is invented.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ _FILE = Path(__file__).with_name("note-comments-v4.sample.json")
 
 @cache
 def example() -> dict[str, Any]:
-    """The documented answer's ``data``. The result is shared: change a copy."""
+    """Return the ``data`` of the documented answer. The result is shared: change only a copy."""
     data: dict[str, Any] = json.loads(_FILE.read_text(encoding="utf-8"))["data"]
     return data
 
 
 @cache
-def shown() -> tuple[dict[str, Any], ...]:
-    """The documented comments, oldest first."""
+def example_comments() -> tuple[dict[str, Any], ...]:
+    """Return the documented comments, oldest first."""
     return tuple(reversed(example()["comments"]))
 
 
 @cache
 def reply_counts() -> tuple[int, ...]:
-    """How many replies each of the note's comments has, oldest first."""
-    known = [comment["sub_comment_count"] for comment in shown()]
-    hidden = [0] * (FIRST_LEVEL - len(known))
+    """Return the number of replies to each comment of the note, oldest first."""
+    shown = [comment["sub_comment_count"] for comment in example_comments()]
+    hidden = [0] * (FIRST_LEVEL - len(shown))
     rng = SeededRandom("documented replies")
-    for _ in range(ALL_COMMENTS - FIRST_LEVEL - sum(known)):
+    for _ in range(ALL_COMMENTS - FIRST_LEVEL - sum(shown)):
         hidden[rng.below(len(hidden))] += 1
-    return (*hidden, *known)
+    return (*hidden, *shown)

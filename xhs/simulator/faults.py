@@ -1,4 +1,4 @@
-"""Which of a script's rules hold for a call, and what they do to its answer."""
+"""Selection of the rules that match a call, and their effect on its answer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a call asks for, once its parameters were found to be in order."""
+    """Valid parameters of a call."""
 
     endpoint: str
     note: str
@@ -32,7 +32,7 @@ class Request:
 
 @dataclass(slots=True)
 class MatchedRules:
-    """What the rules say of a call."""
+    """Rules that match a call: the first with a fault, the sum of delays, all dataset changes."""
 
     rule: Rule | None = None
     delay: float = 0.0
@@ -40,7 +40,7 @@ class MatchedRules:
 
 
 class Faults:
-    """The rules of a script and the counts they go by."""
+    """The rules of a script and the counts that they match."""
 
     def __init__(self, config: Config) -> None:
         self._rules = config.rules
@@ -53,27 +53,27 @@ class Faults:
         self._changed: set[tuple[int, str]] = set()
 
     def match(self, request: Request) -> MatchedRules:
-        """Count a call, and find the rules that hold for it."""
+        """Count a call, and return the rules that match it."""
         self._calls += 1
         self._note_calls[request.note] += 1
         if self._rules:
             self._page_calls[request] += 1
         matched = MatchedRules()
-        for place, rule in enumerate(self._rules):
+        for index, rule in enumerate(self._rules):
             taken = matched.rule is not None and rule.fault not in CHANGES
-            if (taken and rule.fault) or not self._matches(place, rule, request):
+            if (taken and rule.fault) or not self._matches(index, rule, request):
                 continue
-            self._used[place] += 1
+            self._used[index] += 1
             matched.delay += rule.delay
             if rule.fault in CHANGES:
-                self._changed.add((place, request.note))
+                self._changed.add((index, request.note))
                 matched.changes.append(rule)
             elif rule.fault:
                 matched.rule = rule
         return matched
 
     def refused_by_chance(self, request: Request) -> int | None:
-        """The code of a random refusal, drawn by note and the number of its call."""
+        """Return the code of a random refusal, drawn by note and ``note_call``, or None."""
         if not self._refuse_share:
             return None
         drawn = self._draw("refuse", request)
@@ -83,11 +83,11 @@ class Faults:
             drawn -= part
         return None
 
-    def _draw(self, what: str, request: Request) -> float:
+    def _draw(self, purpose: str, request: Request) -> float:
         call = self._note_calls[request.note]
-        return fraction(f"{self._seed}/{what}/{request.note}/{call}")
+        return fraction(f"{self._seed}/{purpose}/{request.note}/{call}")
 
-    def _matches(self, place: int, rule: Rule, request: Request) -> bool:
+    def _matches(self, index: int, rule: Rule, request: Request) -> bool:
         matchers = rule.matchers
         counts = {
             "call": self._calls,
@@ -110,24 +110,24 @@ class Faults:
                 case "until":
                     matches = self._calls <= wanted
                 case "share":
-                    matches = self._draw(f"rule {place}", request) < wanted
+                    matches = self._draw(f"rule {index}", request) < wanted
                 case "times":
-                    matches = self._used[place] < wanted
+                    matches = self._used[index] < wanted
                 case _:
                     matches = counts[name] in wanted
             if not matches:
                 return False
         once = rule.fault in CHANGES and "times" not in matchers
-        return not (once and (place, request.note) in self._changed)
+        return not (once and (index, request.note) in self._changed)
 
 
 def change_dataset(dataset: Dataset, note: str, rule: Rule) -> None:
-    """Let a rule's change come over a note."""
+    """Apply a dataset change of a rule to a note."""
     dataset.change(note, **{str(rule.fault): rule.value})
 
 
-def answer(dataset: Dataset, request: Request, rule: Rule | None) -> Data:
-    """The data of the answer to a call, as the rule that holds for it has it."""
+def answer_data(dataset: Dataset, request: Request, rule: Rule | None) -> Data:
+    """Return the data of the answer to a call, changed by the rule that matches it."""
     cursor = parse_cursor(request.cursor, request.sort) if request.cursor else None
     fault = rule.value if rule is not None and rule.fault == "cursor" else None
     if request.endpoint == REPLIES:
@@ -168,7 +168,7 @@ def _with_cursor_fault(data: Data, request: Request, fault: str) -> Data:
 
 
 def _patch(target: Any, path: list[Any], change: dict[str, Any]) -> None:
-    """Apply a change where its path leads; where it leads nowhere, nothing happens."""
+    """Apply a change at its path. If the path does not exist, do nothing."""
     step, *rest = path
     if step == "*" and isinstance(target, list):
         for place in range(len(target) - 1, -1, -1):

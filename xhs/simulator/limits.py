@@ -1,4 +1,4 @@
-"""What an account may do: its pace, its quota, its money."""
+"""Limits of the account: rate, quota and money."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ QUOTA_EXCEEDED = 303
 BALANCE_EMPTY = 601
 SPENDING_LIMIT = 602
 
-_SHOWN_BALANCE = Decimal("123.45")
+_DEFAULT_BALANCE = Decimal("123.45")
 _FOUR_DECIMALS = Decimal("0.0001")
 
 
 class Limits:
-    """Counts what was used, and says which limit is reached."""
+    """Counts of what was used, compared with the limits of the configuration."""
 
     def __init__(self, config: Config, clock: Callable[[], float] = time.monotonic) -> None:
         self._config = config
@@ -33,24 +33,27 @@ class Limits:
 
     @property
     def spent(self) -> Decimal:
-        """What the billed calls cost."""
+        """Cost of the billed calls."""
         return self._config.price * self.billed
 
     @property
     def balance(self) -> str:
-        """The money left, in the form of the balance endpoint."""
+        """Remaining money, in the format of the balance endpoint."""
         start = self._config.balance
-        left = _SHOWN_BALANCE if start is None else max(Decimal(0), start - self.spent)
-        return str(left.quantize(_FOUR_DECIMALS))
+        remaining = _DEFAULT_BALANCE if start is None else max(Decimal(0), start - self.spent)
+        return str(remaining.quantize(_FOUR_DECIMALS))
 
     def revoked(self) -> bool:
-        """Count a call, and say whether the token no longer works."""
+        """Count a call, and return True if the token no longer works."""
         self._calls += 1
         last = self._config.revoke_after
         return last is not None and self._calls > last
 
     def refusal(self) -> int | None:
-        """The code of the limit that a call breaks; a call within all counts for the pace."""
+        """Return the code of the limit that a call breaks, or None.
+
+        A call that breaks another limit than the rate still counts for the rate.
+        """
         config = self._config
         if self._too_fast():
             return RATE_LIMITED

@@ -1,7 +1,7 @@
-"""The bones of a note: its comments' IDs, times, counts and orders, without their content.
+"""Layout of a note: IDs, times, counts and orders of its comments, without their content.
 
-A first-level comment is a number, 0 for the oldest. Everything about it follows from the note's
-ID and that number, so that a page of a huge note costs no more than a page of a small one.
+A first-level comment is a number, 0 for the oldest. Its data are derived from the ID of the note
+and that number, so a page of a huge note costs no more than a page of a small one.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _TAILS = ("08", "10", "11", "0b")
 
 
 class NoteLayout:
-    """A note's comments, ``grown`` of them newer than those its ID speaks of."""
+    """Comments of a note: those that its ID defines, and ``grown`` newer ones."""
 
     def __init__(self, note: Profile, grown: int) -> None:
         self.profile = note
@@ -50,19 +50,19 @@ class NoteLayout:
         self._life = life // 2
         self._shown: Sequence[dict[str, Any]] = ()
         if note.replies is Replies.DOCUMENTED:
-            self._shown = documented.shown()
-            known_time = int(str(self._shown[0]["id"])[:8], 16)
-            span = known_time - note.created - 120
+            self._shown = documented.example_comments()
+            oldest_shown = int(str(self._shown[0]["id"])[:8], 16)
+            span = oldest_shown - note.created - 120
             self._gap = span // (2 * self.base)
             self._life = span // 2 - self._gap
 
     def documented(self, number: int) -> dict[str, Any] | None:
-        """The comment as the documented example shows it, if it does."""
+        """Return the comment if it is in the documented example."""
         place = number - self.base + len(self._shown)
         return self._shown[place] if 0 <= place < len(self._shown) else None
 
     def id_time(self, number: int) -> int:
-        """The time in a comment's ID; strictly rising with ``number``, by 2 seconds or more."""
+        """Return the time in the ID of a comment. It rises with ``number`` by 2 seconds or more."""
         shown = self.documented(number)
         if shown is not None:
             return int(str(shown["id"])[:8], 16)
@@ -75,14 +75,14 @@ class NoteLayout:
         return self.profile.created + 60 + number * self._gap + drift + noise % (self._gap - 1)
 
     def time(self, number: int) -> int:
-        """When a comment was written; now and then a second after the time in its ID."""
+        """Return the time of a comment, which may be a second after the time in its ID."""
         shown = self.documented(number)
         if shown is not None:
             return int(str(shown["time"]))
         return self.id_time(number) + (self._raw[number * _BYTES + 7] % 4 == 0)
 
     def comment_id(self, number: int) -> str:
-        """A comment's ID; its first eight digits are a time, as on the real platform."""
+        """Return the ID of a comment. Its first 8 digits are a time, as on the real platform."""
         shown = self.documented(number)
         if shown is not None:
             return str(shown["id"])
@@ -91,7 +91,7 @@ class NoteLayout:
         return f"{self.id_time(number):08x}00000000{_TAILS[self._raw[at] % 4]}{tail}"
 
     def number_of(self, comment_id: str) -> int | None:
-        """Which first-level comment has this ID, if one has."""
+        """Return the number of the first-level comment with this ID, None if there is none."""
         time = int(comment_id[:8], 16)
         number = bisect_left(range(self.size), time, key=self.id_time)
         if number < self.size and self.comment_id(number) == comment_id:
@@ -99,7 +99,7 @@ class NoteLayout:
         return None
 
     def likes(self, number: int) -> int:
-        """How many like a comment."""
+        """Return the number of likes of a comment."""
         shown = self.documented(number)
         if shown is not None:
             return int(str(shown["like_count"]))
@@ -108,7 +108,7 @@ class NoteLayout:
 
     @cached_property
     def reply_counts(self) -> Sequence[int]:
-        """How many replies each comment has, oldest first."""
+        """Number of replies to each comment, oldest first."""
         note = self.profile
         if note.replies is Replies.NONE:
             return bytes(self.size)
@@ -124,47 +124,47 @@ class NoteLayout:
 
     @cached_property
     def total_replies(self) -> int:
-        """How many replies the note has."""
+        """Number of all replies of the note."""
         return sum(self.reply_counts)
 
     def inline_count(self, number: int) -> int:
-        """How many of a comment's replies come with it: none, all, or its first few."""
+        """Return the number of inline replies of a comment: none, all, or the first few."""
         if self.profile.replies is Replies.DOCUMENTED:
             return 0
         allowed = (0, 1, 1, 1, 1, 1, 2, 3)[self._raw[number * _BYTES + 5] % 8]
         return min(allowed, self.reply_counts[number])
 
     def reply_time(self, number: int, place: int) -> int:
-        """When a reply was written; strictly rising within its thread."""
+        """Return the time of a reply. It rises strictly within a thread."""
         noise = SeededRandom(f"when/{self.note_id}/{number}/{place}").below(_REPLY_GAP - 1)
         return self.id_time(number) + 5 + place * _REPLY_GAP + noise
 
     def reply_id(self, number: int, place: int) -> str:
-        """The ID of reply ``place`` (0 for the oldest) to comment ``number``."""
+        """Return the ID of reply ``place`` (0 for the oldest) to comment ``number``."""
         tail = stream(f"reply/{self.note_id}/{number}/{place}", 3).hex()
         return f"{self.reply_time(number, place):08x}00000000{_TAILS[place % 4]}{tail}"
 
     def thread(self, number: int) -> list[str]:
-        """The IDs of all replies to a comment, oldest first."""
+        """Return the IDs of all replies to a comment, oldest first."""
         return [self.reply_id(number, place) for place in range(self.reply_counts[number])]
 
     def order(self, sort: str) -> array[int]:
-        """The comments' numbers as ``sort`` shows them, the pinned ones first."""
+        """Return the numbers of the comments in the order ``sort``, pinned ones first."""
         return self._orders(sort)[0]
 
     def rank(self, sort: str, number: int) -> int:
-        """Where in `order` a comment stands."""
+        """Return the index of a comment in `order`."""
         return self._orders(sort)[1][number]
 
     def _orders(self, sort: str) -> tuple[array[int], array[int]]:
-        known = self._cached_orders.get(sort)
-        if known is None:
+        cached = self._cached_orders.get(sort)
+        if cached is None:
             order = array("I", self._sorted(sort))
             ranks = array("I", bytes(order.itemsize * len(order)))
             for place, number in enumerate(order):
                 ranks[number] = place
-            known = self._cached_orders[sort] = (order, ranks)
-        return known
+            cached = self._cached_orders[sort] = (order, ranks)
+        return cached
 
     @cached_property
     def _cached_orders(self) -> dict[str, tuple[array[int], array[int]]]:
@@ -188,5 +188,5 @@ class NoteLayout:
 
 @lru_cache(maxsize=512)
 def note_layout(note_id: str, grown: int = 0) -> NoteLayout:
-    """The note_layout of a note; the last few hundred are kept."""
+    """Return the layout of a note. The last 512 are cached."""
     return NoteLayout(profile(note_id), grown)

@@ -1,18 +1,18 @@
-"""What an ID says of its note.
+"""Notes, as their IDs define them.
 
 | the ID | the note |
 |---|---|
 | ``65bf5360000000002c03f684`` | the documented example: 801 first-level comments, 944 in all |
 | ``f0…`` | does not exist |
-| ``f1`` + 6 hex digits + … | exactly so many first-level comments, none pinned; usual replies |
-| ``f2`` + 6 hex digits + … | the same, without any reply |
-| ``f3`` + 3 + 3 hex digits + … | so many first-level comments, each with so many replies |
-| any other | as its hash has it, see below |
+| ``f1`` + 6 hex digits + … | that many first-level comments, none pinned; replies at random |
+| ``f2`` + 6 hex digits + … | the same, without replies |
+| ``f3`` + 3 + 3 hex digits + … | that many first-level comments, each with that many replies |
+| any other | derived from the hash of the ID, see below |
 
-Of the others 4 % do not exist and 8 % have no comments; the median of the rest is 15, a few have
-thousands. Some have pinned comments, and a minority answers in the forms that are known from
-other answers of the same family: `Variation`. At most `LARGEST` first-level comments. Real IDs
-begin with their time, so that none begins with ``f`` this century.
+Of the others, 4 % do not exist and 8 % have no comments. The median of the rest is 15 comments, a
+few have thousands. Some have pinned comments, and a minority answers in the forms known from
+related endpoints: `Variation`. A note has at most `LARGEST` first-level comments. Real IDs begin
+with a time, so none begins with ``f`` in this century.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _SIZES = ((0, 1), (250, 5), (500, 15), (750, 45), (900, 150), (970, 600), (995, 
 
 
 class Variation(StrEnum):
-    """Forms other than the documented one, each seen in other answers of the same family."""
+    """Forms other than the documented one, each seen in related endpoints."""
 
     COUNTS_AS_TEXT = "counts_as_text"
     MILLISECONDS = "milliseconds"
@@ -45,7 +45,7 @@ class Variation(StrEnum):
 
 
 class Replies(StrEnum):
-    """How the first-level comments of a note come by their replies."""
+    """Source of the number of replies to the first-level comments of a note."""
 
     USUAL = "usual"
     NONE = "none"
@@ -55,7 +55,7 @@ class Replies(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A note as its ID alone has it."""
+    """Note as its ID defines it."""
 
     note_id: str
     exists: bool
@@ -69,13 +69,13 @@ class Profile:
 
 
 def is_id(text: str) -> bool:
-    """Whether ``text`` has the form of a note's or comment's ID."""
+    """Return True if ``text`` has the form of the ID of a note or comment."""
     return _FORM.fullmatch(text) is not None
 
 
 @lru_cache(maxsize=4096)
 def profile(note_id: str) -> Profile:
-    """What ``note_id`` says of its note."""
+    """Return the note that ``note_id`` defines."""
     rng = SeededRandom(f"note/{note_id}")
     author = user(author_key(note_id))["userid"]
     created = int(note_id[:8], 16)
@@ -134,25 +134,25 @@ def _drawn(note_id: str, rng: SeededRandom, author: str, created: int) -> Profil
 
 
 def sized_note(first_level: int, serial: int = 0, *, replies: bool = True) -> str:
-    """The ID of a note with exactly so many first-level comments; ``serial`` tells them apart."""
+    """Return the ID of a note with ``first_level`` comments; ``serial`` makes several of them."""
     if not 0 <= first_level <= LARGEST:
         raise ValueError(f"a note has 0 to {LARGEST} first-level comments, not {first_level}")
     return f"{'f1' if replies else 'f2'}{first_level:06x}{serial:016x}"
 
 
 def threaded_note(first_level: int, replies_each: int, serial: int = 0) -> str:
-    """The ID of a note whose every first-level comment has exactly so many replies."""
+    """Return the ID of a note whose first-level comments have ``replies_each`` replies each."""
     if not (0 <= first_level < 0x1000 and 0 <= replies_each < 0x1000):
         raise ValueError("a threaded note has 0 to 4095 comments with 0 to 4095 replies each")
     return f"f3{first_level:03x}{replies_each:03x}{serial:016x}"
 
 
 def missing_note(serial: int = 0) -> str:
-    """The ID of a note that does not exist."""
+    """Return the ID of a note that does not exist."""
     return f"f0{serial:022x}"
 
 
 def usual_note(serial: int = 0) -> str:
-    """The ID of a note whose size and form are left to chance."""
+    """Return the ID of a note of random size and form."""
     rng = SeededRandom(f"usual/{serial}")
     return f"{0x60000000 + rng.below(0x0A000000):08x}00000000{rng.hexadecimal(8)}"

@@ -1,4 +1,4 @@
-"""The stand-in as a program: its options, and its life from start to signal."""
+"""The stand-in as a program: its options, and serving until a signal."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ WRONG_USAGE = 2
 _NUMBERS = ("rate", "quota", "balance", "price", "spending_limit", "revoke_after", "seed")
 
 NOTES_HELP = (
-    "Notes: f1 and six hexadecimal digits begin the ID of a note with so many first-level comments"
-    " (f10003e8… has 1000), f2 the same without replies, f3 and 3 + 3 digits so many comments with"
-    " so many replies each, f0 a note that does not exist; 65bf5360000000002c03f684 is the"
-    " documented example; any other ID is a note whose size follows from its hash."
-    " The books are at /_books; scripts of faults go to /_script."
+    "The ID of a note defines it. f1 and 6 hexadecimal digits: that many first-level comments"
+    " (f10003e8… has 1000). f2 and 6 digits: the same without replies. f3 and 3 + 3 digits: that"
+    " many comments with that many replies each. f0: does not exist. 65bf5360000000002c03f684: the"
+    " documented example. Any other ID: a size derived from its hash."
+    " GET /_books returns the log of calls, POST /_script loads a script of faults."
 )
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the stand-in's options; their values are checked by `read_options`."""
+    """Add the options of the stand-in; `read_options` checks their values."""
     group = parser.add_argument_group("the stand-in", NOTES_HELP)
     group.add_argument("--port", metavar="N", help=f"port of {HOST} (default: a free one)")
     group.add_argument(
@@ -41,7 +41,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="a token to accept, may be repeated (default: any but 'invalid')",
     )
     group.add_argument(
-        "--latency", metavar="S[-S]", help="seconds an answer takes, or from and to (default: 0)"
+        "--latency", metavar="S[-S]", help="seconds that an answer takes, or a range (default: 0)"
     )
     for name in _NUMBERS:
         meaning = OPTIONS[name]["description"]
@@ -51,18 +51,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--rule",
         metavar="JSON",
         action="append",
-        help="one rule of such a script, may be repeated, after those of the script: "
+        help="a rule, added after those of the script; may be repeated: "
         """'{"page": 2, "share": 0.1, "code": 301}'""",
     )
     group.add_argument(
         "--script",
         metavar="FILE",
-        help="JSON file of faults and limits; see xhs.simulator.schemas",
+        help="JSON file of rules and limits; see xhs.simulator.schemas",
     )
 
 
 def read_options(options: argparse.Namespace) -> Config:
-    """The configuration that the options stand for; `ScriptError` for what is wrong with them."""
+    """Return the configuration that the options define, or raise `ScriptError`."""
     document: dict[str, Any] = {}
     if options.script is not None:
         try:
@@ -106,7 +106,7 @@ def _json(name: str, value: str) -> Any:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serve until SIGTERM or SIGINT; the exit status."""
+    """Serve until SIGTERM or SIGINT, and return the exit status."""
     try:
         config = read_options(options)
     except ScriptError as error:
@@ -121,7 +121,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _serve(config: Config) -> None:
-    # Scrapy imports every command for each of them, and a web server takes its time.
+    # Scrapy imports all commands to run one, and importing a web server is slow.
     from xhs.simulator.server import start
 
     stopped = asyncio.Event()

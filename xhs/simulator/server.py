@@ -1,4 +1,4 @@
-"""The stand-in on a socket of the loopback interface."""
+"""HTTP server of the stand-in, on the loopback interface."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _PIECE = 1 << 16
 
 
 class Server:
-    """Takes calls for a service, and the controls under ``/_…``."""
+    """Handlers of API calls, and of the controls under ``/_…``."""
 
     def __init__(self, service: Service) -> None:
         self.service = service
 
     def application(self) -> web.Application:
-        """The aiohttp application."""
+        """Return the aiohttp application."""
         app = web.Application()
         for path in ENDPOINTS:
             app.router.add_get(path, self.call, allow_head=False)
@@ -44,7 +44,7 @@ class Server:
         return app
 
     async def call(self, request: web.Request) -> web.StreamResponse:
-        """A call of the API. The books learn whether its answer left whole."""
+        """Answer a call of the API, and log whether the whole answer was sent."""
         service = self.service
         query = request.query
         log = service.call_log
@@ -65,7 +65,7 @@ class Server:
             log.close(call, delivered=delivered)
 
     async def unknown_path(self, request: web.Request) -> web.StreamResponse:
-        """A path that the API does not have."""
+        """Answer a path that the API does not have."""
         log = self.service.call_log
         if not request.path.startswith("/_"):
             call = log.open("other", ())
@@ -75,23 +75,23 @@ class Server:
         return web.json_response({"error": "not found"}, status=404)
 
     async def show_call_log(self, request: web.Request) -> web.StreamResponse:
-        """The books; ``?log=N`` for the last N calls alone."""
+        """Return the call log; with ``?log=N`` only the last N calls."""
         length = request.query.get("log", "")
         log = self.service.call_log
         return web.json_response(log.summary(int(length)) if length.isdecimal() else log.summary())
 
     async def reset_call_log(self, _request: web.Request) -> web.StreamResponse:
-        """Empty the books."""
+        """Empty the call log."""
         self.service.reset_call_log()
         return web.json_response({})
 
     async def reset(self, _request: web.Request) -> web.StreamResponse:
-        """Everything as at the start."""
+        """Restore the state of the start."""
         self.service.reset()
         return web.json_response({})
 
     async def load_script(self, request: web.Request) -> web.StreamResponse:
-        """Replace the script."""
+        """Replace the script; if the new one is invalid, the old one stays."""
         try:
             self.service.load(read_json(await request.read()))
         except ScriptError as error:
@@ -118,7 +118,7 @@ class Server:
 
 
 async def _begin(request: web.Request, answer: Answer) -> web.StreamResponse:
-    """Send an answer, but for its end."""
+    """Send all of an answer but its end."""
     headers = {"Content-Type": answer.content_type, **answer.headers}
     if not answer.blanks and not answer.chunked:
         whole = web.Response(body=answer.body, status=answer.status, headers=headers)
@@ -135,7 +135,7 @@ async def _begin(request: web.Request, answer: Answer) -> web.StreamResponse:
 
 
 async def _cut(request: web.Request, answer: Answer) -> web.StreamResponse:
-    """Send an answer so that it does not arrive whole."""
+    """Send an answer that is cut."""
     if answer.cut == "hang":
         await asyncio.Event().wait()
     transport = request.transport
@@ -160,7 +160,7 @@ async def _cut(request: web.Request, answer: Answer) -> web.StreamResponse:
 
 
 def _reset(transport: asyncio.Transport) -> None:
-    """Cut a connection so that the other side sees a reset."""
+    """Close a connection so that the client gets a reset."""
     sock = transport.get_extra_info("socket")
     if sock is not None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
@@ -168,7 +168,7 @@ def _reset(transport: asyncio.Transport) -> None:
 
 
 async def start(config: Config) -> tuple[web.AppRunner, str, Service]:
-    """Start to listen; the runner's ``cleanup`` ends it. Also its address and its service."""
+    """Start to listen. Return the runner, whose ``cleanup`` stops it, the URL and the service."""
     service = Service(config)
     runner = web.AppRunner(
         Server(service).application(),
@@ -190,7 +190,7 @@ async def start(config: Config) -> tuple[web.AppRunner, str, Service]:
 
 @asynccontextmanager
 async def running(config: Config | None = None) -> AsyncIterator[tuple[str, Service]]:
-    """A stand-in inside this process, while the block lasts."""
+    """Run a stand-in in this process while the block lasts."""
     runner, url, service = await start(config or Config())
     try:
         yield url, service

@@ -1,4 +1,4 @@
-"""The API itself: which calls it takes, what it answers, what it charges. No network here."""
+"""The API without the network: validation, answers and billing of calls."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from xhs.simulator.answers import (
 from xhs.simulator.call_log import CallLog, LoggedCall
 from xhs.simulator.dataset import Dataset, InvalidCallError, parse_cursor
 from xhs.simulator.fault_rules import COMMENTS, REPLIES
-from xhs.simulator.faults import Faults, Request, answer, change_dataset
+from xhs.simulator.faults import Faults, Request, answer_data, change_dataset
 from xhs.simulator.limits import Limits
 from xhs.simulator.note_layout import SORTS
 from xhs.simulator.notes import is_id
@@ -34,14 +34,14 @@ ENDPOINTS = {
     "/api/xiaohongshu/get-note-sub-comment/v2": REPLIES,
     "/user/get-balance": BALANCE,
 }
-INVALID_TOKEN = "invalid"  # noqa: S105 (the one that is refused, not a secret)
+INVALID_TOKEN = "invalid"  # noqa: S105 (a token that is refused, not a secret)
 
 _TOKEN_REFUSED = 100
 _INVALID_PARAMETERS = 400
 
 
 class Service:
-    """One account with one world behind it."""
+    """One account and its dataset."""
 
     def __init__(self, config: Config) -> None:
         self._initial_config = config
@@ -50,18 +50,18 @@ class Service:
         self.load({})
 
     def load(self, script: Any) -> None:
-        """Replace the script; counts that rules and limits go by begin anew."""
+        """Replace the script, and restart the counts of its rules and limits."""
         self.config = self._initial_config.with_script(script)
         self._restart_counts()
 
     def reset_call_log(self) -> None:
-        """Empty books; the script stays, and the counts it goes by begin anew."""
-        under_way = self.call_log.in_flight
-        self.call_log = CallLog(in_flight=under_way, max_concurrent=under_way)
+        """Empty the call log, and restart the counts of the script, which stays."""
+        in_flight = self.call_log.in_flight
+        self.call_log = CallLog(in_flight=in_flight, max_concurrent=in_flight)
         self._restart_counts()
 
     def reset(self) -> None:
-        """As it was when it started: empty books, its first script, an unchanged dataset."""
+        """Restore the state of the start: empty call log, initial script, unchanged dataset."""
         self.dataset.reset()
         self.load({})
         self.reset_call_log()
@@ -74,16 +74,16 @@ class Service:
     def call(
         self, call: LoggedCall, path: str, query: Mapping[str, str], *, compressed: bool
     ) -> Answer:
-        """Answer a call, and enter it into the books."""
+        """Answer a call, and record it in the call log."""
         endpoint = ENDPOINTS[path]
-        found = self._answer(call, endpoint, query)
-        if compressed and self.config.gzip and found.cut is None and not found.blanks:
-            compress(found)
-        call.code, call.status, call.billed = found.code, found.status, found.billed
-        if found.billed:
+        answer = self._answer(call, endpoint, query)
+        if compressed and self.config.gzip and answer.cut is None and not answer.blanks:
+            compress(answer)
+        call.code, call.status, call.billed = answer.code, answer.status, answer.billed
+        if answer.billed:
             self._limits.bill()
         self.call_log.record(call)
-        return found
+        return answer
 
     def _answer(self, call: LoggedCall, endpoint: str, query: Mapping[str, str]) -> Answer:
         if not self._token_works(query.get("token", "")):
@@ -109,26 +109,27 @@ class Service:
         rule = matched.rule
         fixed = answer_without_data(rule) if rule is not None else None
         if fixed is not None and rule is not None:
-            found = fixed
+            answer = fixed
             call.fault = rule.fault
         elif (code := self._faults.refused_by_chance(request)) is not None and rule is None:
-            found = refusal(code)
+            answer = refusal(code)
         else:
             try:
-                found = Answer(0, envelope(0, answer(self.dataset, request, rule)), billed=True)
+                data = answer_data(self.dataset, request, rule)
+                answer = Answer(0, envelope(0, data), billed=True)
             except InvalidCallError as error:
                 return refusal(_INVALID_PARAMETERS, f"Invalid parameters: {error}")
             if rule is not None:
                 call.fault = rule.fault
-                cut_short(found, rule)
+                cut_short(answer, rule)
                 if rule.fault == "gzip":
-                    compress(found, rule.details.get("blanks", 0))
-        found.delay = matched.delay + self._random.uniform(*self.config.latency)
-        return found
+                    compress(answer, rule.details.get("blanks", 0))
+        answer.delay = matched.delay + self._random.uniform(*self.config.latency)
+        return answer
 
     def _token_works(self, token: str) -> bool:
-        known = self.config.tokens
-        if token not in known if known else token in ("", INVALID_TOKEN):
+        accepted = self.config.tokens
+        if token not in accepted if accepted else token in ("", INVALID_TOKEN):
             return False
         return not self._limits.revoked()
 

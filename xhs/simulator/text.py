@@ -1,4 +1,4 @@
-"""What people write: invented Chinese comments of varying length."""
+"""Texts of invented Chinese comments of varying length."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _SEPARATORS = (",", "。", "……", "!", "~", " ", "  ", "\n")
 
 
 def content(rng: SeededRandom) -> str:
-    """A comment's text: mostly short, now and then a small essay."""
+    """Return the text of a comment: mostly short, sometimes several sentences."""
     kind = rng.below(100)
     if kind < 28:
         text = rng.pick(_SHORT)
@@ -66,7 +66,7 @@ def _sentence(rng: SeededRandom) -> str:
 
 
 def count_as_text(count: int) -> str:
-    """A count as other answers of the same family have it: ``"17"``, ``"1.2万"``."""
+    """Return a count as related endpoints format it: ``"17"``, ``"1.2万"``."""
     if count < 10_000:
         return str(count)
     tenths = count // 1000

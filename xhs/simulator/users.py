@@ -1,4 +1,4 @@
-"""Who comments: invented users, each from a name alone."""
+"""Invented users, each derived from a key."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ User = dict[str, Any]
 
 
 def commenter_key(rng: SeededRandom, note_id: str, pool: int) -> str:
-    """The name of one who comments on a note: one of its own ``pool``, or known from others."""
+    """Return the key of a commenter: one of ``pool`` of this note, or one shared by all notes."""
     if rng.chance(100):
         return f"everywhere/{rng.below(_SHARED_USERS)}"
     return f"{note_id}/{rng.below(pool)}"
 
 
 def author_key(note_id: str) -> str:
-    """The name of a note's author."""
+    """Return the key of the author of a note."""
     return f"author/{note_id}"
 
 
 @lru_cache(maxsize=16384)
 def user(key: str, long_id: bool = False) -> User:
-    """The user named ``key``, in the form of the documented example.
+    """Return the user with this key, in the form of the documented example.
 
-    Most IDs have 24 hexadecimal digits, some (with ``long_id`` all) 29, as documented.
-    The result is shared: change a copy.
+    Most IDs have 24 hexadecimal digits. Some have 29, as documented; all do with ``long_id``.
+    The result is shared: change only a copy.
     """
     rng = SeededRandom(f"user/{key}")
     if long_id or (not key.startswith("author/") and rng.chance(_LONG_ID_PERMILLE)):
@@ -72,19 +72,19 @@ def user(key: str, long_id: bool = False) -> User:
 
 @lru_cache(maxsize=4096)
 def user_info(key: str) -> User:
-    """The same user as some answers of the family have it: ``user_id`` and ``image``."""
-    known = user(key)
+    """Return the same user as some related endpoints do: ``user_id`` and ``image``."""
+    full = user(key)
     return {
-        "user_id": known["userid"],
-        "nickname": known["nickname"],
-        "image": known["images"],
-        "red_id": known["red_id"],
-        "ai_agent": known["ai_agent"],
+        "user_id": full["userid"],
+        "nickname": full["nickname"],
+        "image": full["images"],
+        "red_id": full["red_id"],
+        "ai_agent": full["ai_agent"],
     }
 
 
 def picture(rng: SeededRandom) -> dict[str, Any]:
-    """A picture of a comment, with addresses signed as in the documented example."""
+    """Return a picture of a comment, with URLs signed as in the documented example."""
     file = "1040g2h030" + rng.token(_BASE32, 30)
     signed = f"&sign={rng.hexadecimal(32)}&t=69aed261&src=A"
     base = f"https://sns-i10.rednotecdn.com/comment/{file}?imageView2/2/w"

@@ -1,4 +1,4 @@
-"""The world of the stand-in: what notes hold, and how it is paged through."""
+"""Dataset of the stand-in: content of notes, and paging."""
 
 from __future__ import annotations
 
@@ -102,26 +102,26 @@ def test_generated_comments_of_the_documented_note_have_the_documented_fields() 
 @pytest.mark.parametrize("sort", SORTS)
 @pytest.mark.parametrize("note", [*USUAL, *(sized_note(size) for size in SIZES)])
 def test_a_note_is_paged_through_whole_and_once(note: str, sort: str) -> None:
-    there = expected_note(note)
+    expected = expected_note(note)
     served = list(pages(Dataset(), note, sort))
     found = [comment["id"] for page in served for comment in page["comments"]]
-    assert found == there.sorted_by(sort)
+    assert found == expected.sorted_by(sort)
     assert len(set(found)) == len(found)
-    assert set(found) == set(there.first_level)
-    assert len(served) == there.pages
+    assert set(found) == set(expected.first_level)
+    assert len(served) == expected.pages
     assert all(len(page["comments"]) == PAGE_SIZE for page in served[:-1])
     assert [page["has_more"] for page in served] == [True] * (len(served) - 1) + [False]
     assert served[-1]["cursor"] == ""
-    assert all(page["user_id"] == there.author_id for page in served)
+    assert all(page["user_id"] == expected.author_id for page in served)
 
 
 @pytest.mark.parametrize("note", USUAL)
-def test_threads_are_whole_from_their_start_and_from_what_came_inline(note: str) -> None:
-    dataset, there = Dataset(), expected_note(note)
+def test_threads_are_whole_from_their_start_and_after_inline_replies(note: str) -> None:
+    dataset, expected = Dataset(), expected_note(note)
     for comment in comments(dataset, note)[:60]:
-        thread = there.threads.get(comment["id"], [])
+        thread = expected.threads.get(comment["id"], [])
         inline = ids(comment["sub_comments"])
-        assert inline == there.inline.get(comment["id"], [])
+        assert inline == expected.inline.get(comment["id"], [])
         assert ids(replies(dataset, note, comment["id"])) == thread
         assert comment["sub_comment_has_more"] == (len(inline) < len(thread))
         if comment["sub_comment_cursor"]:
@@ -132,10 +132,10 @@ def test_threads_are_whole_from_their_start_and_from_what_came_inline(note: str)
 @pytest.mark.parametrize("size", SIZES)
 def test_a_sized_note_has_exactly_its_size(size: int) -> None:
     page = Dataset().comments(sized_note(size, serial=7), "latest", None)
-    there = expected_note(sized_note(size, serial=7))
-    assert page["comment_count_l1"] == size == len(there.first_level)
-    assert page["comment_count"] == size + len(there.replies) == there.comment_count
-    assert there.pinned == []
+    expected = expected_note(sized_note(size, serial=7))
+    assert page["comment_count_l1"] == size == len(expected.first_level)
+    assert page["comment_count"] == size + len(expected.replies) == expected.comment_count
+    assert expected.pinned == []
 
 
 def test_notes_without_replies_and_with_a_fixed_number_of_them() -> None:
@@ -177,8 +177,8 @@ def test_sizes_are_heavy_tailed_and_some_notes_are_missing_or_empty() -> None:
 
 def test_ids_are_unique_and_begin_with_the_time() -> None:
     note = sized_note(3000)
-    there = expected_note(note)
-    everything = [*there.first_level, *there.replies]
+    expected = expected_note(note)
+    everything = [*expected.first_level, *expected.replies]
     assert len(set(everything)) == len(everything)
     assert all(is_id(one) for one in everything)
     layout = note_layout(note)
@@ -201,8 +201,8 @@ def test_orders_differ_and_likes_fall() -> None:
     found = comments(Dataset(), sized_note(300), "like_count")
     likes = [one["like_count"] for one in found]
     assert likes == sorted(likes, reverse=True)
-    there = expected_note(sized_note(300))
-    assert len({tuple(there.sorted_by(sort)) for sort in SORTS}) == 3
+    expected = expected_note(sized_note(300))
+    assert len({tuple(expected.sorted_by(sort)) for sort in SORTS}) == 3
 
 
 def test_pinned_comments_come_first_and_out_of_order() -> None:
@@ -215,7 +215,7 @@ def test_pinned_comments_come_first_and_out_of_order() -> None:
         assert ("user_top" in tags) == (one["id"] in pinned)
 
 
-def test_all_that_comments_can_be_is_there() -> None:
+def test_every_form_of_comment_occurs() -> None:
     note = sized_note(2000)
     found = comments(Dataset(), note)
     author = expected_note(note).author_id
@@ -288,7 +288,7 @@ def test_a_minority_of_notes_answers_in_other_forms(
         '{"cursor":"65c485070000000008014f80","index":2,"pageArea":"FOLDED"}',
     ],
 )
-def test_what_is_no_cursor_is_refused(cursor: str) -> None:
+def test_a_text_that_is_no_cursor_is_refused(cursor: str) -> None:
     with pytest.raises(InvalidCallError):
         parse_cursor(cursor)
 
@@ -351,7 +351,7 @@ def test_a_note_that_grows_between_two_pages_loses_and_doubles_nothing() -> None
 
 
 @pytest.mark.parametrize("sort", SORTS)
-def test_growth_leaves_what_was_there_as_it_was(sort: str) -> None:
+def test_growth_does_not_change_older_comments(sort: str) -> None:
     for note in (sized_note(60), usual_note(2), DOCUMENTED_NOTE):
         dataset = Dataset()
         before = {one["id"]: one for one in comments(dataset, note, sort)}
@@ -367,19 +367,19 @@ def test_comments_vanish_also_under_the_cursor_and_inside_threads() -> None:
     last = first["comments"][-1]["id"]
     reply = expected_note(note).threads[expected_note(note).first_level[12]][0]
     gone = dataset.change(note, vanish=[last, reply]).vanished
-    there = expected_note(note, vanished=gone)
+    expected = expected_note(note, vanished=gone)
     rest = dataset.comments(note, "latest", parse_cursor(first["cursor"]))
     assert ids(rest["comments"]) == expected_note(note).first_level[10:20]
     assert rest["comments"][2]["sub_comment_count"] == 11
     assert reply not in ids(replies(dataset, note, rest["comments"][2]["id"]))
     assert (rest["comment_count_l1"], rest["comment_count"]) == (29, 29 + 29 * 12 - 1)
-    assert (there.comment_count_l1, there.comment_count) == (29, 29 + 29 * 12 - 1)
-    assert ids(comments(dataset, note)) == there.first_level
+    assert (expected.comment_count_l1, expected.comment_count) == (29, 29 + 29 * 12 - 1)
+    assert ids(comments(dataset, note)) == expected.first_level
     with pytest.raises(InvalidCallError):
         dataset.replies(note, last, None)
 
 
-def test_so_many_vanish_and_likes_rise() -> None:
+def test_a_number_of_comments_vanishes_and_likes_rise() -> None:
     dataset, note = Dataset(), DOCUMENTED_NOTE
     gone = dataset.change(note, vanish=50, likes=3).vanished
     assert len(gone) == 50
@@ -392,7 +392,7 @@ def test_so_many_vanish_and_likes_rise() -> None:
     assert dataset.comments(note, "latest", None) == documented.example()
 
 
-def test_helpers_refuse_what_an_id_cannot_say() -> None:
+def test_helpers_refuse_numbers_that_an_id_cannot_hold() -> None:
     with pytest.raises(ValueError, match="first-level"):
         sized_note(LARGEST + 1)
     with pytest.raises(ValueError, match="threaded"):
@@ -414,7 +414,7 @@ print(digest.hexdigest())
 """
 
 
-def test_the_world_is_the_same_in_every_process() -> None:
+def test_the_dataset_is_the_same_in_every_process() -> None:
     def digest(seed: str) -> str:
         environment = {"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path)}
         done = subprocess.run(

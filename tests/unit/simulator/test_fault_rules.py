@@ -1,4 +1,4 @@
-"""Scripts of faults: what is understood, and what is refused."""
+"""Scripts of faults: accepted and refused ones."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ NOTE = sized_note(5)
         ({"refuse_share": {"301": 0.6, "500": 0.6}}, "more than 1"),
     ],
 )
-def test_what_is_not_understood_is_refused_with_its_place(script: Any, where: str) -> None:
+def test_an_invalid_script_is_refused_with_the_place_and_reason(script: Any, where: str) -> None:
     with pytest.raises(ScriptError, match=where):
         Config().with_script(script)
 
@@ -84,7 +84,7 @@ def test_text_that_is_not_json_is_refused() -> None:
         read_json("{")
 
 
-def test_every_matcher_and_fault_is_understood() -> None:
+def test_every_matcher_and_fault_is_accepted() -> None:
     matchers = {
         "note": [NOTE],
         "comment": NOTE,
@@ -128,9 +128,9 @@ def test_every_matcher_and_fault_is_understood() -> None:
 
 def test_numbers_are_ranges() -> None:
     numbers = Numbers.read([2, "4-5", "8-"], "call")
-    assert [one for one in range(1, 11) if one in numbers] == [2, 4, 5, 8, 9, 10]
+    assert [number for number in range(1, 11) if number in numbers] == [2, 4, 5, 8, 9, 10]
 
 
-def test_a_script_leaves_alone_what_it_does_not_speak_of() -> None:
+def test_a_script_keeps_the_options_that_it_does_not_set() -> None:
     config = Config(port=5).with_script({"rate": 3}).with_script({"quota": 7})
     assert (config.port, config.rate, config.quota) == (5, 3.0, 7)

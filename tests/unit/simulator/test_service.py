@@ -1,4 +1,4 @@
-"""The service of the stand-in: checks, billing, limits, and the rules of a script."""
+"""Service of the stand-in: validation, billing, limits, and the rules of a script."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SECRET = "a-secret-token"
 
 
 class Account:
-    """A client of a service without a network between."""
+    """Client of a service, without a network."""
 
     def __init__(self, *rules: dict[str, Any], **options: Any) -> None:
         self.service = Service(Config())
@@ -51,7 +51,7 @@ class Account:
         return [self.code(**query) for _ in range(calls)]
 
     @property
-    def books(self) -> dict[str, Any]:
+    def log(self) -> dict[str, Any]:
         return self.service.call_log.summary()
 
 
@@ -81,8 +81,8 @@ def test_parameters_are_checked_and_only_code_0_is_billed(
 ) -> None:
     account = Account()
     assert account.code(path, **query) == code
-    assert account.books["billed"] == (code == 0 and path != BALANCE)
-    assert account.books["codes"] == {str(code): 1}
+    assert account.log["billed"] == (code == 0 and path != BALANCE)
+    assert account.log["codes"] == {str(code): 1}
 
 
 def test_only_given_tokens_are_accepted() -> None:
@@ -166,7 +166,7 @@ def test_pages_notes_and_threads_are_matched() -> None:
     assert account.codes(3, noteId=missing_note()) == [0, 302, 0]
 
 
-def test_a_share_falls_on_the_same_calls_in_any_order() -> None:
+def test_a_share_hits_the_same_calls_in_any_order() -> None:
     notes = [sized_note(1, serial) for serial in range(100)]
 
     def refused(order: list[str], seed: int) -> set[str]:
@@ -231,11 +231,11 @@ def test_faults_are_billed_as_they_say(
     answer = account.answer()
     assert (answer.billed, answer.status, answer.code) == (billed, status, code)
     lost = answer.cut is not None
-    assert account.books["undelivered"] == (billed and lost)
-    assert account.books["log"][0]["fault"] == next(iter(fault))
+    assert account.log["undelivered"] == (billed and lost)
+    assert account.log["log"][0]["fault"] == next(iter(fault))
 
 
-def test_answers_are_compressed_where_it_is_asked_for_and_allowed() -> None:
+def test_answers_are_compressed_if_requested_and_allowed() -> None:
     plain = Account().call()["data"]
     for account, asked in ((Account(gzip=True), True), (Account({"gzip": True}), False)):
         answer = account.answer(compressed=asked)
@@ -324,33 +324,33 @@ def test_a_note_changes_once_and_stays_changed_under_the_next_script() -> None:
     assert account.call()["data"]["comment_count_l1"] == 35
 
 
-def test_the_books_count_by_note_code_and_repeated_payment_and_hold_no_token() -> None:
+def test_the_call_log_counts_notes_codes_and_repeated_payment_and_holds_no_token() -> None:
     account = Account({"note_call": 2, "code": 301})
     account.codes(3)
     account.code(noteId=SECRET)
     account.code(lastCursor=SECRET)
     account.code(sort=SECRET)
-    books = account.books
-    assert (books["calls"], books["billed"], books["repeated"]) == (6, 2, 1)
-    assert books["codes"] == {"0": 2, "301": 1, "400": 3}
-    assert books["notes"] == {NOTE: {"calls": 3, "billed": 2}}
-    assert books["paths"] == {COMMENTS: 6}
-    assert SECRET not in json.dumps(books)
-    assert books["log"][0]["params"] == ("noteId", "token")
+    log = account.log
+    assert (log["calls"], log["billed"], log["repeated"]) == (6, 2, 1)
+    assert log["codes"] == {"0": 2, "301": 1, "400": 3}
+    assert log["notes"] == {NOTE: {"calls": 3, "billed": 2}}
+    assert log["paths"] == {COMMENTS: 6}
+    assert SECRET not in json.dumps(log)
+    assert log["log"][0]["params"] == ("noteId", "token")
 
 
-def test_reset_books_starts_the_counts_of_the_script_anew() -> None:
+def test_reset_of_the_call_log_restarts_the_counts_of_the_script() -> None:
     account = Account({"call": 1, "code": 301}, quota=1)
     assert account.codes(3) == [301, 0, 303]
     account.service.reset_call_log()
-    assert account.books["calls"] == 0
+    assert account.log["calls"] == 0
     assert account.codes(3) == [301, 0, 303]
 
 
 def test_concurrent_calls_are_counted() -> None:
-    books = CallLog()
-    calls = [books.open("/", ()) for _ in range(3)]
+    log = CallLog()
+    calls = [log.open("/", ()) for _ in range(3)]
     for call in calls:
-        books.close(call, delivered=True)
-    books.close(books.open("/", ()), delivered=True)
-    assert (books.max_concurrent, books.in_flight) == (3, 0)
+        log.close(call, delivered=True)
+    log.close(log.open("/", ()), delivered=True)
+    assert (log.max_concurrent, log.in_flight) == (3, 0)
