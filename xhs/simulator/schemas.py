@@ -23,7 +23,7 @@ class ScriptError(ValueError):
 
 def check(document: Any, schema: Schema, where: str = "") -> None:
     """Raise `ScriptError` with the place and the reason if a document does not fit its schema."""
-    # Importing jsonschema takes as long as the rest of a start, and most need no validation.
+    # Importing jsonschema takes as long as the rest of a start, and most starts need no script.
     from jsonschema import Draft4Validator, Draft202012Validator
     from jsonschema.exceptions import best_match
     from jsonschema.validators import extend
