@@ -198,7 +198,7 @@ def store(api: Simulator, _server: str, tmp_path: Path) -> Iterator[Store]:
     with Proxy(port_of(_server)) as proxy:
         opened = open_store(api.url, tmp_path, _server, f"failing{next(_NUMBERS)}", proxy)
         # A crawl says good-bye to its server: for so long, if that is away.
-        opened.project.environment["MONGODB_URI"] += "&serverSelectionTimeoutMS=1000"
+        opened.project.environment["MONGODB_URI"] += "&serverSelectionTimeoutMS=3000"
         yield opened
 
 
