@@ -70,7 +70,7 @@ def answer(body: bytes, head: bytes = b"200 OK") -> bytes:
 
 
 ODD: dict[str, tuple[bytes, str]] = {
-    "HTML": (answer(b"<html>"), "HTTP 200 with 6 bytes of no envelope"),
+    "HTML": (answer(b"<html>"), "HTTP 200 with 6 bytes and no envelope"),
     "a gateway's failure": (answer(b"", b"502 Bad Gateway"), "HTTP 502"),
     "an envelope wins": (answer(b'{"code":601}', b"500 Oops"), "code 601"),
     "an unknown code": (
@@ -79,7 +79,7 @@ ODD: dict[str, tuple[bytes, str]] = {
     ),
     "no balance": (answer(b'{"code":0,"data":{"currency":"CNY"}}'), "no balance"),
     "no data": (answer(b'{"code":0,"data":null}'), "no balance"),
-    "cut": (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", "1 bytes of no envelope"),
+    "cut": (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", "1 bytes and no envelope"),
     "endless": (b"HTTP/1.1 200 OK\r\n\r\n" + b" " * 30_000_000, "with more than 1000000 bytes"),
     "nothing": (b"", "the connection failed"),
     "no HTTP": (b"220 mail.example.com\r\n", "the connection failed"),

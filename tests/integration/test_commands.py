@@ -288,7 +288,7 @@ def test_parse_without_a_token_says_so_and_calls_nothing(
         ({}, {"JUSTONEAPI_TOKEN": None}, "no token"),
         ({}, {"JUSTONEAPI_BASE_URL": "http://127.0.0.1:1"}, "refuses connections"),
         ({}, {"MONGODB_URI": "mongodb://127.0.0.1:1/"}, "the errors above say why"),
-        ({"html": True}, {}, "of no envelope"),
+        ({"html": True}, {}, "and no envelope"),
     ],
 )
 def test_parse_says_why_no_page_came(

@@ -1,1 +1,1 @@
-"""Between a request and its answer: the token, the gate, and what Scrapy sees of both."""
+"""From a request to its answer: order, throttle, cache, retries, budget and token."""

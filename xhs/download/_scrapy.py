@@ -1,6 +1,6 @@
-"""The private names of Scrapy that the project uses, one function each, and why.
+"""Every private name of Scrapy that the project uses, one function each, with the reason.
 
-Scrapy does not document them and may change them with any version, hence the upper bound in
+Scrapy does not document them and may change them in any version, hence the upper bound in
 ``requirements.txt``. No other module uses one; ``tests/unit/download/test_scrapy_names.py`` checks
 that, and that the installed Scrapy still has them.
 """
@@ -23,21 +23,23 @@ if TYPE_CHECKING:
 OVERRIDDEN = MappingProxyType(
     {
         "scrapy.extensions.throttle.AutoThrottle._adjust_delay": (
-            "sets the delay after an answer; AutoThrottle's settings give it bounds, but no rule"
+            "sets the delay after an answer; AutoThrottle's settings bound the delay, not its rule"
         ),
         "scrapy.extensions.feedexport.FeedExporter._close_slot": (
-            "finishes and stores a feed, or one batch of it; no signal comes before that"
+            "finishes and stores a feed, or one batch of it; no signal is sent before that"
         ),
     }
 )
-"""The private methods of Scrapy that our classes override: what each does, and why there is no
-public way.
+"""The private methods of Scrapy that our classes override: the purpose of each, and why the public
+API does not do.
 """
 
 
 def is_closing(crawler: Crawler) -> bool:
-    """True if the crawl is closing: Scrapy still sends what waits in the downloader, which would
-    cost. The signal ``spider_closed`` comes only after that.
+    """True if the crawl is closing.
+
+    Scrapy still sends the requests that wait in the downloader, and they would be billed. The
+    signal ``spider_closed`` comes only after that.
     """
     engine = crawler.engine
     return not engine.running or engine._slot is None or engine._slot.closing is not None
@@ -46,56 +48,63 @@ def is_closing(crawler: Crawler) -> bool:
 def unfinished(crawler: Crawler) -> int:
     """Return the number of requests that have left the scheduler and whose callback has not ended.
 
-    No signal says when a callback has ended.
+    No signal is sent when a callback ends.
     """
     slot = crawler.engine._slot
     return len(slot.inprogress) if slot is not None else 0
 
 
 def in_downloader(crawler: Crawler) -> int:
-    """Return the number of requests in the downloader, those of which the middlewares take care
-    included: Scrapy counts these against ``CONCURRENT_REQUESTS``, the signals do not.
+    """Return the number of requests in the downloader and its middlewares.
+
+    Scrapy counts both against ``CONCURRENT_REQUESTS``; the signals leave out the middlewares.
     """
     return len(crawler.engine.downloader.active)
 
 
 def in_flight(slot: Slot) -> int:
-    """Return the number of requests of a slot that were sent and are not answered; no signal says
-    when a request is sent.
+    """Return the number of requests of a slot that were sent and are not answered.
+
+    No signal is sent when a request leaves.
     """
     return len(slot.transferring)
 
 
 def flush_slots(crawler: Crawler) -> None:
-    """Hand all waiting requests to the download handler now: it refuses them, so they need not wait
-    for one another. No setting changes the delay of a running crawl.
+    """Hand all waiting requests to the download handler without delay.
+
+    The handler refuses them all, so they need not wait for one another. No setting changes the
+    delay of a running crawl.
     """
     downloader = crawler.engine.downloader
     for slot in downloader.slots.values():
         if slot.delay:
             slot.delay = 0
-            slot.close()  # cancels the timer, so that the queue may be processed
+            slot.close()  # cancels the timer, which would block _process_queue
             downloader._process_queue(slot)
 
 
 def send_once(handler: HTTP11DownloadHandler) -> None:
-    """Keep Twisted from sending a call again whose kept connection was lost: it would be paid
-    twice. Twisted has the switch, but the handler makes its pool itself.
+    """Keep Twisted from resending a call if its persistent connection was lost.
+
+    The call would be paid for twice. Twisted has a switch for it, but the handler creates its own
+    pool.
     """
     handler._pool.retryAutomatically = False
 
 
 def keep_address_out_of_log(handler: HTTP11DownloadHandler) -> None:
-    """Keep the handler from its one warning about cut answers, which quotes the address that was
-    sent, token included. It has no setting: ``DOWNLOAD_FAIL_ON_DATALOSS`` would take what is cut.
+    """Suppress the handler's warning about truncated answers: it quotes the address with the token.
+
+    No setting does this: without ``DOWNLOAD_FAIL_ON_DATALOSS`` truncated answers would be accepted.
     """
     handler._fail_on_dataloss_warned = True
 
 
 async def close_pipelines(manager: ItemPipelineManager) -> list[BaseException]:
-    """Close each item pipeline, and return what they raised.
+    """Close each item pipeline, and return the exceptions that they raised.
 
-    ``ItemPipelineManager.close_spider_async`` returns as the first one raises, while the others are
+    ``ItemPipelineManager.close_spider_async`` returns as soon as one raises, while the others are
     still closing.
     """
 
@@ -103,12 +112,13 @@ async def close_pipelines(manager: ItemPipelineManager) -> list[BaseException]:
         await manager.get_awaitable(method)
 
     methods = [method for method in manager.methods["close_spider"] if method is not None]
-    closed = await asyncio.gather(*map(close, methods), return_exceptions=True)
-    return [error for error in closed if error is not None]
+    results = await asyncio.gather(*map(close, methods), return_exceptions=True)
+    return [error for error in results if error is not None]
 
 
 def feed_file(exporter: FeedExporter, slot: FeedSlot) -> IO[bytes]:
-    """Return a feed's own file, after what compresses it was closed: Scrapy does this only on the
-    way to storing the feed.
+    """Close the post-processing of a feed, and return its underlying file.
+
+    Scrapy does this only when it stores the feed.
     """
     return exporter._get_file(slot)

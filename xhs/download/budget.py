@@ -1,6 +1,6 @@
-"""The gate: what a call must pass before it is sent, and what its answer means for the others.
+"""The call budget: it lets calls out, counts the billed ones, and stops the crawl.
 
-It knows whether the crawl was stopped and what the calls cost. It does not know Scrapy.
+Only :meth:`CallBudget.from_crawler` knows Scrapy.
 """
 
 from __future__ import annotations
@@ -25,37 +25,41 @@ logger = logging.getLogger(__name__)
 
 
 class CallsStopped(Exception):
-    """The gate is closed: this call was not sent, and costs nothing."""
+    """The crawl was stopped: this call was not sent, and costs nothing."""
 
 
 class CallBudget(Component):
-    """Lets calls out until the crawl is stopped or the budget is spent, and keeps the books.
+    """Lets calls out until the crawl is stopped or the budget is spent, and counts what they cost.
 
-    Every call is reserved as it is sent. An answer with code 0 and a call whose billing is unknown
-    use the reservation up; a refusal gives it back. ``limit``: billed calls at most, 0 for any
-    number. ``count`` adds one to a stat; ``on_stop`` is called once, with the close reason.
+    Every call is reserved when it is sent. An answer with code 0 and a call whose billing is
+    unknown spend the reservation; a refusal releases it.
+
+    Args:
+        increment: adds one to a stat.
+        on_stop: called once, with the close reason and a message.
+        limit: the maximum of billed calls; 0 for no limit.
     """
 
     def __init__(
         self,
-        count: Callable[[str], Any],
+        increment: Callable[[str], Any],
         on_stop: Callable[[CloseReason, str], None],
         limit: int = 0,
     ) -> None:
-        self._count = count
+        self._increment = increment
         self._on_stop = on_stop
         self._limit = limit
         self._billed = 0
         self._reserved = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
-        self._unbooked: Counter[str] = Counter()
+        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._billed_by_note: Counter[str] = Counter()
         self.reason: CloseReason | None = None
         self.message = ""
-        """Why the crawl was stopped, and what to do."""
+        """The reason for the stop in words, and what to do."""
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
-        closing: set[asyncio.Task[None]] = set()
+        closing: set[asyncio.Task[None]] = set()  # asyncio keeps no reference to a task
 
         def close(reason: CloseReason, message: str) -> None:
             level = logging.WARNING if reason is CloseReason.BUDGET_SPENT else logging.ERROR
@@ -68,10 +72,10 @@ class CallBudget(Component):
         return cls(crawler.stats.inc_value, close, limit)
 
     async def reserve(self) -> None:
-        """Ask to send a call; wait while calls that may use the budget up are on their way.
+        """Reserve a call; wait while the calls in flight may spend the rest of the budget.
 
         Raises:
-            CallsStopped: if no call may be sent any more.
+            CallsStopped: if no further call may be sent.
         """
         while self.reason is None and self._limit and self._billed + self._reserved >= self._limit:
             if self._billed >= self._limit:
@@ -80,15 +84,15 @@ class CallBudget(Component):
                     f"the {self._limit} billed calls that XHS_MAX_CALLS allows are spent",
                 )
                 break
-            turn = asyncio.get_running_loop().create_future()
-            self._waiting.append(turn)
-            await turn
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            await waiter
         if self.reason is not None:
             raise CallsStopped(f"the crawl is stopping ({self.reason})")
         self._reserved += 1
 
     def answered(self, note_id: str, answer: Envelope) -> None:
-        """A call's envelope came: count what it cost, and stop the crawl at a fatal code."""
+        """Count the cost of a call by its envelope, and stop the crawl if its code is fatal."""
         if answer.code == codes.SUCCESS:
             self._spend(Stat.CALLS_BILLED, note_id)
             return
@@ -98,20 +102,20 @@ class CallBudget(Component):
             self.stop(reason, f"code {answer.code}: {remedy}")
 
     def refused(self, code: str) -> None:
-        """A call was refused, with a business code or otherwise: it costs nothing."""
-        self._count(Stat.CALLS_REFUSED + code)
-        self._settle()
+        """Count a call that was refused, with a business code or otherwise: it costs nothing."""
+        self._increment(Stat.CALLS_REFUSED + code)
+        self._release()
 
     def unknown(self, note_id: str) -> None:
-        """A call was sent and no whole answer came: it counts as billed."""
+        """Count a call that was sent and got no complete answer: it counts as billed."""
         self._spend(Stat.CALLS_UNKNOWN, note_id)
 
     def not_sent(self) -> None:
-        """A call never reached the server: it costs nothing."""
-        self._settle()
+        """Release a call that never reached the server: it costs nothing."""
+        self._release()
 
     def stop(self, reason: CloseReason, message: str) -> None:
-        """Let no further call out. The first reason stands."""
+        """Let no further call out. A second stop changes nothing: the first reason stands."""
         if self.reason is None:
             self.reason, self.message = reason, message
             self._wake()
@@ -119,25 +123,25 @@ class CallBudget(Component):
 
     @property
     def in_flight(self) -> int:
-        """Calls that were sent and not answered yet."""
+        """Number of calls that were sent and are not answered yet."""
         return self._reserved
 
     def take_billed(self, note_id: str) -> int:
-        """The billed calls for a note since this was last asked."""
-        return self._unbooked.pop(note_id, 0)
+        """Return the number of a note's billed calls since the last time, and reset it."""
+        return self._billed_by_note.pop(note_id, 0)
 
     def _spend(self, stat: str, note_id: str) -> None:
-        self._count(stat)
-        self._unbooked[note_id] += 1
+        self._increment(stat)
+        self._billed_by_note[note_id] += 1
         self._billed += 1
-        self._settle()
+        self._release()
 
-    def _settle(self) -> None:
+    def _release(self) -> None:
         self._reserved -= 1
         self._wake()
 
     def _wake(self) -> None:
-        while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(None)
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)

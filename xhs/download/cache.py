@@ -1,4 +1,4 @@
-"""What Scrapy's HTTP cache may keep: answers that were paid for, and nothing else."""
+"""The policy of Scrapy's HTTP cache: it keeps answers that were paid for, and nothing else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from xhs.download.handler import envelope_of
 
 
 class PaidPolicy(DummyPolicy):
-    """Keeps pages alone: a call that was refused, or brought nothing, may bring one next time."""
+    """Caches pages only: a call that was refused or came back empty may return a page next time."""
 
     def should_cache_response(self, response: Response, request: Request) -> bool:
         answer = envelope_of(response)

@@ -1,9 +1,10 @@
-"""Which call goes first, so that the last note ends as early as it can.
+"""The order of calls: the crawl ends when its longest note ends, so long notes go first.
 
-How long a note is shows on its first page. So notes that nobody has seen go first, in the order in
-which they were given; the others follow, the longest first. A note that takes as long as all that
-is left for all places together never waits: its end decides when the crawl ends. While its page is
-being read, the place that the page had is kept for its next call.
+The first page of a note shows how long the note is. So unseen notes go first, in the order in which
+they were given; the others follow, the longest first. A note is urgent if its remaining pages, one
+after another, take as long as all remaining pages at full concurrency: its end decides when the
+crawl ends, so it never waits. While a page of an urgent note is parsed, the place of its call in
+the downloader is kept for its next call.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ _AFTER_UNSEEN = -1_000_000_000
 
 
 class CallOrder(Component):
-    """The pages that are left of each open chain. ``places``: calls that are made at once."""
+    """Gives calls their priorities, from the number of pages left of each open chain."""
 
-    def __init__(self, places: int) -> None:
-        self._places = places
-        self._left: dict[str, int] = {}
-        self._pages_left = 0
+    def __init__(self, concurrency: int) -> None:
+        self._concurrency = concurrency
+        self._pages_left: dict[str, int] = {}
+        self._all_pages_left = 0
         self._urgent: set[str] = set()
         self._places_kept: set[str] = set()
 
@@ -41,37 +42,37 @@ class CallOrder(Component):
             self.answered(page.chain_id)
 
     def update(self, chain_id: str, pages_left: int) -> None:
-        """A page of a note came, and so many follow."""
-        self._pages_left += pages_left - self._left.get(chain_id, 0)
-        self._left[chain_id] = pages_left
+        """Note how many pages are left of a chain."""
+        self._all_pages_left += pages_left - self._pages_left.get(chain_id, 0)
+        self._pages_left[chain_id] = pages_left
 
     def forget(self, chain_id: str) -> None:
-        """A note is no longer open."""
-        self._pages_left -= self._left.pop(chain_id, 0)
+        """Remove a chain that is no longer open."""
+        self._all_pages_left -= self._pages_left.pop(chain_id, 0)
         self._urgent.discard(chain_id)
         self.asked(chain_id)
 
     @property
     def places_kept(self) -> int:
-        """How many places are kept for notes that never wait."""
+        """Number of places in the downloader that are kept free for urgent chains."""
         return len(self._places_kept)
 
     def answered(self, chain_id: str) -> None:
-        """A call of a note has left its place."""
+        """Keep the place of a call that has left the downloader, if its chain is urgent."""
         if chain_id in self._urgent:
             self._places_kept.add(chain_id)
 
     def asked(self, chain_id: str) -> None:
-        """A note's next call stands in line, or none follows."""
+        """Release a chain's place: its next call is queued, or no call follows."""
         self._places_kept.discard(chain_id)
 
     def priority(self, chain_id: str, notes_unseen: int) -> int:
-        """The priority of a note's next page.
+        """Return the priority of a chain's next page.
 
-        Of notes unseen one page is certain. To take more for granted made long notes wait.
+        An unseen note counts as one page. A higher estimate made long notes wait.
         """
-        pages_left = self._left[chain_id]
-        if pages_left * self._places >= self._pages_left + notes_unseen:
+        pages_left = self._pages_left[chain_id]
+        if pages_left * self._concurrency >= self._all_pages_left + notes_unseen:
             self._urgent.add(chain_id)
             return _URGENT + min(pages_left, _URGENT)
         self._urgent.discard(chain_id)

@@ -1,4 +1,4 @@
-"""What a failed call means: whether it left, whether it may be billed; told without its address."""
+"""Failed calls: whether they were sent, whether they may be billed, errors without addresses."""
 
 from __future__ import annotations
 
@@ -20,36 +20,36 @@ from twisted.internet.error import ConnectError, DNSLookupError
 from twisted.web.client import ResponseFailed
 
 _OK = 200
-_HANDSHAKE = (
+_HANDSHAKE_PHRASES = (
     "certificate",
     "wrong version",
     "unsupported protocol",
     "handshake",
     "protocol version",
 )
-"""What the errors of a TLS handshake say; the call leaves after it."""
+"""Phrases in the errors of a TLS handshake. The call is sent only after the handshake."""
 GATEWAY_TIMEOUTS = frozenset({504, 524})
 _NO_CONNECTION = (ConnectError, DNSLookupError, TunnelError)
 
 
 class NoEnvelope(DownloadFailedError):
-    """An answer that is no whole envelope: the call failed."""
+    """The answer is not a complete envelope."""
 
 
 def was_sent(error: Exception) -> bool:
-    """True if the server may have got the call, and billed it."""
-    return not isinstance(_cause(error), _NO_CONNECTION) and not _has_no_tls(error)
+    """True if the server may have received the call, and billed it."""
+    return not isinstance(_cause(error), _NO_CONNECTION) and not _failed_handshake(error)
 
 
 def may_be_billed(status: int, body: bytes) -> bool:
-    """True if an answer without an envelope may stand for one that was billed.
+    """True if an answer without an envelope may stand for a billed one.
 
-    So may what is left of an answer, and a gateway's word that it did not wait for one. Any other
-    page of a gateway is no answer with code 0, and nothing else is billed.
+    A truncated answer may, and a gateway's time-out. Any other page of a gateway is not an answer
+    with code 0, and nothing else is billed.
     """
     text = body.strip()
-    cut = text.startswith(b"{") and not _is_json(text)
-    return cut or (not text and status == _OK) or status in GATEWAY_TIMEOUTS
+    is_truncated = text.startswith(b"{") and not _is_json(text)
+    return is_truncated or (not text and status == _OK) or status in GATEWAY_TIMEOUTS
 
 
 def _is_json(text: bytes) -> bool:
@@ -61,9 +61,9 @@ def _is_json(text: bytes) -> bool:
 
 
 def without_address(error: Exception, host: str, max_size: int) -> Exception:
-    """The same error in other words: those of Scrapy quote the address, and with it the token.
+    """Return the error in words of our own: Scrapy's quote the address, and with it the token.
 
-    ``max_size`` is ``DOWNLOAD_MAXSIZE``. An answer above it is never retried: each time may be
+    ``max_size`` is ``DOWNLOAD_MAXSIZE``. A larger answer is never retried: each attempt may be
     billed, and the next answer would be as large.
     """
     if isinstance(error, NoEnvelope):
@@ -72,7 +72,7 @@ def without_address(error: Exception, host: str, max_size: int) -> Exception:
         return _not_sent(error, host)
     if isinstance(error, DownloadTimeoutError):
         return DownloadTimeoutError("no answer in time (DOWNLOAD_TIMEOUT); it may be billed")
-    # What is too large once it is decompressed, Scrapy's middleware ignores.
+    # Scrapy's middleware raises IgnoreRequest if the decompressed answer is too large.
     if isinstance(error, DownloadCancelledError | IgnoreRequest):
         return DownloadCancelledError(
             f"the answer is larger than DOWNLOAD_MAXSIZE ({max_size} bytes) and was not read; it "
@@ -88,13 +88,12 @@ def without_address(error: Exception, host: str, max_size: int) -> Exception:
 def _not_sent(error: Exception, host: str) -> Exception:
     if _is_untrusted(error):
         return DownloadFailedError(
-            f"{host} shows a certificate that is not trusted, or is another server's: nothing was "
-            "sent; check JUSTONEAPI_BASE_URL and this machine's certificates"
+            f"{host}: its certificate is not trusted, or belongs to another server; nothing was "
+            "sent: check JUSTONEAPI_BASE_URL and this machine's certificates"
         )
-    if _has_no_tls(error):
+    if _failed_handshake(error):
         return DownloadFailedError(
-            f"{host}: no encrypted connection; check JUSTONEAPI_BASE_URL: does it mean https, and "
-            "this port?"
+            f"{host}: the TLS handshake failed: check scheme and port of JUSTONEAPI_BASE_URL"
         )
     if isinstance(error, CannotResolveHostError):
         return CannotResolveHostError(f"{host}: the name cannot be resolved")
@@ -104,7 +103,7 @@ def _not_sent(error: Exception, host: str) -> Exception:
 
 
 def _cause(error: Exception) -> BaseException:
-    """Twisted's error, where Scrapy has wrapped it."""
+    """Return Twisted's error if Scrapy has wrapped it, else the error itself."""
     return error.__cause__ or error
 
 
@@ -123,8 +122,7 @@ def _is_untrusted(error: Exception) -> bool:
     )
 
 
-def _has_no_tls(error: Exception) -> bool:
-    """True if it did not come to an encrypted connection."""
+def _failed_handshake(error: Exception) -> bool:
     return _is_untrusted(error) or any(
-        sign in str(tls) for tls in _tls_errors(error) for sign in _HANDSHAKE
+        phrase in str(tls) for tls in _tls_errors(error) for phrase in _HANDSHAKE_PHRASES
     )

@@ -1,4 +1,4 @@
-"""One call outside of a crawl."""
+"""A single call outside of a crawl."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _MAX_SIZE = 1_000_000
 
 
 class NoAnswer(Exception):
-    """No envelope came; the message says what did, without the address that was sent."""
+    """The answer is not an envelope, or none came; the message has the reason, not the address."""
 
 
-class _AsItCame(HTTPErrorProcessor):
-    """An answer is an answer, whatever its status; and a token is not to follow a redirect."""
+class _AnyStatus(HTTPErrorProcessor):
+    """Accepts answers of any status, and follows no redirect: the token would go with it."""
 
     def http_response(self, request: Request, response: Any) -> Any:
         return response
@@ -32,13 +32,13 @@ class _AsItCame(HTTPErrorProcessor):
 
 
 def ask(url: str, token: Token, timeout: float) -> Envelope:
-    """Call an address of the API and give the envelope, whatever its code.
+    """Call an address of the API, and return the envelope whatever its code.
 
     Raises:
-        NoAnswer: if there is none.
+        NoAnswer: if no envelope came.
     """
     host = urlsplit(url).hostname or ""
-    opener = build_opener(_AsItCame, ProxyHandler({} if is_loopback(host) else None))
+    opener = build_opener(_AnyStatus, ProxyHandler({} if is_loopback(host) else None))
     try:
         with opener.open(signed_url(url, token), timeout=timeout) as response:
             status, body = response.status, response.read(_MAX_SIZE + 1)
@@ -48,7 +48,7 @@ def ask(url: str, token: Token, timeout: float) -> Envelope:
         raise NoAnswer(f"{host}: HTTP {status} with more than {_MAX_SIZE} bytes")
     answer = envelope.read(body)
     if answer is None:
-        raise NoAnswer(f"{host}: HTTP {status} with {len(body)} bytes of no envelope")
+        raise NoAnswer(f"{host}: HTTP {status} with {len(body)} bytes and no envelope")
     return answer
 
 

@@ -1,7 +1,7 @@
-"""The download handler: a call leaves with the token, its code comes back as a status.
+"""The download handler: it adds the token to calls, and turns business codes into HTTP statuses.
 
 The API takes its token in the query string, and Scrapy writes addresses to logs, caches, job
-directories and exceptions. So the request that Scrapy knows has no token; a copy of it is sent.
+directories and exceptions. So the request that Scrapy knows has no token; a signed copy is sent.
 """
 
 from __future__ import annotations
@@ -16,11 +16,7 @@ from scrapy.core.downloader.handlers.base import BaseDownloadHandler
 from scrapy.core.downloader.handlers.http11 import HTTP11DownloadHandler
 from scrapy.crawler import Crawler
 from scrapy.downloadermiddlewares.httpcompression import HttpCompressionMiddleware
-from scrapy.exceptions import (
-    DownloadTimeoutError,
-    IgnoreRequest,
-    NotConfigured,
-)
+from scrapy.exceptions import DownloadTimeoutError, IgnoreRequest, NotConfigured
 from scrapy.http import Response, TextResponse
 
 from xhs.api import codes, envelope
@@ -43,7 +39,7 @@ from xhs.download.token import AccessToken, NoToken
 logger = logging.getLogger(__name__)
 
 RECEIVED_HEADER = "Xhs-Received"
-"""When the answer came; it stays with the answer in the HTTP cache."""
+"""The header with the time at which the answer came. The HTTP cache keeps it with the answer."""
 
 
 class CallNotSent(IgnoreRequest):
@@ -51,7 +47,7 @@ class CallNotSent(IgnoreRequest):
 
 
 class ApiResponse(TextResponse):
-    """An answer of the API, with its envelope: it is decoded once."""
+    """An answer of the API with its envelope, so that it is decoded only once."""
 
     attributes = (*TextResponse.attributes, "envelope")
 
@@ -61,14 +57,14 @@ class ApiResponse(TextResponse):
 
 
 def envelope_of(response: Response) -> Envelope | None:
-    """Return the envelope of an answer, also of one from Scrapy's cache; None if it has none."""
+    """Return the envelope of an answer, cached ones included; None if it has none."""
     if isinstance(response, ApiResponse):
         return response.envelope
     return envelope.read(response.body)
 
 
 class JustOneApiDownloadHandler(BaseDownloadHandler):
-    """Sends calls to the API. Requests to any other server pass through, without the token."""
+    """Sends calls to the API. Requests to other servers are sent unchanged, without the token."""
 
     lazy = False
 
@@ -83,7 +79,7 @@ class JustOneApiDownloadHandler(BaseDownloadHandler):
         self._host = api.hostname or ""
         self._server = _server(api)
         self._max_size = crawler.settings.getint("DOWNLOAD_MAXSIZE")
-        self._by_proxy = not is_loopback(self._host)
+        self._may_use_proxy = not is_loopback(self._host)
         self._compression: HttpCompressionMiddleware | None
         try:
             self._compression = HttpCompressionMiddleware.from_crawler(crawler)
@@ -127,11 +123,11 @@ class JustOneApiDownloadHandler(BaseDownloadHandler):
             else:
                 budget.refused(f"http_{response.status}")
             if response.status == codes.TOO_FAST:
-                return response  # for the throttle, which counts answers
-            told = f"HTTP {response.status} with {len(response.body)} bytes of no envelope"
+                return response  # the throttle sees responses, not exceptions
+            message = f"HTTP {response.status} with {len(response.body)} bytes and no envelope"
             if response.status in GATEWAY_TIMEOUTS:
-                raise DownloadTimeoutError(told)
-            raise NoEnvelope(told)
+                raise DownloadTimeoutError(message)
+            raise NoEnvelope(message)
         budget.answered(note_id, answer)
         headers = response.headers.copy()
         headers[RECEIVED_HEADER] = iso(datetime.now(UTC))
@@ -143,8 +139,8 @@ class JustOneApiDownloadHandler(BaseDownloadHandler):
         )
 
     async def _send(self, request: Request, signed: Request) -> Response:
-        if not self._by_proxy:
-            signed.meta.pop("proxy", None)  # a proxy would get the token in clear
+        if not self._may_use_proxy:
+            signed.meta.pop("proxy", None)  # a proxy would see the token in plain text
         try:
             response = await self._inner.download_request(signed)
         finally:
@@ -160,9 +156,9 @@ class JustOneApiDownloadHandler(BaseDownloadHandler):
             return cast("Response", self._compression.process_response(request, response))
         except IgnoreRequest:
             raise
-        except Exception as error:  # each of the compressions has errors of its own
-            told = f"a compressed answer that cannot be decompressed ({type(error).__name__})"
-            raise NoEnvelope(told) from None
+        except Exception as error:  # each compression raises errors of its own
+            message = f"the answer cannot be decompressed ({type(error).__name__})"
+            raise NoEnvelope(message) from None
 
     def _is_call(self, url: str) -> bool:
         return _server(urlsplit(url)) == self._server
@@ -174,12 +170,12 @@ class JustOneApiDownloadHandler(BaseDownloadHandler):
 
 
 def _server(parts: SplitResult) -> tuple[str, str | None, int | None]:
-    """Scheme, host and port, in whatever case and with or without the usual port."""
-    usual = {"http": 80, "https": 443}.get(parts.scheme)
-    return parts.scheme, parts.hostname, parts.port or usual
+    """Return scheme, host and port in lower case, with the default port if there is none."""
+    default_port = {"http": 80, "https": 443}.get(parts.scheme)
+    return parts.scheme, parts.hostname, parts.port or default_port
 
 
 def received_at(response: Response) -> str:
-    """When an answer came, ISO 8601 in UTC; also of one from the cache."""
+    """Return when an answer came, in ISO 8601 and UTC; for a cached one, when it first came."""
     stamp: Any = response.headers.get(RECEIVED_HEADER)
     return stamp.decode() if stamp else iso(datetime.now(UTC))

@@ -1,4 +1,4 @@
-"""The request for a page: how it is made, and which page it asks for."""
+"""Requests for pages: from a page to its request, and back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scrapy import Request
 from xhs.api.endpoints import PageRef, page_url, read_page_ref
 
 _PAGE = "page_ref"
-"""The key of ``Request.cb_kwargs`` that says which page a request asks for."""
+"""The key of ``Request.cb_kwargs`` that holds the page of a request."""
 
 
 def page_request(
@@ -22,8 +22,8 @@ def page_request(
     errback: Callable[..., Any],
     priority: int,
 ) -> Request:
-    """Return the request for a page. ``callback`` gets the page as ``page_ref``."""
-    # A repeated cursor is the paginator's business, and the filter's memory grows with the work.
+    """Return the request for a page. ``callback`` receives the page as ``page_ref``."""
+    # The paginator finds repeated cursors, and the filter's memory would grow with the work.
     return Request(
         page_url(base_url, version, page),
         callback=callback,
@@ -35,9 +35,9 @@ def page_request(
 
 
 def page_of(request: Request) -> PageRef | None:
-    """Return the page that a request asks for; None if it asks for none.
+    """Return the page that a request is for; None if it is for none.
 
-    A request that a user made, as with ``scrapy parse``, says it in its address alone.
+    A request that a user made, as with ``scrapy parse``, has the page in its address only.
     """
     page = request.cb_kwargs.get(_PAGE)
     return page if isinstance(page, PageRef) else read_page_ref(request.url)

@@ -1,7 +1,8 @@
-"""Retries that wait, longer each time, without holding a place that another call could use."""
+"""Retries with exponential backoff. A waiting retry takes no place in the downloader."""
 
 from __future__ import annotations
 
+import math
 import random
 
 from scrapy import Request, Spider
@@ -11,22 +12,22 @@ from scrapy.http import Response
 from scrapy.utils.response import response_status_message
 
 WAIT = "retry_wait"
-"""The key of ``Request.meta`` that tells the scheduler how many seconds a request is to wait."""
+"""The key of ``Request.meta`` for the seconds that the scheduler holds a request back."""
 REASON = "retry_reason"
-"""The key that says what a request failed with last."""
+"""The key for the last failure of a request."""
 _TIMEOUTS = "retry_timeouts"
-"""The key that counts how many of a request's failures were time-outs."""
+"""The key for the number of time-outs among a request's failures."""
 
 _FIRST_WAIT, _GROWTH, _LONGEST_WAIT = 1.0, 1.4, 60.0
-_TIMEOUT_CAUTION = 2
-_TIMEOUT_SHARE = 3
+_TIMEOUT_FACTOR = 2
+_TIMEOUT_DIVISOR = 3
 
 
 class BackoffRetryMiddleware(RetryMiddleware):
     """Scrapy's retries, with exponential backoff and jitter. ``RETRY_*`` keep their meaning.
 
-    A call that timed out may be paid twice if it is sent again. So it waits twice as long, and a
-    third of ``RETRY_TIMES`` (rounded up) is all that time-outs may use.
+    A timed-out call may have been billed, so it is retried at most ``RETRY_TIMES`` ÷ 3 times
+    (rounded up), with twice the delay.
     """
 
     def process_response(
@@ -42,13 +43,13 @@ class BackoffRetryMiddleware(RetryMiddleware):
     ) -> Request | Response | None:
         timed_out = isinstance(exception, DownloadTimeoutError)
         timeouts = request.meta.get(_TIMEOUTS, 0) + timed_out
-        most: int = request.meta.get("max_retry_times", self.max_retry_times)
-        if timed_out and timeouts > -(-most // _TIMEOUT_SHARE):
+        max_retries: int = request.meta.get("max_retry_times", self.max_retry_times)
+        if timed_out and timeouts > math.ceil(max_retries / _TIMEOUT_DIVISOR):
             request.meta["max_retry_times"] = 0
         result = super().process_exception(request, exception)
         if isinstance(result, Request):
             result.meta[_TIMEOUTS] = timeouts
-            _postpone(result, str(exception), _TIMEOUT_CAUTION if timed_out else 1)
+            _postpone(result, str(exception), _TIMEOUT_FACTOR if timed_out else 1)
         return result
 
 
@@ -57,8 +58,8 @@ def _postpone(retry: Request, reason: str, factor: int) -> None:
     retry.meta[WAIT] = factor * wait(retry.meta["retry_times"])
 
 
-def wait(times: int) -> float:
-    """Seconds to wait before the retry number ``times`` (from 1): about 1, 1.4, 2, 2.7, … 60."""
-    # The power is bounded, since a large RETRY_TIMES would make it more than a float can hold.
-    longest: float = min(_LONGEST_WAIT, _FIRST_WAIT * _GROWTH ** min(times - 1, 100))
-    return longest * random.uniform(0.75, 1.25)  # noqa: S311 (jitter)
+def wait(retry: int) -> float:
+    """Return the delay before a retry, counted from 1: about 1, 1.4, 2, 2.7, … 60 seconds."""
+    # The exponent is bounded: with a large RETRY_TIMES the power would overflow a float.
+    seconds: float = min(_LONGEST_WAIT, _FIRST_WAIT * _GROWTH ** min(retry - 1, 100))
+    return seconds * random.uniform(0.75, 1.25)  # noqa: S311 (jitter)

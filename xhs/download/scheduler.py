@@ -1,8 +1,9 @@
-"""Scrapy's scheduler, without its queue on disk, and with a place for requests that wait."""
+"""Scrapy's scheduler without the disk queue, with back-pressure and delayed retries."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Any
 
 from scrapy import Request
@@ -17,51 +18,53 @@ from xhs.download.retry import WAIT
 
 
 class WaitingScheduler(Scheduler):
-    """Requests wait in memory alone, also with ``JOBDIR``: how far a note is, the ledger knows.
+    """Keeps requests in memory only, also with ``JOBDIR``: the ledger knows the progress of a note.
 
-    Requests that came back from disk would be asked, and paid for, beside those that the spider
-    makes anew. A retry waits here for its time, so that it keeps no place in the downloader.
+    Requests from disk would be sent, and paid for, in addition to those that the spider creates
+    again. A retry waits here until it is due, so that it takes no place in the downloader.
     """
 
-    crawler: Crawler  # which :meth:`from_crawler` passes
+    crawler: Crawler  # from_crawler passes it
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{**kwargs, "jobdir": None})
-        self._waiting: set[asyncio.TimerHandle] = set()
-        self._places = self.crawler.settings.getint("CONCURRENT_REQUESTS")
-        self._most_unsettled = self._places + -(-self._places // 2)
+        self._retry_timers: set[asyncio.TimerHandle] = set()
+        self._concurrency = self.crawler.settings.getint("CONCURRENT_REQUESTS")
+        self._max_unfinished = math.ceil(1.5 * self._concurrency)
         self._order = CallOrder.of(self.crawler)
 
     def __len__(self) -> int:
-        return super().__len__() + len(self._waiting)
+        return super().__len__() + len(self._retry_timers)
 
     def next_request(self) -> Request | None:
-        """None while half as many pages again as there are places are asked for and not settled:
-        the store sets the pace, and so many a kill may cost twice. None also while the places that
-        are free are kept for notes that never wait.
+        """Return the next request; None if there is none, or none may be sent now.
+
+        None while 1.5 × ``CONCURRENT_REQUESTS`` (rounded up) pages are unfinished: this is the
+        store's back-pressure, and bounds how many pages a kill may cost twice. None also while all
+        free places are kept for urgent chains (:mod:`xhs.download.call_order`).
         """
-        if unfinished(self.crawler) >= self._most_unsettled:
+        if unfinished(self.crawler) >= self._max_unfinished:
             return None
-        if in_downloader(self.crawler) + self._order.places_kept >= self._places:
+        if in_downloader(self.crawler) + self._order.places_kept >= self._concurrency:
             return None
         return super().next_request()
 
     def enqueue_request(self, request: Request) -> bool:
-        if call := page_of(request):
-            self._order.asked(call.chain_id)
+        if page := page_of(request):
+            self._order.asked(page.chain_id)
         seconds = request.meta.pop(WAIT, None)
         if seconds is None:
             return super().enqueue_request(request)
 
         def put_back() -> None:
-            self._waiting.discard(timer)
+            self._retry_timers.discard(timer)
             self.crawler.engine.crawl(request)
 
         timer = asyncio.get_running_loop().call_later(seconds, put_back)
-        self._waiting.add(timer)
+        self._retry_timers.add(timer)
         return True
 
     def close(self, reason: str) -> Deferred[None] | None:
-        for timer in self._waiting:
+        for timer in self._retry_timers:
             timer.cancel()
         return super().close(reason)

@@ -1,4 +1,4 @@
-"""Putting the token on a call, and keeping it from everything that looks at the call."""
+"""Adding the token to calls, hidden from all code that sees the call."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from xhs.download.token import Token
 
 
 class SignedRequest(Request):
-    """A request with the token in its address. It shows itself as the request it stands for."""
+    """A request with the token in its address. Its ``repr`` is that of the unsigned request."""
 
     unsigned: Request
 
@@ -25,23 +25,23 @@ class SignedRequest(Request):
 
 
 def signed_url(url: str, token: Token) -> str:
-    """An address of the API with the token."""
+    """Return an address of the API with the token added."""
     separator = "&" if urlsplit(url).query else "?"
     return f"{url}{separator}{urlencode({TOKEN_PARAMETER: token.reveal()})}"
 
 
 def sign(request: Request, token: Token) -> SignedRequest:
-    """A copy of ``request`` with the token."""
+    """Return a copy of ``request`` with the token added."""
     signed = request.replace(cls=SignedRequest, url=signed_url(request.url, token))
     signed.unsigned = request
     return signed
 
 
 class UnsigningCrawler:
-    """The crawler as Scrapy's own handler may see it.
+    """A proxy of the crawler, for Scrapy's own download handler.
 
-    That handler sends ``headers_received`` and ``bytes_received`` with the request it was given;
-    their receivers get the request without the token.
+    That handler sends the signals ``headers_received`` and ``bytes_received`` with the request that
+    it was given; their receivers get the request without the token.
     """
 
     def __init__(self, crawler: Crawler) -> None:

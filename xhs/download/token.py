@@ -1,4 +1,4 @@
-"""The access token: from the environment only, and shown nowhere."""
+"""The access token: read from the environment only, and shown nowhere."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class NoToken(Exception):
 
 
 class Token:
-    """A secret that never shows itself, nor in a log: :meth:`reveal` is for the wire alone."""
+    """A secret that neither ``repr`` nor a log shows. :meth:`reveal` is for sending only."""
 
     __slots__ = ("_secret",)
 
@@ -36,18 +36,18 @@ class Token:
         return "<Token>"
 
     def __reduce__(self) -> str:
-        raise TypeError("a token is not to be pickled")
+        raise TypeError("a token cannot be pickled")
 
 
 class AccessToken(Component):
     """The token of a crawl, read when it is first needed.
 
-    No log shows a token that the environment holds, from the moment that a crawl is made.
+    If the environment holds one, it is read and masked in logs as soon as the crawl is made.
     """
 
     def __init__(self) -> None:
         self._token: Token | None = None
-        with suppress(NoToken):  # whoever needs it is told
+        with suppress(NoToken):  # get() raises it if the token is needed
             self._token = read_token(os.environ)
 
     @classmethod
@@ -65,15 +65,15 @@ class AccessToken(Component):
         return self._token
 
     def set(self, token: Token) -> None:
-        """Use this one, which was read as the crawl was checked."""
+        """Use a token that was read when the input was checked."""
         self._token = token
 
 
 def read_token(environment: Mapping[str, str]) -> Token:
-    """The token that the environment holds or names the file of.
+    """Return the token from the environment, or from the file that it names.
 
     Raises:
-        NoToken: if there is none, or two.
+        NoToken: if there is none, if both are set, or if it cannot be used.
     """
     secret, path = environment.get(TOKEN), environment.get(TOKEN_FILE)
     if secret and path:
@@ -95,7 +95,7 @@ def read_token(environment: Mapping[str, str]) -> Token:
 
 
 def _shown(path: str) -> str:
-    """A path as it may be shown: a mere name could be the token itself, put in the wrong place."""
+    """Return a path for a message; a bare name is hidden, as it may be the token itself."""
     if "/" in path or "\\" in path:
         return f"={path}"
     return f" (its value is not shown, in case it is the token; looked for in {Path.cwd()})"

@@ -1,4 +1,4 @@
-"""The gate: budget, books and stop."""
+"""The call budget: reservations, costs and stops."""
 
 from __future__ import annotations
 
@@ -14,16 +14,18 @@ PAID = Envelope(0, "", None, None)
 BUSY = Envelope(301, "", None, None)
 
 
-class Books:
+class Recorder:
+    """Records stats and stops."""
+
     def __init__(self) -> None:
         self.stats: Counter[str] = Counter()
         self.stops: list[str] = []
 
-    def gate(self, limit: int = 0) -> CallBudget:
-        def count(stat: str) -> None:
+    def budget(self, limit: int = 0) -> CallBudget:
+        def increment(stat: str) -> None:
             self.stats[stat] += 1
 
-        return CallBudget(count, lambda reason, _: self.stops.append(reason), limit)
+        return CallBudget(increment, lambda reason, _: self.stops.append(reason), limit)
 
 
 async def spin() -> None:
@@ -31,49 +33,49 @@ async def spin() -> None:
         await asyncio.sleep(0)
 
 
-def test_a_call_waits_while_the_budget_is_reserved_and_goes_when_one_was_refused() -> None:
+def test_a_call_waits_while_the_budget_is_reserved_and_is_sent_after_a_refusal() -> None:
     async def run() -> None:
-        books = Books()
-        gate = books.gate(1)
-        await gate.reserve()
-        second = asyncio.ensure_future(gate.reserve())
+        recorder = Recorder()
+        budget = recorder.budget(1)
+        await budget.reserve()
+        second = asyncio.ensure_future(budget.reserve())
         await spin()
         assert not second.done()
-        gate.answered("n", BUSY)
+        budget.answered("n", BUSY)
         await second
-        assert books.stats == {"xhs/calls/refused/301": 1}
-        assert books.stops == []
+        assert recorder.stats == {"xhs/calls/refused/301": 1}
+        assert recorder.stops == []
 
     asyncio.run(run())
 
 
 def test_the_last_permitted_call_does_not_stop_the_crawl_but_the_next_does() -> None:
     async def run() -> None:
-        books = Books()
-        gate = books.gate(1)
-        await gate.reserve()
-        gate.answered("n", PAID)
-        assert books.stops == []
+        recorder = Recorder()
+        budget = recorder.budget(1)
+        await budget.reserve()
+        budget.answered("n", PAID)
+        assert recorder.stops == []
         with pytest.raises(CallsStopped):
-            await gate.reserve()
-        assert books.stops == ["budget_spent"]
+            await budget.reserve()
+        assert recorder.stops == ["budget_spent"]
 
     asyncio.run(run())
 
 
 def test_unknown_billing_counts_as_billed_and_an_unsent_call_as_nothing() -> None:
     async def run() -> None:
-        books = Books()
-        gate = books.gate(2)
-        await gate.reserve()
-        gate.not_sent()
-        await gate.reserve()
-        gate.unknown("n")
-        await gate.reserve()
-        gate.answered("n", PAID)
-        assert books.stats == {"xhs/calls/unknown": 1, "xhs/calls/billed": 1}
-        assert gate.take_billed("n") == 2
-        assert gate.take_billed("n") == 0
+        recorder = Recorder()
+        budget = recorder.budget(2)
+        await budget.reserve()
+        budget.not_sent()
+        await budget.reserve()
+        budget.unknown("n")
+        await budget.reserve()
+        budget.answered("n", PAID)
+        assert recorder.stats == {"xhs/calls/unknown": 1, "xhs/calls/billed": 1}
+        assert budget.take_billed("n") == 2
+        assert budget.take_billed("n") == 0
 
     asyncio.run(run())
 
@@ -88,31 +90,31 @@ def test_unknown_billing_counts_as_billed_and_an_unsent_call_as_nothing() -> Non
         (602, "balance_exhausted"),
     ],
 )
-def test_a_fatal_code_stops_and_wakes_what_waits(code: int, reason: str) -> None:
+def test_a_fatal_code_stops_the_crawl_and_the_waiting_calls(code: int, reason: str) -> None:
     async def run() -> None:
-        books = Books()
-        gate = books.gate(2)
-        await gate.reserve()
-        await gate.reserve()
-        waiting = asyncio.ensure_future(gate.reserve())
+        recorder = Recorder()
+        budget = recorder.budget(2)
+        await budget.reserve()
+        await budget.reserve()
+        waiting = asyncio.ensure_future(budget.reserve())
         await spin()
-        gate.answered("n", Envelope(code, "", None, None))
+        budget.answered("n", Envelope(code, "", None, None))
         with pytest.raises(CallsStopped):
             await waiting
-        gate.answered("n", Envelope(100, "", None, None))
-        assert books.stops == [reason]
+        budget.answered("n", Envelope(100, "", None, None))
+        assert recorder.stops == [reason]
 
     asyncio.run(run())
 
 
 @pytest.mark.parametrize("code", [400, 301, 302, 500, 999])
-def test_no_other_code_stops(code: int) -> None:
+def test_no_other_code_stops_the_crawl(code: int) -> None:
     async def run() -> None:
-        books = Books()
-        gate = books.gate()
-        await gate.reserve()
-        gate.answered("n", Envelope(code, "", None, None))
-        await gate.reserve()
-        assert books.stops == []
+        recorder = Recorder()
+        budget = recorder.budget()
+        await budget.reserve()
+        budget.answered("n", Envelope(code, "", None, None))
+        await budget.reserve()
+        assert recorder.stops == []
 
     asyncio.run(run())

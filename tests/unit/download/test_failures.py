@@ -1,4 +1,4 @@
-"""What a failed call means."""
+"""Failed calls: sent or not, billed or not, and never with an address."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ SECRET = "https://api.example/?token=canary"
 UNTRUSTED = TlsError([("SSL routines", "", "certificate verify failed")])
 
 
-def untyped(kind: Any, what: Any = SECRET) -> Any:
-    """One of Twisted's, whose constructors have no types."""
-    return kind(what)
+def untyped(cls: Any, argument: Any = SECRET) -> Any:
+    """Return an object of Twisted's, whose constructors have no types."""
+    return cls(argument)
 
 
 def caused(error: Exception, cause: Exception) -> Exception:
@@ -74,12 +74,12 @@ def test_any_other_call_may_be_billed(error: Exception) -> None:
 
 
 @pytest.mark.parametrize("error", [*NOT_SENT, *SENT], ids=repr)
-def test_no_address_is_told(error: Exception) -> None:
-    told = without_address(error, "api.example", 1000)
-    assert "canary" not in f"{told!r} {told} {told.__cause__!r} {told.__context__!r}"
+def test_no_address_is_in_the_error(error: Exception) -> None:
+    safe = without_address(error, "api.example", 1000)
+    assert "canary" not in f"{safe!r} {safe} {safe.__cause__!r} {safe.__context__!r}"
 
 
-def test_a_certificate_that_is_not_trusted_is_called_that() -> None:
+def test_an_untrusted_certificate_is_named() -> None:
     assert "certificate" in str(without_address(failed(UNTRUSTED), "api.example", 1000))
 
 
@@ -102,5 +102,5 @@ def test_a_certificate_that_is_not_trusted_is_called_that() -> None:
         (524, b"", True),
     ],
 )
-def test_what_is_left_of_an_answer_may_be_billed(status: int, body: bytes, billed: bool) -> None:
+def test_a_truncated_answer_may_be_billed(status: int, body: bytes, billed: bool) -> None:
     assert may_be_billed(status, body) is billed

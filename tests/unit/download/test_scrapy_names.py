@@ -1,7 +1,7 @@
-"""What the project uses of Scrapy beyond its documentation is there, and is called.
+"""Everything that the project uses of Scrapy beyond its documentation exists and is called.
 
-Most of it would fail in silence with a Scrapy that has changed: an override that nobody calls, or
-an attribute that nobody reads.
+Most of it would fail silently if Scrapy changed: an override that is not called, or an attribute
+that is not read.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ OVERRIDDEN = {
         "handle_exception prepare_request print_results run start_parsing"
     ),
 }
-"""Every method of Scrapy's that a class of ours overrides, except those of its plain commands."""
+"""Every method of Scrapy that a class of ours overrides, except those of ``ScrapyCommand``."""
 
 
 @cache
@@ -124,14 +124,14 @@ def is_private(name: str) -> bool:
 
 
 def own_names(cls: type) -> set[str]:
-    """What the source of a class defines, and uses of ``self``, ``cls`` and ``super()``."""
+    """Return the names that a class defines or uses of ``self``, ``cls`` and ``super()``."""
     names = set()
     for node in ast.walk(tree(cls)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             names.add(node.name)
         elif isinstance(node, ast.Attribute):
-            of = node.value.func if isinstance(node.value, ast.Call) else node.value
-            if isinstance(of, ast.Name) and of.id in {"self", "cls", "super"}:
+            owner = node.value.func if isinstance(node.value, ast.Call) else node.value
+            if isinstance(owner, ast.Name) and owner.id in {"self", "cls", "super"}:
                 names.add(node.attr)
     return names
 
@@ -140,12 +140,12 @@ def own_names(cls: type) -> set[str]:
 def tree(cls: type) -> ast.AST:
     try:
         return ast.parse(dedent(inspect.getsource(cls)))
-    except (OSError, TypeError):  # written in C, or made by a function
+    except (OSError, TypeError):  # written in C, or created by a function
         return ast.Module([], [])
 
 
-def scrapys(cls: type) -> list[type]:
-    """The bases of a class that another library has written, Python's own included."""
+def foreign_bases(cls: type) -> list[type]:
+    """Return the bases of a class that are not ours, Python's own included."""
     return [base for base in cls.__mro__[1:] if base.__module__.partition(".")[0] != "xhs"]
 
 
@@ -158,14 +158,14 @@ def code_of(module: Any) -> ast.AST:
     [(cls, name) for cls, names in USED.items() for name in names.split()],
     ids=lambda value: value if isinstance(value, str) else value.__name__,
 )
-def test_what_is_used_is_there(cls: type, name: str) -> None:
-    assert any(name in own_names(one) | vars(one).keys() for one in cls.__mro__)
+def test_a_used_attribute_exists(cls: type, name: str) -> None:
+    assert any(name in own_names(base) | vars(base).keys() for base in cls.__mro__)
 
 
 @pytest.mark.parametrize(
     ("method", "parameters"), CALLED.items(), ids=lambda value: getattr(value, "__name__", "")
 )
-def test_what_is_called_takes_what_it_is_given(method: Callable[..., Any], parameters: str) -> None:
+def test_a_called_method_has_its_parameters(method: Callable[..., Any], parameters: str) -> None:
     assert list(inspect.signature(method).parameters) == parameters.split()
 
 
@@ -173,10 +173,10 @@ def test_what_is_called_takes_what_it_is_given(method: Callable[..., Any], param
     ("path", "name"),
     [(path, name) for path, names in OVERRIDDEN.items() for name in names.split()],
 )
-def test_what_is_overridden_is_there_and_takes_the_same(path: str, name: str) -> None:
+def test_an_overridden_method_exists_and_has_the_same_parameters(path: str, name: str) -> None:
     cls = cast("type", load_object(path))
-    theirs = next(vars(base)[name] for base in scrapys(cls) if name in vars(base))
-    theirs, ours = (getattr(one, "__func__", one) for one in (theirs, vars(cls)[name]))
+    theirs = next(vars(base)[name] for base in foreign_bases(cls) if name in vars(base))
+    theirs, ours = (getattr(method, "__func__", method) for method in (theirs, vars(cls)[name]))
     assert inspect.signature(ours).parameters.keys() == inspect.signature(theirs).parameters.keys()
     assert inspect.iscoroutinefunction(ours) == inspect.iscoroutinefunction(theirs)
 
@@ -184,7 +184,7 @@ def test_what_is_overridden_is_there_and_takes_the_same(path: str, name: str) ->
 def test_every_override_is_listed() -> None:
     found: dict[str, set[str]] = {}
     for cls in our_classes():
-        for base in scrapys(cls):
+        for base in foreign_bases(cls):
             if base.__module__.startswith("scrapy.") and base is not ScrapyCommand:
                 theirs = {name for name, value in vars(base).items() if is_method(value)}
                 if names := {name for name in theirs & vars(cls).keys() if name[:2] != "__"}:
@@ -197,12 +197,12 @@ def is_method(value: object) -> bool:
     return inspect.isfunction(value) or isinstance(value, classmethod | staticmethod | property)
 
 
-def test_a_private_name_of_a_base_is_used_only_if_it_is_listed() -> None:
-    """Of other objects Ruff reports them (SLF001), of bases it does not."""
+def test_private_names_of_bases_are_used_only_if_listed() -> None:
+    """Ruff reports those of other objects (SLF001), but not those of bases."""
     found = {
         f"{base.__module__}.{base.__qualname__}.{name}"
         for cls in our_classes()
-        for base in scrapys(cls)
+        for base in foreign_bases(cls)
         if base is not object
         for name in own_names(cls) & own_names(base)
         if is_private(name)
@@ -210,7 +210,7 @@ def test_a_private_name_of_a_base_is_used_only_if_it_is_listed() -> None:
     assert found == _scrapy.OVERRIDDEN.keys()
 
 
-def test_every_private_name_in_the_one_module_is_checked() -> None:
+def test_every_private_name_in_the_scrapy_module_is_checked() -> None:
     used = {node.attr for node in ast.walk(code_of(_scrapy)) if isinstance(node, ast.Attribute)}
     checked = {name for names in USED.values() for name in names.split()}
     assert {name for name in used if is_private(name)} == {
@@ -218,7 +218,7 @@ def test_every_private_name_in_the_one_module_is_checked() -> None:
     }
 
 
-def test_the_engine_is_looked_into_in_the_one_module_alone() -> None:
+def test_only_the_scrapy_module_uses_attributes_of_the_engine() -> None:
     found = {
         node.attr
         for module in our_modules()
@@ -232,22 +232,22 @@ def test_the_engine_is_looked_into_in_the_one_module_alone() -> None:
 
 
 @pytest.mark.parametrize("name", ["scrapy.core.scraper", "scrapy.extensions.feedexport"])
-def test_what_is_filtered_is_logged_by_that_logger(name: str) -> None:
+def test_a_filtered_logger_has_that_name(name: str) -> None:
     assert importlib.import_module(name).logger.name == name
 
 
-class Its(Spider):
-    name = "its"
+class AnySpider(Spider):
+    name = "any"
 
 
-def a_crawler(**settings: Any) -> Crawler:
-    """A crawler that has begun, with the project's settings."""
-    found = Settings()
-    found.setmodule("xhs.settings")
-    found.update(settings)
-    crawler = Crawler(Its, found)
+def make_crawler(**settings: Any) -> Crawler:
+    """Return a crawler that has started, with the project's settings."""
+    project_settings = Settings()
+    project_settings.setmodule("xhs.settings")
+    project_settings.update(settings)
+    crawler = Crawler(AnySpider, project_settings)
     crawler.stats = MemoryStatsCollector(crawler)
-    crawler.spider = Its.from_crawler(crawler)
+    crawler.spider = AnySpider.from_crawler(crawler)
     crawler.engine = cast(
         "ExecutionEngine",
         SimpleNamespace(
@@ -265,7 +265,7 @@ def stat(crawler: Crawler, name: str) -> int:
 
 @pytest.mark.parametrize("failure", [503, DownloadTimeoutError("no answer in time")])
 def test_scrapys_retry_waits(failure: int | Exception) -> None:
-    crawler = a_crawler(RETRY_TIMES=1)
+    crawler = make_crawler(RETRY_TIMES=1)
     middleware = BackoffRetryMiddleware.from_crawler(crawler)
 
     async def download(request: Request) -> Response:
@@ -291,7 +291,7 @@ def test_scrapys_retry_waits(failure: int | Exception) -> None:
 
 
 def test_scrapys_throttle_slows_down_for_refusals() -> None:
-    crawler = a_crawler()
+    crawler = make_crawler()
     slot = crawler.engine.downloader.slots["api"]
     throttle = RefusalThrottle.from_crawler(crawler)
     crawler.signals.send_catch_log(signals.spider_opened, spider=crawler.spider)
@@ -310,7 +310,7 @@ def test_scrapys_throttle_slows_down_for_refusals() -> None:
         assert (slot.delay > 0) is slows_down
 
 
-class Unfinished(JsonItemExporter):
+class FailingAtTheEnd(JsonItemExporter):
     """An exporter that cannot write its last bytes."""
 
     def finish_exporting(self) -> None:
@@ -338,7 +338,7 @@ def export(crawler: Crawler, s3_client: object = None) -> None:
 
 def test_scrapy_does_not_count_a_broken_feed_as_stored(tmp_path: Path) -> None:
     feeds = {str(tmp_path / "a.json"): {"format": "json"}}
-    crawler = a_crawler(FEEDS=feeds, FEED_EXPORTERS={"json": Unfinished})
+    crawler = make_crawler(FEEDS=feeds, FEED_EXPORTERS={"json": FailingAtTheEnd})
     export(crawler)
     assert stat(crawler, f"{Stat.FEEDS_FAILED}FileFeedStorage") == 1
     assert stat(crawler, "feedexport/success_count/FileFeedStorage") == 0
@@ -351,7 +351,7 @@ def test_scrapy_keeps_a_feed_until_s3_has_it(tmp_path: Path, *, accepted: bool) 
             if not accepted:
                 raise OSError("Access Denied")
 
-    crawler = a_crawler(
+    crawler = make_crawler(
         FEEDS={"s3://lake/a.jsonl": {"format": "jsonlines"}},
         AWS_REGION_NAME="us-east-1",
         XHS_SPILL_DIR=str(tmp_path),
@@ -374,7 +374,7 @@ def test_scrapys_pipelines_are_closed_whatever_one_raises() -> None:
         def close_spider(self) -> None:
             raise ValueError("cannot be closed")
 
-    crawler = a_crawler()
+    crawler = make_crawler()
     processor = ItemProcessor(Slow(), Broken(), crawler=crawler)
     with pytest.raises(ValueError, match="cannot be closed"):
         asyncio.run(processor.close_spider_async())

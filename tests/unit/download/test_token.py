@@ -1,4 +1,4 @@
-"""The token shows itself nowhere, and its absence says what to do."""
+"""The token is shown nowhere; the errors about it say what to do."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from xhs.download.token import NoToken, Token, read_token
 SECRET = "hidden-word-123"
 
 
-def test_it_does_not_show_itself() -> None:
+def test_a_token_is_not_shown() -> None:
     token = Token(SECRET)
     assert SECRET not in f"{token} {token!r} {[token]}"
     with pytest.raises(TypeError):
         pickle.dumps(token)
 
 
-def test_from_the_environment_or_a_file(tmp_path: Path) -> None:
+def test_a_token_is_read_from_the_environment_or_a_file(tmp_path: Path) -> None:
     path = tmp_path / "token"
     path.write_text(f"{SECRET}\n")
     assert read_token({"JUSTONEAPI_TOKEN": SECRET}).reveal() == SECRET
@@ -27,7 +27,7 @@ def test_from_the_environment_or_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("environment", "content", "said"),
+    ("environment", "content", "message"),
     [
         ({}, None, "no token"),
         ({"JUSTONEAPI_TOKEN": " "}, None, "no token"),
@@ -40,17 +40,17 @@ def test_from_the_environment_or_a_file(tmp_path: Path) -> None:
         ({"JUSTONEAPI_TOKEN": "two words"}, None, "one word"),
     ],
 )
-def test_what_is_wrong_is_said_without_the_token(
+def test_an_error_does_not_show_the_token(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     environment: dict[str, str],
     content: bytes | None,
-    said: str,
+    message: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     if content is not None:
         Path("token").write_bytes(content)
-    with pytest.raises(NoToken, match=said) as caught:
+    with pytest.raises(NoToken, match=message) as caught:
         read_token(environment)
     assert SECRET not in str(caught.value)
     assert "two words" not in str(caught.value)
