@@ -190,7 +190,7 @@ def test_a_crawl_that_receives_nothing_keeps_the_feed_that_is_there(
     done = project.crawl(*words, notes=[NOTE], feed=False, env=env)
     assert done.status == (3 if failure == "token" else 1), done
     assert path.read_bytes() == before
-    assert any(f"{path} stays as it was" in line for line in done.lines("WARNING"))
+    assert any(f"{path} was left unchanged" in line for line in done.lines("WARNING"))
     assert read(new) == []
 
 

@@ -344,7 +344,7 @@ def test_an_object_is_not_overwritten_by_a_crawl_that_continues(
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        (["-s", "XHS_FEEDS=csv", "-s", "XHS_FEEDS_URI=/dev/null/x"], "/dev/null is no folder"),
+        (["-s", "XHS_FEEDS=csv", "-s", "XHS_FEEDS_URI=/dev/null/x"], "/dev/null is not a folder"),
         (["-O", "/dev/null/out.json"], "/dev/null/out.json"),
         (["-O", "nowhere://out.json"], "Unknown feed storage scheme: nowhere"),
         (

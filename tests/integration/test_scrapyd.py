@@ -352,8 +352,8 @@ def test_what_is_wrong_with_a_relative_path_is_said_of_the_absolute_one(
     settings = {"XHS_SPILL_DIR": "a-file/spill", "XHS_FEEDS": "csv", "XHS_FEEDS_URI": "a-file/data"}
     done = scrapyd.run(settings, notes_file="gone.txt")
     spill, feeds, notes = done.lines("ERROR")
-    assert f"XHS_SPILL_DIR=a-file/spill: {scrapyd.folder / 'a-file'} is no folder" in spill
-    assert f"XHS_FEEDS_URI=a-file/data: {scrapyd.folder / 'a-file'} is no folder" in feeds
+    assert f"XHS_SPILL_DIR=a-file/spill: {scrapyd.folder / 'a-file'} is not a folder" in spill
+    assert f"XHS_FEEDS_URI=a-file/data: {scrapyd.folder / 'a-file'} is not a folder" in feeds
     assert str(scrapyd.folder / "gone.txt") in notes
     assert done.status == 2, done
 

@@ -1,4 +1,4 @@
-"""Text that stays text when a spreadsheet opens a CSV file by itself."""
+"""Escaping of CSV cells, so that a spreadsheet that opens the file keeps text as text."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import re
 from unicodedata import normalize
 
 GUARD = "\t"
-"""What goes before a text that a spreadsheet would not leave as it is. Excel and LibreOffice then
-take the cell for text; whoever reads the file otherwise strips it.
+"""The prefix of a text that a spreadsheet would convert.
+
+With it, Excel and LibreOffice keep the cell as text. Other readers of the file must strip it.
 """
 
-_TAKEN = re.compile(
+_CONVERTED = re.compile(
     r"""
     [=+\-@] .*                                     # a formula
     | true | false | 真 | 假
@@ -28,9 +29,12 @@ _TAKEN = re.compile(
 
 
 def escape_cell(text: str) -> str:
-    """A text as it is, or behind :data:`GUARD` where it would be taken for a formula, a number, a
-    date or a truth value: a comment may be "+1", and an ID of 24 digits would end in zeros. Which
-    texts those are depends on the spreadsheet and its language; a guard too many does no harm.
+    """Return a text, behind :data:`GUARD` if a spreadsheet might convert it.
+
+    It would convert what looks like a formula, a number, a date or a truth value: a comment may be
+    "+1", and an ID of 24 digits would end in zeros. Which texts those are depends on the
+    spreadsheet and its language; an unnecessary guard does no harm.
     """
-    taken = text.startswith(("\t", "\r")) or _TAKEN.fullmatch(normalize("NFKC", text).strip())
-    return GUARD + text if taken else text
+    plain = normalize("NFKC", text).strip()
+    is_converted = text.startswith(("\t", "\r")) or _CONVERTED.fullmatch(plain)
+    return GUARD + text if is_converted else text

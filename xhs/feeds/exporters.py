@@ -1,8 +1,8 @@
-"""The feeds' formats: CSV and XML without Python's own spelling, lines that survive a kill.
+"""Exporters of the feeds: values in CSV and XML are JSON, not ``repr``, and lines survive a kill.
 
 Python's ``str.splitlines`` ends a line at ten characters, and ``openpyxl`` and Excel refuse control
-characters. JSON Lines therefore escapes them, which leaves the value as it is. CSV has no escape:
-there they become a newline or U+FFFD.
+characters. So JSON Lines escapes them, which does not change the value. CSV has no escapes: there
+they become a newline or U+FFFD.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]
 _NOT_IN_CSV = re.compile("[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LINE_BREAK = re.compile("[\v\f\x85\u2028\u2029]")
 _RAW_IN_JSON = re.compile("[\x7f-\x9f\u2028\u2029\ufffe\uffff]")  # others are escaped already
-_READABLE_EVERY = 1 << 16
+_FLUSH_EVERY = 1 << 16
 
 
 class JsonLinesExporter(JsonLinesItemExporter):
-    """A line is in the file once its item is delivered, so a killed crawl leaves whole lines."""
+    """Flushes each line, so that a killed crawl leaves whole lines."""
 
     def __init__(self, file: BytesIO, **kwargs: Any) -> None:
         super().__init__(file, **kwargs)
@@ -42,9 +42,9 @@ class JsonLinesExporter(JsonLinesItemExporter):
 class CsvExporter(CsvItemExporter):
     """Fixed columns: the union of the item types' fields, unless the feed names its own.
 
-    ``spreadsheet`` keeps text from being taken for numbers, dates and formulas when a spreadsheet
-    opens the file. The header is there without items too, but not again in a file that is appended
-    to. Rows survive a kill.
+    With ``spreadsheet``, a spreadsheet that opens the file does not convert text to numbers, dates
+    or formulas. The header is written even without items, but not again when a file is appended to.
+    Rows survive a kill.
     """
 
     def __init__(self, file: BytesIO, *, spreadsheet: bool = False, **kwargs: Any) -> None:
@@ -71,7 +71,7 @@ class CsvExporter(CsvItemExporter):
 
 
 class XmlExporter(XmlItemExporter):
-    """Null values are left out; characters that XML cannot hold are replaced by U+FFFD."""
+    """Leaves out null values, and replaces characters that XML cannot hold by U+FFFD."""
 
     def export_item(self, item: Any) -> None:
         fields = {name: value for name, value in ItemAdapter(item).items() if value is not None}
@@ -82,25 +82,23 @@ class XmlExporter(XmlItemExporter):
 
 
 class ReadableGzip(GzipPlugin):
-    """Compresses a feed so that ``zcat`` can read what a crawl that is killed leaves, but for the
-    last 64 KiB.
-    """
+    """Compresses a feed; after a kill, ``zcat`` can read all of it but the last 64 KiB."""
 
     def __init__(self, file: BinaryIO, feed_options: dict[str, Any]) -> None:
         super().__init__(file, feed_options)
-        self._unreadable = 0
+        self._unflushed = 0
 
     def write(self, data: bytes) -> int:
         written = super().write(data)
-        self._unreadable += len(data)
-        if self._unreadable >= _READABLE_EVERY:
+        self._unflushed += len(data)
+        if self._unflushed >= _FLUSH_EVERY:
             self.gzipfile.flush()
-            self._unreadable = 0
+            self._unflushed = 0
         return written
 
 
 class _LineEncoder(json.JSONEncoder):
-    """Another encoder, with all escaped that may end a line for some program."""
+    """Wraps an encoder, and escapes every character that some program takes for a line end."""
 
     def __init__(self, encoder: json.JSONEncoder) -> None:
         super().__init__()
@@ -111,8 +109,8 @@ class _LineEncoder(json.JSONEncoder):
 
 
 def _on_one_line(text: str) -> str:
-    """JSON with its control characters and line ends escaped: they occur in texts alone."""
-    return _RAW_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    """Escape control characters and line ends in JSON; they can only stand within strings."""
+    return _RAW_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def _flat(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""A check that a folder takes what a crawl writes, before anything is paid for."""
+"""A check that a folder can be written to, before anything is paid for."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 
 
 def unwritable(folder: Path) -> str | None:
-    """Why a folder, which need not be there yet, cannot be written to; None if it can."""
-    there = folder.absolute()
-    while not there.exists() and there != there.parent:
-        there = there.parent
-    if not there.is_dir():
-        return f"{there} is no folder"
-    if not os.access(there, os.W_OK | os.X_OK):
-        return f"{there} cannot be written"
+    """Return why a folder cannot be written to; None if it can. It need not exist yet."""
+    existing = folder.absolute()
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    if not existing.is_dir():
+        return f"{existing} is not a folder"
+    if not os.access(existing, os.W_OK | os.X_OK):
+        return f"{existing} cannot be written"
     return None

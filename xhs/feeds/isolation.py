@@ -1,4 +1,4 @@
-"""Scrapy's feed export, but a feed that cannot be written is neither passed over nor lost."""
+"""Scrapy's feed export, with feeds that fail alone, visibly, and without loss of data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 
 from xhs.download._scrapy import feed_file
 from xhs.download.budget import CallBudget
-from xhs.logs.formatter import stack_of, told
+from xhs.logs.formatter import safe_message, safe_traceback
 from xhs.reasons import CloseReason
 from xhs.stats import Stat
 
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 class _WithoutTraceback(logging.Filter):
-    """What S3 or the disk says to a feed is one line of the log; Scrapy adds a traceback."""
+    """Logs a failure of S3 or the disk on one line, without the traceback that Scrapy adds."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
@@ -38,8 +38,9 @@ logging.getLogger(feedexport.__name__).addFilter(_WithoutTraceback())
 
 
 class FeedExporter(feedexport.FeedExporter):
-    """Each feed stands for itself: what one cannot take is told and counted, the others have it. A
-    crawl that has nothing but feeds to keep its items in stops there.
+    """Isolates feeds from one another: a failure is logged and counted, and the others continue.
+
+    Without a store, the first feed that fails stops the crawl: it would lose items.
     """
 
     def __init__(self, crawler: Crawler) -> None:
@@ -51,16 +52,16 @@ class FeedExporter(feedexport.FeedExporter):
         try:
             super().open_spider(spider)
         except Exception as error:
-            logger.error("The feeds cannot be opened: %s", _said(error))
+            logger.error("The feeds cannot be opened: %s", _described(error))
 
     @property
     def is_open(self) -> bool:
-        """True if there is a place for each feed."""
+        """True if every feed was opened."""
         return len(self.slots) == len(self.feeds)
 
     def item_scraped(self, item: Any, spider: Spider) -> None:
         self._has_items = True
-        feeds, after = self.slots, []
+        feeds, open_feeds = self.slots, []
         for feed in feeds:
             self.slots = [feed]
             try:
@@ -72,23 +73,23 @@ class FeedExporter(feedexport.FeedExporter):
                 if feed not in self._broken:
                     self._break(feed, error)
                 self._miss()
-            after += self.slots
-        self.slots = after
+            open_feeds += self.slots  # a full batch is replaced by the next
+        self.slots = open_feeds
 
     def _break(self, feed: feedexport.FeedSlot, error: BaseException) -> None:
-        """Write no more to a feed: what follows half an item would not be read."""
+        """Stop writing to a feed: after half an item, the rest would be unreadable."""
         self._broken.append(feed)
-        logger.error("The feed %s cannot be written: %s", feed.uri, told(error))
-        logger.debug("%s", stack_of(error))
+        logger.error("The feed %s cannot be written: %s", feed.uri, safe_message(error))
+        logger.debug("%s", safe_traceback(error))
         if not self.crawler.settings["MONGODB_URI"]:
-            why = f"there is no store, and a feed fails: {told(error)}"
-            CallBudget.of(self.crawler).stop(CloseReason.STORE_FAILED, why)
+            message = f"there is no store, and a feed failed: {safe_message(error)}"
+            CallBudget.of(self.crawler).stop(CloseReason.STORE_FAILED, message)
 
     def _miss(self) -> None:
         self.crawler.stats.inc_value(Stat.FEEDS_MISSED)
 
     async def _close_slot(self, slot: feedexport.FeedSlot, spider: Spider) -> None:
-        if not self._has_items and _keeps(slot, spider):
+        if not self._has_items and _keeps_previous(slot, spider):
             return
         broken = slot in self._broken
         try:
@@ -99,14 +100,14 @@ class FeedExporter(feedexport.FeedExporter):
                 await super()._close_slot(slot, spider)
         except Exception as error:
             if not broken:
-                logger.error("The feed %s cannot be finished: %s", slot.uri, _said(error))
+                logger.error("The feed %s cannot be finished: %s", slot.uri, _described(error))
             broken = True
         if broken:
             self.crawler.stats.inc_value(Stat.FEEDS_FAILED + type(slot.storage).__name__)
 
 
 class FileFeedStorage(feedexport.FileFeedStorage):
-    """Makes a file for its owner alone, from a script too, whose umask is its own."""
+    """Creates a file that only its owner may read, whatever the umask of a script."""
 
     def open(self, spider: Spider) -> IO[bytes]:
         path = Path(self.path)
@@ -117,8 +118,9 @@ class FileFeedStorage(feedexport.FileFeedStorage):
 
 
 class S3FeedStorage(feedexport.S3FeedStorage):
-    """Collects a feed in ``XHS_SPILL_DIR/feeds`` until S3 has it: it was paid for. There it stays
-    where the crawl is killed, or S3 does not take it.
+    """Collects a feed in ``XHS_SPILL_DIR/feeds`` until S3 has it: it was paid for.
+
+    The file stays there if the crawl is killed, or if S3 refuses it.
     """
 
     def open(self, spider: Spider) -> IO[bytes]:
@@ -133,15 +135,16 @@ class S3FeedStorage(feedexport.S3FeedStorage):
         path = Path(file.name).absolute()
 
         def keep(failure: Failure) -> Failure:
-            logger.error("Not stored in S3, kept here instead: %s", path)
+            logger.error("The feed was not stored in S3, and is kept in %s", path)
             return failure
 
         return super().store(file).addCallbacks(lambda _: path.unlink(), keep)
 
 
-def _keeps(slot: feedexport.FeedSlot, spider: Spider) -> bool:
-    """True if the empty feed of a crawl without items must not take the place of an earlier one: of
-    one that was refused before its first call, or of one that received nothing.
+def _keeps_previous(slot: feedexport.FeedSlot, spider: Spider) -> bool:
+    """True if the empty feed of a crawl without items must not replace an earlier feed.
+
+    This is so if the crawl was refused before its first call, or if an earlier file has content.
     """
     if getattr(spider, "wrong", ()):
         return True
@@ -150,27 +153,27 @@ def _keeps(slot: feedexport.FeedSlot, spider: Spider) -> bool:
         return False
     path = Path(storage.path)
     if kept := path.is_file() and path.stat().st_size > 0:
-        logger.warning("The feed %s stays as it was: this crawl has received nothing", slot.uri)
+        logger.warning("The feed %s was left unchanged: this crawl received nothing", slot.uri)
     return kept
 
 
 def refused(crawler: Crawler) -> bool:
-    """True if Scrapy has refused the feeds, which it logs and then crawls without any."""
-    wanted = crawler.settings.getdict("FEEDS")
+    """True if Scrapy has refused the feeds: it logs this, and would crawl without any."""
+    feeds = crawler.settings.getdict("FEEDS")
     name = f"{__name__}.{FeedExporter.__name__}"
-    if not wanted or crawler.settings.getwithbase("EXTENSIONS").get(name) is None:
+    if not feeds or crawler.settings.getwithbase("EXTENSIONS").get(name) is None:
         return False
     exporter = crawler.get_extension(FeedExporter)
     return exporter is None or not exporter.is_open
 
 
 def warn_of_no_exporter(sender: Crawler) -> None:
-    """Log a warning if there are feeds, but ``EXTENSIONS`` has nothing to write them."""
+    """Log a warning if there are feeds but ``EXTENSIONS`` has no feed exporter."""
     if sender.settings.getdict("FEEDS") and not sender.get_extension(feedexport.FeedExporter):
         logger.warning(
-            "The FeedExporter extension is not enabled: no item goes to the feeds (FEEDS, -o, -O)"
+            "The FeedExporter extension is not enabled: no feeds are written (FEEDS, -o, -O)"
         )
 
 
-def _said(error: Exception) -> str:
+def _described(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"

@@ -1,4 +1,4 @@
-"""A check that S3 takes what a crawl writes, before anything is paid for."""
+"""A check that S3 can be written to, before anything is paid for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from scrapy.settings import BaseSettings
 
 TRIAL = ".xhs-write-test"
-"""The name of the empty object that is written and deleted; it stays if the key may not delete."""
+"""The name of the empty object that is written and deleted. It stays if the key may not delete."""
 
 _CONNECT_SECONDS = 5
 _READ_SECONDS = 10
@@ -16,23 +16,23 @@ _ATTEMPTS = 2
 
 
 class S3Refused(Exception):
-    """S3 cannot be reached, or does not do what it is asked; the message says why, on one line."""
+    """S3 cannot be reached, or refuses a request; the message says why, on one line."""
 
-    def __init__(self, why: object, status: int | None = None) -> None:
-        super().__init__(" ".join(str(why).split()))
+    def __init__(self, reason: object, status: int | None = None) -> None:
+        super().__init__(" ".join(str(reason).split()))
         self.status = status
 
 
 class S3:
-    """S3 with the settings that Scrapy's feeds in S3 use, but with bounded patience.
+    """A client of S3 with the settings of Scrapy's feeds, but with short time-outs and few retries.
 
     Raises:
-        S3Refused: if boto3 is not installed, or the settings make no client.
+        S3Refused: if boto3 is not installed, or cannot use the settings.
     """
 
     def __init__(self, settings: BaseSettings) -> None:
         try:
-            import boto3.session  # here, since feeds in S3 alone need it
+            import boto3.session  # an optional dependency
             from botocore import exceptions
             from botocore.config import Config
         except ImportError:
@@ -66,23 +66,23 @@ class S3:
         """
         key = f"{folder}/{TRIAL}".removeprefix("/")
         self._call("put_object", Bucket=bucket, Key=key, Body=b"", **self._options)
-        with suppress(S3Refused):  # no feed is deleted ever, so the key need not allow it
+        with suppress(S3Refused):  # feeds are never deleted, so the key need not allow it
             self._call("delete_object", Bucket=bucket, Key=key)
 
     def find_bucket(self, bucket: str) -> None:
         """Look for a bucket without writing to it.
 
         Raises:
-            S3Refused: if it is not there.
+            S3Refused: if it does not exist.
         """
         try:
             self._call("head_bucket", Bucket=bucket)
         except S3Refused as refused:
-            if refused.status != 403:  # the answer to a key that may only write
+            if refused.status != 403:  # a key that may only write gets this
                 raise
 
     def is_free(self, bucket: str, key: str) -> bool:
-        """True if there is surely no object by this name."""
+        """True if there is certainly no object with this key."""
         try:
             self._call("head_object", Bucket=bucket, Key=key)
         except S3Refused as refused:
@@ -98,10 +98,10 @@ class S3:
             ) from None
         except self._errors.ClientError as error:
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-            found = error.response.get("Error", {})
-            why = f"{found.get('Code')}: {found.get('Message')}"
+            details = error.response.get("Error", {})
+            reason = f"{details.get('Code')}: {details.get('Message')}"
             raise S3Refused(
-                f"S3 refuses it ({why}): look at the bucket, its region and the key's rights",
+                f"S3 refuses it ({reason}): check the bucket, its region and the key's permissions",
                 status,
             ) from None
         except (self._errors.BotoCoreError, ValueError) as error:

@@ -1,1 +1,1 @@
-"""What logs show, and in which form."""
+"""Log output: no personal data, no secrets, as text or JSON."""

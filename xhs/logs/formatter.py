@@ -1,4 +1,4 @@
-"""Scrapy's log lines without the items in them: every comment is somebody's personal data."""
+"""Scrapy's log lines without item contents: every comment is somebody's personal data."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from xhs.items import item_type
 from xhs.logs.redaction import masked
 
 
-def told(error: BaseException) -> str:
-    """What may be told of an exception that a user's code has raised over an item: its text may
-    hold any part of it.
+def safe_message(error: BaseException) -> str:
+    """Return the part of an exception that may be logged.
+
+    A user's code may have raised it while processing an item, so its text may quote the item.
     """
     name = type(error).__name__
     if type(error).__module__.startswith("xhs."):
@@ -27,26 +28,27 @@ def told(error: BaseException) -> str:
     return f"{name}: {error.strerror}" if isinstance(error, OSError) else name
 
 
-def stack_of(error: BaseException) -> str:
-    """A traceback, the cause first, with what may be told."""
-    found: list[BaseException] = []
-    following: BaseException | None = error
-    while following is not None and not any(following is one for one in found):
-        found.append(following)
-        following = following.__cause__ or following.__context__
+def safe_traceback(error: BaseException) -> str:
+    """Return a traceback, causes first, with the safe message of each exception."""
+    chain: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and not any(cause is link for link in chain):
+        chain.append(cause)
+        cause = cause.__cause__ or cause.__context__
     return "\n".join(
-        f"Traceback (most recent call last):\n{''.join(format_tb(one.__traceback__))}{told(one)}"
-        for one in reversed(found)
+        f"Traceback (most recent call last):\n{''.join(format_tb(link.__traceback__))}"
+        f"{safe_message(link)}"
+        for link in reversed(chain)
     )
 
 
 class PrivateLogFormatter(LogFormatter):
-    """Says what happened to an item by its type, never by its content."""
+    """Names an item by its type, never by its content."""
 
     def scraped(
         self, item: Any, response: Response | Failure | None, spider: Spider
     ) -> LogFormatterResult:
-        return cast("LogFormatterResult", None)  # Scrapy logs nothing then
+        return cast("LogFormatterResult", None)  # Scrapy then logs nothing
 
     def dropped(
         self,
@@ -59,7 +61,7 @@ class PrivateLogFormatter(LogFormatter):
         return {
             **result,
             "msg": "Dropped a %(type)s: %(exception)s",
-            "args": {"type": _type(item), "exception": _reason(item, exception)},
+            "args": {"type": _type(item), "exception": _drop_reason(item, exception)},
         }
 
     def item_error(
@@ -69,8 +71,8 @@ class PrivateLogFormatter(LogFormatter):
         response: Response | Failure | None,
         spider: Spider,
     ) -> LogFormatterResult:
-        _traceback.text = stack_of(exception)
-        _LOGGER.addFilter(_traceback)  # once, however often
+        _traceback.text = safe_traceback(exception)
+        _LOGGER.addFilter(_traceback)  # logging adds a filter only once
         return {
             "level": logging.ERROR,
             "msg": "An item pipeline failed on a %(type)s",
@@ -79,7 +81,7 @@ class PrivateLogFormatter(LogFormatter):
 
 
 class _Traceback(logging.Filter):
-    """Puts a traceback in the place of the one with which Scrapy logs what a formatter returns."""
+    """Replaces the traceback that Scrapy adds to the log line of :meth:`item_error`."""
 
     text: str | None = None
 
@@ -94,26 +96,26 @@ _LOGGER = logging.getLogger("scrapy.core.scraper")
 _traceback = _Traceback()
 
 
-def _reason(item: Any, exception: BaseException) -> str:
-    """Why an item was dropped, without what it holds: whoever drops it may tell it as a whole."""
+def _drop_reason(item: Any, exception: BaseException) -> str:
+    """Return why an item was dropped, without its content: the exception may quote all of it."""
     try:
         return masked(str(exception).partition("{")[0], _texts(item)).strip()
-    except Exception:  # of a user's own; raised here it would hold the crawl up for ever
-        return "(it cannot be told)"
+    except Exception:  # from a user's class; raised here, it would block the crawl for ever
+        return "(the reason cannot be shown)"
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Every text in an item, but for its type, as it is and as Python shows it."""
+    """Yield every text in an item except its type, as it is and as ``repr`` shows it."""
     if isinstance(value, str):
         if len(value) > 1:
             yield from {value, repr(value)[1:-1]}
     elif isinstance(value, list | tuple):
-        for one in value:
-            yield from _texts(one)
+        for element in value:
+            yield from _texts(element)
     elif ItemAdapter.is_item(value):
-        for name, one in ItemAdapter(value).items():
+        for name, field in ItemAdapter(value).items():
             if name != "item_type":
-                yield from _texts(one)
+                yield from _texts(field)
 
 
 def _type(item: Any) -> str:

@@ -1,4 +1,4 @@
-"""``XHS_LOG_FORMAT=json``: a log of one JSON object a line."""
+"""``XHS_LOG_FORMAT=json``: a log with one JSON object a line."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from scrapy.utils.log import TopLevelFormatter
 from xhs.logs.redaction import without_secrets
 
 FORMATS = ("text", "json")
-"""What ``XHS_LOG_FORMAT`` may be."""
+"""The values of ``XHS_LOG_FORMAT``."""
 
 
 class JsonFormatter(logging.Formatter):
-    """A record as an object with ``time`` (UTC), ``level``, ``logger`` and ``message``; where there
-    is one, with ``spider``, ``exception`` (the traceback), and ``run``, the end of a run.
+    """Formats a record as an object with ``time`` (UTC), ``level``, ``logger`` and ``message``.
+
+    If the record has them, the object also has ``spider``, ``exception`` (the traceback), ``stack``
+    and ``run`` (the result of a crawl).
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -40,10 +42,10 @@ class JsonFormatter(logging.Formatter):
 
 
 def install(settings: BaseSettings) -> None:
-    """Log in JSON from the first line on, to where Scrapy's own handler would.
+    """Log in JSON from the first line on, to the destination of Scrapy's own handler.
 
-    Scrapy makes its handler with a formatter of its own, once more as the crawl begins; without it
-    (``LOG_INSTALL_ROOT_HANDLER``) whoever is there stays.
+    Scrapy creates its handler with its own formatter, and again when the crawl starts. With
+    ``LOG_INSTALL_ROOT_HANDLER`` off, it leaves the handlers of the root logger alone.
     """
     handler: logging.Handler
     if path := settings["LOG_FILE"]:

@@ -1,4 +1,4 @@
-"""The second line of defence: no log line shows a secret, whoever writes it."""
+"""The second line of defence: no log line shows a secret, whichever code logs it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _secrets: set[str] = set()
 def keep_out_of_logs(secret: str) -> None:
     """Mask ``secret`` in every record that is logged from now on, tracebacks included.
 
-    The records do it, not the handlers: Scrapy installs its handler anew as a crawl starts, and a
-    user may have others.
+    The records mask it, not the handlers: Scrapy replaces its handler when a crawl starts, and a
+    user may add others.
     """
     if len(secret) >= _SHORTEST:
         _secrets.update(spellings(secret))
@@ -27,38 +27,38 @@ def keep_out_of_logs(secret: str) -> None:
 
 
 def is_on_command_line(settings: BaseSettings, name: str) -> bool:
-    """True if a setting was given with ``-s``, where it stands in process lists and job pages."""
+    """True if a setting was given with ``-s``, which process lists and job pages show."""
     return settings.getpriority(name) == SETTINGS_PRIORITIES["cmdline"]
 
 
 def spellings(secret: str) -> set[str]:
-    """A secret as it is, as it stands in an address, in Python and in JSON."""
-    written = {repr(secret)[1:-1], json.dumps(secret)[1:-1]}
-    return {secret, quote(secret, safe=""), quote_plus(secret), *written}
+    """Return a secret as it is, and as addresses, Python and JSON write it."""
+    escaped = {repr(secret)[1:-1], json.dumps(secret)[1:-1]}
+    return {secret, quote(secret, safe=""), quote_plus(secret), *escaped}
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:
-    """A text without these secrets."""
+    """Return a text with these secrets masked."""
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, MASK)
     return text
 
 
 class _MaskedRecord(logging.LogRecord):
-    """A log record whose texts come without the secrets."""
+    """A log record that masks secrets in its message and traceback."""
 
     _exc_text: str | None = None
 
-    def getMessage(self) -> str:  # noqa: N802 (its name in logging)
+    def getMessage(self) -> str:  # noqa: N802 (logging's name)
         try:
             message = super().getMessage()
-        except Exception:  # told as well as it can be: logging would print the arguments unmasked
-            message = f"{self.msg!r} {self.args!r} (which do not fit)"
+        except Exception:  # logging would print message and arguments unmasked
+            message = f"{self.msg!r} {self.args!r} (the arguments do not fit the message)"
         return without_secrets(message)
 
     @property
     def exc_text(self) -> str | None:
-        """The traceback, which the first handler writes down here."""
+        """The traceback, cached here by the first handler."""
         return self._exc_text
 
     @exc_text.setter
@@ -67,5 +67,5 @@ class _MaskedRecord(logging.LogRecord):
 
 
 def without_secrets(text: str) -> str:
-    """A text without any secret that is kept out of logs."""
+    """Return a text with every secret masked that is kept out of logs."""
     return masked(text, _secrets) if any(secret in text for secret in _secrets) else text

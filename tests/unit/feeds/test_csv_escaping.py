@@ -1,4 +1,4 @@
-"""What a spreadsheet would change stands behind a guard; all else is as it was."""
+"""Cells that a spreadsheet would convert get a guard; all others are unchanged."""
 
 from __future__ import annotations
 
@@ -69,12 +69,12 @@ KEPT = [
 
 
 @pytest.mark.parametrize("text", CHANGED)
-def test_what_would_be_changed_is_guarded(text: str) -> None:
+def test_a_convertible_text_is_guarded(text: str) -> None:
     assert escape_cell(text) == GUARD + text
 
 
 @pytest.mark.parametrize("text", KEPT)
-def test_what_is_text_already_stays_as_it_is(text: str) -> None:
+def test_plain_text_is_unchanged(text: str) -> None:
     assert escape_cell(text) == text
 
 
@@ -88,13 +88,13 @@ def test_numbers_dates_and_times_are_guarded(value: object) -> None:
 
 
 @given(st.text())
-def test_a_text_comes_back_without_its_guard(text: str) -> None:
-    found = escape_cell(text)
-    assert found == text or (found == GUARD + text and found.removeprefix(GUARD) == text)
+def test_a_text_is_restored_without_its_guard(text: str) -> None:
+    cell = escape_cell(text)
+    assert cell == text or (cell == GUARD + text and cell.removeprefix(GUARD) == text)
 
 
 @given(st.sampled_from("=+-@\t\r"), st.text())
-def test_no_cell_begins_as_a_formula_does(first: str, rest: str) -> None:
+def test_no_cell_begins_like_a_formula(first: str, rest: str) -> None:
     assert escape_cell(first + rest) == GUARD + first + rest
 
 
@@ -104,6 +104,6 @@ def test_no_cell_begins_as_a_formula_does(first: str, rest: str) -> None:
         ["1", "1 ", "1.", "5月", "Jan 1 ", "1:", "Jan1", " ", "jan", "1jan", "mon", "1e", "1 a"]
     ),
 )
-def test_a_long_text_takes_no_longer_for_its_kind(times: int, piece: str) -> None:
+def test_a_long_text_is_matched_in_linear_time(times: int, piece: str) -> None:
     text = piece * times * 20 + "!"
     assert escape_cell(text) == text

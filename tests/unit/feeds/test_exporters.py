@@ -1,4 +1,4 @@
-"""Feeds in which every value comes back as it went in."""
+"""Exporters: every value can be read back as it was written."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LINE_BREAKS = "\v\f\x85\u2028\u2029"
 CONTROLS = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0))]
 KEPT_CONTROLS = "\t\n\r"
 UNUSABLE = {*CONTROLS, "\ufffe", "\uffff", *LINE_BREAKS} - {*KEPT_CONTROLS}
-"""What breaks a program that people open a CSV file with."""
+"""Characters that break programs with which people open CSV files."""
 
 characters = st.characters(codec="utf-8")
 ordinary = st.characters(codec="utf-8", exclude_characters=UNUSABLE)
@@ -78,11 +78,11 @@ def test_a_feed_may_name_its_own_columns() -> None:
 
 
 @pytest.mark.parametrize("value", [True, False, [], ["茶", None, 1.5], {"a": {"b": [True]}}, {}])
-def test_truths_and_nested_values_are_json(value: object) -> None:
+def test_booleans_and_nested_values_are_json(value: object) -> None:
     assert json.loads(csv_rows({"extra": value})[0]["extra"]) == value
 
 
-def test_nested_text_is_written_as_it_is() -> None:
+def test_nested_text_is_not_escaped() -> None:
     assert csv_rows({"extra": {"a": "茶"}})[0]["extra"] == '{"a": "茶"}'
 
 
@@ -92,7 +92,7 @@ def test_plain_values_in_a_cell(value: object, cell: str) -> None:
 
 
 @given(st.text(ordinary))
-def test_any_text_comes_back_from_a_cell(text: str) -> None:
+def test_any_text_can_be_read_from_a_cell(text: str) -> None:
     assert csv_rows({"comment_id": "c", "content": text})[0]["content"] == text
 
 
@@ -103,7 +103,7 @@ def test_no_character_breaks_a_row(text: str, spreadsheet: bool) -> None:
     assert not UNUSABLE & {*written}
     first, second = csv.DictReader(written.splitlines(keepends=True))
     expected = "".join(
-        "\n" if one in LINE_BREAKS else "\ufffd" if one in UNUSABLE else one for one in text
+        "\n" if char in LINE_BREAKS else "\ufffd" if char in UNUSABLE else char for char in text
     )
     assert first["content"] in (expected, GUARD + expected if spreadsheet else expected)
     assert (first["nickname"], second["nickname"]) == ("last", USER["nickname"])
@@ -116,7 +116,7 @@ def test_a_control_character_does_not_hide_a_formula_from_the_guard() -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
-def test_a_table_that_is_appended_to_has_one_header(tmp_path: Path, encoding: str) -> None:
+def test_a_file_that_is_appended_to_has_one_header(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "out.csv"
     for item in (COMMENT, USER):
         with path.open("ab") as file:
@@ -129,7 +129,7 @@ def test_a_table_that_is_appended_to_has_one_header(tmp_path: Path, encoding: st
 
 
 @given(texts)
-def test_a_line_is_an_item_whatever_splits_it(text: str) -> None:
+def test_a_line_is_an_item_for_any_line_splitter(text: str) -> None:
     items = [{"content": text, "extra": {text: [text]}}, USER]
     file = io.BytesIO()
     exporter = JsonLinesExporter(file, encoding="utf-8")
@@ -141,7 +141,7 @@ def test_a_line_is_an_item_whatever_splits_it(text: str) -> None:
     assert "水果店" in written
 
 
-def test_xml_leaves_null_out_and_keeps_the_rest() -> None:
+def test_xml_leaves_out_null_values_only() -> None:
     (fields,) = xml_fields(
         {"content": "<茶> & \x00", "like_count": 0, "user_id": None, "extra": {}}
     )
@@ -149,5 +149,5 @@ def test_xml_leaves_null_out_and_keeps_the_rest() -> None:
 
 
 @given(st.text(st.characters()))
-def test_xml_can_be_read_whatever_the_text(text: str) -> None:
+def test_xml_can_be_parsed_with_any_text(text: str) -> None:
     assert len(xml_fields({"content": text}, USER)) == 2

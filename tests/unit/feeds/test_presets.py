@@ -1,4 +1,4 @@
-"""Feeds by name, and what is wrong with feeds before anything is paid for."""
+"""Feed presets, and the checks of feeds before anything is paid for."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from xhs.feeds.presets import PRESETS, check_feeds, check_written, options_to_co
 
 Feed = dict[str, Any]
 
-BEGAN = datetime(2026, 11, 25, 2, 3, 4, 56, UTC)
+START = datetime(2026, 11, 25, 2, 3, 4, 56, UTC)
 
 
-def wrong(**given: Any) -> list[str]:
+def errors(**given: Any) -> list[str]:
     return list(check_feeds(Settings({"XHS_FEEDS": "", "XHS_FEEDS_URI": "data/", **given})))
 
 
@@ -32,7 +32,7 @@ def applied(**given: Any) -> Settings:
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("base", ["data", "data/", "s3://bucket/some/folder/", "/a/b"])
 def test_one_feed_for_each_item_type(preset: str, base: str) -> None:
-    feeds = preset_feeds([preset], base, BEGAN, batched=False)
+    feeds = preset_feeds([preset], base, START, batched=False)
     folder = base.rstrip("/")
     assert list(feeds) == [
         f"{folder}/{plural}-2026-11-25T02-03-04-000056Z.{preset}"
@@ -45,18 +45,18 @@ def test_one_feed_for_each_item_type(preset: str, base: str) -> None:
 
 def test_batches_are_numbered() -> None:
     assert all(
-        uri.endswith("-%(batch_id)05d.csv") for uri in preset_feeds(["csv"], "x", BEGAN, True)
+        uri.endswith("-%(batch_id)05d.csv") for uri in preset_feeds(["csv"], "x", START, True)
     )
 
 
 @pytest.mark.parametrize(
-    "how", ["jsonl,csv.gz", "jsonl csv.gz", " jsonl, csv.gz ,jsonl", ["jsonl", "csv.gz"]]
+    "presets", ["jsonl,csv.gz", "jsonl csv.gz", " jsonl, csv.gz ,jsonl", ["jsonl", "csv.gz"]]
 )
-def test_several_presets_may_be_named(how: str | list[str]) -> None:
-    assert len(applied(XHS_FEEDS=how).getdict("FEEDS")) == 6
+def test_several_presets_may_be_named(presets: str | list[str]) -> None:
+    assert len(applied(XHS_FEEDS=presets).getdict("FEEDS")) == 6
 
 
-def test_presets_join_the_feeds_that_are_there_whoever_set_them() -> None:
+def test_presets_are_added_to_the_feeds_of_the_settings() -> None:
     settings = Settings({"XHS_FEEDS": "csv", "XHS_FEEDS_URI": "data"})
     settings.set("FEEDS", json.dumps({"file:///items.jl": {"format": "jsonlines"}}), "cmdline")
     FeedPresets().update_settings(settings)
@@ -65,13 +65,13 @@ def test_presets_join_the_feeds_that_are_there_whoever_set_them() -> None:
     assert len(feeds) == 3
 
 
-def test_without_a_name_the_feeds_stay_as_they_are() -> None:
+def test_without_presets_the_feeds_are_unchanged() -> None:
     assert applied(FEEDS={"a.json": {"format": "json"}}).getdict("FEEDS") == {
         "a.json": {"format": "json"}
     }
 
 
-def test_a_folder_of_the_user_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_home_folder_is_expanded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/a/home")
     feeds = applied(XHS_FEEDS="csv", XHS_FEEDS_URI="~/data").getdict("FEEDS")
     assert all(uri.startswith("/a/home/data/") for uri in feeds)
@@ -93,33 +93,36 @@ def test_two_crawls_write_to_files_of_their_own() -> None:
     ],
 )
 def test_feeds_that_can_be_written_pass(given: dict[str, Any]) -> None:
-    assert wrong(**given) == []
+    assert errors(**given) == []
 
 
 @pytest.mark.parametrize(
-    ("given", "named"),
+    ("given", "message"),
     [
         ({"XHS_FEEDS": "xlsx"}, "XHS_FEEDS=xlsx"),
         ({"XHS_FEEDS": "csv", "XHS_FEEDS_URI": ""}, "XHS_FEEDS_URI is empty"),
-        ({"XHS_FEEDS": "csv", "XHS_FEEDS_URI": "/dev/null/data"}, "/dev/null is no folder"),
-        ({"XHS_FEEDS": "csv", "XHS_FEEDS_URI": "file:///dev/null/data"}, "/dev/null is no folder"),
+        ({"XHS_FEEDS": "csv", "XHS_FEEDS_URI": "/dev/null/data"}, "/dev/null is not a folder"),
+        (
+            {"XHS_FEEDS": "csv", "XHS_FEEDS_URI": "file:///dev/null/data"},
+            "/dev/null is not a folder",
+        ),
         ({"XHS_FEEDS": "csv", "XHS_FEEDS_URI": "s3://key:secret@bucket"}, "AWS_SECRET_ACCESS_KEY"),
         ({"XHS_FEEDS": "csv", "XHS_FEEDS_URI": "s3:///folder"}, "and the bucket"),
         ({"XHS_FEEDS": "csv", "XHS_FEEDS_URI": "s3:bucket/folder"}, "and the bucket"),
-        ({"XHS_FEEDS": "csv", "XHS_FEEDS_URI": "s3://[bucket]/x"}, "no address"),
-        ({"XHS_FEEDS": "csv", "XHS_FEEDS_URI": "s3://bucket/brand#1"}, "ends at ? and #"),
-        ({"XHS_FEEDS": "csv", "XHS_FEEDS_URI": "s3://bucket/brand?"}, "ends at ? and #"),
+        ({"XHS_FEEDS": "csv", "XHS_FEEDS_URI": "s3://[bucket]/x"}, "not a valid address"),
+        ({"XHS_FEEDS": "csv", "XHS_FEEDS_URI": "s3://bucket/brand#1"}, "cannot contain ? or #"),
+        ({"XHS_FEEDS": "csv", "XHS_FEEDS_URI": "s3://bucket/brand?"}, "cannot contain ? or #"),
         ({"XHS_FEEDS": "csv", "XHS_FEEDS_URI": "ftp://me:secret@host/x"}, "name a folder"),
         ({"FEEDS": {"s3://key:secret@bucket/a.json": {}}}, "AWS_SECRET_ACCESS_KEY"),
         ({"FEEDS": {"s3://key:a/secret@bucket/a.json": {}}}, "AWS_SECRET_ACCESS_KEY"),
         ({"FEEDS": {"/dev/null/a.json": {"format": "json"}}}, "/dev/null/a.json"),
         ({"FEEDS": {"/dev": {"format": "json"}}}, "/dev is a folder"),
-        ({"FEEDS": {"file:///dev/null/%(name)s.json": {}}}, "/dev/null is no folder"),
+        ({"FEEDS": {"file:///dev/null/%(name)s.json": {}}}, "/dev/null is not a folder"),
     ],
 )
-def test_what_is_wrong_with_feeds_is_told(given: dict[str, Any], named: str) -> None:
-    [error] = wrong(**given)
-    assert named in error
+def test_a_wrong_feed_is_an_error(given: dict[str, Any], message: str) -> None:
+    [error] = errors(**given)
+    assert message in error
     assert "secret@" not in error
 
 
@@ -138,7 +141,7 @@ def test_a_password_is_refused_on_the_command_line(name: str, value: object) -> 
 
 @pytest.fixture
 def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with feeds that have something in them, and one that is empty."""
+    """A folder with feeds that have content, and one that is empty."""
     for name in ("a.json", "a-2.json", "b.csv.gz", "c.jsonl", "d-1.json"):
         (tmp_path / name).write_text("[]")
     (tmp_path / "empty.json").touch()
@@ -146,13 +149,13 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def destroyed(mode: str, uri: str | Path, **feed: Any) -> list[str]:
+def overwritten(mode: str, uri: str | Path, **feed: Any) -> list[str]:
     return list(check_written(Settings({"FEEDS": {uri: feed}}), mode, "job-1"))
 
 
 @pytest.mark.parametrize("mode", ["resume", "update"])
 @pytest.mark.parametrize(
-    ("uri", "feed", "cure"),
+    ("uri", "feed", "remedy"),
     [
         ("a.json", {"overwrite": True}, "-o a-3.json"),
         ("a-2.json", {"format": "json", "overwrite": True}, "-o a-3.json"),
@@ -166,11 +169,11 @@ def destroyed(mode: str, uri: str | Path, **feed: Any) -> list[str]:
         ("gs://bucket/a.csv", {"overwrite": True}, "-o 'gs://bucket/a-%(time)s.csv'"),
     ],
 )
-def test_what_would_be_destroyed_is_told(
-    written: Path, mode: str, uri: str | Path, feed: Feed, cure: str
+def test_a_feed_that_would_be_overwritten_is_an_error(
+    written: Path, mode: str, uri: str | Path, feed: Feed, remedy: str
 ) -> None:
-    [error] = destroyed(mode, uri, **feed)
-    assert cure in error
+    [error] = overwritten(mode, uri, **feed)
+    assert remedy in error
     assert "secret" not in error
 
 
@@ -191,12 +194,14 @@ def test_what_would_be_destroyed_is_told(
         ("resume", "s3://[bucket]/x", {}),
     ],
 )
-def test_what_destroys_nothing_passes(written: Path, mode: str, uri: str, feed: Feed) -> None:
-    assert destroyed(mode, uri, **feed) == []
+def test_a_feed_that_overwrites_nothing_passes(
+    written: Path, mode: str, uri: str, feed: Feed
+) -> None:
+    assert overwritten(mode, uri, **feed) == []
 
 
 @pytest.mark.parametrize(
-    ("output", "following"),
+    ("output", "next_output"),
     [
         ("a.json", "a-3.json"),
         ("c.jsonl", "c.jsonl"),
@@ -207,8 +212,6 @@ def test_what_destroys_nothing_passes(written: Path, mode: str, uri: str, feed: 
         ("s3://bucket/%(time)s.csv", "'s3://bucket/%(time)s.csv'"),
     ],
 )
-def test_the_next_crawl_has_a_place_for_the_feed(
-    written: Path, output: str, following: str
-) -> None:
+def test_the_next_crawl_continues_the_feed(written: Path, output: str, next_output: str) -> None:
     settings = Settings({"XHS_FEEDS": ""})
-    assert list(options_to_continue(settings, [output], append=True)) == [f"-o {following}"]
+    assert list(options_to_continue(settings, [output], append=True)) == [f"-o {next_output}"]

@@ -1,4 +1,4 @@
-"""S3 that does not answer, or has no client."""
+"""S3 that does not answer, or without boto3."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scrapy.settings import Settings
 from xhs.feeds import s3
 
 
-def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_server_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(s3, "_READ_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.settimeout(0.1)
@@ -33,7 +33,7 @@ def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch
             silent.accept()
 
 
-def test_without_boto3_its_name_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_boto3_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "boto3.session", None)
     with pytest.raises(s3.S3Refused, match="pip install boto3"):
         s3.S3(Settings())

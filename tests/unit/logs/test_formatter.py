@@ -1,4 +1,4 @@
-"""What is said of an item in the log, and what is not."""
+"""Log lines about items: type and reason, but no content."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ def dropped(item: Any, message: str) -> str:
     return str(result["msg"]) % result["args"]
 
 
-def test_an_item_that_is_dropped_is_named_by_its_type_and_the_reason() -> None:
+def test_a_dropped_item_is_logged_with_type_and_reason() -> None:
     assert dropped(ITEM, "fewer than 10 likes") == "Dropped a comment: fewer than 10 likes"
 
 
 @pytest.mark.parametrize(
     "message", [f"no: {ITEM}", str(ITEM["content"]), "by nick-name: comment-id"]
 )
-def test_what_an_item_holds_is_masked_in_the_reason(message: str) -> None:
-    said = dropped(ITEM, message)
-    assert not any(part in said for part in ("第一行", "quoted", "nick-name", "comment-id"))
+def test_item_content_is_masked_in_the_reason(message: str) -> None:
+    line = dropped(ITEM, message)
+    assert not any(part in line for part in ("第一行", "quoted", "nick-name", "comment-id"))
 
 
 @dataclass(frozen=True)
 class Unchangeable(Exception):
-    """An exception as attrs and dataclasses make them, which quotes what it is about."""
+    """An exception as attrs and dataclasses create them; its text quotes its subject."""
 
-    about: str
+    subject: str
 
     def __str__(self) -> str:
-        return f"no {self.about}"
+        return f"no {self.subject}"
 
 
 class Speechless(Exception):
@@ -57,7 +57,7 @@ class Speechless(Exception):
 
 
 def failed(error: Exception, item: Any = ITEM, cause: Exception | None = None) -> str:
-    """What stands in the log where a pipeline raises, logged as Scrapy does it."""
+    """Return the log of a pipeline that raises, logged as Scrapy does it."""
     stream = StringIO()
     handler = logging.StreamHandler(stream)
     logger = logging.getLogger("scrapy.core.scraper")
@@ -75,14 +75,14 @@ def failed(error: Exception, item: Any = ITEM, cause: Exception | None = None) -
     return stream.getvalue()
 
 
-def test_an_item_on_which_a_pipeline_fails_is_named_by_its_type() -> None:
-    said = failed(ValueError("too few"))
-    assert said.startswith("An item pipeline failed on a comment\nTraceback")
-    assert said.endswith("\nValueError\n")
-    assert "raise error" in said
+def test_an_item_on_which_a_pipeline_fails_is_logged_with_its_type() -> None:
+    text = failed(ValueError("too few"))
+    assert text.startswith("An item pipeline failed on a comment\nTraceback")
+    assert text.endswith("\nValueError\n")
+    assert "raise error" in text
 
 
-def test_what_holds_no_item_for_sure_is_told() -> None:
+def test_messages_that_cannot_quote_an_item_are_logged() -> None:
     assert failed(PipelineFailed("it returned None")).endswith("PipelineFailed: it returned None\n")
     assert failed(OSError(28, "No space left")).endswith("OSError: No space left\n")
 
@@ -99,16 +99,16 @@ def test_what_holds_no_item_for_sure_is_told() -> None:
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_what_a_pipeline_raises_is_told_without_the_item(error: Exception) -> None:
-    said = failed(error, cause=KeyError("comment-id"))
-    assert type(error).__name__ in said
-    assert "KeyError" in said
-    assert not any(part in said for part in ("第一行", "quoted", "nick-name", "comment-id"))
+def test_exceptions_of_a_pipeline_are_logged_without_the_item(error: Exception) -> None:
+    text = failed(error, cause=KeyError("comment-id"))
+    assert type(error).__name__ in text
+    assert "KeyError" in text
+    assert not any(part in text for part in ("第一行", "quoted", "nick-name", "comment-id"))
 
 
-def test_a_text_that_cannot_be_encoded_is_no_hindrance() -> None:
+def test_a_text_that_cannot_be_encoded_is_masked() -> None:
     assert dropped({**ITEM, "content": "\ud83d!"}, "no \ud83d!") == "Dropped a comment: no ***"
 
 
-def test_an_item_that_is_delivered_is_not_logged() -> None:
+def test_a_scraped_item_is_not_logged() -> None:
     assert PrivateLogFormatter().scraped(ITEM, None, SPIDER) is None

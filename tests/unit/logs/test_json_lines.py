@@ -1,4 +1,4 @@
-"""A log of one JSON object a line."""
+"""A log with one JSON object a line."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def line(message: str, *args: object, **more: Any) -> dict[str, Any]:
     record = logging.makeLogRecord({**fields, "msg": message, "args": args, "created": 0, **more})
     written = JsonFormatter().format(record)
     assert "\n" not in written
-    found: dict[str, Any] = json.loads(written)
-    return found
+    fields_written: dict[str, Any] = json.loads(written)
+    return fields_written
 
 
-def test_a_line_says_when_how_grave_who_and_what() -> None:
+def test_a_line_has_time_level_logger_and_message() -> None:
     assert line("%d notes", 3) == {
         "time": "1970-01-01T00:00:00.000+00:00",
         "level": "WARNING",
@@ -42,19 +42,19 @@ def test_a_traceback_is_part_of_its_line() -> None:
     try:
         raise ValueError("too\nbad")
     except ValueError:
-        found = line("it broke", exc_info=sys.exc_info())
-    assert found["message"] == "it broke"
-    assert "ValueError: too\nbad" in found["exception"]
+        record = line("it broke", exc_info=sys.exc_info())
+    assert record["message"] == "it broke"
+    assert "ValueError: too\nbad" in record["exception"]
 
 
-def test_the_end_of_a_run_is_an_object_of_its_line() -> None:
+def test_the_result_of_a_crawl_is_an_object_in_its_line() -> None:
     run = {"exit_status": 0, "notes": {"left": 0}}
     assert line("%s", "whatever", run=run)["run"] == run
 
 
-@pytest.mark.parametrize("where", ["message", "run"])
-def test_no_secret_is_in_a_line(where: str) -> None:
+@pytest.mark.parametrize("field", ["message", "run"])
+def test_no_secret_is_in_a_line(field: str) -> None:
     secret = 'a-"secret"-of-this-test'
     Token(secret)
-    found = line(secret) if where == "message" else line("x", run={"resume": secret})
-    assert "of-this-test" not in json.dumps(found)
+    record = line(secret) if field == "message" else line("x", run={"resume": secret})
+    assert "of-this-test" not in json.dumps(record)

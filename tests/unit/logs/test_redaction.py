@@ -1,4 +1,4 @@
-"""No log line shows a secret, whoever writes it."""
+"""No log line shows a secret, whichever code logs it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SECRET = "hidden/word \\1 'ü\""
 
 
 @pytest.fixture(autouse=True)
-def _as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _restored_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(redaction, "_secrets", set())
     factory = logging.getLogRecordFactory()
     yield
@@ -36,7 +36,7 @@ def _as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         json.dumps(SECRET)[1:-1],
     ],
 )
-def test_in_messages_arguments_and_tracebacks(form: str) -> None:
+def test_a_secret_is_masked_in_messages_arguments_and_tracebacks(form: str) -> None:
     stream = io.StringIO()
     logger = logging.getLogger("test of redaction")
     logger.addHandler(logging.StreamHandler(stream))
@@ -56,7 +56,7 @@ def test_in_messages_arguments_and_tracebacks(form: str) -> None:
     logger.handlers.clear()
 
 
-def test_a_call_whose_arguments_do_not_fit_does_no_harm(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_secret_is_masked_if_the_arguments_do_not_fit(capfd: pytest.CaptureFixture[str]) -> None:
     stream = io.StringIO()
     logger = logging.getLogger("test of redaction")
     logger.addHandler(logging.StreamHandler(stream))
@@ -67,6 +67,6 @@ def test_a_call_whose_arguments_do_not_fit_does_no_harm(capfd: pytest.CaptureFix
     logger.handlers.clear()
 
 
-def test_what_is_hardly_a_secret_does_not_mask_half_the_log() -> None:
+def test_a_very_short_secret_is_not_masked() -> None:
     keep_out_of_logs("a")
     assert redaction._secrets == set()
