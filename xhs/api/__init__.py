@@ -1,1 +1,1 @@
-"""What the provider says: endpoints, envelopes and the objects in them. Pure functions only."""
+"""The provider's API: endpoints, envelopes and the objects in them. Pure functions only."""

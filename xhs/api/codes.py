@@ -1,8 +1,8 @@
-"""The provider's business codes: one table, from which everything else about a code follows.
+"""The provider's business codes: one table with everything that the project knows of a code.
 
-The provider answers errors with HTTP 200; the code decides. Scrapy's cache, retry and throttle
-judge by the HTTP status, so each code has the status that means the same. Source of the meanings:
-the provider's page for Note Comments V4; of 602, its MCP server.
+The provider answers errors with HTTP 200 and a business code. Scrapy's cache, retry and throttle
+depend on the HTTP status, so each code maps to the status with the same meaning. Source of the
+meanings: the provider's page for Note Comments V4; for 602, its MCP server.
 """
 
 from __future__ import annotations
@@ -14,9 +14,13 @@ from xhs.reasons import CloseReason
 
 
 class BusinessCode(NamedTuple):
-    """What a code means. ``status``: the HTTP status that means the same. ``is_retried``: the call
-    may succeed later. ``close_reason``: no call can succeed any more, and the crawl closes so.
-    ``remedy``: what to do then.
+    """The meaning of a code.
+
+    Attributes:
+        status: the HTTP status with the same meaning.
+        is_retried: True if the call may succeed later.
+        close_reason: the reason for which the crawl closes, if no call can succeed any more.
+        remedy: what the user can do then.
     """
 
     code: int
@@ -31,8 +35,8 @@ SUCCESS = 0
 """The only code that is billed."""
 
 CODES = {
-    one.code: one
-    for one in (
+    entry.code: entry
+    for entry in (
         BusinessCode(SUCCESS, "success", 200),
         BusinessCode(
             100,
@@ -79,7 +83,7 @@ _SHANGHAI = timezone(timedelta(hours=8))
 
 
 def status_of(code: int) -> int:
-    """Return the HTTP status that means what a business code means."""
+    """Return the HTTP status with the meaning of a business code."""
     return CODES[code].status if code in CODES else _UNKNOWN_STATUS
 
 
@@ -89,17 +93,17 @@ def is_retried(code: int) -> bool:
 
 
 def close_reason(code: int) -> CloseReason | None:
-    """Return the reason for which a crawl closes at this code; None if it goes on."""
+    """Return the reason for which a crawl closes at this code; None if it continues."""
     return CODES[code].close_reason if code in CODES else None
 
 
 def remedy(code: int, now: datetime) -> str:
-    """Return what happened at a code that closes the crawl, and what to do about it."""
+    """Return what a code that closes the crawl means, and what to do."""
     if code != 303:
         return CODES[code].remedy
     tomorrow = now.astimezone(_SHANGHAI).date() + timedelta(days=1)
     end = datetime.combine(tomorrow, time(), _SHANGHAI).astimezone(UTC)
     return (
-        "the day's quota is used up: go on when the day of Asia/Shanghai ends, at "
+        "the day's quota is used up: continue when the day ends in Asia/Shanghai, at "
         f"{end:%Y-%m-%d %H:%M} UTC"
     )

@@ -1,4 +1,4 @@
-"""The envelope that every answer comes in. What its code means is in :mod:`xhs.api.codes`."""
+"""The envelope of an answer. The meanings of its codes are in :mod:`xhs.api.codes`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-_LONGEST = 300
+_MAX_LENGTH = 300
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """An answer as the provider sent it. ``code`` decides, ``data`` is the result of code 0."""
+    """An answer as the provider sent it. ``data`` is the result if ``code`` is 0."""
 
     code: int
     message: str
@@ -21,18 +21,18 @@ class Envelope:
 
     @property
     def summary(self) -> str:
-        """What the provider says of a refusal, on one line of bounded length."""
-        message = self.message[:_LONGEST]
-        request_id = "".join(filter(str.isprintable, (self.request_id or "none")[:_LONGEST]))
+        """Code, message and request ID of a refusal, on one line of bounded length."""
+        message = self.message[:_MAX_LENGTH]
+        request_id = "".join(filter(str.isprintable, (self.request_id or "none")[:_MAX_LENGTH]))
         return f"code {self.code}, {message!r}, requestId {request_id}"
 
 
 def read(body: bytes) -> Envelope | None:
-    """The envelope in a body, or None where there is none: HTML, a cut answer, other JSON."""
+    """Return the envelope in a body; None for HTML, a truncated answer or other JSON."""
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
-        answer = _with_endless_numbers(body)
+        answer = _with_long_numbers(body)
     if not isinstance(answer, dict):
         return None
     code = answer.get("code")
@@ -49,8 +49,8 @@ def read(body: bytes) -> Envelope | None:
     )
 
 
-def _with_endless_numbers(body: bytes) -> Any:
-    """JSON that Python refuses for the length of a number in it: that becomes text."""
+def _with_long_numbers(body: bytes) -> Any:
+    """Read JSON with an integer that is too long for Python: it becomes text."""
     try:
         return json.loads(
             body, parse_int=lambda digits: int(digits) if len(digits) < 4000 else digits

@@ -1,4 +1,4 @@
-"""A page of comments or replies, as the chain needs to see it, whatever came in ``data``."""
+"""A page of comments or replies, read from any ``data`` for the paginator."""
 
 from __future__ import annotations
 
@@ -12,22 +12,21 @@ from xhs.api.values import count, instant
 Raw = Any
 """A JSON value as the provider sent it."""
 
-
 _PINNED = "user_top"
 """The tag of a comment that is pinned to the top. Source: other answers of the same family."""
-_OF_A_THREAD = {
+_THREAD_NAMES = {
     "comments": "sub_comments",
     "has_more": "sub_comment_has_more",
     "cursor": "sub_comment_cursor",
 }
 TIME = ("time", "create_time")
-"""The names of a comment's time: the documented one, and the web's, in milliseconds."""
+"""The names of a comment's time: the documented one, and the one of the web, in milliseconds."""
 _BY_TIME = "latest"
-"""How the name of an order by time begins: ``latest_v2`` in the documented answer."""
+"""The prefix of an order by time: the documented answer has ``latest_v2``."""
 
 
 class ListedComment(NamedTuple):
-    """What the chain goes by of a comment; None if the answer does not say it."""
+    """The fields of a comment that the paginator needs; None if they are missing or unusable."""
 
     comment_id: str | None
     created: datetime | None
@@ -36,7 +35,7 @@ class ListedComment(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The result of one call. Counts are as reported, None if nothing was."""
+    """The result of one call. Counts are as reported; None if not reported."""
 
     comments: list[Raw] = field(default_factory=list)
     has_more: bool | None = None
@@ -47,45 +46,45 @@ class Page:
     strategy: str | None = None
     """The order that the API says it used (``current_sort_strategy``)."""
     flaw: str | None = None
-    """What is wrong with the answer as a whole."""
+    """A defect of the answer as a whole."""
     is_readable: bool = True
-    """False if the answer has no list of comments that is known."""
+    """False if the answer has no list of comments under a known name."""
     is_empty: bool = False
-    """True if there is nothing in the answer: providers disguise a failed collection so."""
+    """True if the answer has no data: providers disguise a failed collection like this."""
 
     @property
     def ids(self) -> list[str]:
-        """The IDs of the comments, as far as they have one."""
+        """The IDs of the comments that have one."""
         return [seen.comment_id for seen in self.seen if seen.comment_id is not None]
 
     @property
     def seen(self) -> Iterator[ListedComment]:
-        """Each of the comments."""
-        return map(_seen, self.comments)
+        """The comments, as the paginator needs them."""
+        return map(_listed, self.comments)
 
     def is_by_time(self, sort: str) -> bool:
-        """True if the comments come newest first, where ``sort`` was asked for."""
+        """True if the comments are listed newest first, when ``sort`` was requested."""
         return sort == _BY_TIME and (self.strategy or sort).startswith(_BY_TIME)
 
 
 def read_page(data: Raw, *, replies: bool = False) -> Page:
-    """Read the ``data`` of an envelope with code 0. Never raises; ``flaw`` says what is odd.
+    """Read the ``data`` of an envelope with code 0. Never raises; ``flaw`` names a defect.
 
-    ``replies``: an answer of the replies endpoint, of which no example is published. So the names
-    that a comment carries for its thread are taken too.
+    ``replies`` is True for an answer of the replies endpoint. No example of one is published, so
+    the names that a comment has for its thread are accepted too.
     """
     if is_empty(data):
         return Page(flaw=f"data is {_kind(data)}, with nothing in it", is_empty=True)
     if not isinstance(data, dict):
         return Page(flaw=f"data is {_kind(data)}, not an object", is_readable=False)
     if replies:
-        for name, of_thread in _OF_A_THREAD.items():
-            if data.get(name) is None and of_thread in data:
-                data = {**data, name: data[of_thread]}
-    comments, more, cursor = data.get("comments"), data.get("has_more"), data.get("cursor")
+        for name, thread_name in _THREAD_NAMES.items():
+            if data.get(name) is None and thread_name in data:
+                data = {**data, name: data[thread_name]}
+    comments, cursor = data.get("comments"), data.get("cursor")
     flaw, is_readable = None, True
     if not isinstance(comments, list):
-        is_readable = _says_none(data)
+        is_readable = _reports_no_comments(data)
         if not is_readable:
             flaw = f"comments is {_kind(comments)}, not a list"
         comments = []
@@ -95,11 +94,11 @@ def read_page(data: Raw, *, replies: bool = False) -> Page:
     strategy = data.get("current_sort_strategy")
     return Page(
         comments=comments,
-        has_more=_boolean(more),
+        has_more=_boolean(data.get("has_more")),
         cursor=str(cursor) if cursor not in (None, "", False) else None,
         author_id=identifier(data.get("user_id")),
-        comment_count=_reported(data.get("comment_count")),
-        comment_count_l1=_reported(data.get("comment_count_l1")),
+        comment_count=_reported_count(data.get("comment_count")),
+        comment_count_l1=_reported_count(data.get("comment_count_l1")),
         strategy=strategy if isinstance(strategy, str) and strategy else None,
         flaw=flaw,
         is_readable=is_readable,
@@ -107,22 +106,22 @@ def read_page(data: Raw, *, replies: bool = False) -> Page:
 
 
 def is_empty(data: Raw) -> bool:
-    """True if there is nothing in the ``data`` of an answer."""
+    """True if the ``data`` of an answer is null, ``{}``, ``[]`` or empty text."""
     return data is None or data in ({}, [], "")
 
 
-def _says_none(data: dict[str, Any]) -> bool:
-    """True if an answer has null for its comments, and also otherwise says that there are none."""
+def _reports_no_comments(data: dict[str, Any]) -> bool:
+    """True if the comments are null, and ``has_more`` and the counts agree that there are none."""
     counts = (data.get("comment_count"), data.get("comment_count_l1"))
     return (
         data.get("comments", "absent") is None
         and _boolean(data.get("has_more")) is False
-        and all(count in (None, 0, "0") for count in counts)
+        and all(reported in (None, 0, "0") for reported in counts)
     )
 
 
 def name_in(raw: dict[str, Any], *names: str) -> str:
-    """The first of a field's names that has a value, else the first that is there at all."""
+    """Return the first of a field's names that has a value, else the first that is present."""
     if raw.get(names[0]):
         return names[0]
     present = [name for name in names if name in raw]
@@ -130,31 +129,31 @@ def name_in(raw: dict[str, Any], *names: str) -> str:
 
 
 def tag_types(raw: dict[str, Any]) -> set[str] | None:
-    """The types of a comment's tags; None if the answer has no tags at all."""
-    found: set[str] | None = None
+    """Return the types of a comment's tags; None if it has no list of tags."""
+    types: set[str] | None = None
     for name in ("show_tags", "show_tags_v2"):
         tags = raw.get(name)
         if isinstance(tags, list):
-            found = found or set()
+            types = types or set()
             for tag in tags:
                 kind = tag.get("type") if isinstance(tag, dict) else tag
                 if isinstance(kind, str):
-                    found.add(kind)
-    return found
+                    types.add(kind)
+    return types
 
 
 def is_pinned(tags: set[str] | None) -> bool | None:
-    """True if a comment with such tags is pinned; None if the answer has none."""
+    """True if a comment with these tags is pinned; None if its tags are unknown."""
     return None if tags is None else _PINNED in tags
 
 
 def inline_replies(raw: Raw) -> list[Raw]:
-    """The replies that came with a comment."""
+    """Return the replies that came with a comment."""
     inline = raw.get("sub_comments") if isinstance(raw, dict) else None
     return inline if isinstance(inline, list) else []
 
 
-def _seen(raw: Raw) -> ListedComment:
+def _listed(raw: Raw) -> ListedComment:
     if not isinstance(raw, dict):
         return ListedComment(None, None, is_pinned=False)
     return ListedComment(
@@ -175,15 +174,15 @@ def _boolean(value: Raw) -> bool | None:
 
 
 def identifier(value: Raw) -> str | None:
-    """An ID that can be stored; None if it is none: a lone surrogate can not be."""
-    usable = isinstance(value, str) and value and value.isprintable()
-    return value if usable else None
+    """Return an ID; None if it cannot be stored, as text with a lone surrogate."""
+    is_usable = isinstance(value, str) and value and value.isprintable()
+    return value if is_usable else None
 
 
-def _reported(value: Raw) -> int | None:
+def _reported_count(value: Raw) -> int | None:
     number = count(value)
-    plain = isinstance(number, int) and not isinstance(number, bool)
-    return number if plain and 0 <= number < 2**63 else None
+    is_integer = isinstance(number, int) and not isinstance(number, bool)
+    return number if is_integer and 0 <= number < 2**63 else None
 
 
 def _kind(value: Raw) -> str:

@@ -1,7 +1,7 @@
-"""Reading the forms in which the provider's numbers, times and truths are known to come.
+"""Parsers of numbers, times and booleans, in every format that the provider is known to use.
 
-Each function gives the value in its one proper form, or the value unchanged where it is not
-understood: then validation rejects it with its reason, and nothing is guessed.
+Each function returns the value in its standard format, or unchanged if it is not understood. So
+nothing is guessed, and validation rejects the value with a reason.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any
 _COUNT = re.compile(r"\s*(\d{1,18}(?:\.\d{1,6})?)\s*([千万亿kKwW]?)\+?\s*", re.ASCII)
 _UNITS = {"": 1, "千": 10**3, "k": 10**3, "万": 10**4, "w": 10**4, "亿": 10**8}
 _MILLISECONDS_FROM = 10**11
-"""As seconds that is the year 5138; as milliseconds, 1973."""
+"""In seconds this is the year 5138; in milliseconds, 1973."""
 
 
 def count(value: Any) -> Any:
-    """A count: ``17``, ``"17"``, ``17.0``, ``"1.2万"`` (12000), ``"10+"`` (10); ``""`` is None."""
+    """Parse a count: 17, ``"17"``, 17.0, ``"1.2万"`` (12000), ``"10+"`` (10), ``""`` (None)."""
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, float) and value.is_integer():
@@ -35,7 +35,7 @@ def count(value: Any) -> Any:
 
 
 def moment(value: Any) -> Any:
-    """A time in seconds or milliseconds since 1970, also as text, as ISO 8601 in UTC."""
+    """Convert seconds or milliseconds since 1970, as number or text, to ISO 8601 in UTC."""
     if isinstance(value, str) and re.fullmatch(r"\d{1,17}", value, re.ASCII):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -48,25 +48,25 @@ def moment(value: Any) -> Any:
 
 
 def instant(value: Any) -> datetime | None:
-    """A time as :func:`moment` reads it; None if it is none."""
-    read = moment(value)
-    if not isinstance(read, str):
+    """Parse a time like :func:`moment`, to a ``datetime``; None if it is not understood."""
+    text = moment(value)
+    if not isinstance(text, str):
         return None
     try:
-        time = datetime.fromisoformat(read)
+        time = datetime.fromisoformat(text)
     except ValueError:
         return None
     return time if time.tzinfo else None
 
 
 def iso(time: datetime) -> str:
-    """An aware time as items carry it: ISO 8601, UTC, ``Z``, milliseconds where there are any."""
+    """Format an aware time as in items: ISO 8601, UTC, ``Z``, milliseconds if there are any."""
     precision = "milliseconds" if time.microsecond else "seconds"
     return time.astimezone(UTC).isoformat(timespec=precision).replace("+00:00", "Z")
 
 
 def is_storable(text: str) -> bool:
-    """True if a text can be written as UTF-8: JSON can hold lone surrogates, a database can not."""
+    """True if a text is valid UTF-8. JSON can contain lone surrogates; a database cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -75,7 +75,7 @@ def is_storable(text: str) -> bool:
 
 
 def boolean(value: Any) -> Any:
-    """A boolean, also as text."""
+    """Parse a boolean, also as text."""
     if isinstance(value, str) and value.lower() in {"true", "false"}:
         return value.lower() == "true"
     return value

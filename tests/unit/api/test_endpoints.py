@@ -17,13 +17,13 @@ def query(url: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("version", ["v4", "v3", "v2"])
-def test_a_page_is_asked_for_at_its_versions_path(version: str) -> None:
+def test_the_path_of_a_page_has_the_version(version: str) -> None:
     parts = urlsplit(page_url(BASE, version, PageRef(NOTE)))
     assert f"{parts.scheme}://{parts.netloc}" == BASE
     assert parts.path == f"/api/xiaohongshu/get-note-comment/{version}"
 
 
-def test_a_first_page_carries_the_note_alone() -> None:
+def test_a_first_page_has_the_note_as_only_parameter() -> None:
     assert query(page_url(BASE, "v4", PageRef(NOTE))) == [("noteId", NOTE)]
 
 
@@ -36,45 +36,45 @@ def test_the_default_sort_is_never_sent() -> None:
 
 @pytest.mark.parametrize("sort", ["normal", "like_count"])
 @pytest.mark.parametrize("cursor", [None, "c"])
-def test_another_sort_goes_with_every_page(sort: str, cursor: str | None) -> None:
+def test_another_sort_is_sent_with_every_page(sort: str, cursor: str | None) -> None:
     assert dict(query(page_url(BASE, "v4", PageRef(NOTE, cursor, sort))))["sort"] == sort
 
 
 @example("\ud800", "latest")
 @given(any_text, st.sampled_from(["latest", "normal", "like_count"]))
-def test_a_cursor_comes_back_as_it_was(cursor: str, sort: str) -> None:
-    call = PageRef(NOTE, cursor, sort)
-    assert read_page_ref(page_url(BASE, "v4", call)) == call
+def test_a_cursor_is_read_as_it_was_written(cursor: str, sort: str) -> None:
+    page = PageRef(NOTE, cursor, sort)
+    assert read_page_ref(page_url(BASE, "v4", page)) == page
 
 
 @example("\ud800")
 @given(any_text)
-def test_an_address_is_ascii_whatever_the_cursor(cursor: str) -> None:
+def test_an_address_is_ascii_with_any_cursor(cursor: str) -> None:
     url = page_url(BASE, "v4", PageRef(NOTE, cursor))
     assert url.isascii()
     assert url.isprintable()
     assert " " not in url
 
 
-def test_a_documented_cursor_is_sent_back_as_it_came() -> None:
+def test_a_documented_cursor_is_sent_back_unchanged() -> None:
     cursor = '{"cursor":"65c485070000000008014f80","index":2,"pageArea":"UNFOLDED"}'
     assert dict(query(page_url(BASE, "v4", PageRef(NOTE, cursor))))["lastCursor"] == cursor
 
 
 def test_a_base_address_may_have_a_path() -> None:
-    call = PageRef(NOTE, "c")
-    url = page_url("https://gateway.example/just/one/", "v4", call)
+    page = PageRef(NOTE, "c")
+    url = page_url("https://gateway.example/just/one/", "v4", page)
     assert url.startswith("https://gateway.example/just/one/api/xiaohongshu/")
-    assert read_page_ref(url) == call
+    assert read_page_ref(url) == page
 
 
-def test_a_page_of_replies_names_note_and_comment() -> None:
-    call = PageRef(NOTE, '{"a": 1}', comment_id="c1")
-    url = page_url(BASE, "v3", call)
+def test_a_page_of_replies_has_note_and_comment() -> None:
+    page = PageRef(NOTE, '{"a": 1}', comment_id="c1")
+    url = page_url(BASE, "v3", page)
     assert urlsplit(url).path == "/api/xiaohongshu/get-note-sub-comment/v2"
     assert query(url) == [("noteId", NOTE), ("commentId", "c1"), ("lastCursor", '{"a": 1}')]
-    assert read_page_ref(url) == call
-    assert (call.chain_id, PageRef(NOTE).chain_id) == ("c1", NOTE)
+    assert read_page_ref(url) == page
+    assert (page.chain_id, PageRef(NOTE).chain_id) == ("c1", NOTE)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_page_of_replies_names_note_and_comment() -> None:
         f"{BASE}/api/xiaohongshu/get-note-sub-comment/v2?commentId=1",
     ],
 )
-def test_other_addresses_are_no_page(url: str) -> None:
+def test_other_addresses_are_not_pages(url: str) -> None:
     assert read_page_ref(url) is None
 
 
@@ -106,7 +106,7 @@ def test_other_addresses_are_no_page(url: str) -> None:
         "http://[::1]:8000",
     ],
 )
-def test_addresses_that_may_have_the_token(url: str) -> None:
+def test_addresses_that_may_receive_the_token(url: str) -> None:
     assert check_base_url(url, allow_http=False) is None
 
 
@@ -145,7 +145,7 @@ def test_plain_http_needs_permission(url: str) -> None:
     ],
 )
 @pytest.mark.parametrize("allow_http", [True, False])
-def test_what_is_no_address_of_a_server(url: str, allow_http: bool) -> None:
+def test_an_invalid_base_address_is_an_error(url: str, allow_http: bool) -> None:
     error = check_base_url(url, allow_http=allow_http)
     assert error is not None
     assert error.startswith("JUSTONEAPI_BASE_URL: ")

@@ -60,21 +60,21 @@ def test_no_other_code_is_fatal() -> None:
 
 
 def test_scrapy_retries_the_statuses_of_the_codes_that_are_retried() -> None:
-    statuses = {one.status for one in CODES.values() if one.is_retried}
+    statuses = {entry.status for entry in CODES.values() if entry.is_retried}
     assert set(settings.RETRY_HTTP_CODES) == statuses
     assert all(
-        one.meaning and (one.remedy or one.code == 303)
-        for one in CODES.values()
-        if one.close_reason
+        entry.meaning and (entry.remedy or entry.code == 303)
+        for entry in CODES.values()
+        if entry.close_reason
     )
 
 
-def test_an_envelope_is_read_whole() -> None:
+def test_an_envelope_is_read_completely() -> None:
     body = {"code": 0, "message": "ok", "data": {"a": 1}, "recordTime": "x", "requestId": "r-1"}
     assert read(json.dumps(body).encode()) == Envelope(0, "ok", {"a": 1}, "r-1")
 
 
-def test_an_error_envelope_may_lack_all_but_its_code() -> None:
+def test_an_error_envelope_may_have_only_its_code() -> None:
     assert read(b'{"code": 301}') == Envelope(301, "", None, None)
 
 
@@ -92,7 +92,7 @@ def test_text_fields_become_text(field: str, value: object, expected: str) -> No
     assert expected in (answer.message, answer.request_id)
 
 
-def test_a_code_may_come_as_text() -> None:
+def test_a_code_may_be_text() -> None:
     answer = read(b'{"code": "302"}')
     assert answer is not None
     assert answer.code == 302
@@ -125,7 +125,7 @@ def test_a_code_may_come_as_text() -> None:
         pytest.param(b'{"code": 0, "data": ' + b"[" * 100_000, id="nested too deeply"),
     ],
 )
-def test_anything_else_is_no_envelope(body: bytes) -> None:
+def test_anything_else_is_not_an_envelope(body: bytes) -> None:
     assert read(body) is None
 
 
@@ -155,5 +155,5 @@ def test_data_is_kept_as_sent(data: object) -> None:
         ("2026-12-31T20:00:00-05:00", "2027-01-01 16:00 UTC"),
     ],
 )
-def test_a_quota_is_over_when_the_day_of_shanghai_is(now: str, end: str) -> None:
+def test_a_quota_is_renewed_when_the_day_ends_in_shanghai(now: str, end: str) -> None:
     assert end in remedy(303, datetime.fromisoformat(now))

@@ -42,11 +42,11 @@ def test_the_documented_page() -> None:
         ("maybe", None),
     ],
 )
-def test_whether_there_is_more(value: object, expected: bool | None) -> None:
+def test_has_more(value: object, expected: bool | None) -> None:
     assert read_page({"comments": [], "has_more": value}).has_more is expected
 
 
-def test_what_is_absent_is_none() -> None:
+def test_absent_fields_are_none() -> None:
     page = read_page({"comments": []})
     assert page == Page()
 
@@ -86,7 +86,7 @@ def test_reported_counts(value: object, expected: int | None) -> None:
 
 
 @pytest.mark.parametrize("data", [5, True, "text", [1], [{"comments": []}]])
-def test_data_that_is_no_object_is_not_readable(data: object) -> None:
+def test_data_that_is_not_an_object_is_unreadable(data: object) -> None:
     page = read_page(data)
     assert (page.comments, page.is_readable, page.is_empty) == ([], False, False)
     assert page.flaw
@@ -94,7 +94,7 @@ def test_data_that_is_no_object_is_not_readable(data: object) -> None:
 
 @pytest.mark.parametrize("replies", [True, False])
 @pytest.mark.parametrize("data", [None, {}, [], ""])
-def test_data_with_nothing_in_it_is_no_page(data: object, replies: bool) -> None:
+def test_empty_data_is_not_a_page(data: object, replies: bool) -> None:
     page = read_page(data, replies=replies)
     assert (page.comments, page.is_empty) == ([], True)
     assert page.flaw
@@ -115,7 +115,7 @@ def test_data_with_nothing_in_it_is_no_page(data: object, replies: bool) -> None
     ],
 )
 @pytest.mark.parametrize("replies", [True, False])
-def test_without_a_list_of_comments_an_answer_is_not_readable(data: object, replies: bool) -> None:
+def test_without_a_list_of_comments_an_answer_is_unreadable(data: object, replies: bool) -> None:
     page = read_page(data, replies=replies)
     assert (page.comments, page.is_readable, page.is_empty) == ([], False, False)
     assert page.flaw
@@ -155,11 +155,9 @@ def test_ids_are_those_of_the_elements_that_have_one() -> None:
         ({}, None),
     ],
 )
-def test_when_a_comment_was_written_in_each_of_its_forms(
-    raw: dict[str, object], expected: int | None
-) -> None:
-    [seen] = read_page({"comments": [{"id": "a", **raw}]}).seen
-    assert (seen.created and seen.created.timestamp()) == expected
+def test_the_time_of_a_comment_in_each_format(raw: dict[str, object], expected: int | None) -> None:
+    [comment] = read_page({"comments": [{"id": "a", **raw}]}).seen
+    assert (comment.created and comment.created.timestamp()) == expected
 
 
 @given(json_values | st.dictionaries(st.sampled_from(page_fields), json_values))

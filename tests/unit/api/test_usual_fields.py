@@ -1,4 +1,4 @@
-"""Fields that a whole page lacks."""
+"""Fields that are missing from a whole page."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def parse(*comments: Any) -> list[Parsed]:
 
 
 def whole(comment_id: str, **changed: Any) -> dict[str, Any]:
-    """A comment that has all that comments usually have; what is changed to None is left out."""
+    """Return a comment with all usual fields; those set to None are left out."""
     fields = {
         "id": comment_id,
         "time": 1707447372,
@@ -35,15 +35,15 @@ def whole(comment_id: str, **changed: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def test_the_documented_page_lacks_nothing() -> None:
+def test_the_documented_page_misses_nothing() -> None:
     assert UsualFields().missing(parse(*example()["comments"])) == []
 
 
-def test_zero_and_empty_text_are_there() -> None:
+def test_zero_and_empty_text_are_not_missing() -> None:
     assert UsualFields().missing(parse(whole("1"), whole("2"), whole("3"))) == []
 
 
-def test_what_no_comment_of_a_page_has_is_named_once() -> None:
+def test_a_missing_field_is_returned_once() -> None:
     usual = UsualFields()
     page = parse(*(whole(str(n), time=None, content=None) for n in range(3)))
     assert usual.missing(page) == ["content", "created_at"]
@@ -52,16 +52,16 @@ def test_what_no_comment_of_a_page_has_is_named_once() -> None:
     assert usual.missing(page) == ["like_count"]
 
 
-def test_what_one_of_them_has_is_there() -> None:
+def test_a_field_of_one_comment_is_not_missing() -> None:
     page = parse(whole("1"), *(whole(str(n), time=None, user=None) for n in range(2, 10)))
     assert UsualFields().missing(page) == []
 
 
 @pytest.mark.parametrize("kind", ["comment", "reply"])
-def test_replies_are_looked_at_apart(kind: str) -> None:
+def test_replies_are_checked_separately(kind: str) -> None:
     replies = [whole(f"r{n}", sub_comment_count=None) for n in range(3)]
     if kind == "reply":
-        replies = [{**one, "time": None} for one in replies]
+        replies = [{**reply, "time": None} for reply in replies]
     page = parse(whole("1", sub_comments=replies), whole("2"), whole("3"))
     assert UsualFields().missing(page) == ([] if kind == "comment" else ["created_at"])
 
@@ -72,15 +72,15 @@ def test_pictures_without_an_address() -> None:
     assert UsualFields().missing(page) == ["pictures.url", "pictures.origin_url"]
 
 
-def test_a_short_page_says_nothing_of_a_field_that_others_had() -> None:
-    nobody = parse(whole("9", user=None))
+def test_on_a_short_page_a_field_that_others_had_is_not_missing() -> None:
+    without_user = parse(whole("9", user=None))
     usual = UsualFields()
     assert usual.missing(parse(whole("1"))) == []
-    assert usual.missing(nobody) == []
-    assert UsualFields().missing(nobody) == ["user_id"]
+    assert usual.missing(without_user) == []
+    assert UsualFields().missing(without_user) == ["user_id"]
 
 
-def test_what_is_no_object_is_not_looked_at() -> None:
+def test_values_that_are_not_objects_are_ignored() -> None:
     assert UsualFields().missing(parse("a", None, 5, [])) == []
 
 

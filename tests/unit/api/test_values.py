@@ -34,9 +34,9 @@ json_scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text
     ],
 )
 def test_counts(value: object, expected: int | None) -> None:
-    got = count(value)
-    assert got == expected
-    assert type(got) is type(expected)
+    number = count(value)
+    assert number == expected
+    assert type(number) is type(expected)
 
 
 @pytest.mark.parametrize(
@@ -59,12 +59,12 @@ def test_counts(value: object, expected: int | None) -> None:
         pytest.param("9" * 5000, id="5000 digits"),
     ],
 )
-def test_a_count_that_is_not_understood_stays_as_it_came(value: object) -> None:
+def test_a_count_that_is_not_understood_is_unchanged(value: object) -> None:
     assert count(value) is value
 
 
 @given(st.integers(min_value=0, max_value=10**18 - 1))
-def test_a_count_as_text_is_the_count(number: int) -> None:
+def test_a_count_as_text_is_parsed(number: int) -> None:
     assert count(str(number)) == count(number) == number
 
 
@@ -80,7 +80,7 @@ def test_a_count_as_text_is_the_count(number: int) -> None:
         (0, "1970-01-01T00:00:00Z"),
     ],
 )
-def test_moments(value: object, expected: str) -> None:
+def test_times(value: object, expected: str) -> None:
     assert moment(value) == expected
 
 
@@ -106,12 +106,12 @@ def test_moments(value: object, expected: str) -> None:
         pytest.param("9" * 5000, id="5000 digits"),
     ],
 )
-def test_a_moment_that_is_not_understood_stays_as_it_came(value: object) -> None:
+def test_a_time_that_is_not_understood_is_unchanged(value: object) -> None:
     assert moment(value) is value
 
 
 @given(st.datetimes(min_value=datetime(1975, 1, 1), max_value=datetime(2400, 1, 1)))  # noqa: DTZ001
-def test_seconds_and_milliseconds_are_the_same_moment(time: datetime) -> None:
+def test_seconds_and_milliseconds_give_the_same_time(time: datetime) -> None:
     seconds = int(time.replace(tzinfo=UTC).timestamp())
     assert moment(seconds) == moment(seconds * 1000)
     assert datetime.fromisoformat(moment(seconds)).timestamp() == seconds
@@ -135,12 +135,12 @@ def test_iso_is_utc_to_the_millisecond(time: datetime) -> None:
     ("value", "expected"),
     [("true", True), ("True", True), ("FALSE", False), (True, True), (False, False)],
 )
-def test_truths(value: object, expected: bool) -> None:
+def test_booleans(value: object, expected: bool) -> None:
     assert boolean(value) is expected
 
 
 @pytest.mark.parametrize("value", ["", "yes", "1", 0, 1, None, []])
-def test_a_truth_that_is_not_understood_stays_as_it_came(value: object) -> None:
+def test_a_boolean_that_is_not_understood_is_unchanged(value: object) -> None:
     assert boolean(value) is value
 
 
