@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from xhs.api.values import count, instant
+from xhs.api.values import boolean, count, instant
 
 Raw = Any
 """A JSON value as the provider sent it."""
@@ -107,7 +107,7 @@ def read_page(data: Raw, *, replies: bool = False) -> Page:
 
 def is_empty(data: Raw) -> bool:
     """True if the ``data`` of an answer is null, ``{}``, ``[]`` or empty text."""
-    return data is None or data in ({}, [], "")
+    return data in (None, {}, [], "")
 
 
 def _reports_no_comments(data: dict[str, Any]) -> bool:
@@ -164,13 +164,8 @@ def _listed(raw: Raw) -> ListedComment:
 
 
 def _boolean(value: Raw) -> bool | None:
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, int):
-        return value != 0
-    if isinstance(value, str) and value.lower() in {"true", "false"}:
-        return value.lower() == "true"
-    return None
+    value = boolean(value)
+    return value != 0 if isinstance(value, int) else None
 
 
 def identifier(value: Raw) -> str | None:

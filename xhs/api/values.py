@@ -19,8 +19,6 @@ _MILLISECONDS_FROM = 10**11
 
 def count(value: Any) -> Any:
     """Parse a count: 17, ``"17"``, 17.0, ``"1.2万"`` (12000), ``"10+"`` (10), ``""`` (None)."""
-    if isinstance(value, bool) or value is None:
-        return value
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if not isinstance(value, str):
