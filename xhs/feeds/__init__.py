@@ -1,1 +1,1 @@
-"""Feeds: presets by name, their formats, and feeds that fail alone."""
+"""Feeds: presets, exporters, checks before a crawl, and isolation of feeds that fail."""

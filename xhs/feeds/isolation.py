@@ -1,4 +1,4 @@
-"""Scrapy's feed export, with feeds that fail alone, visibly, and without loss of data."""
+"""Scrapy's feed export with isolated feeds: a failure is logged, and loses no other data."""
 
 from __future__ import annotations
 

@@ -182,15 +182,17 @@ def test_an_overridden_method_exists_and_has_the_same_parameters(path: str, name
 
 
 def test_every_override_is_listed() -> None:
-    found: dict[str, set[str]] = {}
+    overrides: dict[str, set[str]] = {}
     for cls in our_classes():
         for base in foreign_bases(cls):
             if base.__module__.startswith("scrapy.") and base is not ScrapyCommand:
                 theirs = {name for name, value in vars(base).items() if is_method(value)}
                 if names := {name for name in theirs & vars(cls).keys() if name[:2] != "__"}:
-                    found.setdefault(f"{cls.__module__}.{cls.__qualname__}", set()).update(names)
+                    overrides.setdefault(f"{cls.__module__}.{cls.__qualname__}", set()).update(
+                        names
+                    )
     listed = {path: set(names.split()) - {"__len__"} for path, names in OVERRIDDEN.items()}
-    assert found == listed
+    assert overrides == listed
 
 
 def is_method(value: object) -> bool:
@@ -199,7 +201,7 @@ def is_method(value: object) -> bool:
 
 def test_private_names_of_bases_are_used_only_if_listed() -> None:
     """Ruff reports those of other objects (SLF001), but not those of bases."""
-    found = {
+    private_names = {
         f"{base.__module__}.{base.__qualname__}.{name}"
         for cls in our_classes()
         for base in foreign_bases(cls)
@@ -207,7 +209,7 @@ def test_private_names_of_bases_are_used_only_if_listed() -> None:
         for name in own_names(cls) & own_names(base)
         if is_private(name)
     }
-    assert found == _scrapy.OVERRIDDEN.keys()
+    assert private_names == _scrapy.OVERRIDDEN.keys()
 
 
 def test_every_private_name_in_the_scrapy_module_is_checked() -> None:
@@ -219,7 +221,7 @@ def test_every_private_name_in_the_scrapy_module_is_checked() -> None:
 
 
 def test_only_the_scrapy_module_uses_attributes_of_the_engine() -> None:
-    found = {
+    attributes = {
         node.attr
         for module in our_modules()
         if module is not _scrapy
@@ -228,7 +230,7 @@ def test_only_the_scrapy_module_uses_attributes_of_the_engine() -> None:
         and isinstance(node.value, ast.Attribute)
         and node.value.attr == "engine"
     }
-    assert found == {"crawl", "close_spider_async"}
+    assert attributes == {"crawl", "close_spider_async"}
 
 
 @pytest.mark.parametrize("name", ["scrapy.core.scraper", "scrapy.extensions.feedexport"])
