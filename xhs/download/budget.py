@@ -59,7 +59,7 @@ class CallBudget(Component):
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
-        closing: set[asyncio.Task[None]] = set()  # asyncio keeps no reference to a task
+        closing: set[asyncio.Task[None]] = set()  # asyncio keeps weak references only
 
         def close(reason: CloseReason, message: str) -> None:
             level = logging.WARNING if reason is CloseReason.BUDGET_SPENT else logging.ERROR

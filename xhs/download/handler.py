@@ -170,7 +170,7 @@ class JustOneApiDownloadHandler(BaseDownloadHandler):
 
 
 def _server(parts: SplitResult) -> tuple[str, str | None, int | None]:
-    """Return scheme, host and port in lower case, with the default port if there is none."""
+    """Return scheme and host in lower case, and the port or its default."""
     default_port = {"http": 80, "https": 443}.get(parts.scheme)
     return parts.scheme, parts.hostname, parts.port or default_port
 
