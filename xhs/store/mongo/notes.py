@@ -25,6 +25,7 @@ from xhs.store.mongo.collections import (
     document_fields,
     last_listed_field,
 )
+from xhs.store.mongo.paging import batches_by_id
 from xhs.store.mongo.retrying import describe, retry_until_answered
 
 _STATES_NOT_ENDED = ["queued", "running", "unfinished"]
@@ -418,15 +419,9 @@ class Ledger:
         return await retry_until_answered(lambda: self._database[NOTES].count_documents(query))
 
     async def _each_retried(self, wanted: Document) -> AsyncIterator[Document]:
-        after = ""
-        while True:
-            query = {**wanted, "_id": {"$gt": after}}
-            found = await retry_until_answered(lambda: self._find(query))  # noqa: B023 (awaited here)
-            for note in found:
+        async for batch in batches_by_id(lambda ids: self._find({**wanted, "_id": ids}), LOOKUP):
+            for note in batch:
                 yield note
-            if len(found) < LOOKUP:
-                return
-            after = found[-1]["_id"]
 
     async def _find(self, query: Document) -> list[Document]:
         found = self._database[NOTES].find(query).sort("_id").limit(LOOKUP)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from pymongo.asynchronous.database import AsyncDatabase
 
 from xhs.store.mongo.collections import REJECTED, Document
+from xhs.store.mongo.paging import batches_by_id
 from xhs.store.mongo.retrying import retry_until_answered
 
 _BATCH = 100
@@ -26,10 +27,8 @@ class Rejected:
         Raises:
             StoreFailed: if the database does not answer.
         """
-        after = ""
-        while found := await self._after(after):
-            yield found
-            after = found[-1]["_id"]
+        async for batch in batches_by_id(self._fetch):
+            yield batch
 
     async def remove(self, ids: Sequence[str]) -> None:
         """Remove those that are stored as items now.
@@ -41,17 +40,13 @@ class Rejected:
             lambda: self._collection.delete_many({"_id": {"$in": list(ids)}})
         )
 
-    async def _after(self, after: str) -> list[Document]:
-        async def fetch() -> list[Document]:
-            batch: list[Document] = []
-            size = 0
-            query = {"_id": {"$gt": after}}
-            async with self._collection.find(query).sort("_id").limit(_BATCH) as found:
-                async for document in found:
-                    batch.append(document)
-                    size += len(str(document.get("raw")))
-                    if size >= _BATCH_BYTES:
-                        break
-            return batch
-
-        return await retry_until_answered(fetch)
+    async def _fetch(self, ids: Document) -> list[Document]:
+        batch: list[Document] = []
+        size = 0
+        async with self._collection.find({"_id": ids}).sort("_id").limit(_BATCH) as cursor:
+            async for document in cursor:
+                batch.append(document)
+                size += len(str(document.get("raw")))
+                if size >= _BATCH_BYTES:
+                    break
+        return batch

@@ -11,7 +11,7 @@ from xhs.crawl.checkpoint import Checkpoint
 from xhs.crawl.replies import AnsweredComment, Thread
 from xhs.reasons import StopReason, read_reason
 from xhs.store.mongo.collections import COMMENTS, Document, Write, last_listed_field
-from xhs.store.mongo.retrying import retry_until_answered
+from xhs.store.mongo.paging import batches_by_id
 
 _BATCH = 500
 _NEEDED = {"sub_comment_count": 1, "inline_replies": 1, "thread": 1, "extra.sub_comment_cursor": 1}
@@ -66,7 +66,6 @@ class Threads:
         Raises:
             StoreFailed: if the database does not answer.
         """
-        after = ""
         query: Document = {
             "note_id": checkpoint.next_page.note_id,
             "parent_comment_id": None,
@@ -74,12 +73,10 @@ class Threads:
             "sub_comment_count": {"$gt": 0},
             last_listed_field(checkpoint.next_page.sort): {"$gte": checkpoint.began},
         }
-        while True:
-            batch = {**query, "_id": {"$gt": after}}
-            found = await retry_until_answered(
-                lambda: self._comments.find(batch, _NEEDED).sort("_id").limit(_BATCH).to_list()  # noqa: B023 (awaited here)
-            )
-            if not found:
-                return
-            after = found[-1]["_id"]
-            yield [read_answered(comment) for comment in found]
+
+        async def fetch(ids: Document) -> list[Document]:
+            cursor = self._comments.find({**query, "_id": ids}, _NEEDED).sort("_id").limit(_BATCH)
+            return await cursor.to_list()
+
+        async for batch in batches_by_id(fetch):
+            yield [read_answered(comment) for comment in batch]
