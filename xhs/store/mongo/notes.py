@@ -391,37 +391,25 @@ class Ledger:
         found = await retry_until_answered(lambda: self._find({"_id": {"$in": list(note_ids)}}))
         return {note["_id"]: note for note in found}
 
-    async def to_resume(self) -> AsyncIterator[Document]:
-        """Yield every note that has not ended or is wanted, in the order of their IDs.
+    async def each(self, *, to_resume: bool) -> AsyncIterator[Document]:
+        """Yield every note in the order of their IDs, or those that have not ended or are wanted.
 
         Raises:
             StoreFailed: if the database does not answer.
         """
-        async for note in self._each_retried(_TO_RESUME):
-            yield note
+        query = _TO_RESUME if to_resume else {}
+        async for batch in batches_by_id(lambda ids: self._find({**query, "_id": ids}), LOOKUP):
+            for note in batch:
+                yield note
 
-    async def all(self) -> AsyncIterator[Document]:
-        """Every note, in the order of their IDs.
-
-        Raises:
-            StoreFailed: if the database does not answer.
-        """
-        async for note in self._each_retried({}):
-            yield note
-
-    async def count(self, *, to_resume: bool = False) -> int:
-        """Return how many notes :meth:`all` or :meth:`to_resume` gives.
+    async def count(self, *, to_resume: bool) -> int:
+        """Count the notes that :meth:`each` yields.
 
         Raises:
             StoreFailed: if the database does not answer.
         """
         query = _TO_RESUME if to_resume else {}
         return await retry_until_answered(lambda: self._database[NOTES].count_documents(query))
-
-    async def _each_retried(self, wanted: Document) -> AsyncIterator[Document]:
-        async for batch in batches_by_id(lambda ids: self._find({**wanted, "_id": ids}), LOOKUP):
-            for note in batch:
-                yield note
 
     async def _find(self, query: Document) -> list[Document]:
         found = self._database[NOTES].find(query).sort("_id").limit(LOOKUP)

@@ -77,8 +77,7 @@ class MongoStorage:
         return await self._store.ledger.count(to_resume=to_resume)
 
     async def notes(self, *, to_resume: bool) -> AsyncIterator[NoteRecord]:
-        ledger = self._store.ledger
-        async for document in ledger.to_resume() if to_resume else ledger.all():
+        async for document in self._store.ledger.each(to_resume=to_resume):
             yield notes.read_note(document, _now())
 
     async def known_notes(self, note_ids: Sequence[str]) -> dict[str, NoteRecord]:
