@@ -106,7 +106,8 @@ def resolve(uri: str) -> Lease:
         )
     deadline = time.monotonic() + _supervisor.START_SECONDS
     try:
-        _make(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
         lease = _join_or_start(folder, deadline)
         lease.folder = folder
     except OSError as error:
@@ -127,11 +128,6 @@ def resolve(uri: str) -> Lease:
 def is_installed() -> bool:
     """True if the embedded server is there to be started."""
     return importlib.util.find_spec("secantus") is not None
-
-
-def _make(folder: Path) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def _unusable(folder: Path, error: OSError) -> str:

@@ -60,7 +60,7 @@ def pass_counts(held: StoredCounts, reported: int | None) -> Document:
     }
 
 
-def missed(ended: Mapping[str, Any]) -> int | None:
+def _missed(ended: Mapping[str, Any]) -> int | None:
     """How many first-level comments a pass has not met of those that were reported to it."""
     reported, met = ended.get("comment_count_l1"), ended.get("comments_met")
     return reported - met if isinstance(reported, int) and isinstance(met, int) else None
@@ -88,9 +88,12 @@ class History:
         Raises:
             StoreFailed: if the database does not answer.
         """
-        stages: list[Document] = [{"$match": {"stop_reason": "complete"}}]
-        stages.append({"$group": {"_id": "$note_id", "billed_calls": {"$max": "$billed_calls"}}})
-        if note_id is not None:
+        if note_id is None:
+            stages: list[Document] = [
+                {"$match": {"stop_reason": "complete"}},
+                {"$group": {"_id": "$note_id", "billed_calls": {"$max": "$billed_calls"}}},
+            ]
+        else:
             stages = [{"$match": {"note_id": note_id, "stop_reason": "up_to_date"}}]
         return await retry_until_answered(lambda: self._average_calls(stages))
 
@@ -172,7 +175,7 @@ class History:
         found = await self._last_whole(note_id, sort, {"_id": _key(note_id, earlier)})
         if found is None:
             found = await self._last_whole(note_id, sort, {"began_at": {"$lt": began}})
-        return max(0, missed(found or {}) or 0)
+        return max(0, _missed(found or {}) or 0)
 
     async def _last_whole(self, note_id: str, sort: str, which: Document) -> Document | None:
         return await self._database[HISTORY].find_one(
