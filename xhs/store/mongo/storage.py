@@ -122,7 +122,7 @@ class MongoStorage:
     ) -> None:
         writer, now = self._store.writer, _now()
         if StopReason(item["stop_reason"]).ended:
-            await writer.put(pass_ended(item, counts, checkpoint, _in_milliseconds(now)))
+            await writer.put(pass_ended(item, counts, checkpoint, now))
         await writer.put(notes.end_note(item, calls, now, watermark, wanted))
 
     def leave_note(self, checkpoint: Checkpoint, calls: int) -> Written:
@@ -163,7 +163,3 @@ class MongoStorage:
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def _in_milliseconds(time: datetime) -> datetime:
-    return time.replace(microsecond=time.microsecond // 1000 * 1000)
