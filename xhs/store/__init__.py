@@ -1,1 +1,1 @@
-"""Where notes and items are kept: MongoDB, the spill beside it, and the embedded server."""
+"""Storage of notes and items: MongoDB, the spill, and the embedded server."""

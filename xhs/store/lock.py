@@ -1,4 +1,4 @@
-"""A lock that goes with the process that holds it."""
+"""A file lock that the operating system releases when its process ends."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ else:
 
 
 def take_lock(path: Path, deadline: float = 0.0) -> int | None:
-    """Wait for the lock on ``path`` until ``deadline`` (monotonic); its descriptor, or None.
+    """Wait for the lock on ``path`` until ``deadline`` (``time.monotonic``).
 
-    The lock belongs to the open file and goes with the process that opened it, so a file that a
-    killed process left behind is no lock. Nor is one that its holder has removed meanwhile.
+    Return its file descriptor, or None after the deadline. The lock belongs to the open file and is
+    released with the process: a file that a killed process left behind is not locked. A lock on a
+    file that its previous holder has removed meanwhile does not count.
 
     Raises:
         OSError: if the file cannot be opened.
@@ -40,16 +41,16 @@ def take_lock(path: Path, deadline: float = 0.0) -> int | None:
                 return None
             time.sleep(0.02)
             continue
-        if _is_there(descriptor, path):
+        if _is_same_file(descriptor, path):
             return descriptor
         os.close(descriptor)
 
 
 def drop_lock(path: Path, descriptor: int) -> None:
-    """Give a lock back, and remove its file.
+    """Release a lock and remove its file.
 
-    The file goes first, so that nobody takes the lock on one that is about to go. Windows removes
-    no open file; there whoever comes between keeps it.
+    Remove the file first, so that no process locks a file that is about to be removed. Windows
+    cannot remove an open file: there, a process that locks it in between keeps it.
     """
     if sys.platform == "win32":
         os.close(descriptor)
@@ -60,7 +61,7 @@ def drop_lock(path: Path, descriptor: int) -> None:
         os.close(descriptor)
 
 
-def _is_there(descriptor: int, path: Path) -> bool:
+def _is_same_file(descriptor: int, path: Path) -> bool:
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:

@@ -1,1 +1,1 @@
-"""The embedded MongoDB server: a process of its own, started on demand."""
+"""The embedded MongoDB server: a separate process, started on demand."""

@@ -1,1 +1,1 @@
-"""The store in MongoDB: its client, one module a collection, and the writer that they share."""
+"""The store in MongoDB: client, writer, and the modules for its collections."""

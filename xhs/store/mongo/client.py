@@ -1,4 +1,4 @@
-"""The store: one object that a crawl or a command opens, uses and closes."""
+"""The store that a crawl or a command opens, uses and closes."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from xhs.store.mongo.writer import Writer
 from xhs.store.spill.files import Spill, SpillFailed
 from xhs.store.spill.restore import Restored, restore
 
-_PATIENCE_MS = 5000
-_GOODBYE_SECONDS = 1.0
-"""How long a server may take to note that a client leaves: it would find out by itself."""
+_SERVER_SELECTION_MS = 5000
+_CLOSE_SECONDS = 1.0
+"""Seconds to wait for the server when a client disconnects. It would notice by itself."""
 _NOT_VALID = (
-    "MONGODB_URI is no valid connection string: it begins with mongodb:// or mongodb+srv://, and "
-    "what is special in a password is written with %"
+    "MONGODB_URI is not a valid connection string: it must begin with mongodb:// or "
+    "mongodb+srv://, and special characters in a password must be percent-encoded"
 )
 
 _LAST_SEEN = IndexModel([("last_seen_at", 1)])
@@ -52,18 +52,19 @@ _INDEXES = {
     REJECTED: [IndexModel([("note_id", 1)]), _LAST_SEEN],
 }
 
-# At DEBUG, Scrapy's default level, pymongo writes whole documents to the log.
+# At DEBUG, Scrapy's default level, pymongo logs whole documents.
 logging.getLogger("pymongo").setLevel(logging.INFO)
 
 
 class StoreUnavailable(Exception):
-    """The store cannot be opened; the message says which, why, and what to do."""
+    """The store cannot be opened. The message says which one, why, and what to do."""
 
 
 class Store:
-    """A MongoDB database: its writer and what it knows, from :meth:`open` to :meth:`close`.
+    """A MongoDB database with its writer and readers, from :meth:`open` to :meth:`close`.
 
-    Where it fails for good, ``on_failure`` is called, and what it would not take goes to ``spill``.
+    If the database fails for good, ``on_failure`` is called, and writes that it did not acknowledge
+    go to ``spill``.
     """
 
     writer: Writer
@@ -90,10 +91,10 @@ class Store:
         self._lease: embedded.Lease | None = None
 
     async def open(self) -> None:
-        """Connect, start the embedded server where that is asked for, and make the indexes.
+        """Start the embedded server if the URI asks for it, connect, and create the indexes.
 
         Raises:
-            StoreUnavailable: if that does not work.
+            StoreUnavailable: if one of these fails.
         """
         try:
             self._lease = await asyncio.to_thread(embedded.resolve, self._uri)
@@ -101,28 +102,28 @@ class Store:
         except embedded.EmbeddedStoreError as error:
             raise StoreUnavailable(str(error)) from error
         except (PyMongoError, ValueError, OSError) as error:
-            said = _explain(error, redact(self._uri))
+            message = _explain(error, redact(self._uri))
             if self._lease and self._lease.disk_is_full:
-                said = f"{self.place} cannot be opened: {FULL_DISK}"
+                message = f"{self.place} cannot be opened: {FULL_DISK}"
             await self._disconnect()
-            raise StoreUnavailable(said) from error
+            raise StoreUnavailable(message) from error
 
     @property
     def place(self) -> str:
-        """Where an open store keeps what it is given, in words and without a password."""
+        """The database and server of an open store, for messages; without a password."""
         folder = self._lease.folder if self._lease else None
         hosts = self._uri.rpartition("@")[2].rpartition("://")[2].partition("/")[0]
         server = f"the embedded store on {folder}" if folder else f"MongoDB at {hosts}"
         return f"database {self._name} of {server}"
 
     def why(self, failure: StoreFailed) -> str:
-        """Why it has failed, in one sentence that says what to do, where that is known."""
+        """Return why the store failed, and what to do if that is known, in one sentence."""
         if self._lease and self._lease.disk_is_full:
-            return f"{self.place} takes no more: {FULL_DISK}"
+            return f"{self.place} accepts no more writes: {FULL_DISK}"
         return str(failure)
 
     async def close(self) -> None:
-        """Write all that waits, and let go of the server."""
+        """Carry out the pending writes, then disconnect."""
         try:
             await self.writer.close()
         finally:
@@ -131,25 +132,27 @@ class Store:
             await self._disconnect()
 
     async def abandon(self) -> None:
-        """Let go of the server, however far the store is open, and write nothing more."""
+        """Disconnect and drop the pending writes. The store may be only partly open."""
         if self._client is not None and hasattr(self, "writer"):
             await self.writer.abandon()
         await self._disconnect()
 
     async def restore(self, folder: Path) -> Restored:
-        """Store what waits in the spill files of a folder.
+        """Store the writes in a folder's spill files.
 
         Raises:
             StoreFailed: if the database does not answer.
         """
         return await restore(folder, self._name, self.writer, self.ledger)
 
-    def keep(self, write: Write, error: Unstorable) -> Path | None:
-        """Keep what the database refuses: in the spill, or in a file of what no database can hold;
-        its path.
+    def keep_refused(self, write: Write, error: Unstorable) -> Path | None:
+        """Keep a write that the database refused.
+
+        If no database can hold it, set it aside and return the file's path. Otherwise add it to the
+        spill and return None.
 
         Raises:
-            SpillFailed: if that cannot be done.
+            SpillFailed: if it cannot be kept.
         """
         if self._spill is None:
             raise SpillFailed("there is none")
@@ -160,11 +163,11 @@ class Store:
 
     @property
     def failed(self) -> bool:
-        """True if it takes no more writes."""
+        """True if the store accepts no more writes."""
         return self.writer.failure is not None
 
     async def count(self, collection: str) -> int:
-        """How many documents a collection has."""
+        """Return the number of documents in a collection."""
         return await self._database[collection].count_documents({})
 
     async def __aenter__(self) -> Store:
@@ -180,9 +183,10 @@ class Store:
         await self.close()
 
     async def _connect(self, uri: str) -> None:
-        named = "serverselectiontimeoutms=" in uri.lower()
-        patience: dict[str, Any] = {} if named else {"serverSelectionTimeoutMS": _PATIENCE_MS}
-        self._client = AsyncMongoClient(uri, tz_aware=True, appname="xhs", **patience)
+        options: dict[str, Any] = {}
+        if "serverselectiontimeoutms=" not in uri.lower():
+            options["serverSelectionTimeoutMS"] = _SERVER_SELECTION_MS
+        self._client = AsyncMongoClient(uri, tz_aware=True, appname="xhs", **options)
         concern = WriteConcern(**{**self._client.write_concern.document, "j": True})
         database = self._client.get_database(self._name, write_concern=concern)
         await database.command("ping")
@@ -198,14 +202,14 @@ class Store:
     async def _disconnect(self) -> None:
         if self._client is not None:
             with suppress(TimeoutError):
-                async with asyncio.timeout(_GOODBYE_SECONDS):
+                async with asyncio.timeout(_CLOSE_SECONDS):
                     await self._client.close()
         if self._lease is not None:
             await asyncio.to_thread(self._lease.close)
 
 
-# To the last @, whatever the name before it holds, and with no scheme or a broken one too: what was
-# not written as it must be is a password all the same.
+# Match up to the last @, and also without a scheme or with a broken one: a password in a malformed
+# URI must be masked too.
 _USER_PASSWORD = re.compile(
     r"(://[^:]*:|^(?!embedded:|[a-z+]+://)[^:]*:)(.*)@", re.DOTALL | re.IGNORECASE
 )
@@ -213,20 +217,20 @@ _OPTION_PASSWORD = re.compile(r"(password=|aws_session_token:)([^&,]*)", re.IGNO
 
 
 def redact(uri: str) -> str:
-    """A connection string that may be shown: its passwords are masked."""
+    """Return a connection string with its passwords masked."""
     return _OPTION_PASSWORD.sub(r"\1***", _USER_PASSWORD.sub(r"\1***@", uri))
 
 
 def passwords(uri: str) -> list[str]:
-    """The passwords in a connection string, as they stand there and decoded."""
-    found = [*_USER_PASSWORD.finditer(uri), *_OPTION_PASSWORD.finditer(uri)]
-    return [form for match in found if match[2] for form in (match[2], unquote(match[2]))]
+    """Return the passwords in a connection string, each as written and percent-decoded."""
+    matches = [*_USER_PASSWORD.finditer(uri), *_OPTION_PASSWORD.finditer(uri)]
+    return [form for match in matches if match[2] for form in (match[2], unquote(match[2]))]
 
 
 def check_uri(uri: str) -> str | None:
-    """What is wrong with a connection string, or None. Looks no server up.
+    """Return what is wrong with a connection string, or None. Contacts no server.
 
-    A wrong one is not quoted: what stands where in it, and what is a password, nobody knows.
+    The message does not quote the string: in a malformed one, any part may be a password.
     """
     if uri.startswith("embedded:"):
         return None
@@ -236,7 +240,7 @@ def check_uri(uri: str) -> str | None:
         elif not uri.startswith("mongodb+srv://"):
             raise ValueError
     except OSError as error:
-        return f"MONGODB_URI: a file that it names cannot be read: {error.strerror}"
+        return f"MONGODB_URI: a file that it refers to cannot be read: {error.strerror}"
     except (PyMongoError, ValueError):
         return _NOT_VALID
     return None
@@ -250,10 +254,8 @@ def has_password(uri: str) -> bool:
 def _explain(error: Exception, uri: str) -> str:
     if isinstance(error, ConfigurationError | ValueError):
         return f"{_NOT_VALID} ({type(error).__name__})"
-    if (said := describe(error)) == FULL_DISK:
-        return f"MongoDB at {uri} cannot be used: {said}"
+    if (cause := describe(error)) == FULL_DISK:
+        return f"MongoDB at {uri} cannot be used: {cause}"
     if isinstance(error, OperationFailure):
-        return f"MongoDB at {uri} refuses to be used ({describe(error)}): check user and password"
-    return (
-        f"MongoDB at {uri} cannot be reached ({describe(error)}): start it, or correct MONGODB_URI"
-    )
+        return f"MongoDB at {uri} refused access ({cause}): check user and password"
+    return f"MongoDB at {uri} cannot be reached ({cause}): start it, or correct MONGODB_URI"

@@ -1,4 +1,4 @@
-"""From items to documents, and to the update that merges each with what is stored. Pure."""
+"""Documents of the collections, and the updates that merge items into them. Pure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COMMENTS, USERS, NOTES, HISTORY, REJECTED = (
 COLLECTIONS = frozenset({COMMENTS, USERS, NOTES, HISTORY, REJECTED})
 
 LARGEST_DOCUMENT = 16 * 1024 * 1024
-"""Bytes of the largest document that MongoDB holds."""
+"""Bytes of the largest document that MongoDB can hold."""
 
 _NOT_STORED = frozenset({"item_type", "is_new"})
 _DATES = frozenset({"created_at", "scraped_at"})
@@ -32,11 +32,11 @@ _DATES = frozenset({"created_at", "scraped_at"})
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One update of one document, which may be repeated: it changes nothing the second time.
+    """An idempotent update of one document.
 
-    ``as_of``: where the stored document's ``scraped_at`` is later, it stays as it is, but for
-    ``first_seen_at``. ``once``: a name for this update, where only that tells a repetition; the
-    document keeps the last one in ``last_write``.
+    ``as_of``: if the stored document's ``scraped_at`` is later, only the document's ``$min`` and
+    ``$max`` fields are updated. ``once``: a unique name for an update that is not idempotent by
+    itself; the document keeps the last name in ``last_write``.
     """
 
     collection: str
@@ -47,36 +47,36 @@ class Write:
 
     @property
     def filter(self) -> Document:
-        """What the stored document must look like for the update to apply."""
-        wanted: Document = {"_id": self.key}
+        """The query that the stored document must match for the update to apply."""
+        query: Document = {"_id": self.key}
         if self.as_of is not None:
-            wanted["scraped_at"] = {"$not": {"$gt": self.as_of}}
+            query["scraped_at"] = {"$not": {"$gt": self.as_of}}
         if self.once is not None:
-            wanted["last_write"] = {"$ne": self.once}
-        return wanted
+            query["last_write"] = {"$ne": self.once}
+        return query
 
     @property
     def document(self) -> Document:
-        """The document that the update makes where there is none."""
-        made: Document = {"_id": self.key}
+        """The document that the update creates if there is none."""
+        document: Document = {"_id": self.key}
         for fields in self.update.values():
-            made |= fields
-        return made
+            document |= fields
+        return document
 
 
 def last_listed_field(sort: str) -> str:
-    """Return the field that says when the last pass in this order that listed a comment began."""
+    """Return the field for the start of the last pass in this order that listed a comment."""
     return f"last_listed_{sort}"
 
 
 def item_write(item: Mapping[str, Any], listing: Listing | None = None) -> Write:
-    """The update that a comment or a user asks for.
+    """Return the write that stores a comment or a user.
 
-    A null never overwrites a value, but a document that is new has every field. A comment that is
-    listed has not vanished.
+    A null never overwrites a value, but a new document has every field. Storing a comment clears
+    its ``vanished_at``.
     """
-    found = ITEM_TYPES[item["item_type"]]
-    collection, key = found.plural, found.key
+    item_type = ITEM_TYPES[item["item_type"]]
+    collection, key = item_type.plural, item_type.key
     fields = document_fields(item)
     scraped_at = fields["scraped_at"]
     present = {name: value for name, value in fields.items() if value is not None}
@@ -97,7 +97,7 @@ def item_write(item: Mapping[str, Any], listing: Listing | None = None) -> Write
 
 
 def document_fields(item: Mapping[str, Any]) -> Document:
-    """An item's fields as a document carries them: dates as dates."""
+    """Return an item's fields as a document stores them: with dates as ``datetime``."""
     return {
         name: _date(value) if name in _DATES else value
         for name, value in item.items()
@@ -108,7 +108,7 @@ def document_fields(item: Mapping[str, Any]) -> Document:
 def rejected_write(
     kind: str, origin: Provenance, problems: Sequence[Problem], rejected_at: datetime
 ) -> Write:
-    """The update that keeps an object which is no valid item, whole."""
+    """Return the write that stores an invalid object in full."""
     raw = json.dumps(origin.raw, sort_keys=True)
     digest = hashlib.sha256("\n".join((origin.note_id, kind, raw)).encode()).hexdigest()
     fields = {

@@ -1,4 +1,4 @@
-"""What came of each pass: one document a note and pass, and what follows for comments not met."""
+"""Results of passes, one document per note and pass, and the comments that a pass did not list."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from xhs.store.mongo.collections import (
 )
 from xhs.store.mongo.retrying import retry_until_answered
 
-_OF_THE_ITEM = (
+_ITEM_FIELDS = (
     "note_id",
     "sort",
     "stop_reason",
@@ -36,11 +36,12 @@ _OF_THE_ITEM = (
 def pass_ended(
     item: Mapping[str, Any], held: StoredCounts | None, checkpoint: Checkpoint, now: datetime
 ) -> Write:
-    """The document of a pass that has ended as the ``NoteItem`` says; without ``held`` where that
-    cannot be known.
+    """Return the write for a pass that ended with this ``NoteItem``.
+
+    ``held`` is None if the stored comments could not be counted.
     """
     fields = {
-        **{name: item[name] for name in _OF_THE_ITEM},
+        **{name: item[name] for name in _ITEM_FIELDS},
         **(pass_counts(held, item["comment_count_l1"]) if held else {}),
         "mode": checkpoint.mode,
         "began_at": checkpoint.began,
@@ -51,7 +52,7 @@ def pass_ended(
 
 
 def pass_counts(held: StoredCounts, reported: int | None) -> Document:
-    """What a pass's document says of what is stored."""
+    """Return the counts of stored comments and replies for a pass's document."""
     return {
         **held.fields(reported),
         "comments_met": held.comments_met,
@@ -60,10 +61,10 @@ def pass_counts(held: StoredCounts, reported: int | None) -> Document:
     }
 
 
-def _missed(ended: Mapping[str, Any]) -> int | None:
-    """How many first-level comments a pass has not met of those that were reported to it."""
-    reported, met = ended.get("comment_count_l1"), ended.get("comments_met")
-    return reported - met if isinstance(reported, int) and isinstance(met, int) else None
+def _missed(document: Mapping[str, Any]) -> int | None:
+    """Return how many of the reported first-level comments a pass did not list."""
+    reported, listed = document.get("comment_count_l1"), document.get("comments_met")
+    return reported - listed if isinstance(reported, int) and isinstance(listed, int) else None
 
 
 def _key(note_id: str, began: datetime) -> str:
@@ -71,19 +72,21 @@ def _key(note_id: str, began: datetime) -> str:
 
 
 class History:
-    """The collection ``note_history``, and the comments that a pass did not meet."""
+    """The collection ``note_history``, and the comments that a pass did not list."""
 
     def __init__(self, database: AsyncDatabase[Document]) -> None:
         self._database = database
 
     async def orders(self, note_id: str) -> set[str]:
-        """The orders in which a note has been read to its end."""
+        """Return the sort orders in which a pass over a note was complete."""
         query = {"note_id": note_id, "stop_reason": "complete"}
         return set(await self._database[HISTORY].distinct("sort", query))
 
     async def usual_calls(self, note_id: str | None = None) -> float | None:
-        """What it has cost on the average to update a note; without a note, to read one whole.
-        None where there is no telling yet.
+        """Return the average billed calls of a note's updates, or None if it had none.
+
+        Without a note, return the average over all notes of each one's most expensive complete
+        pass, or None if there was none.
 
         Raises:
             StoreFailed: if the database does not answer.
@@ -98,7 +101,7 @@ class History:
         return await retry_until_answered(lambda: self._average_calls(stages))
 
     async def last_whole(self, note_id: str, sort: str) -> Document | None:
-        """The last pass that read a note to its end in this order.
+        """Return the last complete pass over a note in this order.
 
         Raises:
             StoreFailed: if the database does not answer.
@@ -109,20 +112,20 @@ class History:
         cursor = await self._database[HISTORY].aggregate(
             [*stages, {"$group": {"_id": None, "calls": {"$avg": "$billed_calls"}}}]
         )
-        found = await cursor.to_list()
-        return float(found[0]["calls"]) if found else None
+        averages = await cursor.to_list()
+        return float(averages[0]["calls"]) if averages else None
 
     async def mark_vanished(
         self, checkpoint: Checkpoint, reported: int | None, now: datetime
     ) -> int:
-        """Mark the first-level comments that a full pass has not met, where it was ``complete``.
+        """Mark as vanished the first-level comments that a complete full pass did not list.
 
-        It is an inference. A pass may miss comments that are there, so it says something of a
-        comment only where it misses no more than the last pass that met that comment. Of a pass
-        that was not complete itself that cannot be told; there the last one before that was counts,
-        or none missing where there is none.
+        This is an inference: a pass may miss comments that exist. So a comment is marked only if
+        this pass missed no more comments than the last pass that listed the comment. If that pass
+        was not complete, its number of missed comments is unknown: the last complete pass before
+        this one is used instead, or zero if there is none.
 
-        Returns how many were marked.
+        Return the number of comments marked.
 
         Raises:
             StoreFailed: if the database does not answer.
@@ -132,53 +135,53 @@ class History:
         return await retry_until_answered(lambda: self._mark_vanished(checkpoint, reported, now))
 
     async def _mark_vanished(self, checkpoint: Checkpoint, reported: int, now: datetime) -> int:
-        note_id, sort, began = (
-            checkpoint.next_page.note_id,
-            checkpoint.next_page.sort,
-            checkpoint.began,
-        )
-        comments, met = self._database[COMMENTS], last_listed_field(sort)
+        note_id, sort = checkpoint.next_page.note_id, checkpoint.next_page.sort
+        comments, began = self._database[COMMENTS], checkpoint.began
+        last_listed = last_listed_field(sort)
         first_level: Document = {"note_id": note_id, "parent_comment_id": None}
-        not_met = {
+        not_listed = {
             **first_level,
             "vanished_at": None,
-            met: {"$lt": began},
+            last_listed: {"$lt": began},
             "last_seen_at": {"$lt": began},
         }
-        passes = await comments.distinct(met, not_met)
+        passes = await comments.distinct(last_listed, not_listed)
         if not passes:
             return 0
-        not_met["_id"] = {"$nin": await self._rejected_since(note_id, began)}
-        missing = reported - await comments.count_documents({**first_level, met: {"$gte": began}})
+        not_listed["_id"] = {"$nin": await self._rejected_since(note_id, began)}
+        listed = await comments.count_documents({**first_level, last_listed: {"$gte": began}})
         marked = 0
         for earlier in passes:
-            if missing <= await self._missed_before(note_id, sort, earlier, began):
-                which = {**not_met, met: earlier}
-                done = await comments.update_many(which, {"$set": {"vanished_at": now}})
-                marked += done.modified_count
+            if reported - listed <= await self._missed_before(note_id, sort, earlier, began):
+                query = {**not_listed, last_listed: earlier}
+                result = await comments.update_many(query, {"$set": {"vanished_at": now}})
+                marked += result.modified_count
         return marked
 
     async def _rejected_since(self, note_id: str, began: datetime) -> list[str]:
-        """The IDs of comments that came and were not valid: they are there all the same."""
+        """Return the IDs of comments that were listed but invalid: they have not vanished."""
         query = {"note_id": note_id, "kind": "comment", "last_seen_at": {"$gte": began}}
-        found = []
+        ids = []
         async for document in self._database[REJECTED].find(query, {"raw": 1}):
             raw = json.loads(document["raw"])
             if isinstance(raw, dict) and isinstance(raw.get("id"), str):
-                found.append(raw["id"])
-        return found
+                ids.append(raw["id"])
+        return ids
 
     async def _missed_before(
         self, note_id: str, sort: str, earlier: datetime, began: datetime
     ) -> int:
-        """How many comments may be missing for one that this earlier pass met to have vanished."""
-        found = await self._last_whole(note_id, sort, {"_id": _key(note_id, earlier)})
-        if found is None:
-            found = await self._last_whole(note_id, sort, {"began_at": {"$lt": began}})
-        return max(0, _missed(found or {}) or 0)
+        """Return how many comments the pass that began at ``earlier`` missed.
 
-    async def _last_whole(self, note_id: str, sort: str, which: Document) -> Document | None:
+        If that pass was not complete, use the last complete pass before ``began``, or return 0.
+        """
+        document = await self._last_whole(note_id, sort, {"_id": _key(note_id, earlier)})
+        if document is None:
+            document = await self._last_whole(note_id, sort, {"began_at": {"$lt": began}})
+        return max(0, _missed(document or {}) or 0)
+
+    async def _last_whole(self, note_id: str, sort: str, condition: Document) -> Document | None:
         return await self._database[HISTORY].find_one(
-            {"note_id": note_id, "sort": sort, "stop_reason": "complete", **which},
+            {"note_id": note_id, "sort": sort, "stop_reason": "complete", **condition},
             sort=[("began_at", -1)],
         )

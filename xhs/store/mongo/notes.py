@@ -1,4 +1,4 @@
-"""The ledger: one document a note, which says how far it is and how it ended."""
+"""The ledger: one document per note with its progress and how it ended."""
 
 from __future__ import annotations
 
@@ -69,109 +69,108 @@ def watermark_document(watermark: Watermark | None) -> Document | None:
     }
 
 
-def read_note(found: Document, now: datetime) -> NoteRecord:
-    """Read a document of the ledger; what is odd in it is left out.
+def read_note(document: Document, now: datetime) -> NoteRecord:
+    """Read a document of the ledger, ignoring fields of the wrong type.
 
-    ``now`` is when a pass began of which the document does not say it.
+    ``now`` is used as the start of a pass whose start the document lacks.
     """
-    note_id = found["_id"]
-    state, author_id = found.get("state"), found.get("user_id")
+    note_id = document["_id"]
+    state, author_id = document.get("state"), document.get("user_id")
     return NoteRecord(
         note_id,
         state if isinstance(state, str) else None,
-        read_reason(found.get("stop_reason")),
-        _texts(found.get("arguments"), NOTE_ARGUMENTS),
-        read_checkpoint(note_id, found.get("checkpoint"), now),
-        read_wanted(found.get("wanted")),
-        read_watermark(found.get("watermark")),
-        _count(found.get("pages")) or 0,
+        read_reason(document.get("stop_reason")),
+        _texts(document.get("arguments"), NOTE_ARGUMENTS),
+        read_checkpoint(note_id, document.get("checkpoint"), now),
+        read_wanted(document.get("wanted")),
+        read_watermark(document.get("watermark")),
+        _count(document.get("pages")) or 0,
         author_id if isinstance(author_id, str) else None,
-        _count(found.get("comment_count")),
-        _count(found.get("comment_count_l1")),
+        _count(document.get("comment_count")),
+        _count(document.get("comment_count_l1")),
     )
 
 
-def read_checkpoint(note_id: str, found: Any, now: datetime) -> Checkpoint | None:
-    """Return the checkpoint that the ledger has; None if there is none."""
-    if not isinstance(found, Mapping):
+def read_checkpoint(note_id: str, document: Any, now: datetime) -> Checkpoint | None:
+    """Read a stored checkpoint; None if there is none, or it is malformed."""
+    if not isinstance(document, Mapping):
         return None
     cursor, sort, version, began = (
-        found.get(name) for name in ("cursor", "sort", "version", "began")
+        document.get(name) for name in ("cursor", "sort", "version", "began")
     )
     if not isinstance(sort, str) or not isinstance(version, str):
         return None
     if not isinstance(cursor, str | None):
         return None
-    stop, mode = read_reason(found.get("stop_reason")), found.get("mode")
+    stop, mode = read_reason(document.get("stop_reason")), document.get("mode")
     return Checkpoint(
         PageRef(note_id, cursor, sort),
         version,
         mode if mode == "update" else "full",
         began if isinstance(began, datetime) else now,
-        read_watermark(found.get("watermark")),
-        _count(found.get("kept")) or 0,
-        _count(found.get("calls")) or 0,
-        pass_arguments(_texts(found.get("arguments"), PASS_ARGUMENTS)),
+        read_watermark(document.get("watermark")),
+        _count(document.get("kept")) or 0,
+        _count(document.get("calls")) or 0,
+        pass_arguments(_texts(document.get("arguments"), PASS_ARGUMENTS)),
         stop if stop and stop.ended else None,
     )
 
 
-def read_wanted(found: Any) -> Wanted | None:
-    """Return the pass that is wanted; None if none is."""
-    if not isinstance(found, Mapping) or found.get("mode") not in ("full", "update"):
+def read_wanted(document: Any) -> Wanted | None:
+    """Read a stored wanted pass; None if there is none, or it is malformed."""
+    if not isinstance(document, Mapping) or document.get("mode") not in ("full", "update"):
         return None
-    return Wanted(found["mode"], _texts(found.get("arguments"), (*PASS_ARGUMENTS, "sort")))
+    return Wanted(document["mode"], _texts(document.get("arguments"), (*PASS_ARGUMENTS, "sort")))
 
 
-def read_watermark(found: Any) -> Watermark | None:
-    """Return the watermark that the ledger has; None if there is none."""
-    if not isinstance(found, Mapping):
+def read_watermark(document: Any) -> Watermark | None:
+    """Read a stored watermark; None if there is none, or it is malformed."""
+    if not isinstance(document, Mapping):
         return None
-    ids, newest = found.get("comment_ids"), found.get("newest")
+    ids, newest = document.get("comment_ids"), document.get("newest")
     if not isinstance(ids, list) or not isinstance(newest, datetime | None):
         return None
     return Watermark(
-        frozenset(one for one in ids if isinstance(one, str)),
+        frozenset(comment_id for comment_id in ids if isinstance(comment_id, str)),
         newest,
-        found.get("complete") is True,
+        document.get("complete") is True,
     )
 
 
-def _texts(found: Any, names: Collection[str]) -> dict[str, str]:
-    if not isinstance(found, Mapping):
+def _texts(value: Any, names: Collection[str]) -> dict[str, str]:
+    if not isinstance(value, Mapping):
         return {}
-    return {name: str(value) for name, value in found.items() if name in names}
+    return {name: str(text) for name, text in value.items() if name in names}
 
 
-def _count(found: Any) -> int | None:
-    return found if isinstance(found, int) and found >= 0 else None
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and value >= 0 else None
 
 
 def add_note(note_id: str, wanted: Wanted, now: datetime) -> Write:
-    """The first call for a note that the ledger may not know is about to be sent: it is queued.
+    """Return the write that queues a note before its first call.
 
-    A note that is there stays as it is: only an answer changes it.
+    A note that the ledger already has stays unchanged: only an answer changes it.
     """
-    fresh = {
+    new_fields = {
         "note_id": note_id,
         "state": "queued",
         "wanted": wanted_document(wanted),
         "complete": False,
         "billed_calls": 0,
     }
-    update = {"$setOnInsert": fresh, "$min": {"first_seen_at": now}}
+    update = {"$setOnInsert": new_fields, "$min": {"first_seen_at": now}}
     return Write(NOTES, note_id, update)
 
 
 def save_checkpoint(
     note_id: str, fields: Mapping[str, Any], checkpoint: Checkpoint, calls: int, now: datetime
 ) -> Write:
-    """A page is stored: what the pages say of the note, and how far the pass
-    is now. With its first page a pass is no longer only wanted.
+    """Return the write for a stored page: the note's fields and the checkpoint of its pass.
 
-    ``calls``: billed calls for the note that the ledger does not know of yet.
+    It clears ``wanted``: the pass has begun. ``calls``: billed calls not yet in the ledger.
     """
-    # Another run may have ended the note meanwhile.
+    # Set the state every time: another run may have ended the note meanwhile.
     update = {**fields, "state": "running", "wanted": None, "last_crawled_at": now}
     if checkpoint.is_storable:
         update["checkpoint"] = checkpoint_document(checkpoint)
@@ -187,10 +186,10 @@ def end_note(
     watermark: Watermark | None = None,
     wanted: Wanted | None = None,
 ) -> Write:
-    """The update that a ``NoteItem`` asks for: the note has ended, or is left at its checkpoint.
+    """Return the write for a ``NoteItem``: the note has ended, or is left at its checkpoint.
 
-    ``watermark``: where the next update may stop; None leaves the stored one as it is. ``wanted``:
-    the pass that follows one that has ended.
+    ``watermark``: where the next update may stop; None keeps the stored one. ``wanted``: the next
+    pass, if this one has ended.
     """
     reason = StopReason(item["stop_reason"])
     fields = document_fields(item)
@@ -207,7 +206,7 @@ def end_note(
 
 
 def leave_note(checkpoint: Checkpoint, calls: int) -> Write:
-    """The crawl stops before the note's end: it is left at its checkpoint."""
+    """Return the write that leaves a note at its checkpoint, since the crawl stops."""
     update = {"state": "unfinished", "stop_reason": StopReason.INTERRUPTED.value, "complete": False}
     if checkpoint.is_storable:
         update["checkpoint"] = checkpoint_document(checkpoint)
@@ -215,23 +214,23 @@ def leave_note(checkpoint: Checkpoint, calls: int) -> Write:
 
 
 def book_calls(note_id: str, calls: int) -> Write:
-    """Calls outside a crawl of the note: what they cost, and nothing of how far it is."""
-    fresh = {
+    """Return the write that books calls outside a crawl of the note; its progress is unchanged."""
+    new_fields = {
         "note_id": note_id,
         "state": "unfinished",
         "stop_reason": StopReason.INTERRUPTED.value,
         "complete": False,
     }
-    return _booking(note_id, calls, {"$setOnInsert": fresh})
+    return _booking(note_id, calls, {"$setOnInsert": new_fields})
 
 
 def leave_unchanged(note_id: str, calls: int, is_wanted: bool) -> Write:
-    """A pass brought no page: the note's state stays as it is."""
+    """Return the write for a pass without a page: the note's state is unchanged."""
     return _booking(note_id, calls, {} if is_wanted else {"$set": {"wanted": None}})
 
 
 def _booking(note_id: str, calls: int, update: Document) -> Write:
-    """A write that books calls, and does so once, however often it is repeated."""
+    """Return a write that books calls once, even if it is repeated."""
     booked = {**update, "$inc": {"billed_calls": calls}}
     if not calls:
         return Write(NOTES, note_id, booked)
@@ -245,7 +244,7 @@ def _one_if(field: str, since: datetime) -> Document:
 
 
 class Ledger:
-    """What the database knows of notes."""
+    """The collection ``notes``, and counts of a note's stored comments."""
 
     def __init__(self, database: AsyncDatabase[Document]) -> None:
         self._database = database
@@ -253,9 +252,10 @@ class Ledger:
     async def held(
         self, note_id: str, sort: str = "", began: datetime | None = None
     ) -> StoredCounts:
-        """Count what is stored for a note; comments that have vanished are not held.
+        """Count a note's stored comments and replies, without those that have vanished.
 
-        What is new, and what was met, is so since the pass in this order that ``began`` then.
+        The counts of new and listed comments refer to the pass in this order that began at
+        ``began``; without it, they are 0.
 
         Raises:
             StoreFailed: if the database does not answer.
@@ -271,8 +271,8 @@ class Ledger:
             comment["comments_met"] = _one_if(last_listed_field(sort), began)
             reply["replies_new"] = _one_if("first_seen_at", began)
         of_thread = {
-            **{name: {"$sum": {"$cond": [is_reply, 0, one]}} for name, one in comment.items()},
-            **{name: {"$sum": {"$cond": [is_reply, one, 0]}} for name, one in reply.items()},
+            **{name: {"$sum": {"$cond": [is_reply, 0, value]}} for name, value in comment.items()},
+            **{name: {"$sum": {"$cond": [is_reply, value, 0]}} for name, value in reply.items()},
         }
         missing = {"$max": [0, {"$subtract": ["$replies_reported", "$replies"]}]}
         cursor = await self._database[COMMENTS].aggregate(
@@ -288,12 +288,12 @@ class Ledger:
                 },
             ]
         )
-        found = await cursor.to_list()
-        counts = found[0] if found else {"comments": 0, "replies": 0}
+        groups = await cursor.to_list()
+        counts = groups[0] if groups else {"comments": 0, "replies": 0}
         return StoredCounts(**{name: int(count) for name, count in counts.items() if name != "_id"})
 
     async def count_since(self, note_id: str, since: datetime) -> int:
-        """How many first-level comments of a note are stored that are no older.
+        """Count a note's stored first-level comments created at ``since`` or later.
 
         Raises:
             StoreFailed: if the database does not answer.
@@ -302,22 +302,23 @@ class Ledger:
         return await retry_until_answered(lambda: self._database[COMMENTS].count_documents(query))
 
     async def enqueue(self, note_ids: Sequence[str], arguments: Mapping[str, str]) -> int:
-        """Queue these notes, :data:`LOOKUP` at most, and keep ``arguments`` with them.
+        """Queue at most :data:`LOOKUP` notes and store ``arguments`` with them.
 
-        A note that has ended is queued again, with these arguments alone; one that is queued or
-        under way stays as it is, and keeps its own arguments where none are given. Returns how many
-        were queued.
+        A note that has ended is queued again, and its arguments are replaced. A note that is
+        queued, running or unfinished keeps its state, and its arguments if none are given.
+
+        Return the number of notes queued.
 
         Raises:
             StoreFailed: if the database does not answer.
         """
         now = datetime.now(UTC)
-        kept = {"arguments": dict(arguments), "wanted": None} if arguments else {}
+        given = {"arguments": dict(arguments), "wanted": None} if arguments else {}
         notes = self._database[NOTES]
         ids = {"_id": {"$in": list(note_ids)}}
 
         async def write() -> int:
-            there = await notes.distinct("_id", ids)
+            stored_ids = await notes.distinct("_id", ids)
             ended = await notes.update_many(
                 {**ids, "state": {"$nin": _STATES_NOT_ENDED}},
                 {"$set": {"state": "queued", "arguments": dict(arguments), "wanted": None}},
@@ -327,7 +328,7 @@ class Ledger:
                     UpdateOne(
                         {"_id": note_id},
                         {
-                            "$set": {"note_id": note_id, **kept},
+                            "$set": {"note_id": note_id, **given},
                             "$setOnInsert": {"state": "queued", "first_seen_at": now},
                         },
                         upsert=True,
@@ -336,15 +337,15 @@ class Ledger:
                 ],
                 ordered=False,
             )
-            return ended.modified_count + len(set(note_ids) - set(there))
+            return ended.modified_count + len(set(note_ids) - set(stored_ids))
 
         return await retry_until_answered(write)
 
     async def want(self, note_ids: Sequence[str] | None, wanted: Wanted | None) -> None:
-        """Say of these notes, or of all, that a crawl is about to read them so; None takes it back.
+        """Set the pass that a crawl is about to do on these notes, or on all; None clears it.
 
-        It stands beside their state: if the crawl stops before their first page, ``mode=resume``
-        reads them so. A note with a checkpoint is found by that.
+        It is stored beside the notes' state: if the crawl stops before a note's first page,
+        ``mode=resume`` does this pass. Notes with a checkpoint are left out: they resume from it.
 
         Raises:
             StoreFailed: if the database does not answer.
@@ -356,7 +357,9 @@ class Ledger:
         await retry_until_answered(lambda: self._database[NOTES].update_many(query, update))
 
     async def want_as_kept(self, note_ids: Sequence[str] | None) -> None:
-        """Want these notes, or all that are wanted, in the mode that is kept with each.
+        """Replace the mode of the wanted passes of these notes, or of all, by the notes' own modes.
+
+        A note's own mode is the ``mode`` in its stored arguments.
 
         Raises:
             StoreFailed: if the database does not answer.
@@ -369,7 +372,9 @@ class Ledger:
             await retry_until_answered(lambda: self._database[NOTES].update_many(query, update))  # noqa: B023 (awaited here)
 
     async def enqueue_unfinished(self) -> int:
-        """Queue every note that was begun and has not ended, to go on from its checkpoint.
+        """Queue every note whose pass has begun or is wanted, but has not ended.
+
+        A crawl then continues from their checkpoints. Return the number of notes queued.
 
         Raises:
             StoreFailed: if the database does not answer.
@@ -377,19 +382,19 @@ class Ledger:
         begun: Document = {"state": {"$in": ["running", "unfinished"]}}
         wanted: Document = {"state": "ended", "wanted.mode": {"$in": ["full", "update"]}}
         query = {"$or": [begun, wanted]}
-        done = await retry_until_answered(
+        result = await retry_until_answered(
             lambda: self._database[NOTES].update_many(query, {"$set": {"state": "queued"}})
         )
-        return done.modified_count
+        return result.modified_count
 
     async def known(self, note_ids: Sequence[str]) -> dict[str, Document]:
-        """What the ledger has of these notes, :data:`LOOKUP` at most, by their IDs.
+        """Return the documents of at most :data:`LOOKUP` notes, by note ID.
 
         Raises:
             StoreFailed: if the database does not answer.
         """
-        found = await retry_until_answered(lambda: self._find({"_id": {"$in": list(note_ids)}}))
-        return {note["_id"]: note for note in found}
+        notes = await retry_until_answered(lambda: self._find({"_id": {"$in": list(note_ids)}}))
+        return {note["_id"]: note for note in notes}
 
     async def each(self, *, to_resume: bool) -> AsyncIterator[Document]:
         """Yield every note in the order of their IDs, or those that have not ended or are wanted.
@@ -412,11 +417,10 @@ class Ledger:
         return await retry_until_answered(lambda: self._database[NOTES].count_documents(query))
 
     async def _find(self, query: Document) -> list[Document]:
-        found = self._database[NOTES].find(query).sort("_id").limit(LOOKUP)
-        return await found.to_list()
+        return await self._database[NOTES].find(query).sort("_id").limit(LOOKUP).to_list()
 
     async def notes(self, query: Document) -> AsyncIterator[Document]:
-        """The notes that match ``query``, in the order of their IDs.
+        """Yield the notes that match ``query`` in the order of their IDs, without retries.
 
         Raises:
             StoreFailed: if the database does not answer.

@@ -1,4 +1,4 @@
-"""The objects that were no valid items, as they were kept."""
+"""The collection of objects that were not valid items."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from xhs.store.mongo.retrying import retry_until_answered
 
 _BATCH = 100
 _BATCH_BYTES = 8 * 1024 * 1024
-"""Bytes of objects after which a batch is full: each may have 16 MB."""
+"""Bytes of objects after which a batch is full: one object may have 16 MB."""
 
 
 class Rejected:
@@ -22,7 +22,7 @@ class Rejected:
         self._collection = database[REJECTED]
 
     async def batches(self) -> AsyncIterator[list[Document]]:
-        """All of them, some at a time, in the order of their IDs.
+        """Yield all documents in batches, in the order of their IDs.
 
         Raises:
             StoreFailed: if the database does not answer.
@@ -31,7 +31,7 @@ class Rejected:
             yield batch
 
     async def remove(self, ids: Sequence[str]) -> None:
-        """Remove those that are stored as items now.
+        """Remove documents whose objects have been stored as items.
 
         Raises:
             StoreFailed: if the database does not answer.

@@ -1,4 +1,4 @@
-"""The threads of replies that the store knows of, and how far each is."""
+"""Threads of replies and their progress, stored with their first-level comments."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from xhs.store.mongo.collections import COMMENTS, Document, Write, last_listed_f
 from xhs.store.mongo.paging import batches_by_id
 
 _BATCH = 500
-_NEEDED = {"sub_comment_count": 1, "inline_replies": 1, "thread": 1, "extra.sub_comment_cursor": 1}
+_FIELDS = {"sub_comment_count": 1, "inline_replies": 1, "thread": 1, "extra.sub_comment_cursor": 1}
 
 
 def thread_write(
@@ -24,9 +24,9 @@ def thread_write(
     cursor: str | None = None,
     stop_reason: StopReason | None = None,
 ) -> Write:
-    """Return the write that says how far a thread is in the pass that ``began`` then.
+    """Return the write for a thread's progress in the pass that began at ``began``.
 
-    It is kept with the thread's comment, and asked for once its replies are stored.
+    It updates the thread's first-level comment. Put it after the thread's replies are stored.
     """
     fields = {
         "began": began,
@@ -37,14 +37,14 @@ def thread_write(
     return Write(COMMENTS, thread.comment_id, {"$set": {"thread": fields}})
 
 
-def read_answered(found: Document) -> AnsweredComment:
-    """Read what it takes to follow the thread of a comment."""
-    thread, extra = found.get("thread"), found.get("extra")
+def read_answered(document: Document) -> AnsweredComment:
+    """Read the fields of a comment that are needed to follow its thread."""
+    thread, extra = document.get("thread"), document.get("extra")
     thread = thread if isinstance(thread, Mapping) else {}
     return AnsweredComment(
-        found["_id"],
-        found.get("sub_comment_count"),
-        found.get("inline_replies") or 0,
+        document["_id"],
+        document.get("sub_comment_count"),
+        document.get("inline_replies") or 0,
         extra.get("sub_comment_cursor") if isinstance(extra, Mapping) else None,
         thread.get("began"),
         thread.get("followed"),
@@ -60,8 +60,7 @@ class Threads:
         self._comments = database[COMMENTS]
 
     async def answered(self, checkpoint: Checkpoint) -> AsyncIterator[list[AnsweredComment]]:
-        """The comments that a pass met and that have replies, some at a time, in the order of their
-        IDs, with what it takes to follow their threads.
+        """Yield batches of the comments with replies that a pass has listed, by ID.
 
         Raises:
             StoreFailed: if the database does not answer.
@@ -75,7 +74,7 @@ class Threads:
         }
 
         async def fetch(ids: Document) -> list[Document]:
-            cursor = self._comments.find({**query, "_id": ids}, _NEEDED).sort("_id").limit(_BATCH)
+            cursor = self._comments.find({**query, "_id": ids}, _FIELDS).sort("_id").limit(_BATCH)
             return await cursor.to_list()
 
         async for batch in batches_by_id(fetch):

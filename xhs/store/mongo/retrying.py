@@ -1,4 +1,4 @@
-"""Patience with a database that is away: it is asked again for two minutes, then given up."""
+"""Retries of a database that does not answer: for two minutes, then it has failed for good."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from xhs.crawl.storage import StoreFailed
 T = TypeVar("T")
 
 RETRY_SECONDS = 120.0
-"""Seconds without an answer after which the database is taken to be gone for good."""
+"""Seconds without an answer after which the database has failed for good."""
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0
 
 FULL_DISK = "the disk of the database is full: free space there"
 _OUT_OF_DISK_SPACE = 14031
 
-_SLOW = 5.0
-"""Seconds that a database which is merely slow may take."""
+_SHORT_RETRY_SECONDS = 5.0
+"""The limit after :func:`shorten_retries`: enough for a database that is slow but works."""
 
-_most = RETRY_SECONDS
+_limit_seconds = RETRY_SECONDS
 _waiting: dict[asyncio.Timeout, float] = {}
-"""What is waited for, and since when."""
+"""The operations in progress: the limit of each and when it began, on the event loop's clock."""
 
 
 async def retry_until_answered(
-    operation: Callable[[], Awaitable[T]], patience: float = RETRY_SECONDS
+    operation: Callable[[], Awaitable[T]], seconds: float = RETRY_SECONDS
 ) -> T:
-    """Do ``operation``, again and again while the database does not answer or refuses.
+    """Await ``operation``, and repeat it while the database does not answer or returns an error.
 
-    So it must bear repetition: an attempt that failed may have been carried out all the same.
+    The operation must be idempotent: a failed attempt may have been carried out.
 
     Raises:
-        StoreFailed: after ``patience`` seconds, or sooner after :func:`shorten_retries`.
+        StoreFailed: after ``seconds``, or sooner after :func:`shorten_retries`.
     """
     clock = asyncio.get_running_loop().time
-    wait, last, began = _FIRST_WAIT, "no answer", clock()
-    limit = asyncio.timeout(min(patience, _most))
+    wait, last_error, began = _FIRST_WAIT, "no answer", clock()
+    limit = asyncio.timeout(min(seconds, _limit_seconds))
     _waiting[limit] = began
     try:
         async with limit:
@@ -49,35 +49,36 @@ async def retry_until_answered(
                 try:
                     return await operation()
                 except PyMongoError as error:
-                    last = describe(error)
+                    last_error = describe(error)
                 if clock() + wait >= (limit.when() or math.inf):
                     raise TimeoutError
                 await asyncio.sleep(wait)
                 wait = min(2 * wait, _LONGEST_WAIT)
     except TimeoutError:
-        was_hurried = _most < patience
-        waited = f"{clock() - began if was_hurried else patience:.0f} seconds"
-        raise StoreFailed(f"the database has not answered for {waited}: {last}") from None
+        waited = clock() - began if _limit_seconds < seconds else seconds
+        raise StoreFailed(
+            f"the database has not answered for {waited:.0f} seconds: {last_error}"
+        ) from None
     finally:
         del _waiting[limit]
 
 
 def shorten_retries() -> None:
-    """Wait for the database no longer than a slow one takes: the process was told to stop.
+    """Limit retries to 5 seconds, since the process must stop.
 
-    What has been waited for so long already gets one second more.
+    An operation that has already taken longer gets one more second.
     """
-    global _most
-    _most = _SLOW
+    global _limit_seconds
+    _limit_seconds = _SHORT_RETRY_SECONDS
     now = asyncio.get_running_loop().time()
     for limit, began in _waiting.items():
-        wanted = max(now + 1, began + _SLOW)
-        if not limit.expired() and wanted < (limit.when() or math.inf):
-            limit.reschedule(wanted)
+        deadline = max(now + 1, began + _SHORT_RETRY_SECONDS)
+        if not limit.expired() and deadline < (limit.when() or math.inf):
+            limit.reschedule(deadline)
 
 
 def describe(error: Exception) -> str:
-    """A database error on one line, without the documents and addresses that it may quote."""
+    """Return a database error on one line, without the documents and addresses it may quote."""
     code = getattr(error, "code", None)
     if code == _OUT_OF_DISK_SPACE:
         return FULL_DISK

@@ -1,4 +1,4 @@
-"""MongoDB as the place where a crawl keeps its notes and items."""
+"""The storage of a crawl in MongoDB."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ logger = logging.getLogger(__name__)
 
 
 class MongoStorage:
-    """:class:`xhs.crawl.storage.Storage` on an open store: each method is one write, or one query.
+    """:class:`xhs.crawl.storage.Storage` on an open store.
 
-    What MongoDB would not take goes to the spill of the store.
+    Writes that MongoDB does not accept go to the store's spill.
     """
 
     is_null = False
@@ -61,13 +61,13 @@ class MongoStorage:
             await self._store.writer.put(write)
         except Unstorable as error:
             try:
-                aside = self._store.keep(write, error)
+                path = self._store.keep_refused(write, error)
             except SpillFailed as failure:
                 raise StoreFailed(f"the spill cannot be written: {failure}") from None
             name = f"{kind} of note {provenance.note_id}, page {provenance.page}"
-            if aside is None:
+            if path is None:
                 return f"Kept in the spill: {name}: {error}"
-            return f"Set aside, and not tried again: {name}: {error}; in {aside}"
+            return f"Set aside, and not tried again: {name}: {error}; in {path}"
         return None
 
     def delivered(self, fields: Mapping[str, Any], provenance: Provenance | None) -> None:
@@ -81,8 +81,8 @@ class MongoStorage:
             yield notes.read_note(document, _now())
 
     async def known_notes(self, note_ids: Sequence[str]) -> dict[str, NoteRecord]:
-        found = await self._store.ledger.known(note_ids)
-        return {note_id: notes.read_note(note, _now()) for note_id, note in found.items()}
+        documents = await self._store.ledger.known(note_ids)
+        return {key: notes.read_note(document, _now()) for key, document in documents.items()}
 
     async def mark_wanted(
         self, note_ids: Sequence[str] | None, wanted: Wanted | None, *, is_default: bool = False
@@ -154,8 +154,8 @@ class MongoStorage:
         return await self._store.history.usual_calls(note_id)
 
     async def last_pass(self, note_id: str, sort: str) -> LastPass | None:
-        found = await self._store.history.last_whole(note_id, sort)
-        return None if found is None else LastPass(found.get("pages"))
+        document = await self._store.history.last_whole(note_id, sort)
+        return None if document is None else LastPass(document.get("pages"))
 
     async def count_since(self, note_id: str, since: datetime) -> int:
         return await self._store.ledger.count_since(note_id, since)

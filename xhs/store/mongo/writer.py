@@ -1,4 +1,4 @@
-"""Group commit: everything that waits for a collection goes out in one bulk write."""
+"""Group commit: all pending writes of a collection are sent in one bulk write."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ logger = logging.getLogger(__name__)
 
 _BATCH = 1000
 _DUPLICATE_KEY = 11000
-_OF_ONE_DOCUMENT = frozenset({15, 22, 10334, 17280, 17419, 17420})
-"""Codes that refuse a document for what it is: Overflow, InvalidBSON, and too large. They may
-refuse a whole command for it."""
+_DOCUMENT_ERRORS = frozenset({15, 22, 10334, 17280, 17419, 17420})
+"""Error codes caused by one document: Overflow, InvalidBSON, and too large. A server may reject the
+whole command with them."""
 _ENCODING_ERRORS = (BSONError, OverflowError, UnicodeError, DocumentTooLarge)
 
 _Operation = InsertOne[Document] | UpdateOne
@@ -33,7 +33,7 @@ _Entry = tuple[Write, asyncio.Future[bool | None]]
 
 
 class _Lane:
-    """The writes of one collection that wait, and the task that writes them."""
+    """The pending writes of one collection, and the task that sends them."""
 
     def __init__(self) -> None:
         self.waiting: deque[_Entry] = deque()
@@ -47,21 +47,21 @@ class _Lane:
 
 
 class _Result(NamedTuple):
-    """The places in a bulk whose document is new, and how many documents an update matched."""
+    """The positions in a bulk whose documents are new, and how many documents updates matched."""
 
     upserted: set[int]
     matched: int
 
 
 class Writer:
-    """Writes as fast as the server acknowledges them: in the order in which they are put, of each
-    collection for itself.
+    """Writes to the database, in order within each collection.
 
-    There is no timer: while a bulk is on its way the next one gathers. :meth:`put` may be called
-    without waiting, so a caller who wants order between two collections waits for the first write.
+    There is no timer: while a bulk is in flight, the next one collects. :meth:`put` does not wait,
+    so a caller that needs an order between two collections must await the first write.
 
-    While the database is away the writes wait for ``patience`` seconds. Then it is taken to have
-    failed: ``on_failure`` is called once, and they go to the ``spill``, as do all that follow.
+    While the database does not answer, a bulk is retried for ``retry_seconds``. Then the database
+    has failed for good: ``on_failure`` is called once, and pending and later writes go to
+    ``spill``.
     """
 
     def __init__(
@@ -69,24 +69,25 @@ class Writer:
         database: AsyncDatabase[Document],
         spill: Spill | None = None,
         on_failure: Callable[[StoreFailed], None] | None = None,
-        patience: float = RETRY_SECONDS,
+        retry_seconds: float = RETRY_SECONDS,
     ) -> None:
         self._database = database
         self._spill = spill
         self._on_failure = on_failure
-        self._patience = patience
+        self._retry_seconds = retry_seconds
         self._lanes: dict[str, _Lane] = {}
         self._closing = False
-        self._mostly_known: set[str] = set()
-        self._told = spill is None
+        self._mostly_stored: set[str] = set()
+        self._loss_logged = spill is None
         self.failure: StoreFailed | None = None
 
     def put(self, write: Write) -> asyncio.Future[bool | None]:
-        """Ask for a write.
+        """Queue a write.
 
-        The future tells, once the write is acknowledged and journaled, whether the document is
-        new; None if it waits in the spill. It fails with :class:`Unstorable` or, where it is
-        neither stored nor kept, with :class:`StoreFailed`.
+        The future's result comes when the write is acknowledged and journaled: True for a new
+        document, False for an updated one. It is None if the write is in the spill. The future
+        fails with :class:`Unstorable`, or with :class:`StoreFailed` if the write is neither stored
+        nor in the spill.
         """
         future: asyncio.Future[bool | None] = asyncio.get_running_loop().create_future()
         future.add_done_callback(_retrieve)
@@ -96,20 +97,20 @@ class Writer:
         lane = self._lane(write.collection)
         if self.failure and lane.idle:
             self._keep([(write, future)], self.failure)
-        else:  # also after a failure: what was put before is to be in the spill before
+        else:  # also after a failure, so that writes reach the spill in their order
             lane.waiting.append((write, future))
             lane.wake.set()
         return future
 
     async def close(self) -> None:
-        """Write all that waits, then stop."""
+        """Carry out the pending writes, then stop."""
         self._closing = True
         for lane in self._lanes.values():
             lane.wake.set()
         await asyncio.gather(*(lane.task for lane in self._lanes.values() if lane.task))
 
     async def abandon(self) -> None:
-        """Stop at once, and leave unwritten what waits."""
+        """Stop at once and drop the pending writes."""
         self._closing = True
         tasks = [lane.task for lane in self._lanes.values() if lane.task]
         for task in tasks:
@@ -136,7 +137,10 @@ class Writer:
             batch = _take(lane.waiting)
             lane.writing = True
             try:
-                await retry_until_answered(lambda: self._bulk(collection, batch), self._patience)  # noqa: B023 (awaited here)
+                await retry_until_answered(
+                    lambda: self._bulk(collection, batch),  # noqa: B023 (awaited here)
+                    self._retry_seconds,
+                )
             except StoreFailed as failure:
                 self._fail(failure, batch, lane)
             except Exception as error:
@@ -146,8 +150,8 @@ class Writer:
                 lane.writing = False
 
     async def _bulk(self, collection: str, batch: Sequence[_Entry]) -> None:
-        # An insert costs a server less than an upsert; where it fails the document is merged.
-        insert = collection not in self._mostly_known
+        # An insert costs a server less than an upsert. If the document exists, it is merged.
+        insert = collection not in self._mostly_stored
         operations = [
             InsertOne(write.document)
             if insert and write.as_of is not None
@@ -160,31 +164,33 @@ class Writer:
             await self._without_unencodable(collection, batch)
             return
         except OperationFailure as error:
-            if error.code not in _OF_ONE_DOCUMENT:
+            if error.code not in _DOCUMENT_ERRORS:
                 raise
-            await self._in_halves(collection, batch, error.code)
+            await self._bisect(collection, batch, error.code)
             return
-        overtaken, new = [], 0
+        duplicates, new = [], 0
         for index, (write, future) in enumerate(batch):
             code = refusals.get(index)
             if code == _DUPLICATE_KEY:
-                overtaken.append((write, future))
+                duplicates.append((write, future))
             elif code is not None:
                 _refuse(future, _unstorable(code))
             else:
                 is_new = isinstance(operations[index], InsertOne) or index in result.upserted
                 new += is_new
                 _accept(future, new=is_new)
-        if overtaken:
-            await self._merge_overtaken(collection, overtaken)
-        change = self._mostly_known.discard if 2 * new > len(batch) else self._mostly_known.add
-        change(collection)
+        if duplicates:
+            await self._merge(collection, duplicates)
+        if 2 * new > len(batch):
+            self._mostly_stored.discard(collection)
+        else:
+            self._mostly_stored.add(collection)
 
-    async def _merge_overtaken(self, collection: str, batch: Sequence[_Entry]) -> None:
-        """Writes whose document is there already; perhaps it holds a newer answer."""
+    async def _merge(self, collection: str, batch: Sequence[_Entry]) -> None:
+        """Update documents that exist; some may already hold a newer answer."""
         operations = [_operation(write, upsert=False) for write, _ in batch]
         result, refusals = await self._send(collection, operations)
-        bounds = [one for write, _ in batch for one in _bounds(write)]
+        bounds = [operation for write, _ in batch for operation in _bounds(write)]
         if bounds and result.matched < len(batch):
             await self._send(collection, bounds)
         for index, (_, future) in enumerate(batch):
@@ -196,9 +202,9 @@ class Writer:
     async def _send(
         self, collection: str, operations: Sequence[_Operation]
     ) -> tuple[_Result, dict[int, int]]:
-        """One bulk write: what it did, and the code of each operation that was refused."""
+        """Send one bulk write; return its result, and the error codes by position."""
         try:
-            done = await self._database[collection].bulk_write(operations, ordered=False)
+            result = await self._database[collection].bulk_write(operations, ordered=False)
         except BulkWriteError as error:
             details = dict(error.details or {})
             if details.get("writeConcernErrors"):
@@ -206,22 +212,22 @@ class Writer:
             upserted = {entry["index"] for entry in details.get("upserted", ())}
             refusals = {entry["index"]: entry["code"] for entry in details["writeErrors"]}
             return _Result(upserted, details.get("nMatched", 0)), refusals
-        return _Result(set(done.upserted_ids or ()), done.matched_count), {}
+        return _Result(set(result.upserted_ids or ()), result.matched_count), {}
 
     async def _without_unencodable(self, collection: str, batch: Sequence[_Entry]) -> None:
-        good = []
+        encodable = []
         for write, future in batch:
             if error := _encoding_error(write):
                 _refuse(future, error)
             else:
-                good.append((write, future))
-        if len(good) == len(batch):
-            raise StoreFailed("a bulk could not be encoded, and none of its documents is at fault")
-        if good:
-            await self._bulk(collection, good)
+                encodable.append((write, future))
+        if len(encodable) == len(batch):
+            raise StoreFailed("a bulk could not be encoded, though each of its documents can be")
+        if encodable:
+            await self._bulk(collection, encodable)
 
-    async def _in_halves(self, collection: str, batch: Sequence[_Entry], code: int) -> None:
-        """Find the document for which a server refuses a whole bulk."""
+    async def _bisect(self, collection: str, batch: Sequence[_Entry], code: int) -> None:
+        """Find the document for which the server rejected the whole bulk, and send the others."""
         if len(batch) == 1:
             _refuse(batch[0][1], _unstorable(code))
             return
@@ -242,30 +248,28 @@ class Writer:
         lane.waiting.clear()
 
     def _keep(self, entries: Iterable[_Entry], failure: StoreFailed) -> None:
-        left = []
+        pending = []
         for write, future in entries:
             if future.done():
                 continue
             if error := _encoding_error(write):
                 _refuse(future, error)
             else:
-                left.append((write, future))
-        if not left:
+                pending.append((write, future))
+        if not pending:
             return
         try:
             if self._spill is None:
                 raise SpillFailed("there is none")
-            self._spill.keep([write for write, _ in left], str(failure))
+            self._spill.keep([write for write, _ in pending], str(failure))
         except SpillFailed as error:
-            if not self._told:
-                logger.error(
-                    "What was paid for is lost, since the spill cannot be written: %s", error
-                )
-                self._told = True
-            for _, future in left:
+            if not self._loss_logged:
+                logger.error("Paid answers are lost, since the spill cannot be written: %s", error)
+                self._loss_logged = True
+            for _, future in pending:
                 _refuse(future, StoreFailed(f"{failure}; the spill cannot be written: {error}"))
         else:
-            for _, future in left:
+            for _, future in pending:
                 _accept(future, new=None)
 
 
@@ -280,13 +284,13 @@ def _encoding_error(write: Write) -> Unstorable | None:
 
 
 def _unstorable(code: int) -> Unstorable:
-    if code in _OF_ONE_DOCUMENT:
+    if code in _DOCUMENT_ERRORS:
         return Unstorable(f"no database can hold it (code {code})", permanent=True)
     return Unstorable(f"the database refuses it (code {code})")
 
 
 def _bounds(write: Write) -> Iterator[UpdateOne]:
-    """What is true of a document whichever answer is the newer one: first and last times."""
+    """Yield the update of first and last times, which applies whichever answer is newer."""
     bounds: Document = {
         name: write.update[name] for name in ("$min", "$max") if name in write.update
     }
@@ -299,20 +303,20 @@ def _operation(write: Write, *, upsert: bool) -> UpdateOne:
 
 
 def _take(waiting: deque[_Entry]) -> list[_Entry]:
-    """The next batch: no document twice, since a bulk's writes have no order."""
+    """Take the next batch, with each document at most once: a bulk's writes have no order."""
     batch: list[_Entry] = []
-    again: list[_Entry] = []
+    postponed: list[_Entry] = []
     taken: set[str] = set()
     while waiting and len(batch) < _BATCH:
         entry = waiting.popleft()
-        (again if entry[0].key in taken else batch).append(entry)
+        (postponed if entry[0].key in taken else batch).append(entry)
         taken.add(entry[0].key)
-    waiting.extendleft(reversed(again))
+    waiting.extendleft(reversed(postponed))
     return batch
 
 
 def _accept(future: asyncio.Future[bool | None], *, new: bool | None) -> None:
-    if not future.done():  # a caller who was cancelled takes the future with them
+    if not future.done():  # the future is cancelled with the task that awaits it
         future.set_result(new)
 
 
@@ -322,6 +326,6 @@ def _refuse(future: asyncio.Future[bool | None], error: Exception) -> None:
 
 
 def _retrieve(future: asyncio.Future[bool | None]) -> None:
-    """Mark a failure as seen: not every caller waits, and the writer itself reports failures."""
+    """Mark a failure as retrieved: not every caller awaits it, and the writer reports failures."""
     if not future.cancelled():
         future.exception()

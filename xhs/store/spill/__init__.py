@@ -1,1 +1,1 @@
-"""The spill: files for paid answers that the database did not take."""
+"""The spill: files with paid answers that the database did not accept."""

@@ -1,4 +1,4 @@
-"""How long a database that is away is waited for, and what is said of it."""
+"""Retries of a database that does not answer, and descriptions of its errors."""
 
 from __future__ import annotations
 
@@ -14,51 +14,51 @@ from pymongo.errors import AutoReconnect, OperationFailure
 from xhs.crawl.storage import StoreFailed
 from xhs.store.embedded import _supervisor
 from xhs.store.embedded.server import Lease
-from xhs.store.mongo import retrying as patience
+from xhs.store.mongo import retrying
 from xhs.store.mongo.retrying import FULL_DISK, describe, retry_until_answered, shorten_retries
 
 
-async def silent() -> None:
+async def no_answer() -> None:
     await asyncio.Event().wait()
 
 
-async def away() -> None:
-    raise AutoReconnect("away")
+async def error() -> None:
+    raise AutoReconnect("gone")
 
 
-@pytest.mark.parametrize("operation", [silent, away])
-def test_a_process_that_is_told_to_stop_waits_no_longer(
+@pytest.mark.parametrize("operation", [no_answer, error])
+def test_retries_are_shorter_once_the_process_must_stop(
     operation: Callable[[], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "_SLOW", 0.01)
-    monkeypatch.setattr(patience, "_most", patience.RETRY_SECONDS)
+    monkeypatch.setattr(retrying, "_SHORT_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(retrying, "_limit_seconds", retrying.RETRY_SECONDS)
 
     async def run() -> None:
-        waiting = asyncio.ensure_future(retry_until_answered(operation, 10**9))
+        pending = asyncio.ensure_future(retry_until_answered(operation, 10**9))
         await asyncio.sleep(0)
         shorten_retries()
         with pytest.raises(StoreFailed, match="has not answered"):
-            await waiting
+            await pending
         with pytest.raises(StoreFailed, match="has not answered"):
             await retry_until_answered(operation, 10**9)
 
     asyncio.run(run())
 
 
-def test_a_full_disk_is_named() -> None:
+def test_describe_names_a_full_disk() -> None:
     assert describe(OperationFailure("no room", 14031)) == FULL_DISK
     assert describe(OperationFailure("something", 1)) == "OperationFailure (code 1)"
 
 
 @pytest.mark.parametrize(
-    ("said", "full"),
+    ("logged", "full"),
     [(f"pwrite: {os.strerror(errno.ENOSPC)}\nWT_PANIC", True), ("WT_PANIC", False)],
 )
-def test_the_log_of_an_embedded_server_tells_that_its_disk_is_full(
-    said: str, full: bool, tmp_path: Path
+def test_the_log_of_an_embedded_server_says_that_its_disk_is_full(
+    logged: str, full: bool, tmp_path: Path
 ) -> None:
     lease = Lease("mongodb://127.0.0.1/")
     assert not lease.disk_is_full
     lease.folder = tmp_path
-    (tmp_path / _supervisor.LOG).write_text(said)
+    (tmp_path / _supervisor.LOG).write_text(logged)
     assert lease.disk_is_full is full

@@ -225,7 +225,7 @@ def test_the_spill_keeps_the_order_also_of_writes_on_their_way_when_it_fails(
     async def run() -> None:
         database = Database(*[AWAY] * 99)
         database.turns[USERS] = 10**9
-        writer = Writer(database, spill, patience=0.2)  # type: ignore[arg-type]
+        writer = Writer(database, spill, retry_seconds=0.2)  # type: ignore[arg-type]
         users = [writer.put(write("u", 1, USERS))]
         assert await writer.put(write("a")) is None
         users.append(writer.put(write("u", 2, USERS)))
@@ -242,7 +242,7 @@ def test_what_no_database_can_hold_does_not_wait_in_the_spill(tmp_path: Path) ->
     spill = Spill(tmp_path / "spill", "xhs")
 
     async def run() -> list[bool | BaseException | None]:
-        writer = Writer(Database(*[AWAY] * 99), spill, patience=0.2)  # type: ignore[arg-type]
+        writer = Writer(Database(*[AWAY] * 99), spill, retry_seconds=0.2)  # type: ignore[arg-type]
         puts = [writer.put(write("a", "x" * 17_000_000)), writer.put(write("b"))]
         results = await asyncio.gather(*puts, return_exceptions=True)
         await writer.close()
