@@ -1,4 +1,4 @@
-"""Rejected objects tried again with today's parsing and schemas."""
+"""Retries of rejected objects with the current parser and schemas."""
 
 from __future__ import annotations
 
@@ -21,51 +21,51 @@ from xhs.validation import problems
 
 @dataclass(slots=True)
 class Retried:
-    """How many objects of each kind are stored now; and of those that stay, why, and how many."""
+    """Numbers of objects stored, by kind, and of those that stay (``left``), by kind and reason."""
 
     stored: Counter[str] = field(default_factory=Counter)
     left: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
 async def retry_rejected(store: Store) -> Retried:
-    """Store what is valid by now, take it out of ``rejected``, and say what stays and why.
+    """Store the objects that are valid now, and remove them from ``rejected``.
 
     Raises:
         StoreFailed: if the database does not answer.
     """
-    done = Retried()
+    retried = Retried()
     async for batch in store.rejected.batches():
         stored: list[str] = []
         notes: set[str] = set()
         for document in batch:
             kind = str(document.get("kind"))
-            found = _try_again(document)
-            why = found if isinstance(found, list) else await _store(store, found)
-            if why:
-                reason = "; ".join(f"{one.path or 'item'} {one.message}" for one in why)
-                done.left[kind, reason] += 1
+            result = _parse_safely(document)
+            errors = result if isinstance(result, list) else await _store(store, result)
+            if errors:
+                reason = "; ".join(f"{error.path or 'item'} {error.message}" for error in errors)
+                retried.left[kind, reason] += 1
                 continue
             stored.append(document["_id"])
-            done.stored[kind] += 1
+            retried.stored[kind] += 1
             if kind == "comment":
                 notes.add(document["note_id"])
         if stored:
             await _count_again(store, sorted(notes))
             await store.rejected.remove(stored)
-    return done
+    return retried
 
 
-def read_again(document: Document) -> Write | list[Problem]:
-    """The write that a rejected object asks for today, or what is still wrong with it."""
+def _parse(document: Document) -> Write | list[Problem]:
+    """Return the write that stores a rejected object, or its problems if it is still invalid."""
     raw, kind = json.loads(document["raw"]), document["kind"]
-    when: datetime = document.get("scraped_at") or document["last_seen_at"]
+    scraped_at: datetime = document.get("scraped_at") or document["last_seen_at"]
     parsed = parse_again(
         kind,
         raw,
         note_id=document["note_id"],
         author_id=document.get("author_id"),
         parent_comment_id=document.get("parent_comment_id"),
-        scraped_at=iso(when),
+        scraped_at=iso(scraped_at),
     )
     if parsed is None:
         return [Problem(**error) for error in document["errors"]]
@@ -74,11 +74,11 @@ def read_again(document: Document) -> Write | list[Problem]:
     return problems(type(item), fields) or item_write(fields)
 
 
-def _try_again(document: Document) -> Write | list[Problem]:
+def _parse_safely(document: Document) -> Write | list[Problem]:
     try:
-        return read_again(document)
+        return _parse(document)
     except (KeyError, TypeError, ValueError, AttributeError):
-        return [Problem("", "is no rejected object as a crawl keeps it")]
+        return [Problem("", "is not a rejected object as a crawl stores it")]
 
 
 async def _store(store: Store, write: Write) -> list[Problem]:
@@ -90,7 +90,7 @@ async def _store(store: Store, write: Write) -> list[Problem]:
 
 
 async def _count_again(store: Store, note_ids: Sequence[str]) -> None:
-    """The ledger says how much is held of a note that has ended."""
+    """Update the counts in the ledger of notes that have ended."""
     for note_id, note in (await store.ledger.known(note_ids)).items():
         if note.get("state") == "ended":
             held = await store.ledger.held(note_id)

@@ -327,7 +327,7 @@ def test_what_no_database_can_hold_is_set_aside_once(project: Project, spill: Pa
 
     aside = spill / "file.unstorable"
     assert aside.stat().st_mode & 0o777 == 0o600
-    reasons = ("one of users: no database can hold it", "more than any database can hold")
+    reasons = ("a write to users: no database can hold it", "more than any database can hold")
     # The longer line is found as the file is read, the other as it is stored.
     told = sorted(set_aside(done))
     for line, reason, found in zip((3, 5), reasons, told, strict=True):
@@ -502,7 +502,7 @@ def test_what_is_still_wrong_stays_with_its_reason(api: Simulator, project: Proj
     ]
     with database(project.uri, project.name) as there:
         there["rejected"].insert_many(foreign)
-    kept |= {str(one["_id"]): "is no rejected object" for one in foreign}
+    kept |= {str(one["_id"]): "is not a rejected object" for one in foreign}
     before = project.documents("rejected")
     done = recover(project)
     assert done.output.splitlines()[1] == "1 rejected objects stored: 1 comment"

@@ -1,11 +1,11 @@
-"""The spill: files of JSON Lines in which paid answers wait that the store would not take.
+"""The spill: JSON Lines files of paid answers that the database did not accept.
 
-The first line names the database; each other line is one write (:class:`Entry`), the update in
-BSON, so that it comes back to the bit. A file is made when it is needed, is readable by its owner
-alone, and goes when everything in it is stored.
+The first line names the database. Each other line is one write (:class:`Entry`), with the update
+as base64 of BSON, so that it is restored exactly. A file is created with its first write, is
+readable by its owner only, and is removed when all its writes are stored.
 
-What no database can hold lies in files of the same form beside them, whose names end in
-``.unstorable``. No run reads those.
+Writes that no database can hold are in files of the same format in the same folder, whose names
+end in ``.unstorable``. No run reads these.
 """
 
 from __future__ import annotations
@@ -33,21 +33,24 @@ from xhs.store.mongo.collections import COLLECTIONS, LARGEST_DOCUMENT, Document,
 _AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True, tzinfo=UTC)
 _OPERATORS = frozenset({"$set", "$setOnInsert", "$min", "$max", "$inc"})
 _DATABASE = "database"
+_NOT_AN_ENTRY = "not an entry of a spill file"
 
 LONGEST_LINE = LARGEST_DOCUMENT * 3 // 2
-"""Bytes of the longest line that is read. The update takes up to 4 for 3 of the largest document,
-in base64; the rest is for the other fields.
+"""Bytes of the longest line that is read into memory.
+
+The update may be as large as the largest document, of which base64 makes 4 bytes for every 3. The
+rest is for the other fields.
 """
-_PIECE = 1 << 20
+_CHUNK = 1 << 20
 
 
 class SpillFailed(Exception):
-    """A write could not be kept; the message says where and why."""
+    """A write could not be kept. The message says where and why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A write that waits, why it was not stored, and when that was."""
+    """A write, the reason why it was not stored, and the time."""
 
     write: Write
     reason: str
@@ -55,13 +58,13 @@ class Entry:
 
 
 class Spill:
-    """Keeps the writes of one run."""
+    """The spill of one run."""
 
     def __init__(self, folder: Path, database: str) -> None:
         self.folder = folder
         self.kept = 0
         self.unstorable = 0
-        """How many writes are set aside."""
+        """Writes that were set aside."""
         self._database = database
         self._path: Path | None = None
         self._file: int | None = None
@@ -69,10 +72,10 @@ class Spill:
         self._aside: int | None = None
 
     def keep(self, writes: Iterable[Write], reason: str) -> None:
-        """Append writes, in their order, and be sure that they are on the disk.
+        """Append writes in order, and sync them to disk.
 
         Raises:
-            SpillFailed: if that cannot be done.
+            SpillFailed: if this fails.
         """
         with self._failing():
             if self._file is None:
@@ -83,10 +86,10 @@ class Spill:
             self.kept += _append(self._file, _lines(writes, reason))
 
     def set_aside(self, write: Write, reason: str) -> Path:
-        """Keep a write that no database can hold, where no run tries it again; the file.
+        """Add a write that no database can hold to a file that no run reads; return its path.
 
         Raises:
-            SpillFailed: if that cannot be done.
+            SpillFailed: if this fails.
         """
         with self._failing():
             path = unstorable_of(self._name())
@@ -96,7 +99,7 @@ class Spill:
             return path
 
     def close(self) -> None:
-        """Let others take what was kept."""
+        """Close the files, so that other processes can restore them."""
         for descriptor in (self._file, self._aside):
             if descriptor is not None:
                 os.close(descriptor)
@@ -105,7 +108,7 @@ class Spill:
         self._file = self._aside = self._lock = self._path = None
 
     def _name(self) -> Path:
-        """The path of the file in which writes wait."""
+        """Return the path of this run's spill file. It may not exist yet."""
         if self._path is None:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
@@ -131,22 +134,22 @@ class Spill:
 
 
 def lock_of(path: Path) -> Path:
-    """The file whose lock says that a spill file is in use."""
+    """Return the path of the file that is locked while a spill file is in use."""
     return path.with_suffix(".lock")
 
 
 def unstorable_of(path: Path) -> Path:
-    """The file beside a spill file for what no database can hold."""
+    """Return the path of a spill file's companion for writes that no database can hold."""
     return path.with_suffix(".unstorable")
 
 
 def head(database: str) -> str:
-    """The first line of a file."""
+    """Return the first line of a spill file, without its newline."""
     return json.dumps({_DATABASE: database})
 
 
 def encode(entry: Entry) -> str:
-    """One line of a file."""
+    """Return an entry as a line of a spill file, without its newline."""
     write = entry.write
     return json.dumps(
         {
@@ -162,32 +165,32 @@ def encode(entry: Entry) -> str:
 
 
 def decode(line: bytes) -> Entry:
-    """The entry on a line.
+    """Read the entry on a line.
 
     Raises:
-        ValueError: if the line is none, as the last one of a run that was killed.
+        ValueError: if the line is not an entry, such as the last line of a killed run.
     """
-    found = _object(line)
+    fields = _object(line)
     try:
-        update = bson.decode(b64decode(found["update"], validate=True), _AWARE)
-        as_of = found["as_of"] and datetime.fromisoformat(found["as_of"])
-        write = Write(found["collection"], found["key"], update, as_of, found["once"])
-        entry = Entry(write, found["reason"], datetime.fromisoformat(found["spilled_at"]))
+        update = bson.decode(b64decode(fields["update"], validate=True), _AWARE)
+        as_of = fields["as_of"] and datetime.fromisoformat(fields["as_of"])
+        write = Write(fields["collection"], fields["key"], update, as_of, fields["once"])
+        entry = Entry(write, fields["reason"], datetime.fromisoformat(fields["spilled_at"]))
     except (KeyError, TypeError, ValueError, BSONError):
-        raise ValueError("no entry of a spill file") from None
-    if not _is_whole(entry):
-        raise ValueError("no entry of a spill file")
+        raise ValueError(_NOT_AN_ENTRY) from None
+    if not _is_valid(entry):
+        raise ValueError(_NOT_AN_ENTRY)
     return entry
 
 
-def _is_whole(entry: Entry) -> bool:
-    """True if the parts are what they are to be: somebody may have edited the file."""
-    write, moments = entry.write, (entry.spilled_at, entry.write.as_of)
+def _is_valid(entry: Entry) -> bool:
+    """True if the fields have valid types and values: the file may have been edited by hand."""
+    write, times = entry.write, (entry.spilled_at, entry.write.as_of)
     return (
         write.collection in COLLECTIONS
         and all(isinstance(text, str) for text in (write.key, entry.reason))
         and isinstance(write.once, str | None)
-        and all(moment is None or moment.tzinfo is not None for moment in moments)
+        and all(time is None or time.tzinfo is not None for time in times)
         and all(
             operator in _OPERATORS and isinstance(fields, dict)
             for operator, fields in write.update.items()
@@ -196,7 +199,7 @@ def _is_whole(entry: Entry) -> bool:
 
 
 class Line(NamedTuple):
-    """A line of a spill file: its number, from 1, where it begins, and its length with its end."""
+    """A line's number in its spill file, from 1, its offset, and its size with the newline."""
 
     number: int
     start: int
@@ -204,15 +207,15 @@ class Line(NamedTuple):
 
     @property
     def is_too_long(self) -> bool:
-        """True if it is longer than any write that a database can hold."""
+        """True if the line is longer than any write that a database can hold."""
         return self.size > LONGEST_LINE
 
 
 class SpillReader:
-    """A spill file, of which never more than a line of :data:`LONGEST_LINE` is in memory.
+    """Reader of a spill file that holds at most one line of :data:`LONGEST_LINE` in memory.
 
     Raises:
-        ValueError: if it is no spill file.
+        ValueError: if it is not a spill file.
     """
 
     def __init__(self, file: BufferedReader) -> None:
@@ -220,11 +223,11 @@ class SpillReader:
         self._head = file.readline(LONGEST_LINE)
         database = _object(self._head).get(_DATABASE)
         if not isinstance(database, str):
-            raise ValueError("no spill file")
+            raise ValueError("not a spill file")
         self.database = database
 
     def lines(self) -> Iterator[Line]:
-        """Its lines after the first; others may be read meanwhile."""
+        """Yield the lines after the first. Other methods may be called in between."""
         start = len(self._head)
         for number in count(2):
             self._file.seek(start)
@@ -235,21 +238,21 @@ class SpillReader:
             start += size
 
     def text(self, line: Line) -> bytes:
-        """A line that is not too long."""
+        """Return the content of a line that is not too long."""
         self._file.seek(line.start)
         return self._file.read(line.size)
 
     def pieces(self, line: Line) -> Iterator[bytes]:
-        """A line of any length, with its end."""
+        """Yield the content of a line of any length, with its newline, in pieces."""
         self._file.seek(line.start)
         remaining = line.size
-        while remaining and (piece := self._file.read(min(_PIECE, remaining))):
+        while remaining and (piece := self._file.read(min(_CHUNK, remaining))):
             remaining -= len(piece)
             yield piece
 
     def _line_length(self) -> int:
         length = 0
-        while piece := self._file.readline(_PIECE):
+        while piece := self._file.readline(_CHUNK):
             length += len(piece)
             if piece.endswith(b"\n"):
                 break
@@ -257,7 +260,7 @@ class SpillReader:
 
 
 class NewFile:
-    """The lines of a file that is yet to take its place, as a whole or not at all."""
+    """A file at a temporary path that replaces another one as a whole, or is removed."""
 
     def __init__(self, path: Path, database: str) -> None:
         self._path = path
@@ -279,7 +282,7 @@ class NewFile:
             self._path.unlink()
 
     def add(self, pieces: Iterable[bytes]) -> None:
-        """Add a line, which may be larger than memory; the file is made with the first."""
+        """Add a line, which may be larger than memory. The first one creates the file."""
         if self._file is None:
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
             self._file = os.open(self._path, flags, 0o600)
@@ -293,7 +296,7 @@ class NewFile:
         self.lines += 1
 
     def replace(self, path: Path) -> None:
-        """Take the place of a file, once it is on the disk; without any line, that file goes."""
+        """Sync to disk and replace the file at ``path``. Without any line, remove that file."""
         if self._file is None:
             path.unlink(missing_ok=True)
             return
@@ -305,12 +308,12 @@ class NewFile:
 
 def _object(line: bytes) -> Document:
     try:
-        found: Any = json.loads(line)
+        value: Any = json.loads(line)
     except (ValueError, TypeError, RecursionError):
         raise ValueError("not JSON") from None
-    if not isinstance(found, dict):
-        raise ValueError("no JSON object")
-    return found
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")
+    return value
 
 
 def _lines(writes: Iterable[Write], reason: str) -> Iterator[str]:
@@ -319,8 +322,8 @@ def _lines(writes: Iterable[Write], reason: str) -> Iterator[str]:
 
 
 def _append(descriptor: int, lines: Iterable[str]) -> int:
-    """Append lines, one at a time, and be sure that they are on the disk; how many they are."""
-    before = os.fstat(descriptor).st_size
+    """Append lines one at a time, sync them to disk, and return their number."""
+    size_before = os.fstat(descriptor).st_size
     number = 0
     try:
         for line in lines:
@@ -329,7 +332,7 @@ def _append(descriptor: int, lines: Iterable[str]) -> int:
         os.fsync(descriptor)
     except Exception:
         with suppress(OSError):
-            os.ftruncate(descriptor, before)  # part of a line would spoil the next one
+            os.ftruncate(descriptor, size_before)  # part of a line would corrupt the next one
         raise
     return number
 

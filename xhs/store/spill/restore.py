@@ -1,4 +1,4 @@
-"""Storing what waits in spill files, and what stays there and why."""
+"""Restoring the writes of spill files, and reporting those that stay there and why."""
 
 from __future__ import annotations
 
@@ -32,15 +32,17 @@ T = TypeVar("T")
 
 _BATCH = 500
 _BATCH_BYTES = 8 * 1024 * 1024
-"""Bytes of a file after which a batch is full: memory is bounded by them and the longest line."""
+"""Bytes of a file after which a batch is full: they and the longest line bound the memory."""
 _MOST_NAMED = 100
-"""Lines of a file that are named; of those beyond there is the number."""
+"""Lines of a file that are reported one by one; further ones are only counted."""
 
 
 @dataclass(slots=True)
 class Restored:
-    """How many writes of spill files are stored now, and one sentence for each that stays, or that
-    is set aside because no database can hold it.
+    """Result of a restore: the number of writes stored, and sentences about the others.
+
+    ``left``: one for each write that stays in its spill file. ``set_aside``: one for each write
+    that no database can hold.
     """
 
     stored: int = 0
@@ -49,33 +51,33 @@ class Restored:
 
 
 async def restore(folder: Path, database: str, writer: Writer, ledger: Ledger) -> Restored:
-    """Store what waits in the folder for this database, and remove the files that are done.
+    """Store the writes for this database in the folder's spill files, and remove finished files.
 
-    Files that a running crawl still writes are left alone.
+    Files that a running crawl is writing are skipped.
 
     Raises:
-        StoreFailed: if the database does not answer; the files stay as they are.
+        StoreFailed: if the database does not answer. Files not finished stay unchanged.
     """
-    found = Restored()
+    restored = Restored()
     for path in _files(folder):
         lock = None
         try:
             lock = take_lock(lock_of(path))
             if lock is None:
                 continue
-            await _restore_file(path, database, writer, ledger, found)
+            await _restore_file(path, database, writer, ledger, restored)
         except FileNotFoundError:
-            pass  # another process was faster
+            pass  # another process has restored it
         except (OSError, ValueError) as error:
-            found.left.append(f"{path}: {getattr(error, 'strerror', None) or error}")
+            restored.left.append(f"{path}: {getattr(error, 'strerror', None) or error}")
         finally:
             if lock is not None:
                 drop_lock(lock_of(path), lock)
-    return found
+    return restored
 
 
 async def _restore_file(
-    path: Path, database: str, writer: Writer, ledger: Ledger, found: Restored
+    path: Path, database: str, writer: Writer, ledger: Ledger, restored: Restored
 ) -> None:
     aside = _unused(unstorable_of(path))
     left = NewFile(path.with_suffix(".new"), database)
@@ -84,17 +86,19 @@ async def _restore_file(
         with path.open("rb") as file:
             reader = SpillReader(file)
             if reader.database != database:
-                found.left.append(
+                restored.left.append(
                     f"{path}: is for the database {reader.database}: set MONGODB_DATABASE to it"
                 )
                 return
-            restoring = _FileRestore(path, reader, writer, ledger, left, unstorable)
-            await restoring.run()
+            file_restore = _FileRestore(path, reader, writer, ledger, left, unstorable)
+            await file_restore.run()
         unstorable.replace(aside)  # first, so that each line is in a file at any moment
         left.replace(path)
-    found.stored += restoring.lines - left.lines - unstorable.lines
-    found.left += restoring.sentences(left)
-    found.set_aside += [f"{one}; now in {aside}" for one in restoring.sentences(unstorable)]
+    restored.stored += file_restore.lines - left.lines - unstorable.lines
+    restored.left += file_restore.sentences(left)
+    restored.set_aside += [
+        f"{sentence}; now in {aside}" for sentence in file_restore.sentences(unstorable)
+    ]
 
 
 def _files(folder: Path) -> list[Path]:
@@ -102,7 +106,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _unused(path: Path) -> Path:
-    """A path with no file, this one if possible."""
+    """Return a path without a file: this one if possible, or with a number added."""
     stem = path.stem
     for number in count(2):
         if not path.exists():
@@ -111,20 +115,22 @@ def _unused(path: Path) -> Path:
     return path
 
 
-class _Waiting(NamedTuple):
-    """A line for the ledger, and the name of its write."""
+class _LedgerLine(NamedTuple):
+    """A line with a write to the ledger, and the unique name of the write, if it has one."""
 
     line: Line
     once: str | None
 
 
-_Numbered = tuple[Line, Entry]
+_LineEntry = tuple[Line, Entry]
 
 
 class _FileRestore:
-    """Takes each line of a spill file to the database, to the file's new content, or aside.
+    """Restore of one spill file.
 
-    What is said of data is stored after it. Until then only the place of such a line is kept.
+    Each line goes to the database, to the file's new content (``left``), or to the file for writes
+    that no database can hold (``unstorable``). Writes about passes and notes are stored after the
+    data that they describe. Until then, only the positions of their lines are in memory.
     """
 
     def __init__(
@@ -143,36 +149,36 @@ class _FileRestore:
         self._left = left
         self._unstorable = unstorable
         self._passes: list[Line] = []
-        self._notes: dict[str, list[_Waiting]] = {}
+        self._notes: dict[str, list[_LedgerLine]] = {}
         self._sentences: dict[NewFile, list[str]] = {left: [], unstorable: []}
         self.lines = 0
 
     async def run(self) -> None:
-        """Read the file once, and once more what waits for its data."""
-        for batch in _batches(self._data(), lambda numbered: numbered[0].size, _BATCH):
+        """Store the data in one reading of the file, then read the lines of passes and notes."""
+        for batch in _batches(self._data(), lambda item: item[0].size, _BATCH):
             await self._store(batch)
         for lines in _batches(self._passes, lambda line: line.size, _BATCH):
             passes = [(line, self._entry(line)) for line in lines]
-            await _count(passes, self._ledger)
+            await _correct_counts(passes, self._ledger)
             await self._store(passes)
         for keys in _batches(sorted(self._notes), self._size_of_note, LOOKUP):
-            known = await self._ledger.known(keys)
-            notes = [self._note(key, known.get(key, {})) for key in keys]
-            await self._store(await _still_true(notes, known, self._ledger))
+            stored = await self._ledger.known(keys)
+            notes = [self._note(key, stored.get(key, {})) for key in keys]
+            await self._store(await _update_notes(notes, stored, self._ledger))
 
     def sentences(self, file: NewFile) -> Iterator[str]:
-        """One for each line that went to this file; beyond the first hundred their number."""
-        named = self._sentences[file]
-        yield from named
-        if file.lines > len(named):
-            yield f"{self._path}: and {file.lines - len(named)} more lines"
+        """Yield one for each of the first 100 lines moved to ``file``, then count the others."""
+        sentences = self._sentences[file]
+        yield from sentences
+        if file.lines > len(sentences):
+            yield f"{self._path}: and {file.lines - len(sentences)} more lines"
 
-    def _data(self) -> Iterator[_Numbered]:
+    def _data(self) -> Iterator[_LineEntry]:
         for line in self._reader.lines():
             self.lines += 1
             if line.is_too_long:
-                why = f"{line.size} bytes are more than any database can hold"
-                self._move(self._unstorable, line, why, self._reader.pieces(line))
+                reason = f"{line.size} bytes are more than any database can hold"
+                self._move(self._unstorable, line, reason, self._reader.pieces(line))
                 continue
             try:
                 entry = self._entry(line)
@@ -180,8 +186,8 @@ class _FileRestore:
                 self._move(self._left, line, str(error), self._reader.pieces(line))
                 continue
             if entry.write.collection == NOTES:
-                waiting = _Waiting(line, entry.write.once)
-                self._notes.setdefault(entry.write.key, []).append(waiting)
+                ledger_line = _LedgerLine(line, entry.write.once)
+                self._notes.setdefault(entry.write.key, []).append(ledger_line)
             elif entry.write.collection == HISTORY:
                 self._passes.append(line)
             else:
@@ -190,32 +196,32 @@ class _FileRestore:
     def _entry(self, line: Line) -> Entry:
         return decode(self._reader.text(line))
 
-    def _note(self, key: str, document: Document) -> _Numbered:
-        waiting = self._notes[key]
-        entries = (self._entry(one.line) for one in waiting)
-        return waiting[-1].line, _as_one([one.once for one in waiting], entries, document)
+    def _note(self, key: str, document: Document) -> _LineEntry:
+        lines = self._notes[key]
+        entries = (self._entry(item.line) for item in lines)
+        return lines[-1].line, _merge([item.once for item in lines], entries, document)
 
     def _size_of_note(self, key: str) -> int:
-        return sum(one.line.size for one in self._notes[key])
+        return sum(item.line.size for item in self._notes[key])
 
-    async def _store(self, batch: Sequence[_Numbered]) -> None:
+    async def _store(self, batch: Sequence[_LineEntry]) -> None:
         results = await asyncio.gather(
             *(self._writer.put(entry.write) for _, entry in batch), return_exceptions=True
         )
         for (line, entry), result in zip(batch, results, strict=True):
             if isinstance(result, Unstorable):
                 file = self._unstorable if result.permanent else self._left
-                why = f"one of {entry.write.collection}: {result}"
+                reason = f"a write to {entry.write.collection}: {result}"
                 text = encode(replace(entry, reason=str(result))).encode()
-                self._move(file, line, why, [text])
+                self._move(file, line, reason, [text])
             elif isinstance(result, BaseException):
                 raise result
 
-    def _move(self, file: NewFile, line: Line, why: str, pieces: Iterable[bytes]) -> None:
+    def _move(self, file: NewFile, line: Line, reason: str, pieces: Iterable[bytes]) -> None:
         file.add(pieces)
-        named = self._sentences[file]
-        if len(named) < _MOST_NAMED:
-            named.append(f"{self._path}, line {line.number}: {why}")
+        sentences = self._sentences[file]
+        if len(sentences) < _MOST_NAMED:
+            sentences.append(f"{self._path}, line {line.number}: {reason}")
 
 
 def _batches(items: Iterable[T], size: Callable[[T], int], most: int) -> Iterator[list[T]]:
@@ -231,11 +237,12 @@ def _batches(items: Iterable[T], size: Callable[[T], int], most: int) -> Iterato
         yield batch
 
 
-def _as_one(names: Sequence[str | None], entries: Iterable[Entry], note: Document) -> Entry:
-    """All that the ledger was to be told of a note, as one write with a name of its own.
+def _merge(names: Sequence[str | None], entries: Iterable[Entry], note: Document) -> Entry:
+    """Merge a note's ledger entries into one, whose write has a name of its own.
 
-    Of several a note would know the last alone, and could book the others twice. What it has been
-    told already, though the answer was lost, is not booked again: that up to its last write.
+    The note's document keeps only the last write's name, so several writes could book their calls
+    twice. Calls up to the document's ``last_write`` are not booked again: these writes were stored,
+    but their acknowledgements were lost.
     """
     last = note.get("last_write")
     booked = names.index(last) + 1 if last is not None and last in names else 0
@@ -244,11 +251,13 @@ def _as_one(names: Sequence[str | None], entries: Iterable[Entry], note: Documen
         for operator, fields in entry.write.update.items():
             if operator == "$inc" and number < booked:
                 continue
-            there = update.setdefault(operator, {})
+            merged = update.setdefault(operator, {})
             for name, value in fields.items():
-                there[name] = _merged(operator, there.get(name), value)
-    # What another operator writes needs no default, and a server takes no path twice.
-    written = {name for one, fields in update.items() if one != "$setOnInsert" for name in fields}
+                merged[name] = _merged_value(operator, merged.get(name), value)
+    # A server rejects a path in two operators, and a field that is written needs no default.
+    written = {
+        name for operator, fields in update.items() if operator != "$setOnInsert" for name in fields
+    }
     for name in written & update.get("$setOnInsert", {}).keys():
         del update["$setOnInsert"][name]
     if not update.get("$setOnInsert", True):
@@ -258,7 +267,7 @@ def _as_one(names: Sequence[str | None], entries: Iterable[Entry], note: Documen
     return replace(entry, write=Write(NOTES, entry.write.key, update, once=once))
 
 
-def _merged(operator: str, before: Any, value: Any) -> Any:
+def _merged_value(operator: str, before: Any, value: Any) -> Any:
     if before is None:
         return value
     if operator == "$inc":
@@ -266,36 +275,36 @@ def _merged(operator: str, before: Any, value: Any) -> Any:
     return min(before, value) if operator == "$min" else value
 
 
-async def _still_true(
-    entries: Sequence[_Numbered], known: Mapping[str, Document], ledger: Ledger
-) -> list[_Numbered]:
-    """What the ledger was to be told, without what a later crawl of the note has overtaken."""
-    told = []
+async def _update_notes(
+    entries: Sequence[_LineEntry], stored: Mapping[str, Document], ledger: Ledger
+) -> list[_LineEntry]:
+    """Correct the counts of notes that ended; if a note was crawled later, keep only its cost."""
+    updated = []
     for line, entry in entries:
-        note = known.get(entry.write.key, {})
-        begun = note.get("last_crawled_at")
-        if begun is not None and begun > entry.spilled_at:
-            told.append((line, replace(entry, write=_cost_alone(entry.write))))
+        note = stored.get(entry.write.key, {})
+        crawled_at = note.get("last_crawled_at")
+        if crawled_at is not None and crawled_at > entry.spilled_at:
+            updated.append((line, replace(entry, write=_only_cost(entry.write))))
             continue
         fields = entry.write.update.get("$set", {})
         if fields.get("state") == "ended":
             held = await ledger.held(entry.write.key)
             fields |= held.fields(fields.get("comment_count_l1"))
-        told.append((line, entry))
-    return told
+        updated.append((line, entry))
+    return updated
 
 
-async def _count(passes: Sequence[_Numbered], ledger: Ledger) -> None:
-    """Correct what passes came to, now that what they brought is stored."""
+async def _correct_counts(passes: Sequence[_LineEntry], ledger: Ledger) -> None:
+    """Correct the counts of passes, now that their comments are stored."""
     for _, entry in passes:
         fields = entry.write.update.get("$set", {})
-        with suppress(KeyError):  # somebody may have edited the file
+        with suppress(KeyError):  # the file may have been edited by hand
             held = await ledger.held(fields["note_id"], fields["sort"], fields["began_at"])
             fields |= pass_counts(held, fields["comment_count_l1"])
 
 
-def _cost_alone(write: Write) -> Write:
-    update: Document = {name: what for name, what in write.update.items() if name == "$inc"}
+def _only_cost(write: Write) -> Write:
+    update: Document = {name: fields for name, fields in write.update.items() if name == "$inc"}
     if write.once is not None:
         update["$set"] = {"last_write": write.once}
     return replace(write, update=update or {"$setOnInsert": {"note_id": write.key}})

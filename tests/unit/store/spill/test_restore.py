@@ -87,7 +87,7 @@ def test_what_this_database_refuses_is_tried_again(tmp_path: Path) -> None:
     path = put(tmp_path, write("a"), write("b"), write("c"))
     refused = run(tmp_path, Writer(refuse("b", permanent=False)))
     assert (refused.stored, refused.set_aside) == (2, [])
-    assert refused.left == [f"{path}, line 3: one of users: no such thing here"]
+    assert refused.left == [f"{path}, line 3: a write to users: no such thing here"]
     (entry,) = entries(path)
     assert (entry.write, entry.reason) == (write("b"), "no such thing here")
     assert run(tmp_path, Writer()) == Restored(1)
@@ -100,7 +100,7 @@ def test_what_no_database_can_hold_is_tried_once(tmp_path: Path, collection: str
     refused = run(tmp_path, Writer(refuse("a", permanent=True)))
     aside = tmp_path / "file.unstorable"
     assert (refused.stored, refused.left) == (1, [])
-    why = f"{path}, line 2: one of {collection}: no such thing here; now in {aside}"
+    why = f"{path}, line 2: a write to {collection}: no such thing here; now in {aside}"
     assert refused.set_aside == [why]
     assert [entry.write.key for entry in entries(aside)] == ["a"]
     writer = Writer()
