@@ -1,12 +1,13 @@
-"""The supervisor of one embedded server: a process that lives as long as anyone needs the server.
+"""Supervisor process of one embedded server, which runs as long as the server has clients.
 
 ``python -m xhs.store.embedded._supervisor FOLDER`` holds the folder's lock, runs the server as its
-child, and hands its address to whoever connects with the token from the state file. A client is a
-connection that stays open: the operating system closes it however the client ends, so nothing has
-to be signed off. When the last has been gone for a moment, the server is stopped and this process
-ends; when the server ends by itself, so does this process.
+child, and sends the server's address to clients that connect with the token from the state file. A
+client is a connection that stays open. The operating system closes it however the client ends, so
+no client has to sign off. One second after the last client has gone, or if none comes within 10
+seconds, the supervisor stops the server and ends. If the server ends by itself, so does the
+supervisor.
 
-Standard library alone at the top: this is on the way of every start.
+Import no other library at the top than the standard one: it would delay every start.
 """
 
 from __future__ import annotations
@@ -47,13 +48,13 @@ _STOP_SECONDS = 60.0
 _TICK_SECONDS = 0.2
 _BUSY_SECONDS = 10.0
 
-# - port 0: the system picks a free one, which nobody can take in between.
-# - standalone: no oplog, which nothing here reads; upserts are 10 to 15 % faster without.
-# - no sync_on_commit: a write that asks for `j: true` is on disk before it is acknowledged in any
-#   case (12 kills lost none of 45,302 acknowledged documents; without `j`, 1,189 of 115,556), and
-#   the others need not be slowed down. Each upsert of a journaled bulk is a sync of its own on this
-#   server, however large the bulk: 3,200 upserts a second become 2,100 where a sync takes 0.15 ms.
-# - a file named explicitly keeps the server from picking up a stray one elsewhere.
+# - port 0: the system picks a free port, so no other process can take it in between.
+# - standalone: no oplog. Nothing here reads it, and upserts are 10 to 15 % faster without it.
+# - no sync_on_commit: a write with `j: true` is on disk before it is acknowledged in any case (12
+#   kills lost none of 45,302 acknowledged documents; without `j`, 1,189 of 115,556), and other
+#   writes need not be slowed down. This server syncs each upsert of a journaled bulk separately,
+#   however large the bulk: with 0.15 ms per sync, 3,200 upserts a second become 2,100.
+# - the file is named explicitly, so that the server does not read a stray one elsewhere.
 _CONFIG_TEXT = f"""\
 [server]
 host = "{LOOPBACK}"
@@ -67,32 +68,35 @@ sync_on_commit = false
 
 
 class StartError(Exception):
-    """The server did not come up; the message is one line."""
+    """The server did not start. The message is one line; it is empty if the log has the cause."""
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace ``path`` as a whole, readable by its owner alone."""
-    fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    fresh.touch(mode=0o600)
-    fresh.write_text(text, encoding="utf-8")
-    fresh.replace(path)
+    """Replace the file at ``path`` atomically by one that only its owner can read."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    temporary.touch(mode=0o600)
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
 
 
 def address(port: int, password: str | None) -> str:
-    """The connection string of the server on ``port``."""
+    """Return the connection string of the server on ``port``."""
     user = "" if password is None else f"{_USER}:{quote(password, safe='')}@"
     return f"mongodb://{user}{LOOPBACK}:{port}/?directConnection=true"
 
 
 def log(text: str) -> None:
-    """One line to standard error, which is the folder's log."""
+    """Write a line to standard error, which is the folder's log."""
     with contextlib.suppress(OSError):
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
 
 
 def _die_with_parent() -> Callable[[], None] | None:
-    """What a child runs first so that it is told to stop when this process is killed (Linux)."""
+    """Return a function for the child process to run first, or None on systems other than Linux.
+
+    With it, the child receives SIGTERM when this process is killed.
+    """
     if sys.platform != "linux":
         return None
     import ctypes
@@ -110,7 +114,7 @@ def _die_with_parent() -> Callable[[], None] | None:
 
 
 class _Server:
-    """The server's process, listening."""
+    """A running server process that accepts connections."""
 
     def __init__(self, folder: Path, *, auth: bool) -> None:
         deadline = time.monotonic() + START_SECONDS - 5
@@ -121,14 +125,14 @@ class _Server:
             time.sleep(0.2)
 
     def _start(self, folder: Path, auth: bool, deadline: float) -> bool:
-        """False if another server, perhaps one that is just ending, still holds the folder."""
-        journal = folder / LOG
-        seen = journal.stat().st_size
+        """Return False if another server, perhaps one that is stopping, still holds the folder."""
+        log_file = folder / LOG
+        log_size = log_file.stat().st_size
         command = [sys.executable, "-m", "secantus", "--config", str(folder / _CONFIG)]
         command += ["--storage-path", str(folder), *(["--auth"] if auth else [])]
-        # Set for a test suite, this one would switch durability off.
+        # A variable set for a test suite could switch durability off.
         environment = {k: v for k, v in os.environ.items() if not k.startswith("SECANTUS_")}
-        with journal.open("ab") as output:
+        with log_file.open("ab") as output:
             self.process = subprocess.Popen(  # noqa: S603
                 command,
                 cwd=folder,
@@ -141,32 +145,31 @@ class _Server:
             )
         while time.monotonic() < deadline:
             ended = self.process.poll() is not None
-            with journal.open("rb") as lines:
-                lines.seek(seen)
-                said = lines.read().decode("utf-8", "replace")
-            if listening := re.search(r"listening on \S+:(\d+)", said):
+            with log_file.open("rb") as file:
+                file.seek(log_size)
+                logged = file.read().decode("utf-8", "replace")
+            if listening := re.search(r"listening on \S+:(\d+)", logged):
                 self.port = int(listening[1])
                 return True
             if ended:
-                if re.search(r"resource (busy|device)", said, re.IGNORECASE):
+                if re.search(r"resource (busy|device)", logged, re.IGNORECASE):
                     return False
-                # What went wrong stands in the log already, as its last line.
-                raise StartError("")
+                raise StartError("")  # the last line of the log has the cause
             time.sleep(0.01)
         self.process.kill()
-        raise StartError("the server did not begin to listen in time")
+        raise StartError("the server did not accept connections in time")
 
     def stop(self) -> None:
-        """End it cleanly, so that it writes a checkpoint; after a minute, hard."""
-        now = told = time.monotonic()
+        """Stop the server cleanly, so that it writes a checkpoint. Kill it after 60 seconds."""
+        now = terminated_at = time.monotonic()
         deadline = now + _STOP_SECONDS
         self.process.terminate()
         while self.process.poll() is None and now < deadline:
-            # Its accepting thread notices only when somebody knocks; else it waits for 2 s. One
-            # that still opens has not heard: a signal is lost on a Python that is about to wait.
-            if _answers(self.port) and now - told > 1:
+            # Connecting wakes the server's accepting thread, which otherwise waits for 2 s. If the
+            # server still accepts, the signal was lost: Python can miss one just before it waits.
+            if _accepts(self.port) and now - terminated_at > 1:
                 self.process.terminate()
-                told = now
+                terminated_at = now
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(0.05)
             now = time.monotonic()
@@ -176,7 +179,7 @@ class _Server:
             self.process.wait()
 
 
-def _answers(port: int) -> bool:
+def _accepts(port: int) -> bool:
     try:
         socket.create_connection((LOOPBACK, port), 1).close()
     except OSError:
@@ -185,11 +188,11 @@ def _answers(port: int) -> bool:
 
 
 def _password(folder: Path) -> str:
-    """The server's password; a fresh folder gets its user here.
+    """Return the server's password. In a new folder, create the user first.
 
-    Loopback is open to every user of the machine, and what is stored is personal. The server has
-    no other way to make its first user than to run once without authentication. The password's
-    file is written only when the user is on disk, so that one that exists can be believed.
+    A password is needed because every user of the machine can connect to loopback, and the data are
+    personal. The server can create its first user only while it runs without authentication. The
+    password's file is written only after the user is on disk, so an existing file is valid.
     """
     path = folder / _PASSWORD
     with contextlib.suppress(FileNotFoundError):
@@ -212,17 +215,17 @@ def _password(folder: Path) -> str:
 
 
 def _end_orphan(folder: Path, password: str) -> None:
-    """End the server that a killed supervisor left, where the system has not done it.
+    """Terminate the server of a killed supervisor, if the operating system has not done so.
 
-    The state file outlives only a supervisor that was killed. Its process ID may be another's by
-    now; who answers on the port to this folder's password is the server.
+    A state file is left behind only by a supervisor that was killed. Its process ID may belong to
+    another process by now, so check that the server on its port accepts this folder's password.
     """
     try:
         state = json.loads((folder / STATE).read_text(encoding="utf-8"))
         port, process = int(state["server_port"]), int(state["server_pid"])
     except (OSError, ValueError, KeyError, TypeError):
         return
-    if not _answers(port):
+    if not _accepts(port):
         return
     from pymongo import MongoClient
     from pymongo.errors import PyMongoError
@@ -235,44 +238,44 @@ def _end_orphan(folder: Path, password: str) -> None:
         ) as client,
     ):
         client.admin.command("listDatabases")
-        log(f"ending the server that an earlier supervisor left (process {process})")
+        log(f"stopping the server left by an earlier supervisor (process {process})")
         os.kill(process, signal.SIGTERM)
 
 
-class _Door:
-    """Where clients connect, and stay connected."""
+class _Listener:
+    """The socket that clients connect to, and their open connections."""
 
     def __init__(self, greeting: bytes, token: str) -> None:
         self._greeting = greeting
         self._token = token.encode()
         self._clients: set[socket.socket] = set()
         self._selector = selectors.DefaultSelector()
-        self._listener = socket.create_server((LOOPBACK, 0))
-        self._listener.setblocking(False)
-        self.port: int = self._listener.getsockname()[1]
-        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._socket = socket.create_server((LOOPBACK, 0))
+        self._socket.setblocking(False)
+        self.port: int = self._socket.getsockname()[1]
+        self._selector.register(self._socket, selectors.EVENT_READ)
 
-    def attend(self) -> int:
-        """Serve whoever stirs within a tick; how many clients there are."""
+    def poll(self) -> int:
+        """Wait up to 0.2 seconds for events, handle them, and return the number of clients."""
         for key, _ in self._selector.select(_TICK_SECONDS):
-            if key.fileobj is self._listener:
+            if key.fileobj is self._socket:
                 with contextlib.suppress(OSError):
-                    connection, _ = self._listener.accept()
+                    connection, _ = self._socket.accept()
                     connection.setblocking(False)
                     self._selector.register(connection, selectors.EVENT_READ, bytearray())
             else:
-                self._hear(cast("socket.socket", key.fileobj), key.data)
+                self._receive(cast("socket.socket", key.fileobj), key.data)
         return len(self._clients)
 
-    def _hear(self, connection: socket.socket, heard: bytearray) -> None:
+    def _receive(self, connection: socket.socket, received: bytearray) -> None:
         try:
             data = connection.recv(256)
             if data and connection not in self._clients:
-                heard += data
-                if heard.endswith(b"\n") and hmac.compare_digest(heard.strip(), self._token):
+                received += data
+                if received.endswith(b"\n") and hmac.compare_digest(received.strip(), self._token):
                     connection.sendall(self._greeting)
                     self._clients.add(connection)
-                elif len(heard) > len(self._token):
+                elif len(received) > len(self._token):
                     data = b""
         except BlockingIOError:
             return
@@ -284,37 +287,37 @@ class _Door:
             connection.close()
 
     def close(self) -> None:
-        """Let nobody in any more; who is in stays connected until this process ends."""
-        self._selector.unregister(self._listener)
-        self._listener.close()
+        """Accept no more clients. The others stay connected until this process ends."""
+        self._selector.unregister(self._socket)
+        self._socket.close()
 
 
 @contextlib.contextmanager
-def _open_door(folder: Path, server: _Server, password: str) -> Iterator[_Door]:
+def _listen(folder: Path, server: _Server, password: str) -> Iterator[_Listener]:
     token = secrets.token_urlsafe(24)
     greeting = {"uri": address(server.port, password)}
-    door = _Door(json.dumps(greeting).encode() + b"\n", token)
+    listener = _Listener(json.dumps(greeting).encode() + b"\n", token)
     state = {
         "pid": os.getpid(),
-        "port": door.port,
+        "port": listener.port,
         "token": token,
         "server_port": server.port,
         "server_pid": server.process.pid,
     }
     try:
         write_private(folder / STATE, json.dumps(state))
-        yield door
+        yield listener
     finally:
-        door.close()
+        listener.close()
         (folder / STATE).unlink(missing_ok=True)
 
 
 def _run(folder: Path) -> None:
-    told_to_stop = False
+    stopping = False
 
     def stop(*_: object) -> None:
-        nonlocal told_to_stop
-        told_to_stop = True
+        nonlocal stopping
+        stopping = True
 
     signal.signal(signal.SIGTERM, stop)
     (folder / _CONFIG).write_text(_CONFIG_TEXT, encoding="utf-8")
@@ -322,12 +325,12 @@ def _run(folder: Path) -> None:
     _end_orphan(folder, password)
     server = _Server(folder, auth=True)
     try:
-        with _open_door(folder, server, password) as door:
+        with _listen(folder, server, password) as listener:
             log(f"serving {folder} (supervisor {os.getpid()}, server {server.process.pid})")
-            leave_at = time.monotonic() + _FIRST_CLIENT_SECONDS
-            while not told_to_stop and time.monotonic() < leave_at:
-                if door.attend():
-                    leave_at = time.monotonic() + _GRACE_SECONDS
+            stop_at = time.monotonic() + _FIRST_CLIENT_SECONDS
+            while not stopping and time.monotonic() < stop_at:
+                if listener.poll():
+                    stop_at = time.monotonic() + _GRACE_SECONDS
                 if (status := server.process.poll()) is not None:
                     log(f"the server ended by itself (status {status})")
                     return
@@ -337,7 +340,7 @@ def _run(folder: Path) -> None:
 
 
 def main(folder: Path) -> int:
-    """Supervise the server on ``folder``, unless somebody else does; the exit status."""
+    """Supervise the server on ``folder``, unless another process does; return the exit status."""
     os.umask(0o077)
     lock = take_lock(folder / LOCK, time.monotonic() + START_SECONDS)
     if lock is None:

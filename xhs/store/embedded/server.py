@@ -1,8 +1,8 @@
-"""The embedded MongoDB server: started when needed, shared by folder, gone after its last client.
+"""The embedded MongoDB server, which starts on demand and stops with its last client.
 
-The server is SecantusDB, always a process of its own and never imported. A supervisor process
-(:mod:`xhs.store.embedded._supervisor`) runs it; this module finds or starts the supervisor and
-stays connected to it for as long as the server is needed.
+All clients that name the same folder share one server. The server is SecantusDB, always a separate
+process and never imported. A supervisor process (:mod:`xhs.store.embedded._supervisor`) runs it.
+This module finds or starts the supervisor, and stays connected to it while the server is needed.
 """
 
 from __future__ import annotations
@@ -35,25 +35,25 @@ _SCHEME = "embedded:"
 _DEFAULT_FOLDER = ".xhs/mongodb"
 _JOIN_SECONDS = 5.0
 
-_ELSEWHERE = "or point MONGODB_URI at a MongoDB server, or make it empty to crawl without storage"
+_OTHERWISE = "or point MONGODB_URI at a MongoDB server, or make it empty to crawl without storage"
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _LEAST_SPACE = 1_000_000
-"""Bytes: with less on its disk, the server cannot write its next journal."""
+"""Bytes of free disk space below which the server cannot write its next journal."""
 
-# The supervisor and its server outlive this process and need none of its secrets.
+# The supervisor and its server outlive this process and do not need its secrets.
 _NOT_INHERITED = ("JUSTONEAPI_", "XHS_", "MONGODB_", "REDIS_", "AWS_", "PYTHONPATH")
 
 
 class EmbeddedStoreError(Exception):
-    """The embedded server cannot be had; the message is one sentence that says what to do."""
+    """The embedded server is unavailable. The message is one sentence that says what to do."""
 
 
 class Lease:
-    """A connection string, good until :meth:`close` or the end of this process, whichever is first.
+    """A connection string that is valid until :meth:`close` or the end of this process.
 
-    Keep it for as long as :attr:`uri` is in use. ``uri`` may hold a password: don't log it.
-    ``folder`` is the embedded server's.
+    Keep the lease as long as :attr:`uri` is in use. ``uri`` may contain a password: do not log it.
+    ``folder`` is the embedded server's, or None for another server.
     """
 
     folder: Path | None = None
@@ -64,11 +64,11 @@ class Lease:
 
     @property
     def disk_is_full(self) -> bool:
-        """True if the embedded server has no room left, which it calls an internal error."""
+        """True if the embedded server's disk is full, which it reports as an internal error."""
         return self.folder is not None and _disk_is_full(self.folder)
 
     def close(self) -> None:
-        """Need the server no more; it ends about a second after nobody does."""
+        """Release the server. It stops about a second after its last client is gone."""
         if self._connection is not None:
             self._connection.close()
 
@@ -87,12 +87,13 @@ class Lease:
 def resolve(uri: str) -> Lease:
     """Turn ``embedded:`` or ``embedded:PATH`` into a MongoDB connection string.
 
-    Any other string comes back as it is, and nothing is started. The call waits for the server
-    to start, less than a second usually and 30 s at most: call it before the reactor runs, or in a
-    thread. A ``PATH`` is relative to the current directory; ``~`` is the home directory.
+    Any other string is returned unchanged, and nothing is started. The call blocks until the server
+    has started, usually for less than a second and at most for 30 s: call it before the reactor
+    runs, or in a thread. ``PATH`` is relative to the current directory; ``~`` is the home
+    directory.
 
     Raises:
-        EmbeddedStoreError: The server is not installed, the folder cannot be used, or the server
+        EmbeddedStoreError: if the server is not installed, the folder cannot be used, or the server
             does not start.
     """
     if not uri.startswith(_SCHEME):
@@ -102,7 +103,7 @@ def resolve(uri: str) -> Lease:
     if not is_installed():
         raise EmbeddedStoreError(
             "the embedded store needs SecantusDB, which is not installed: install it (CPython 3.10 "
-            "to 3.13 on Linux x86_64 or aarch64, macOS arm64, Windows amd64), " + _ELSEWHERE
+            "to 3.13 on Linux x86_64 or aarch64, macOS arm64, Windows amd64), " + _OTHERWISE
         )
     deadline = time.monotonic() + _supervisor.START_SECONDS
     try:
@@ -126,29 +127,29 @@ def resolve(uri: str) -> Lease:
 
 
 def is_installed() -> bool:
-    """True if the embedded server is there to be started."""
+    """True if the embedded server's package is installed."""
     return importlib.util.find_spec("secantus") is not None
 
 
 def _unusable(folder: Path, error: OSError) -> str:
-    what = f"the embedded store cannot use the folder {folder}: "
+    message = f"the embedded store cannot use the folder {folder}: "
     if error.errno in _NO_SPACE:
-        return what + f"the disk is full; free some space, {_ELSEWHERE}"
+        return message + f"the disk is full; free some space, {_OTHERWISE}"
     if error.errno in (errno.EEXIST, errno.ENOTDIR):
-        return what + "there is a file of that name, or in the place of a parent; name another"
+        return message + "it or one of its parents is a file; name another folder"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return what + "it may not be written to; name another, or change its permissions"
-    return what + f"{error.strerror or error}; name another, {_ELSEWHERE}"
+        return message + "it is not writable; name another folder, or change its permissions"
+    return message + f"{error.strerror or error}; name another folder, {_OTHERWISE}"
 
 
 def _join_or_start(folder: Path, deadline: float) -> Lease:
-    # Starters go one by one; whoever comes second finds what the first has started. Held by a
-    # process that is killed, the lock goes with it.
+    # Only one process starts a supervisor at a time; the next one finds it running. The lock is
+    # released with the process that holds it, also if that is killed.
     lock = take_lock(folder / "start.lock", deadline)
     if lock is None:
         raise EmbeddedStoreError(
             f"another process has been starting the embedded store on {folder} for too long: "
-            f"end it and try again, {_ELSEWHERE}"
+            f"end it and try again, {_OTHERWISE}"
         )
     try:
         return _join(folder) or _start(folder, deadline)
@@ -157,12 +158,12 @@ def _join_or_start(folder: Path, deadline: float) -> Lease:
 
 
 def _join(folder: Path) -> Lease | None:
-    """Connect to the folder's supervisor, if there is one that answers."""
+    """Connect to the folder's supervisor; None if there is none, or it does not answer."""
     connection = None
     try:
         state = json.loads((folder / _supervisor.STATE).read_text(encoding="utf-8"))
-        door = (_supervisor.LOOPBACK, int(state["port"]))
-        connection = socket.create_connection(door, _JOIN_SECONDS)
+        address = (_supervisor.LOOPBACK, int(state["port"]))
+        connection = socket.create_connection(address, _JOIN_SECONDS)
         connection.sendall(state["token"].encode() + b"\n")
         with connection.makefile("rb") as answer:
             greeting = json.loads(answer.readline(4096))
@@ -175,32 +176,33 @@ def _join(folder: Path) -> Lease | None:
 
 
 def _start(folder: Path, deadline: float) -> Lease:
-    journal = folder / _supervisor.LOG
-    process = _spawn(folder, journal)
+    log_file = folder / _supervisor.LOG
+    process = _spawn(folder, log_file)
     while time.monotonic() < deadline:
         ended = process.poll() is not None
         lease = _join(folder)
         if lease is not None:
-            # Nobody asks how it ends, but somebody has to, or it stays behind as a zombie.
+            # Wait for the process in a thread, or it becomes a zombie when it ends.
             threading.Thread(target=process.wait, daemon=True).start()
             return lease
         if ended:
-            raise EmbeddedStoreError(_not_started(folder, journal))
+            raise EmbeddedStoreError(_not_started(folder, log_file))
         time.sleep(0.02)
     process.terminate()
-    raise EmbeddedStoreError(_not_started(folder, journal))
+    raise EmbeddedStoreError(_not_started(folder, log_file))
 
 
-def _spawn(folder: Path, journal: Path) -> subprocess.Popen[bytes]:
+def _spawn(folder: Path, log_file: Path) -> subprocess.Popen[bytes]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith(_NOT_INHERITED)}
-    # A project is often importable only because of where its command was started.
+    # A project is often importable only from the directory in which its command was started.
     environment["PYTHONPATH"] = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)
-    # A session of its own: an interrupt from the terminal is for the crawl, which still has to
-    # write what it holds. No stream is inherited: who reads this process's output must see it end.
+    # A separate session: an interrupt from the terminal must not stop the server, since the crawl
+    # still has to write its pending items. No inherited streams: a process that reads this one's
+    # output must see it end.
     detached = getattr(subprocess, "DETACHED_PROCESS", 0) | getattr(
         subprocess, "CREATE_NEW_PROCESS_GROUP", 0
     )
-    with journal.open("ab") as output:
+    with log_file.open("ab") as output:
         return subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", "xhs.store.embedded._supervisor", str(folder)],
             cwd=folder,
@@ -213,54 +215,51 @@ def _spawn(folder: Path, journal: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def _not_started(folder: Path, journal: Path) -> str:
+def _not_started(folder: Path, log_file: Path) -> str:
     if _disk_is_full(folder):
         return _unusable(folder, OSError(errno.ENOSPC, ""))
-    said = _end_of(journal)
-    last = next((line.strip() for line in reversed(said.splitlines()) if line.strip()), "")
-    return (
-        f"the embedded store did not start on {folder} ({last or 'it said nothing'}): "
-        f"see {journal}, {_ELSEWHERE}"
-    )
+    lines = _end_of(log_file).splitlines()
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "its log is empty")
+    return f"the embedded store did not start on {folder} ({last}): see {log_file}, {_OTHERWISE}"
 
 
 def _disk_is_full(folder: Path) -> bool:
-    """Ask the server's log, and the disk: on a full one there was perhaps no room for the log."""
-    said = _end_of(folder / _supervisor.LOG)
-    if any(os.strerror(number) in said for number in _NO_SPACE):
+    """Check the server's log and the disk: a full disk may have had no room for the log."""
+    logged = _end_of(folder / _supervisor.LOG)
+    if any(os.strerror(number) in logged for number in _NO_SPACE):
         return True
     with contextlib.suppress(OSError):
         return shutil.disk_usage(folder).free < _LEAST_SPACE
     return False
 
 
-def _end_of(journal: Path) -> str:
+def _end_of(log_file: Path) -> str:
     try:
-        with journal.open("rb") as lines:
-            lines.seek(max(0, journal.stat().st_size - 1_000_000))
-            return lines.read().decode("utf-8", "replace")
+        with log_file.open("rb") as file:
+            file.seek(max(0, log_file.stat().st_size - 1_000_000))
+            return file.read().decode("utf-8", "replace")
     except OSError:
         return ""
 
 
 def _ping(folder: Path, uri: str, deadline: float) -> None:
-    # Not the blocking client: at this process's end it would wait half a second for its threads.
-    patience = max(1, int((deadline - time.monotonic()) * 1000))
+    # Not the blocking client: it delays the end of this process by half a second for its threads.
+    timeout_ms = max(1, int((deadline - time.monotonic()) * 1000))
     loop = asyncio.new_event_loop()
     try:
-        loop.run_until_complete(_ask(uri, patience))
+        loop.run_until_complete(_list_databases(uri, timeout_ms))
     except PyMongoError as error:
         reason = str(error).split(", full error")[0]
         raise EmbeddedStoreError(
             f"the embedded store on {folder} does not answer ({reason}): "
-            f"see {folder / _supervisor.LOG}, {_ELSEWHERE}"
+            f"see {folder / _supervisor.LOG}, {_OTHERWISE}"
         ) from error
     finally:
         loop.close()
 
 
-async def _ask(uri: str, patience: int) -> None:
+async def _list_databases(uri: str, timeout_ms: int) -> None:
     async with AsyncMongoClient[dict[str, object]](
-        uri, serverSelectionTimeoutMS=patience
+        uri, serverSelectionTimeoutMS=timeout_ms
     ) as client:
         await client.admin.command("listDatabases")

@@ -19,7 +19,7 @@ def test_other_uris_pass_unchanged(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_missing_server_names_both_remedies(
+def test_an_error_for_a_missing_server_names_both_remedies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
@@ -29,18 +29,18 @@ def test_a_missing_server_names_both_remedies(
 
 
 @pytest.mark.parametrize("name", ["file", "file/db"])
-def test_a_file_in_the_way_is_named(name: str, tmp_path: Path) -> None:
+def test_an_error_names_a_file_in_place_of_the_folder(name: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(embedded.EmbeddedStoreError) as caught:
         embedded.resolve(f"embedded:{tmp_path / name}")
     assert str(tmp_path / name) in str(caught.value)
-    assert "there is a file of that name" in str(caught.value)
+    assert "one of its parents is a file" in str(caught.value)
     assert (tmp_path / "file").read_text() == "mine"
 
 
 @pytest.mark.parametrize(
     ("number", "expected"),
-    [(errno.EACCES, "may not be written to"), (errno.ENOSPC, "disk is full")],
+    [(errno.EACCES, "not writable"), (errno.ENOSPC, "disk is full")],
 )
 def test_an_unusable_folder_is_one_sentence(
     number: int, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
