@@ -7,7 +7,7 @@ no client has to sign off. One second after the last client has gone, or if none
 seconds, the supervisor stops the server and ends. If the server ends by itself, so does the
 supervisor.
 
-Import no other library at the top than the standard one: it would delay every start.
+Third-party libraries are not imported at the top: they would delay every start.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Connection strings that may be shown."""
+"""Passwords in connection strings: masked, and recognized."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_no_password_is_shown(password: str) -> None:
 
 
 @given(words.filter(lambda word: "password=" not in word.lower()))
-def test_not_even_where_it_is_not_quoted(password: str) -> None:
+def test_an_unquoted_password_is_not_shown(password: str) -> None:
     assert redact(f"mongodb://me:{password}@host/") == "mongodb://me:***@host/"
 
 
@@ -37,13 +37,13 @@ def test_not_even_where_it_is_not_quoted(password: str) -> None:
         "me:hidden-word@host",
     ],
 )
-def test_not_even_where_the_rest_is_not_as_it_must_be(uri: str) -> None:
+def test_no_password_of_a_malformed_uri_is_shown(uri: str) -> None:
     assert "hidden-word" not in redact(uri)
     assert has_password(uri)
     assert "hidden-word" in "".join(passwords(uri))
 
 
-def test_a_password_among_the_options() -> None:
+def test_a_password_in_the_options_is_not_shown() -> None:
     uri = "mongodb://host/?tlsCertificateKeyFilePassword=hidden-word&tls=true"
     assert "hidden-word" not in redact(uri)
     assert has_password(uri)
@@ -63,6 +63,6 @@ def test_a_password_among_the_options() -> None:
         "mongodb://[::1]:27017",
     ],
 )
-def test_what_has_no_password_is_shown_as_it_is(uri: str) -> None:
+def test_a_uri_without_a_password_is_unchanged(uri: str) -> None:
     assert redact(uri) == uri
     assert not has_password(uri)

@@ -1,4 +1,4 @@
-"""From items to updates."""
+"""Writes of items and of rejected objects."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ COMMENT: dict[str, Any] = {
 }
 
 
-def test_dates_are_dates_and_the_feeds_own_fields_stay_out() -> None:
+def test_dates_are_datetimes_and_fields_for_feeds_are_left_out() -> None:
     fields = item_write(COMMENT).update["$set"]
     assert fields["scraped_at"] == NOW
     assert fields["created_at"] == datetime(2024, 2, 9, 2, 56, 12, tzinfo=UTC)
     assert not {"item_type", "is_new"} & set(fields)
 
 
-def test_null_never_overwrites_and_what_was_sent_does() -> None:
+def test_null_never_overwrites_and_other_values_do() -> None:
     update = item_write(COMMENT).update
     assert "ip_location" not in update["$set"]
     assert update["$setOnInsert"] == {"ip_location": None}
@@ -52,11 +52,11 @@ def test_the_same_rejected_object_is_the_same_document() -> None:
     assert len({key(1), key(2), key(1, note="m"), key(1, kind="user")}) == 4
 
 
-def test_a_rejected_object_is_kept_as_ascii() -> None:
+def test_a_rejected_object_is_stored_as_ascii() -> None:
     raw = {"content": "茶\ud83d", "big": 2**80}
     write = rejected_write("comment", Provenance("n", 3, raw), [Problem("big", "is odd")], NOW)
-    kept = write.update["$set"]
-    assert kept["raw"].isascii()
-    assert json.loads(kept["raw"]) == raw
-    assert kept["errors"] == [{"path": "big", "message": "is odd"}]
-    assert kept["page"] == 3
+    fields = write.update["$set"]
+    assert fields["raw"].isascii()
+    assert json.loads(fields["raw"]) == raw
+    assert fields["errors"] == [{"path": "big", "message": "is odd"}]
+    assert fields["page"] == 3

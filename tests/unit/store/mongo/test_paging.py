@@ -1,4 +1,4 @@
-"""Batches in the order of IDs, and where they end."""
+"""Batches in the order of IDs, and their last one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Group commit: order, merging and failure, against a double of the database."""
+"""Group commit: order, merging and failure, with a fake database."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from xhs.store.mongo.writer import Writer
 from xhs.store.spill.files import Spill, SpillReader, decode
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-MOMENTS = {"$min": {"first_seen_at": NOW}, "$max": {"last_seen_at": NOW, "last_listed_latest": NOW}}
+TIMES = {"$min": {"first_seen_at": NOW}, "$max": {"last_seen_at": NOW, "last_listed_latest": NOW}}
 
 
 class Result:
@@ -52,9 +52,9 @@ class Collection:
 
 
 class Database:
-    """Answers bulks with ``answers``, first to last; what is no exception is a success.
+    """Answers bulks with ``answers`` in order: an exception is raised, None is a success.
 
-    ``turns``: how many turns of the event loop a collection's bulks take, where not one.
+    ``turns``: the turns of the event loop that a collection's bulks take, 1 by default.
     """
 
     def __init__(self, *answers: Exception | None) -> None:
@@ -70,7 +70,7 @@ class Database:
 
 
 def write(key: str, value: object = 1, collection: str = COMMENTS) -> Write:
-    return Write(collection, key, {"$set": {"value": value}, **MOMENTS}, NOW)
+    return Write(collection, key, {"$set": {"value": value}, **TIMES}, NOW)
 
 
 def refused(*entries: tuple[int, int]) -> BulkWriteError:
@@ -80,20 +80,20 @@ def refused(*entries: tuple[int, int]) -> BulkWriteError:
 
 async def put(database: Database, *writes: Write) -> list[bool | BaseException | None]:
     writer = Writer(database)  # type: ignore[arg-type]
-    futures = [writer.put(one) for one in writes]
+    futures = [writer.put(write) for write in writes]
     results = await asyncio.gather(*futures, return_exceptions=True)
     await writer.close()
     return results
 
 
-def test_what_waits_goes_out_in_one_bulk_for_each_collection() -> None:
+def test_pending_writes_are_sent_in_one_bulk_per_collection() -> None:
     database = Database()
     writes = [write("a"), write("u", collection=USERS), write("b")]
     assert asyncio.run(put(database, *writes)) == [True] * 3
     assert sorted(database.bulks) == [(COMMENTS, ["a", "b"]), (USERS, ["u"])]
 
 
-def test_a_document_is_written_once_a_bulk_and_in_order() -> None:
+def test_a_bulk_has_each_document_once_and_writes_keep_their_order() -> None:
     database = Database()
     asyncio.run(put(database, write("a", 1), write("b"), write("a", 2), write("a", 3), write("c")))
     assert database.bulks == [
@@ -103,21 +103,21 @@ def test_a_document_is_written_once_a_bulk_and_in_order() -> None:
     ]
 
 
-def test_an_overtaken_document_is_merged_and_not_new() -> None:
+def test_an_existing_document_is_merged_and_not_new() -> None:
     database = Database(refused((1, 11000)))
     results = asyncio.run(put(database, write("a"), write("b")))
     assert results == [True, False]
     assert database.bulks == [(COMMENTS, ["a", "b"]), (COMMENTS, ["b"])]
 
 
-def test_where_a_newer_answer_is_stored_only_the_first_and_last_moments_are_merged() -> None:
+def test_only_first_and_last_times_are_merged_into_a_newer_answer() -> None:
     database = Database(refused((0, 11000)))
     database.matched = 0
     assert asyncio.run(put(database, write("a"))) == [False]
-    assert database.operations[-1] == UpdateOne({"_id": "a"}, MOMENTS)
+    assert database.operations[-1] == UpdateOne({"_id": "a"}, TIMES)
 
 
-def test_what_cannot_be_merged_is_refused_and_no_failure() -> None:
+def test_a_document_that_cannot_be_merged_is_refused_without_a_failure() -> None:
     database = Database(refused((0, 11000), (1, 11000)), refused((1, 17419)))
     merged, too_large = asyncio.run(put(database, write("a"), write("b")))
     assert merged is False
@@ -125,13 +125,13 @@ def test_what_cannot_be_merged_is_refused_and_no_failure() -> None:
     assert too_large.permanent
 
 
-def test_what_one_database_refuses_another_may_hold() -> None:
+def test_a_document_refused_by_this_database_may_be_stored_by_another() -> None:
     (refusal,) = asyncio.run(put(Database(refused((0, 121))), write("a")))
     assert isinstance(refusal, Unstorable)
     assert not refusal.permanent
 
 
-def test_known_documents_are_updated_at_once_while_most_are() -> None:
+def test_documents_are_updated_first_while_most_are_stored() -> None:
     database = Database(refused((0, 11000)), None, None)
     known, again = asyncio.run(one_by_one(database, write("a"), write("b")))
     assert (known, again) == (False, True)
@@ -144,12 +144,12 @@ def test_known_documents_are_updated_at_once_while_most_are() -> None:
 
 async def one_by_one(database: Database, *writes: Write) -> list[bool | None]:
     writer = Writer(database)  # type: ignore[arg-type]
-    results = [await writer.put(one) for one in writes]
+    results = [await writer.put(write) for write in writes]
     await writer.close()
     return results
 
 
-def test_a_refused_document_does_not_take_its_batch_mates_along() -> None:
+def test_a_refused_document_does_not_affect_the_rest_of_its_bulk() -> None:
     first, second = asyncio.run(put(Database(refused((0, 17420))), write("a"), write("b")))
     assert isinstance(first, Unstorable)
     assert "17420" in str(first)
@@ -157,7 +157,7 @@ def test_a_refused_document_does_not_take_its_batch_mates_along() -> None:
 
 
 @pytest.mark.parametrize("value", [2**70, "\ud83d", {"a\x00b": 1}])
-def test_what_bson_cannot_hold_is_found_out(value: object) -> None:
+def test_a_document_that_bson_cannot_hold_is_refused(value: object) -> None:
     database = Database(OverflowError("int too large"))
     good, bad = asyncio.run(put(database, write("a"), write("b", value)))
     assert good is True
@@ -170,56 +170,56 @@ def test_what_bson_cannot_hold_is_found_out(value: object) -> None:
 AWAY = AutoReconnect("gone")
 
 
-def test_a_database_that_is_away_for_a_while_is_waited_for() -> None:
+def test_a_database_that_is_away_for_a_while_is_retried() -> None:
     database = Database(AWAY, AWAY)
     assert asyncio.run(put(database, write("a"))) == [True]
     assert database.bulks == [(COMMENTS, ["a"])] * 3
 
 
 async def abandon(spill: Spill | None) -> tuple[list[object], list[str], int]:
-    """Writes before and after a failure; what became of them, what was reported, the bulks."""
-    told: list[str] = []
+    """Put writes before and after a failure; return their results, the reports, and the bulks."""
+    reports: list[str] = []
     database = Database(*[AWAY] * 99)
-    writer = Writer(database, spill, lambda error: told.append(str(error)), 0.2)  # type: ignore[arg-type]
+    writer = Writer(database, spill, lambda error: reports.append(str(error)), 0.2)  # type: ignore[arg-type]
     before = [writer.put(write("a")), writer.put(write("u", collection=USERS))]
     results: list[object] = list(await asyncio.gather(*before, return_exceptions=True))
     bulks = len(database.bulks)
     results += await asyncio.gather(writer.put(write("b")), return_exceptions=True)
     await writer.close()
     assert len(database.bulks) == bulks
-    return results, told, bulks
+    return results, reports, bulks
 
 
 def spilled(path: Path) -> list[Write]:
-    """The writes in a spill file for the database ``xhs``."""
+    """Return the writes in a spill file for the database ``xhs``."""
     with path.open("rb") as file:
         reader = SpillReader(file)
         assert reader.database == "xhs"
         return [decode(reader.text(line)).write for line in reader.lines()]
 
 
-def test_one_that_is_gone_for_good_is_told_once_and_asked_no_more() -> None:
-    results, told, _ = asyncio.run(abandon(None))
+def test_a_failed_database_is_reported_once_and_receives_no_more_bulks() -> None:
+    results, reports, _ = asyncio.run(abandon(None))
     assert all(isinstance(result, StoreFailed) for result in results)
-    assert len(told) == 1
-    assert "gone" not in told[0]
+    assert len(reports) == 1
+    assert "gone" not in reports[0]
 
 
-def test_what_it_would_not_take_is_kept_in_the_spill(tmp_path: Path) -> None:
+def test_writes_that_a_failed_database_did_not_take_are_in_the_spill(tmp_path: Path) -> None:
     spill = Spill(tmp_path / "spill", "xhs")
-    results, told, _ = asyncio.run(abandon(spill))
+    results, reports, _ = asyncio.run(abandon(spill))
     spill.close()
     assert results == [None] * 3
-    assert len(told) == 1
+    assert len(reports) == 1
     (path,) = spill.folder.iterdir()
     assert path.stat().st_mode & 0o777 == 0o600
     assert spilled(path) == [write("a"), write("u", collection=USERS), write("b")]
 
 
-def test_the_spill_keeps_the_order_also_of_writes_on_their_way_when_it_fails(
+def test_the_spill_keeps_the_order_of_writes_in_flight_at_the_failure(
     tmp_path: Path,
 ) -> None:
-    """The comments have failed, and the users' server has not answered yet."""
+    """The comments have failed while a bulk of users is unanswered."""
     spill = Spill(tmp_path / "spill", "xhs")
 
     async def run() -> None:
@@ -238,7 +238,7 @@ def test_the_spill_keeps_the_order_also_of_writes_on_their_way_when_it_fails(
     assert spilled(path) == [write("a"), write("u", 1, USERS), write("u", 2, USERS)]
 
 
-def test_what_no_database_can_hold_does_not_wait_in_the_spill(tmp_path: Path) -> None:
+def test_a_write_that_no_database_can_hold_is_not_spilled(tmp_path: Path) -> None:
     spill = Spill(tmp_path / "spill", "xhs")
 
     async def run() -> list[bool | BaseException | None]:
@@ -248,11 +248,11 @@ def test_what_no_database_can_hold_does_not_wait_in_the_spill(tmp_path: Path) ->
         await writer.close()
         return results
 
-    too_large, waits = asyncio.run(run())
+    too_large, spilled_write = asyncio.run(run())
     spill.close()
     assert isinstance(too_large, Unstorable)
     assert too_large.permanent
-    assert waits is None
+    assert spilled_write is None
     (path,) = spill.folder.iterdir()
     assert spilled(path) == [write("b")]
 
@@ -264,7 +264,7 @@ def test_a_spill_that_cannot_be_written_is_a_failure(tmp_path: Path) -> None:
     assert all(isinstance(result, StoreFailed) for result in results)
 
 
-def test_closing_writes_what_waits() -> None:
+def test_closing_carries_out_pending_writes() -> None:
     async def run() -> tuple[bool | None, Database]:
         database = Database()
         writer = Writer(database)  # type: ignore[arg-type]
@@ -277,7 +277,7 @@ def test_closing_writes_what_waits() -> None:
     assert database.bulks == [(COMMENTS, ["a"])]
 
 
-def test_nothing_is_taken_after_closing() -> None:
+def test_a_closed_writer_accepts_no_writes() -> None:
     async def run() -> None:
         writer = Writer(Database())  # type: ignore[arg-type]
         await writer.close()
@@ -287,15 +287,15 @@ def test_nothing_is_taken_after_closing() -> None:
         asyncio.run(run())
 
 
-def test_an_overtaken_write_without_a_minimum_is_applied_once() -> None:
+def test_a_merged_write_without_first_and_last_times_is_applied_once() -> None:
     database = Database(refused((0, 11000)))
     count = Write(COMMENTS, "a", {"$inc": {"billed_calls": 1}})
     assert asyncio.run(put(database, count)) == [False]
     assert database.bulks == [(COMMENTS, ["a"]), (COMMENTS, ["a"])]
 
 
-def test_a_document_for_which_a_server_refuses_the_whole_bulk_is_found() -> None:
-    """As where it is too deep or too large for the server alone."""
+def test_a_document_that_makes_a_server_reject_the_bulk_is_isolated() -> None:
+    """It may be nested too deeply, or too large for the server only."""
 
     async def run() -> tuple[list[bool | BaseException | None], Database]:
         database = Database()
@@ -309,7 +309,7 @@ def test_a_document_for_which_a_server_refuses_the_whole_bulk_is_found() -> None
     assert {key(operation) for operation in database.operations} == set("abde")
 
 
-def test_a_failure_without_a_name_is_everybodys_too() -> None:
+def test_an_unexpected_error_fails_every_write_too() -> None:
     async def run() -> list[bool | BaseException | None]:
         writer = Writer(Database(RuntimeError("content")))  # type: ignore[arg-type]
         first = await asyncio.gather(writer.put(write("a")), return_exceptions=True)
@@ -324,7 +324,7 @@ def test_a_failure_without_a_name_is_everybodys_too() -> None:
 
 
 @pytest.mark.parametrize("answer", [None, refused((0, 17420)), refused((0, 11000))])
-def test_a_caller_who_is_cancelled_does_no_harm_to_others(answer: Exception | None) -> None:
+def test_a_cancelled_caller_does_not_affect_others(answer: Exception | None) -> None:
     async def run() -> list[bool | None]:
         writer = Writer(Database(answer))  # type: ignore[arg-type]
         gone, stays = writer.put(write("a")), writer.put(write("b"))
@@ -336,7 +336,7 @@ def test_a_caller_who_is_cancelled_does_no_harm_to_others(answer: Exception | No
     assert asyncio.run(run())[1] is True
 
 
-def test_many_writes_are_split_and_none_is_left() -> None:
+def test_many_writes_are_split_into_bulks() -> None:
     database = Database()
     results = asyncio.run(put(database, *(write(str(i)) for i in range(2500))))
     assert results == [True] * 2500

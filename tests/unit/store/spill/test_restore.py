@@ -1,4 +1,4 @@
-"""What becomes of the lines of spill files, against doubles of the writer and the ledger."""
+"""Restoring of spill files, with a fake writer and a fake ledger."""
 
 from __future__ import annotations
 
@@ -24,27 +24,30 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Writer:
-    """Takes what ``judge`` does not raise for; ``most`` is the most that was put at once, in MB."""
+    """Stores writes for which ``check`` does not raise.
 
-    def __init__(self, judge: Callable[[Write], None] = lambda _: None) -> None:
-        self.judge = judge
+    ``most``: the largest size of the writes put at once, in MB.
+    """
+
+    def __init__(self, check: Callable[[Write], None] = lambda _: None) -> None:
+        self.check = check
         self.stored: list[Write] = []
         self.most = 0.0
-        self._waiting = 0.0
+        self._pending = 0.0
 
     async def put(self, write: Write) -> bool:
         size = len(str(write.update)) / 1e6
-        self._waiting += size
-        self.most = max(self.most, self._waiting)
+        self._pending += size
+        self.most = max(self.most, self._pending)
         await asyncio.sleep(0)
-        self._waiting -= size
-        self.judge(write)
+        self._pending -= size
+        self.check(write)
         self.stored.append(write)
         return True
 
 
 class Ledger:
-    """Knows nothing."""
+    """A ledger without notes."""
 
     async def known(self, _: Sequence[str]) -> dict[str, Document]:
         return {}
@@ -58,9 +61,11 @@ def write(key: str, value: object = 1, collection: str = USERS) -> Write:
 
 
 def put(folder: Path, *writes: Write | str) -> Path:
-    """A spill file with these writes, or texts as they are."""
+    """Create a spill file with these writes, or with these texts as lines."""
     path = folder / "file.jsonl"
-    lines = [one if isinstance(one, str) else encode(Entry(one, "away", NOW)) for one in writes]
+    lines = [
+        write if isinstance(write, str) else encode(Entry(write, "away", NOW)) for write in writes
+    ]
     path.write_text("".join(f"{line}\n" for line in [head("xhs"), *lines]))
     return path
 
@@ -76,14 +81,14 @@ def entries(path: Path) -> list[Entry]:
 
 
 def refuse(key: str, *, permanent: bool) -> Callable[[Write], None]:
-    def judge(write: Write) -> None:
+    def check(write: Write) -> None:
         if write.key == key:
             raise Unstorable("no such thing here", permanent=permanent)
 
-    return judge
+    return check
 
 
-def test_what_this_database_refuses_is_tried_again(tmp_path: Path) -> None:
+def test_a_write_that_this_database_refuses_is_tried_again(tmp_path: Path) -> None:
     path = put(tmp_path, write("a"), write("b"), write("c"))
     refused = run(tmp_path, Writer(refuse("b", permanent=False)))
     assert (refused.stored, refused.set_aside) == (2, [])
@@ -95,13 +100,13 @@ def test_what_this_database_refuses_is_tried_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("collection", [USERS, HISTORY, NOTES])
-def test_what_no_database_can_hold_is_tried_once(tmp_path: Path, collection: str) -> None:
+def test_a_write_that_no_database_can_hold_is_tried_once(tmp_path: Path, collection: str) -> None:
     path = put(tmp_path, write("a", collection=collection), write("b"))
     refused = run(tmp_path, Writer(refuse("a", permanent=True)))
     aside = tmp_path / "file.unstorable"
     assert (refused.stored, refused.left) == (1, [])
-    why = f"{path}, line 2: a write to {collection}: no such thing here; now in {aside}"
-    assert refused.set_aside == [why]
+    sentence = f"{path}, line 2: a write to {collection}: no such thing here; now in {aside}"
+    assert refused.set_aside == [sentence]
     assert [entry.write.key for entry in entries(aside)] == ["a"]
     writer = Writer()
     assert run(tmp_path, writer) == Restored()
@@ -109,22 +114,22 @@ def test_what_no_database_can_hold_is_tried_once(tmp_path: Path, collection: str
     assert list(tmp_path.iterdir()) == [aside]
 
 
-def test_a_line_that_is_too_long_is_moved_to_the_byte(
+def test_a_line_that_is_too_long_is_moved_unchanged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spill_module, "LONGEST_LINE", 1000)
     long = "no entry, 界, \0" * 200_000
     put(tmp_path, write("a"), long, write("b"), write("c", "x" * 1000), long)
     writer = Writer()
-    done = run(tmp_path, writer)
-    assert (done.stored, done.left, len(done.set_aside)) == (2, [], 3)
-    assert [one.key for one in writer.stored] == ["a", "b"]
+    restored = run(tmp_path, writer)
+    assert (restored.stored, restored.left, len(restored.set_aside)) == (2, [], 3)
+    assert [write.key for write in writer.stored] == ["a", "b"]
     aside = tmp_path / "file.unstorable"
     kept = encode(Entry(write("c", "x" * 1000), "away", NOW))
     assert aside.read_text() == "".join(f"{line}\n" for line in [head("xhs"), long, kept, long])
 
 
-def test_a_longest_line_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_of_maximum_size_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     line = encode(Entry(write("a", "x" * 5000), "away", NOW))
     for longest, stored in ((len(line) + 1, 1), (len(line), 0)):
         monkeypatch.setattr(spill_module, "LONGEST_LINE", longest)
@@ -146,27 +151,27 @@ def test_large_writes_are_not_all_in_memory_at_once(tmp_path: Path, collection: 
     assert writer.most < 13
 
 
-def test_of_many_lines_that_stay_a_hundred_are_named(tmp_path: Path) -> None:
+def test_only_a_hundred_lines_that_stay_are_reported_one_by_one(tmp_path: Path) -> None:
     path = put(tmp_path, *(f"no entry {serial}" for serial in range(130)), write("a"))
-    done = run(tmp_path, Writer())
-    assert done.stored == 1
-    assert len(done.left) == 101
-    assert done.left[-1] == f"{path}: and 30 more lines"
+    restored = run(tmp_path, Writer())
+    assert restored.stored == 1
+    assert len(restored.left) == 101
+    assert restored.left[-1] == f"{path}: and 30 more lines"
     lines = path.read_text().splitlines()
     assert lines == [head("xhs"), *(f"no entry {serial}" for serial in range(130))]
 
 
-def test_a_store_that_fails_leaves_the_files_as_they_are(tmp_path: Path) -> None:
+def test_a_failed_store_leaves_the_files_unchanged(tmp_path: Path) -> None:
     path = put(tmp_path, "no entry", write("a"), write("b"), write("c"))
     before = path.read_bytes()
 
-    def judge(write: Write) -> None:
+    def check(write: Write) -> None:
         if write.key == "a":
             raise Unstorable("too large", permanent=True)
         if write.key == "c":
             raise StoreFailed("gone")
 
     with pytest.raises(StoreFailed):
-        run(tmp_path, Writer(judge))
+        run(tmp_path, Writer(check))
     assert list(tmp_path.iterdir()) == [path]
     assert path.read_bytes() == before
