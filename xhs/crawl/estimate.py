@@ -80,7 +80,7 @@ async def estimate(
         StoreFailed: if the database does not answer.
     """
     found = Estimate(usual=await storage.usual_calls(), price=price)
-    async for note_id, plan, _ in planned:
+    async for _, plan, _ in planned:
         if plan is None:
             found.ways["left"] += 1
             continue
@@ -88,7 +88,7 @@ async def estimate(
             found.ways["need nothing"] += 1
             continue
         found.ways[_way(plan)] += 1
-        cost = _NEVER_READ if storage.is_null else await _cost(storage, note_id, plan)
+        cost = await _cost(storage, plan)
         if isinstance(cost, str):
             found.unknown[cost] += 1
         else:
@@ -104,9 +104,9 @@ def _way(first: NotePlan) -> str:
     return "full" if first.watermark is None else "update"
 
 
-async def _cost(storage: Storage, note_id: str, first: NotePlan) -> Cost | str:
+async def _cost(storage: Storage, first: NotePlan) -> Cost | str:
     """What a note costs, or why that is unknown."""
-    arguments = first.arguments
+    note_id, arguments = first.note_id, first.arguments
     if first.watermark is not None and not first.resumed:
         usual = await storage.usual_calls(note_id)
         return Cost(1, max(1, usual or 1))
@@ -127,10 +127,12 @@ async def _cost(storage: Storage, note_id: str, first: NotePlan) -> Cost | str:
             wanted = min(wanted, arguments.max_comments)
         pages = max(1, calls_for(wanted) - first.pages) if first.watermark is None else 1
         least = min(pages, max(1, (pages if pages_before is None else pages_before) - first.pages))
-    more = 1 if first.then_again else 0
+    more = int(first.then_again)
     if arguments.replies != "all":
         return Cost(least + more, pages + more)
-    threads = await _thread_calls(storage, first)
+    checkpoint, resumed = first.checkpoint, first.resumed
+    stored_pass = checkpoint if resumed else replace(checkpoint, began=_EVER)
+    threads = await _thread_calls(storage, stored_pass, checkpoint, resumed)
     likely = await _likely_thread_calls(storage, first, threads)
     return Cost(least + more + threads, pages + more + likely)
 
@@ -140,7 +142,7 @@ async def _likely_thread_calls(storage: Storage, first: NotePlan, held_calls: in
     taken to be like the others.
     """
     reported = first.reported
-    if first.resumed or reported is None or first.watermark is not None:
+    if first.resumed or reported is None:
         return held_calls
     page = first.checkpoint.next_page
     counts = await storage.counts(page.note_id, page.sort, _EVER)
@@ -157,27 +159,23 @@ async def calls_for_replies(storage: Storage, note: NoteRecord, now: datetime) -
     """
     page = PageRef(note.note_id)
     ever = Checkpoint(page, "", "full", _EVER)
-    threads = 0
-    async for answered in storage.answered_comments(ever):
-        found = (thread_of(one, replace(ever, began=now), False) for one in answered)
-        threads += sum(one.calls for one in found if isinstance(one, Thread))
+    threads = await _thread_calls(storage, ever, replace(ever, began=now), resumed=False)
     counts = await storage.counts(note.note_id, page.sort, _EVER)
     first_level = max(counts.comments, note.comment_count_l1 or 0)
-    elsewhere = 0
-    if note.comment_count is not None and note.comment_count_l1 is not None:
-        replies = note.comment_count - note.comment_count_l1
-        if first_level > counts.comments:  # under comments that are not held
-            elsewhere = max(0, replies - counts.replies_reported)
+    elsewhere = 0  # under comments that are not held
+    if first_level > counts.comments and note.comment_count is not None:
+        elsewhere = max(0, note.comment_count - first_level - counts.replies_reported)
     if not threads and not elsewhere:
         return None
     return calls_for(first_level) + threads + elsewhere
 
 
-async def _thread_calls(storage: Storage, first: NotePlan) -> int:
-    left = first.checkpoint
+async def _thread_calls(
+    storage: Storage, stored_pass: Checkpoint, next_pass: Checkpoint, resumed: bool
+) -> int:
+    """Return the calls that ``next_pass`` makes for the threads found by ``stored_pass``."""
     calls = 0
-    met = left if first.resumed else replace(left, began=_EVER)
-    async for comments in storage.answered_comments(met):
-        found = (thread_of(comment, left, first.resumed) for comment in comments)
-        calls += sum(one.calls for one in found if isinstance(one, Thread))
+    async for comments in storage.answered_comments(stored_pass):
+        threads = (thread_of(comment, next_pass, resumed) for comment in comments)
+        calls += sum(thread.calls for thread in threads if isinstance(thread, Thread))
     return calls
