@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 
 from xhs.api.endpoints import DEFAULT_SORT, SORTS
 from xhs.crawl.note_ids import is_word, shown
-from xhs.crawl.paginator import Limits
 
 T = TypeVar("T")
 
@@ -35,10 +34,6 @@ class WrongArguments(ValueError):
         super().__init__("; ".join(errors))
         self.errors = list(errors)
         self.valid = valid
-
-
-def _text(value: str) -> str:
-    return value
 
 
 def _one_of(*choices: str) -> Callable[[str], str]:
@@ -81,8 +76,8 @@ def _argument(default: T, read: Callable[[str], T | None]) -> Any:
 class Arguments:
     """A crawl's arguments, checked. docs/reference/arguments.md says what each means."""
 
-    notes: str | None = _argument(None, _text)
-    notes_file: str | None = _argument(None, _text)
+    notes: str | None = _argument(None, str)
+    notes_file: str | None = _argument(None, str)
     mode: str = _argument("full", _one_of("full", "resume", "update"))
     sort: str = _argument(DEFAULT_SORT, _one_of(*SORTS))
     replies: str = _argument("inline", _one_of("none", "inline", "all"))
@@ -91,11 +86,6 @@ class Arguments:
     dry_run: bool = _argument(False, _flag)
     given: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     """What was given, as it was given."""
-
-    @property
-    def limits(self) -> Limits:
-        """What is wanted of a note at most."""
-        return Limits(self.max_comments, self.since)
 
     def for_note(self, kept: Mapping[str, str]) -> Arguments:
         """These, and where they name nothing themselves, what the ledger keeps with a note.

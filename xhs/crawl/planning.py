@@ -13,7 +13,7 @@ from xhs.api.endpoints import PageRef
 from xhs.crawl.arguments import NOTE_ARGUMENTS, Arguments, WrongArguments
 from xhs.crawl.checkpoint import Checkpoint, Wanted, pass_arguments
 from xhs.crawl.note_list import NoteList
-from xhs.crawl.paginator import CommentPaginator, Watermark
+from xhs.crawl.paginator import CommentPaginator, Limits, Watermark
 from xhs.crawl.storage import LOOKUP, NoteRecord, Storage
 from xhs.reasons import StopReason
 
@@ -68,7 +68,7 @@ class NotePlan:
             pages=self.pages,
             kept=self.checkpoint.kept,
             reported=self.reported,
-            limits=self.arguments.limits,
+            limits=Limits(self.arguments.max_comments, self.arguments.since),
             watermark=self.watermark,
             new_watermark=self.checkpoint.watermark,
         )

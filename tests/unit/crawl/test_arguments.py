@@ -76,7 +76,7 @@ def test_a_dry_run_is_asked_for_with_1() -> None:
 
 @pytest.mark.parametrize(("value", "number"), [("1", 1), ("250", 250), ("007", 7)])
 def test_a_number_of_comments(value: str, number: int) -> None:
-    assert parse({"max_comments": value}).limits.max_comments == number
+    assert parse({"max_comments": value}).max_comments == number
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "", "ten", "1.5", "1e3", "٣", "9" * 5000])
@@ -97,7 +97,7 @@ def test_what_is_no_number_of_comments(value: str) -> None:
 def test_since_is_a_date_or_a_time_in_utc_where_no_zone_is_given(
     value: str, moment: datetime
 ) -> None:
-    assert parse({"since": value}).limits.since == moment
+    assert parse({"since": value}).since == moment
 
 
 @pytest.mark.parametrize(
