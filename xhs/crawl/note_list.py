@@ -36,7 +36,6 @@ from xhs.crawl.note_ids import (
 
 SHOWN_ERRORS = 100
 _BATCH = 1000
-_FORMATS = (".txt", ".csv", ".json", ".jsonl")
 COLUMNS = ("note_id", "笔记ID", "note_url", "笔记链接", "url")
 """Columns of a table and keys of an object that name a note; the first with a value counts."""
 _DELIMITERS = ",;\t"
@@ -178,12 +177,12 @@ def _values(arguments: Arguments) -> Iterator[Value]:
 def _file_values(name: str) -> Iterator[Value]:
     suffix = Path(name).suffix.lower() if name != "-" else ".txt"
     shown_name = _shown(name)
-    if suffix not in _FORMATS:
+    if suffix not in _READERS:
         # A share text given in the place of a file holds a person's words.
         is_plain = name.isascii() and not holds_link(name) and len(name.split()) == 1
         raise _Unreadable(
             f"{shown_name if is_plain else 'notes_file'}: the name must end in "
-            f"{', '.join(_FORMATS)}, or be -{'' if is_plain else '; give links as notes'}"
+            f"{', '.join(_READERS)}, or be -{'' if is_plain else '; give links as notes'}"
         )
     try:
         with _open(name) as lines:
@@ -249,7 +248,8 @@ def _text_values(lines: IO[str]) -> Iterator[Value]:
             yield Value(_lines(start, number), "\n".join([*block, text]))
             block = []
             continue
-        if block and text and len(block) < _MOST_LINES and not _names_any(text):
+        is_full = len(block) == _MOST_LINES
+        if block and text and not is_full and "://" not in text and not names_note(text):
             block.append(text)
             end = number
             continue
@@ -290,10 +290,6 @@ def _check_is_text(number: int, text: str) -> None:
         raise _Unreadable(
             f"line {number} begins JSON: give it as a file that ends in .json or .jsonl"
         )
-
-
-def _names_any(text: str) -> bool:
-    return "://" in text or names_note(text)
 
 
 def _lines(start: int, end: int) -> str:
