@@ -137,13 +137,9 @@ class NoteCrawls:
         self._count(Stat.REPLY_CALLS_EXPECTED, calls)
         note.reply_calls = calls
         self._expected.estimate(note)
-        note.queue = ThreadQueue(self._threads_to_ask(note))
+        threads = self._progress.threads(note)
+        note.queue = ThreadQueue(found async for found in threads if isinstance(found, Thread))
         return True
-
-    async def _threads_to_ask(self, note: OpenNote) -> AsyncIterator[Thread]:
-        async for found in self._progress.threads(note):
-            if isinstance(found, Thread):
-                yield found
 
     async def _next_thread(self, note: OpenNote) -> OpenThread | None:
         """Open a note's next thread; None if there is none, or enough are open."""
@@ -160,7 +156,8 @@ class NoteCrawls:
         """Ask for more of a note's threads; after the last of them the note ends."""
         while opened := await self._next_thread(note):
             yield PageRequest(opened.paginator.next_page, self._notes.priority(opened.paginator))
-        if note.has_ended and not note.ending:
+        no_thread_left = note.queue is not None and note.queue.is_empty and not note.threads
+        if no_thread_left and not note.ending:
             note.ending = True
             async for following in self._note_ended(note):
                 yield following

@@ -211,11 +211,6 @@ class OpenNote(OpenChain):
         """Which replies the pass reads."""
         return self.plan.arguments.replies
 
-    @property
-    def has_ended(self) -> bool:
-        """True if no thread is left."""
-        return self.queue is not None and self.queue.is_empty and not self.threads
-
 
 class Priorities(Protocol):
     """Decides which call goes first, from the pages that are left of each chain."""
