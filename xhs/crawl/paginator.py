@@ -1,8 +1,8 @@
-"""The life of one note's pages, or of one comment's replies. Pure: a page goes in, what is kept of
-it and what comes next come out.
+"""The cursor paginator of a note's comments or a comment's replies. Pure: it takes a page, and
+returns what is kept of it and the next page or a stop reason.
 
-Every chain ends, also where the server's cursors lie: each lie has its name (:class:`StopReason`)
-and costs at most one call after the page that lies, pages that bring nothing new at most two.
+Every chain ends, even if the server's cursors are wrong: each fault has its :class:`StopReason`,
+and costs at most one call after the faulty page; pages without new comments cost at most two.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from xhs.api.page import ListedComment, Page
 from xhs.reasons import StopReason
 
 PAGE_SIZE = 10
-"""Comments on a page, as the documented answer has them."""
+"""Comments on a full page. Source: the documented answer."""
 
 
 class Watermark(NamedTuple):
-    """The newest comments of a note, pinned ones left out, as they stood on a first page.
+    """The newest comments of a note on the first page of a pass, without the pinned ones.
 
-    After a pass that ended, this is where an update may stop: what lies below has been read, or was
-    left out by the limits of that pass. ``complete``: whether all below it had been read.
+    Once that pass has ended, an update may stop here: older comments have been read, or were
+    excluded by the limits of that pass. ``complete``: True if all older comments had been read.
     """
 
     comment_ids: frozenset[str]
@@ -32,24 +32,24 @@ class Watermark(NamedTuple):
     complete: bool = False
 
     @classmethod
-    def of(cls, seen: Iterable[ListedComment]) -> Watermark:
-        """Return the watermark that a first page shows."""
-        plain = [one for one in seen if not one.is_pinned]
-        return cls(
-            frozenset(one.comment_id for one in plain if one.comment_id is not None),
-            max((one.created for one in plain if one.created is not None), default=None),
-        )
+    def of(cls, listed: Iterable[ListedComment]) -> Watermark:
+        """Return the watermark of a first page."""
+        plain = [comment for comment in listed if not comment.is_pinned]
+        ids = (comment.comment_id for comment in plain if comment.comment_id is not None)
+        times = (comment.created for comment in plain if comment.created is not None)
+        return cls(frozenset(ids), max(times, default=None))
 
-    def is_reached_by(self, one: ListedComment) -> bool:
-        """True if a comment stands at the watermark or below; a pinned one is out of order."""
-        if one.is_pinned:
+    def is_reached_by(self, comment: ListedComment) -> bool:
+        """True if a comment is at the watermark or older; a pinned one is out of order."""
+        created = comment.created
+        if comment.is_pinned:
             return False
-        older = self.newest is not None and one.created is not None and one.created < self.newest
-        return older or one.comment_id in self.comment_ids
+        older = self.newest is not None and created is not None and created < self.newest
+        return older or comment.comment_id in self.comment_ids
 
 
 class Limits(NamedTuple):
-    """What a user wants of a note at most: first-level comments, and none older than ``since``."""
+    """The user's limits: first-level comments of a note, and none older than ``since``."""
 
     max_comments: int | None = None
     since: datetime | None = None
@@ -59,10 +59,10 @@ NO_LIMITS = Limits()
 
 
 class PageResult(NamedTuple):
-    """What is kept of a page, and the next call or the reason why there is none.
+    """The part of a page that is kept, and the next page or the reason to stop.
 
-    ``undated``: of the comments kept, those that ``since`` could not judge, since they have no time
-    that can be read.
+    ``undated``: the comments kept although ``since`` could not judge them, because they have no
+    readable time.
     """
 
     page: Page
@@ -72,10 +72,10 @@ class PageResult(NamedTuple):
 
 
 class _WithinLimits(NamedTuple):
-    """What the limits let through of a page, and where on it a limit ends the chain."""
+    """The part of a page within the limits, and the place on it at which a limit ends the chain."""
 
     page: Page
-    crossed: int | None
+    limit_place: int | None
     limit: StopReason | None
     undated: int
 
@@ -83,13 +83,13 @@ class _WithinLimits(NamedTuple):
 class CommentPaginator:
     """The pages of one note or thread, from the first until its :attr:`stop`.
 
-    It may go on where another run stopped: then ``first`` has a cursor, and ``pages`` with ``kept``
-    comments came before. ``reported``: how many comments there are, as far as is known.
-    ``watermark`` ends it if it is reached. ``first_cursor_is_old`` is false if the first cursor
-    came just now, so that an empty page behind it is the end.
+    To continue an earlier run, ``first`` has a cursor, and ``pages`` and ``kept`` count the pages
+    and comments before it. ``reported``: the number of comments, if it is known. The chain ends
+    when it reaches ``watermark``. ``first_cursor_is_old`` is False if this run received the first
+    cursor: an empty page behind it is then the end.
 
-    ``pages`` counts those that came in this pass, ``comment_ids`` holds the IDs of the comments
-    that this chain has met. ``author_id``, ``comment_count`` and ``comment_count_l1`` are as last
+    ``pages`` counts the pages of this pass, ``comment_ids`` holds the IDs of the comments on the
+    pages of this chain. ``author_id``, ``comment_count`` and ``comment_count_l1`` are as last
     reported; ``new_watermark`` is that of the pass's first page.
     """
 
@@ -117,7 +117,7 @@ class CommentPaginator:
         self.comment_count_l1 = reported
         self.stop: StopReason | None = None
         self.out_of_order = False
-        """True if ``since`` or a watermark needs the order by time, and the API used another."""
+        """True if ``since`` or a watermark needs the order by time, but the API used another."""
         self._limits = limits
         self._watermark = watermark
         self._left_out: StopReason | None = None
@@ -125,10 +125,10 @@ class CommentPaginator:
         self._first_cursor_is_old = first_cursor_is_old
         self._first_ids: list[str] | None = None
         self._cursors = {first.cursor}
-        self._pages_without_news = 0
+        self._pages_without_new = 0
 
     def take(self, page: Page) -> PageResult:
-        """Take the page that :attr:`next_page` asked for, and say what follows it."""
+        """Take the page that :attr:`next_page` requested, and return what follows it."""
         if not page.is_readable:
             self.pages += 1
             self.stop = StopReason.UNREADABLE_ANSWER
@@ -137,15 +137,15 @@ class CommentPaginator:
             return PageResult(page, first, None)
         self._resuming = False
         self.pages += 1
-        self._note(page)
-        seen = list(page.seen)
+        self._read_facts(page)
+        listed = list(page.seen)
         if self.pages == 1:
-            self.new_watermark = Watermark.of(seen)
-        ids = [one.comment_id for one in seen if one.comment_id is not None]
-        kept = self._keep(page, seen)
-        news = not self.comment_ids.issuperset(ids)
-        self._pages_without_news = 0 if news else self._pages_without_news + 1
-        self.stop = self._reason_to_stop(page, seen, ids, kept)
+            self.new_watermark = Watermark.of(listed)
+        ids = [comment.comment_id for comment in listed if comment.comment_id is not None]
+        kept = self._within_limits(page, listed)
+        has_new = not self.comment_ids.issuperset(ids)
+        self._pages_without_new = 0 if has_new else self._pages_without_new + 1
+        self.stop = self._reason_to_stop(page, listed, ids, kept)
         self.comment_ids.update(ids)
         if self._first_ids is None:
             self._first_ids = ids
@@ -156,7 +156,10 @@ class CommentPaginator:
         return PageResult(kept.page, self.next_page, None, kept.undated)
 
     def restart(self) -> PageRef | None:
-        """The first page again, where the cursor that it began with leads nowhere; else None."""
+        """Return the first page if the chain was resumed from a cursor that has failed; else None.
+
+        It restarts once.
+        """
         if not self._resuming:
             return None
         self._resuming = False
@@ -172,7 +175,7 @@ class CommentPaginator:
 
     @property
     def pages_left(self) -> int:
-        """How many pages are still to come, as far as is known; at least one."""
+        """The expected number of remaining pages; at least one."""
         if self.comment_count_l1 is None or self._watermark is not None:
             return 1
         most = self._limits.max_comments
@@ -183,7 +186,7 @@ class CommentPaginator:
         """End the chain from outside: its call failed, or the crawl stops."""
         self.stop = stop
 
-    def _note(self, page: Page) -> None:
+    def _read_facts(self, page: Page) -> None:
         self.author_id = page.author_id or self.author_id
         if page.comment_count is not None:
             self.comment_count = page.comment_count
@@ -192,74 +195,77 @@ class CommentPaginator:
         if self._limits.since or self._watermark:
             self.out_of_order = self.out_of_order or not page.is_by_time(self.sort)
 
-    def _keep(self, page: Page, seen: Sequence[ListedComment]) -> _WithinLimits:
-        """What the limits let through. A pinned comment stands out of its order, so that it may be
-        too old and ends nothing.
-        """
+    def _within_limits(self, page: Page, listed: Sequence[ListedComment]) -> _WithinLimits:
+        """Apply the limits. A pinned comment is out of order: even if too old, it ends nothing."""
         most, since = self._limits
-        comments, met = [], set(self.comment_ids)
-        crossed: int | None = None
+        comments, known_ids = [], set(self.comment_ids)
+        limit_place: int | None = None
         limit: StopReason | None = None
         undated = 0
-        for place, (raw, one) in enumerate(zip(page.comments, seen, strict=True)):
-            too_old = since is not None and one.created is not None and one.created < since
-            too_many = most is not None and self.kept >= most and one.comment_id not in met
+        for place, (raw, (comment_id, created, is_pinned)) in enumerate(
+            zip(page.comments, listed, strict=True)
+        ):
+            too_old = since is not None and created is not None and created < since
+            too_many = most is not None and self.kept >= most and comment_id not in known_ids
             if too_old or too_many:
                 reason = StopReason.SINCE if too_old else StopReason.MAX_COMMENTS
                 self._left_out = self._left_out or reason
-                in_order = page.is_by_time(self.sort) and not one.is_pinned
-                if crossed is None and (not too_old or in_order):
-                    crossed, limit = place, reason
+                in_order = page.is_by_time(self.sort) and not is_pinned
+                if limit_place is None and (not too_old or in_order):
+                    limit_place, limit = place, reason
                 continue
             comments.append(raw)
-            undated += since is not None and one.comment_id is not None and one.created is None
-            if one.comment_id is not None and one.comment_id not in met:
-                met.add(one.comment_id)
+            undated += since is not None and comment_id is not None and created is None
+            if comment_id is not None and comment_id not in known_ids:
+                known_ids.add(comment_id)
                 self.kept += 1
-        return _WithinLimits(replace(page, comments=comments), crossed, limit, undated)
+        return _WithinLimits(replace(page, comments=comments), limit_place, limit, undated)
 
     def _reason_to_stop(
-        self, page: Page, seen: Sequence[ListedComment], ids: list[str], kept: _WithinLimits
+        self, page: Page, listed: Sequence[ListedComment], ids: list[str], kept: _WithinLimits
     ) -> StopReason | None:
         if ids and ids == self._first_ids:
             return StopReason.CURSOR_IGNORED
-        met = self._watermark_place(page, seen)
-        if kept.crossed is not None and (met is None or kept.crossed < met):
+        reached = self._watermark_place(page, listed)
+        if kept.limit_place is not None and (reached is None or kept.limit_place < reached):
             return kept.limit
         if page.has_more is False:
             if self._left_out:
-                return self._left_out if met is None else StopReason.UP_TO_DATE
-            return StopReason.COMPLETE if self._is_there(page) else StopReason.NOT_FOUND
-        if met is not None:
+                return self._left_out if reached is None else StopReason.UP_TO_DATE
+            return StopReason.COMPLETE if self._exists(page) else StopReason.NOT_FOUND
+        if reached is not None:
             return StopReason.UP_TO_DATE
         if self._limits.max_comments is not None and self.kept >= self._limits.max_comments:
             return StopReason.MAX_COMMENTS
-        return self._flaw(page, ids)
+        return self._fault(page, ids)
 
-    def _watermark_place(self, page: Page, seen: Sequence[ListedComment]) -> int | None:
+    def _watermark_place(self, page: Page, listed: Sequence[ListedComment]) -> int | None:
         """Return the place on a page at which the watermark is reached, or None."""
-        if self._watermark is None or not page.is_by_time(self.sort):
+        watermark = self._watermark
+        if watermark is None or not page.is_by_time(self.sort):
             return None
-        return next((at for at, one in enumerate(seen) if self._watermark.is_reached_by(one)), None)
+        places = (at for at, comment in enumerate(listed) if watermark.is_reached_by(comment))
+        return next(places, None)
 
-    def _is_there(self, page: Page) -> bool:
-        """True if there is such a note; a comment whose replies are asked for there was."""
-        found = page.comments or page.author_id or page.comment_count or page.comment_count_l1
-        return bool(found) or self.pages > 1 or self.next_page.comment_id is not None
+    def _exists(self, page: Page) -> bool:
+        """True if the note exists; a comment whose replies are requested does."""
+        facts = page.comments or page.author_id or page.comment_count or page.comment_count_l1
+        return bool(facts) or self.pages > 1 or self.next_page.comment_id is not None
 
-    def _flaw(self, page: Page, ids: list[str]) -> StopReason | None:
-        """What is wrong with the way on."""
+    def _fault(self, page: Page, ids: list[str]) -> StopReason | None:
+        """Return the reason why no page can follow, or None."""
         if page.cursor is None:
             return StopReason.CURSOR_MISSING
         if page.cursor in self._cursors:
-            # The first page again, with a comment more or one less?
-            known = len(set(ids) & set(self._first_ids or ()))
-            return StopReason.CURSOR_IGNORED if 2 * known > len(ids) else StopReason.CURSOR_REPEATED
-        if self._pages_without_news == 2:
+            # Is it the first page again, with a comment more or less?
+            repeated = len(set(ids) & set(self._first_ids or ()))
+            is_first = 2 * repeated > len(ids)
+            return StopReason.CURSOR_IGNORED if is_first else StopReason.CURSOR_REPEATED
+        if self._pages_without_new == 2:
             return StopReason.NO_PROGRESS
         return None
 
 
 def calls_for(comments: int) -> int:
-    """How many pages so many comments take."""
+    """Return the number of pages that hold this many comments."""
     return -(-comments // PAGE_SIZE)
