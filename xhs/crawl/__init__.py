@@ -1,4 +1,4 @@
-"""A crawl of notes: which are read, from where, what follows a page, and how each ends.
+"""The crawl of notes: which are read, from which page, what follows a page, and how each ends.
 
-Neither Scrapy nor MongoDB is known here.
+Imports neither Scrapy nor pymongo.
 """

@@ -1,6 +1,6 @@
-"""How far a pass is: from where it continues, and what it has come to. Pure.
+"""The saved progress of a pass. Pure.
 
-A pass is one reading of a note, from its first page until it ends, by however many runs.
+A pass is one reading of a note, from its first page to its end, by one or more runs.
 """
 
 from __future__ import annotations
@@ -16,17 +16,18 @@ from xhs.crawl.paginator import Watermark
 from xhs.reasons import StopReason
 
 PASS_ARGUMENTS = ("replies", "max_comments", "since")
-"""The arguments that say how much of a note a pass reads. The sort stands beside the cursor."""
+"""The arguments that limit what a pass reads of a note. The sort is stored beside the cursor."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """``next_page`` is requested next; it is of no use once the first-level comments have ended.
+    """Progress of one pass over a note.
 
-    ``mode``: ``full`` or ``update``, the kind of pass. ``began`` is its name, too. ``watermark`` is
-    that of its first page, ``kept`` how many first-level comments it has kept, ``calls`` how many
-    calls were billed for it. ``arguments``: those of :data:`PASS_ARGUMENTS` that it was given.
-    ``stop_reason``: how its first-level comments ended, if only replies are left.
+    ``next_page``: the page to request next; without meaning once the note's own pages have ended.
+    ``mode``: the kind of pass, ``full`` or ``update``. ``began``: its start, which also identifies
+    it. ``watermark``: that of its first page. ``kept``: the first-level comments it has kept.
+    ``calls``: the calls billed for it. ``arguments``: its values of :data:`PASS_ARGUMENTS`.
+    ``stop_reason``: why the note's own pages ended, if only replies are left.
     """
 
     next_page: PageRef
@@ -41,18 +42,18 @@ class Checkpoint:
 
     @property
     def is_storable(self) -> bool:
-        """True if a database takes it: a cursor with a lone surrogate can only be sent back."""
+        """True if a database accepts it: a cursor with a lone surrogate cannot be stored."""
         return is_storable(self.next_page.cursor or "")
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A pass that was asked for and has stored no page yet: its mode and its arguments."""
+    """A requested pass that has stored no page yet: its mode and its arguments."""
 
     mode: str
     arguments: Mapping[str, str] = field(default_factory=dict)
 
 
 def pass_arguments(given: Mapping[str, Any]) -> dict[str, str]:
-    """Return those arguments that stay with a pass, whoever finishes it."""
+    """Return the arguments that a pass keeps, whichever run finishes it."""
     return {name: str(given[name]) for name in PASS_ARGUMENTS if name in given}

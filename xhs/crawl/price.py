@@ -10,13 +10,13 @@ _PRICE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,8})?)\s*([^\W\d_]{1,16}|[$€£¥�
 
 
 class Price(NamedTuple):
-    """What a billed call costs."""
+    """The cost of a billed call."""
 
     amount: Decimal
     currency: str
 
     def of(self, calls: int) -> str:
-        """The cost of so many calls, with the currency and the decimals of the price."""
+        """Return the cost of ``calls`` calls, with the currency and the decimals of the price."""
         return f"{self.amount * calls:f} {self.currency}"
 
 
@@ -24,16 +24,16 @@ def read_price(text: str) -> Price | None:
     """Read the setting ``XHS_CALL_PRICE``; None if it is empty.
 
     Raises:
-        ValueError: if it is no price.
+        ValueError: if it is not a price.
     """
     if not text.strip():
         return None
-    found = _PRICE.fullmatch(text.strip())
-    if not found or not Decimal(found[1]):
+    match = _PRICE.fullmatch(text.strip())
+    if not match or not Decimal(match[1]):
         raise ValueError("an amount above 0 and its currency are needed, such as 0.05 CNY")
-    return Price(Decimal(found[1]), found[2])
+    return Price(Decimal(match[1]), match[2])
 
 
 def in_money(price: Price | None, calls: int) -> str:
-    """The cost of so many calls in brackets, to stand behind their number; "" without a price."""
+    """Return the cost of ``calls`` calls in brackets, to append to their number; "" if no price."""
     return f" ({price.of(calls)})" if price else ""
