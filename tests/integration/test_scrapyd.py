@@ -188,7 +188,7 @@ def test_all_that_is_wrong_stands_in_the_jobs_own_log_and_no_call_is_made(
         "XHS_MAX_CALLS=some is no number of calls",
         "bogus: no such argument; there are notes, ",
         "mode='fast' is none of full, resume, update",
-        f"notes: '{NOTE[:-1]}' is no note ID",
+        f"notes: '{NOTE[:-1]}' is not a note ID",
         "notes: piece 3 of 3 is neither a note ID",
     )
     errors = done.lines("ERROR")

@@ -106,7 +106,7 @@ def test_everything_wrong_is_said_at_once(api: Simulator, without_store: Project
         "JUSTONEAPI_COMMENTS_VERSION=v9 is none of v4, v3, v2",
         "JUSTONEAPI_BASE_URL: ",
         "no token",
-        f"notes: '{NOTE[:-1]}' is no note ID",
+        f"notes: '{NOTE[:-1]}' is not a note ID",
         "bogus: no such argument",
         "token: a token given",
         "sort='newest' is none of latest, normal, like_count",

@@ -1,7 +1,7 @@
-"""What a note is called: bare IDs, links and pasted share texts.
+"""Reader of note IDs in any form: bare IDs, links and pasted share texts.
 
-A share text begins with a person's name, and a link's query holds keys. So an error quotes only
-what looks like an ID, and of a link what stands before its query.
+A share text begins with a person's name, and a link's query contains keys. So an error quotes only
+what looks like an ID, and a link without its query.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ LINK_FORMS = (
     "?noteId=NOTE",
     "/publish/update?id=NOTE",
 )
-"""Links to a note: what follows one of this app's hosts, or ``xhsdiscover:/`` of its deep links.
+"""Links to a note, without the app's host or the ``xhsdiscover:/`` of a deep link.
 
 ``NOTE`` stands for the note's ID, which is the last part of a path; ``OTHER`` for the ID of a
-person or a board, ``…`` for any folders. A parameter may have others before it; one without a path
-stands behind any path but those of :data:`_NOT_OF_A_NOTE`. A parameter of any name may also hold
-the whole link (``redirectPath``, ``source``, ``deeplink``), or its path.
+person or a board; ``…`` for any folders. A parameter may follow others; one without a path may
+follow any path except those of :data:`_NOT_OF_A_NOTE`. A parameter of any name (``redirectPath``,
+``source``, ``deeplink``) may also contain the whole link, or its path.
 """
 
 _MOST_LAYERS = 3
-"""Times that a link is percent-encoded, at most: once by each page that hands it on."""
+"""How often a link may be percent-encoded: once by each page that passes it on."""
 
 _IS_ID = re.compile(r"[0-9a-f]{24}", re.IGNORECASE)
 _PIECE = re.compile(r"[^\s,，、\u200b-\u200f\u202a-\u202e\u2060\ufeff]+")
@@ -56,7 +56,7 @@ _URL_CHARACTER = r"[!#-&(-+\--;=?-\[\]_a-z~]"
 _HOST = r"(?:[\w-]+\.)*(?:(?:xiaohongshu|rednote)\.com|xhslink\.(?:com|cn))(?![\w-]|\.[\w-])"
 _DEEP_LINK = "xhsdiscover:"
 _HEAD = rf"""
-    # Without a scheme, it must not be the tail of another host or address, nor encoded.
+    # Without a scheme, it must not be the end of another host or address, nor be encoded.
     (?: (?:https?:/{{1,3}}|//)(?:[\w.~:-]{{1,64}}@)? | (?<![\w.@/-])(?!(?<=%)[0-9a-f]{{2}}) )
     {_HOST}\.?(?::\d+)?
 """
@@ -67,7 +67,10 @@ _LINK = re.compile(
 _NEXT_LINK = re.compile(
     rf"[?&;\#]\w{{1,40}}=https?:// | (?P<scheme>)https?:// | (?<=;)(?P<host>){_HOST}", _FLAGS
 )
-"""Where a link may end although no separator does. As a parameter, a link is part of another."""
+"""The start of a further link without a separator before it, or of a parameter that is a link.
+
+A parameter belongs to the link before it.
+"""
 _SHORT = re.compile(r"xhslink\.\w+\.?(?::\d+)?$", re.IGNORECASE)
 
 _NAME = r"(?:xiaohongshu|rednote|xhslink)"
@@ -80,7 +83,7 @@ _LIKE_A_LINK = re.compile(
     """,
     _FLAGS,
 )
-"""The app's name, which a dot, slash or colon joins to a further word, as in an address."""
+"""The app's name, joined to another word by a dot, slash or colon as in an address."""
 _ADDRESS = re.compile(r"[!-~。．｡：]+")
 _COMMA_FOR_DOT = re.compile(rf"({_NAME})[,，、](?=c(?:om|n)\b)", _FLAGS)
 _EMAIL = re.compile(
@@ -94,9 +97,9 @@ _FOREIGN_WITHOUT_SCHEME = re.compile(
 
 
 def _pattern(path: str) -> str:
-    """Return what matches a path of :data:`LINK_FORMS`, and ends with the note's ID if it has one.
+    """Return a pattern for a path of :data:`LINK_FORMS`. Its match ends with the ID of ``NOTE``.
 
-    A further part, or a further ID anywhere in the path, would make the ID another's.
+    If another part or another ID followed, the ID would not be the note's.
     """
     parts = {
         "": "",
@@ -113,21 +116,21 @@ _PARAMETERS = [
     for path, question_mark, parameter in (form.partition("?") for form in LINK_FORMS)
     if question_mark
 ]
-"""The path that a parameter must follow, and its name."""
+"""The path that a parameter must follow, or None for any, and the parameter's name."""
 _NOTE_IN_PARAMETER = re.compile(r"[0-9a-f]{24}(?![\w%-])", _FLAGS)
 _NOT_OF_A_NOTE = re.compile(r"/+(?:user|board|goods|page|store)\b", _FLAGS)
-"""Pages of people, boards, goods and topics. That they may mention a note is no matter."""
+"""Pages of people, boards, goods and topics. Their parameters may mention a note, but mean none."""
 
 _WORD = re.compile(r"[^\W_]{16,}")
 _NO_HEX_DIGIT = re.compile(r"[^0-9a-fo]", re.IGNORECASE)
-"""An O is what people and text recognition write for a 0."""
+"""An O counts as a digit: people and text recognition write it for a 0."""
 _LETTERS_AROUND = re.compile(
     r"^[^\W\d_]*[^\W\d_a-f][^\W\d_]*(?=[0-9]) | (?<=[0-9])[^\W\d_]*[^\W\d_a-f][^\W\d_]*$",
     re.IGNORECASE | re.VERBOSE,
 )
 _LEAST_DIGITS = 16
 _MOST_WRONG = 2
-"""Characters of :data:`_LEAST_DIGITS` that are no hexadecimal digits, at most."""
+"""Characters, among :data:`_LEAST_DIGITS` in a row, that may be other than hexadecimal digits."""
 _LONGER_THAN_CARD_NUMBERS = 20
 _SHORTENED = re.compile(
     r"(?<![0-9a-z]) ([0-9a-f]{4,24}) (?:…+|⋯+|\.{2,6}|\*{2,12}) ([0-9a-f]{4,24}) (?![0-9a-z])"
@@ -137,7 +140,7 @@ _SHORTENED = re.compile(
 _DESTROYED = re.compile(
     r"""[\s'’‘"“”=]* (?: \d+(?:[.,]\d+)?e[+-]\d+ | \d(?:[.,]\d+)?e\d+ ) [\s'’"”]*""", _FLAGS
 )
-"""What a spreadsheet makes of an ID that it takes for a number."""
+"""An ID that a spreadsheet has converted to a number."""
 
 _CALL_TO_OPEN = re.compile(
     r"""
@@ -150,35 +153,35 @@ _LONGEST_CALL = 200
 _LONGEST_WORD = 30
 _IS_WORD = re.compile(r"[\w.:+-]*", re.ASCII)
 _ESCAPED_SLASH = re.compile(r"\\(?:/|u002f)", re.IGNORECASE)
-"""A slash as JSON and scripts may write it."""
+"""A slash as JSON and scripts may escape it."""
 
 
-class Found(NamedTuple):
-    """The note IDs (lower case, in order, repeats kept) that a value names, and what is wrong."""
+class NotesFound(NamedTuple):
+    """The note IDs in a value (lower case, in order, with repeats), and its errors."""
 
     notes: list[str]
     errors: list[str]
 
 
 class _Part(NamedTuple):
-    """What a part of a piece is. A note's ``text`` is its ID."""
+    """A part of a piece, and its kind. The ``text`` of a note is its ID."""
 
     kind: Literal["note", "link", "foreign link", "like an ID"]
     text: str
 
 
-def find_notes(value: str) -> Found:
-    """Read one value: an argument, a line of a file or a cell.
+def find_notes(value: str) -> NotesFound:
+    """Return the notes in a value: an argument, a line of a file or a cell.
 
-    If it holds a link of this app's, its links and bare IDs count and the rest is text; otherwise
-    every piece between commas or white space must be an ID. What looks like a link of this app's,
-    or nearly like an ID, and names no note is an error in either case. Each mistake is one error;
-    words that make a text are one together.
+    If it contains a link of this app, its links and bare IDs are read and the rest is ignored;
+    otherwise every piece between commas or white space must be an ID. In either case, an error is
+    returned for each piece that looks like a link of this app or like an ID and names no note.
+    The words of a text are one error together.
     """
     if _IS_ID.fullmatch(value):
-        return Found([value.lower()], [])
+        return NotesFound([value.lower()], [])
     if is_destroyed(value):
-        return Found([], [_destroyed_error(value)])
+        return NotesFound([], [_destroyed_error(value)])
     if "\\" in value:
         value = _ESCAPED_SLASH.sub("/", value)
     if _MENTION.search(value):
@@ -187,17 +190,17 @@ def find_notes(value: str) -> Found:
 
     notes: list[str] = []
     errors: list[str] = []
-    unless_linked: list[str] = []
+    errors_without_link: list[str] = []
     words: list[int] = []
     number = word_end = 0
-    linked = is_text = False
+    has_link = is_text = False
     for number, match in enumerate(_PIECE.finditer(value), 1):
         piece = match[0]
         if _IS_ID.fullmatch(piece):
             notes.append(piece.lower())
             continue
         if is_destroyed(piece):
-            unless_linked.append(_destroyed_error(piece))
+            errors_without_link.append(_destroyed_error(piece))
             continue
         if not piece.isascii() and _IS_ID.fullmatch(plain := piece.translate(_TO_ASCII)):
             errors.append(_full_width_error(plain))
@@ -207,42 +210,42 @@ def find_notes(value: str) -> Found:
             if kind == "note":
                 notes.append(text)
             elif kind == "foreign link":
-                unless_linked.append(_link_error(text))
+                errors_without_link.append(_link_error(text))
             else:
                 errors.append(_link_error(text) if kind == "link" else _id_error(text))
-            linked = linked or kind in {"note", "link"}
+            has_link = has_link or kind in {"note", "link"}
         if not parts:
-            # An entry of a list is one word.
+            # Words that follow one another make a text; each entry of a list is one word.
             follows = bool(words) and not _SEPARATES_ENTRIES.search(value, word_end, match.start())
             is_text = is_text or follows or not piece.isascii()
             words.append(number)
             word_end = match.end()
-    if not linked:
-        errors += unless_linked
+    if not has_link:
+        errors += errors_without_link
         if words and not is_text:
             errors += [_word_error(word, number) for word in words]
         elif words and not errors:
             errors.append(_TEXT_BESIDE_IDS if notes else _TEXT_ALONE)
-    return Found(notes, list(dict.fromkeys(errors)))
+    return NotesFound(notes, list(dict.fromkeys(errors)))
 
 
 def holds_link(text: str) -> bool:
-    """True if a link of this app's seems to stand in it."""
+    """True if it seems to contain a link of this app."""
     return _LIKE_A_LINK.search(text) is not None
 
 
 def names_note(text: str) -> bool:
-    """True if a link of this app's, or an ID, seems to stand in it, be it right or wrong."""
+    """True if it seems to contain a link of this app or an ID, valid or not."""
     return holds_link(text) or _like_an_id(text) is not None
 
 
 def begins_with_note(text: str) -> bool:
-    """True if a link of this app's, or an ID, stands at its beginning."""
+    """True if it begins with a link of this app or an ID."""
     return (_IS_LINK.match(text) or _IS_ID.match(text)) is not None
 
 
 def is_text_alone(text: str) -> bool:
-    """True if it is words alone, which are no list, and not the app's call to open it."""
+    """True if it is a text of words only: no list, no link, and not the app's call to open it."""
     return (
         (not text.isascii() or len(text.split(None, 1)) > 1)
         and "://" not in text
@@ -252,25 +255,25 @@ def is_text_alone(text: str) -> bool:
 
 
 def is_destroyed(text: str) -> bool:
-    """True if it is a number in scientific notation, as a spreadsheet makes one of an ID."""
+    """True if it is an ID that a spreadsheet has converted to scientific notation."""
     plain = text if text.isascii() else text.translate(_TO_ASCII)
     return _DESTROYED.fullmatch(plain) is not None
 
 
 def shown(text: str, width: int = 60) -> str:
-    """``text`` for an error message: quoted, on one line, cut to ``width`` characters."""
+    """Return ``text`` for an error: quoted, on one line, and cut to ``width`` characters."""
     cut = text if len(text) <= width else text[: width - 1] + "…"
     escaped = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
     return f"'{''.join(escaped)}'"
 
 
 def is_word(text: str) -> bool:
-    """True if it is a single short word, so that an error may quote it: a text may name people."""
+    """True if it is a single short word, which an error may quote; a text may name people."""
     return len(text) <= _LONGEST_WORD and _IS_WORD.fullmatch(text) is not None
 
 
 def _is_call_to_open(line: str) -> bool:
-    """True for the line that the app puts below its link: 复制后打开【小红书】查看笔记！"""
+    """True for the line that the app adds below its link: 复制后打开【小红书】查看笔记！"""
     return (
         len(line) <= _LONGEST_CALL
         and _CALL_TO_OPEN.match(line) is not None
@@ -280,7 +283,7 @@ def _is_call_to_open(line: str) -> bool:
 
 
 def _parts(text: str, layers: int = _MOST_LAYERS) -> Iterator[_Part]:
-    """What stands in a piece that is no ID; nothing where it is words alone."""
+    """Yield the parts of a piece that is not an ID; nothing if it is only words."""
     end = 0
     for match in _LINK.finditer(text) if holds_link(text) else ():
         yield from _parts_between_links(text[end : match.start()], layers)
@@ -296,7 +299,7 @@ def _parts(text: str, layers: int = _MOST_LAYERS) -> Iterator[_Part]:
 
 
 def _split(links: str) -> Iterator[str]:
-    """Take links apart that follow one another without a separator."""
+    """Split links that follow one another without a separator."""
     start = 0
     for match in _NEXT_LINK.finditer(links, 1):
         if match.lastgroup:
@@ -327,10 +330,10 @@ def _parts_between_links(text: str, layers: int) -> Iterator[_Part]:
 
 
 def _like_an_id(text: str) -> str | None:
-    """Return the first part of a text that someone may have meant for an ID.
+    """Return the first part of a text that may be meant as an ID.
 
-    That is a word that holds 16 characters in a row of which at most two are no hexadecimal digits,
-    or an ID of which the middle or the end is left out. Numbers of phones and bank cards are none.
+    That is a word with 16 characters in a row of which at most two are not hexadecimal digits, or
+    an ID without its middle or its end. Numbers of phones and bank cards are not IDs.
     """
     if not text.isascii():
         text = text.translate(_TO_ASCII)
@@ -350,13 +353,13 @@ def _like_an_id(text: str) -> str | None:
 
 
 def _note_of(link: str) -> str | None:
-    """Return the note that one of this app's links names."""
+    """Return the ID of the note that a link of this app names; None if it names none."""
     address = _address_in(link)
     return (_note_at(address, _MOST_LAYERS) or None) if address else None
 
 
 def _address_in(text: str) -> str | None:
-    """Return what follows the host of a link of the app's, or a path that stands for one."""
+    """Return a link of this app without its host; also a path alone."""
     if match := _IS_LINK.search(text):
         if _SHORT.search(match[0]):
             return None
@@ -366,7 +369,10 @@ def _address_in(text: str) -> str | None:
 
 
 def _note_at(address: str, layers: int) -> str | None:
-    """Return the note that a path with its parameters names; empty if it is another's page."""
+    """Return the ID of the note that a path with its parameters names.
+
+    None if they name none; empty if it is a page of something else, such as a person.
+    """
     path, *parameters = re.split(r"[?&;#]", address)
     if layers and "%" in path and (decoded := unquote(address)) != address:
         return _note_at(decoded, layers - 1)
@@ -384,26 +390,26 @@ def _note_at(address: str, layers: int) -> str | None:
         if nested is not None:
             if (note := _note_at(nested, remaining)) is not None:
                 return note
-            path = nested  # of which the parameters that follow may be
+            path = nested  # the parameters that follow may belong to it
     return None
 
 
 def _nested(value: str, layers: int) -> tuple[str | None, int]:
-    """Return the address that a parameter holds, and how often it may still be decoded."""
+    """Return the address in a parameter, and how often it may still be decoded."""
     while (address := _address_in(value)) is None and layers and "%" in value:
         value, layers = unquote(value), layers - 1
     return address, layers
 
 
 _LINK_NEEDED = (
-    "one ends with the note's ID (24 hexadecimal characters), "
+    "it must end with the note's ID (24 hexadecimal characters), "
     "as https://www.xiaohongshu.com/explore/ID does"
 )
-_EXPORT_ANEW = "export the IDs anew, into a column with the format text, or use the notes' links"
+_EXPORT_AGAIN = "export the IDs again, into a column with the format text, or use the notes' links"
 _NEITHER = "neither a note ID (24 hexadecimal characters) nor a link to a note"
-_TEXT_ALONE = f"this text holds {_NEITHER} (xiaohongshu.com, rednote.com)"
+_TEXT_ALONE = f"this text contains {_NEITHER} (xiaohongshu.com, rednote.com)"
 _TEXT_BESIDE_IDS = (
-    "there are words beside the note IDs, which only a text with a link to a note may have"
+    "there are words beside the note IDs: only a text with a link to a note may have them"
 )
 
 
@@ -416,36 +422,36 @@ def _id_error(text: str) -> str:
     if _IS_ID.fullmatch(text):
         return f"{quoted} looks like a note ID, but needs a comma or a blank on either side"
     if "." in text or "*" in text or not text.isalnum():
-        return f"{quoted} is a note ID of which a part is left out: give all 24 characters"
+        return f"{quoted} is a note ID with a part left out: give all 24 characters"
     if _NO_HEX_DIGIT.search(text) or "o" in text.lower():
-        return f"{quoted} is no note ID: it has other characters than 0 to 9 and a to f"
-    return f"{quoted} is no note ID: it has {len(text)} characters instead of 24"
+        return f"{quoted} is not a note ID: it has other characters than 0 to 9 and a to f"
+    return f"{quoted} is not a note ID: it has {len(text)} characters instead of 24"
 
 
 def _destroyed_error(text: str) -> str:
     plain = text.translate(_TO_ASCII).strip(" \t\r\n'’‘\"“”=")
     return (
-        f"{shown(plain)} is what a spreadsheet has made of an ID, of which the rest is lost: "
-        f"{_EXPORT_ANEW}"
+        f"{shown(plain)} is an ID that a spreadsheet has converted to a number, and its end is "
+        f"lost: {_EXPORT_AGAIN}"
     )
 
 
 def _full_width_error(note_id: str) -> str:
-    return f"{shown(note_id)} is written in full-width characters: {_EXPORT_ANEW}"
+    return f"{shown(note_id)} is written in full-width characters: {_EXPORT_AGAIN}"
 
 
 def _link_error(link: str) -> str:
-    head = _IS_LINK.match(link)
-    if head and _SHORT.search(head[0]):
+    host = _IS_LINK.match(link)
+    if host and _SHORT.search(host[0]):
         return (
             f"{_shown_link(link)} is a short link, which only the network can resolve: open it in "
             "a browser and give the address that it leads to"
         )
-    return f"{_shown_link(link)} is no link to a note: {_LINK_NEEDED}"
+    return f"{_shown_link(link)} is not a link to a note: {_LINK_NEEDED}"
 
 
 def _shown_link(link: str) -> str:
-    """A link without what may be a key, a password or a person's words: its query, its user."""
+    """Return a link without its user and its query: they may contain keys or a person's words."""
     without_user = re.sub(r"(^|/)[^/?#]*@", r"\1", link)
     before_query = re.match(r"[^\w/]*([\w:/.-]*)", without_user, re.ASCII)
     assert before_query  # noqa: S101 (it may be empty)

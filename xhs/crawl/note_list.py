@@ -1,7 +1,7 @@
-"""Where notes come from: arguments, files, standard input, the ledger. Each is read once.
+"""Notes given as an argument, in a file or on standard input. Each source is read once.
 
-One streaming pass checks every line and keeps the IDs, each once, in a :class:`NoteList`: nothing
-is paid for before the last line is known to be right, and memory does not grow with the list.
+One streaming pass checks every line and stores each distinct ID in a :class:`NoteList`. So all
+lines are checked before the first call, and memory does not grow with the list.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import IO, Any, NamedTuple
 from xhs.crawl import json_list
 from xhs.crawl.arguments import Arguments
 from xhs.crawl.note_ids import (
-    Found,
+    NotesFound,
     begins_with_note,
     find_notes,
     holds_link,
@@ -37,27 +37,27 @@ from xhs.crawl.note_ids import (
 SHOWN_ERRORS = 100
 _BATCH = 1000
 COLUMNS = ("note_id", "笔记ID", "note_url", "笔记链接", "url")
-"""Columns of a table and keys of an object that name a note; the first with a value counts."""
+"""Columns of a table, or keys of an object, that name a note; the first with a value is used."""
 _DELIMITERS = ",;\t"
 _COLUMN_NAMES = f"{', '.join(COLUMNS[:-1])} or {COLUMNS[-1]}"
 _BETWEEN_WORDS = re.compile(r"[\s_\u200b-\u200f\u2060\ufeff-]+")
 _DECLARED_DELIMITER = re.compile(r"sep=([^\w\s\"]|\t)\s*", re.IGNORECASE)
-"""A first line that some spreadsheets write."""
+"""The first line that some spreadsheets write."""
 _OPENS_JSON = re.compile(r"[\[{]\s*(?:$|[\"{])")
 _MOST_LINES = 50
 """Lines of words before a link that are read as one share text with it."""
 _LEAST_ID = 10**15
-"""A number from which on somebody may have meant an ID."""
+"""The smallest number that may be meant as an ID."""
 _HASHTAG = (
-    "it begins with #, which makes it a comment, but holds a link or an ID: put that on a line of "
-    "its own, or a blank behind the # of a comment"
+    "it begins with #, which makes it a comment, but contains a link or an ID: put that on a line "
+    "of its own, or put a blank after the # of a comment"
 )
 
 logger = logging.getLogger(__name__)
 
 
 class WrongNotes(ValueError):
-    """Notes that are no notes: the first :data:`SHOWN_ERRORS` errors, and how many there are."""
+    """Malformed notes: the first :data:`SHOWN_ERRORS` errors, and the ``total`` number of them."""
 
     def __init__(self, errors: list[str], total: int) -> None:
         super().__init__(f"{total} errors in the notes")
@@ -66,16 +66,16 @@ class WrongNotes(ValueError):
 
     @property
     def messages(self) -> list[str]:
-        """The errors and, where more were found than are shown, how many."""
+        """The errors, followed by their total if not all of them are shown."""
         if self.total <= len(self.errors):
             return self.errors
         return [*self.errors, f"{self.total} errors in the notes, {len(self.errors)} of them shown"]
 
 
 class Value(NamedTuple):
-    """A value that names notes, and where it stands; ``error`` if it is none.
+    """A text that should name notes, and its place in the source; ``error`` if it is malformed.
 
-    It ``is_comment`` if it names notes, but is left out.
+    ``is_comment``: it names notes, but in a comment, so they are left out.
     """
 
     place: str
@@ -85,13 +85,13 @@ class Value(NamedTuple):
 
 
 class _Repeated(NamedTuple):
-    """A JSON object in which one of :data:`COLUMNS` stands twice."""
+    """A JSON object that has one of :data:`COLUMNS` twice."""
 
     name: str
 
 
 class NoteList:
-    """Distinct note IDs in the order in which they were named, kept on disk."""
+    """Distinct note IDs in the order in which they were named, stored on disk."""
 
     def __init__(self) -> None:
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
@@ -99,7 +99,7 @@ class NoteList:
         self._database.execute("BEGIN")
 
     def add(self, note_ids: Iterable[str]) -> None:
-        """Append those that are not there yet."""
+        """Append the IDs that are not in the list yet."""
         self._database.executemany(
             "INSERT OR IGNORE INTO notes (id) VALUES (?)",
             ((bytes.fromhex(note_id),) for note_id in note_ids),
@@ -126,7 +126,7 @@ def read_notes(arguments: Arguments) -> NoteList:
     """Read and check every note that the arguments name.
 
     Raises:
-        WrongNotes: with everything that is wrong, the place first.
+        WrongNotes: with all errors, each with its place.
     """
     notes = NoteList()
     errors: list[str] = []
@@ -139,7 +139,7 @@ def read_notes(arguments: Arguments) -> NoteList:
                 first_comment = first_comment or value.place
                 comments += 1
                 continue
-            found = Found([], [value.error]) if value.error else find_notes(value.text)
+            found = NotesFound([], [value.error]) if value.error else find_notes(value.text)
             notes.add(found.notes)
             total += len(found.errors)
             room = SHOWN_ERRORS - len(errors)
@@ -164,7 +164,7 @@ def read_notes(arguments: Arguments) -> NoteList:
 
 
 class _Unreadable(Exception):
-    """A file that cannot be read any further."""
+    """A file of which the rest cannot be read."""
 
 
 def _values(arguments: Arguments) -> Iterator[Value]:
@@ -178,7 +178,7 @@ def _file_values(name: str) -> Iterator[Value]:
     suffix = Path(name).suffix.lower() if name != "-" else ".txt"
     shown_name = _shown(name)
     if suffix not in _READERS:
-        # A share text given in the place of a file holds a person's words.
+        # A share text given instead of a file's name contains a person's words.
         is_plain = name.isascii() and not holds_link(name) and len(name.split()) == 1
         raise _Unreadable(
             f"{shown_name if is_plain else 'notes_file'}: the name must end in "
@@ -190,9 +190,9 @@ def _file_values(name: str) -> Iterator[Value]:
                 yield value._replace(place=f"{shown_name}, {value.place}")
     except _Unreadable as error:
         raise _Unreadable(f"{shown_name}: {error}") from None
-    except (OSError, RuntimeError) as error:  # a RuntimeError where ~USER has no home
+    except (OSError, RuntimeError) as error:  # a RuntimeError if ~USER has no home
         reason = getattr(error, "strerror", None) or error
-        # Relative to what, a job of Scrapyd's does not show.
+        # A job of Scrapyd's does not show its working directory.
         where = "" if Path(name).is_absolute() else f" ({Path(name).absolute()})"
         raise _Unreadable(f"{shown_name}: cannot be read: {reason}{where}") from None
     except UnicodeDecodeError as error:
@@ -200,10 +200,10 @@ def _file_values(name: str) -> Iterator[Value]:
 
 
 def _other_text(error: UnicodeDecodeError) -> str:
-    """What a file is that is no UTF-8 text, and what to do about it."""
+    """Return what a file is that is not UTF-8 text, and what to do about it."""
     start = error.object[:4]
     if start.startswith(b"PK\x03\x04"):
-        return "a workbook and no text: save it as “CSV UTF-8”"
+        return "a workbook, not text: save it as “CSV UTF-8”"
     if start.startswith((b"\xff\xfe", b"\xfe\xff")):
         encoding = "UTF-16"
     else:
@@ -230,7 +230,7 @@ def _open(name: str) -> contextlib.AbstractContextManager[IO[str]]:
 
 
 def _text_values(lines: IO[str]) -> Iterator[Value]:
-    block: list[str] = []  # lines of words, which may be the first of a share text
+    block: list[str] = []  # lines of words, which may begin a share text
     start = end = 0
     is_first = True
     for number, line in enumerate(lines, 1):
@@ -239,7 +239,7 @@ def _text_values(lines: IO[str]) -> Iterator[Value]:
             if names_note(text):
                 yield _comment(number, text)
             elif _is_hashtag(text):
-                continue  # a share text may have it
+                continue  # it may be part of a share text
             text = ""
         if text and is_first:
             _check_is_text(number, text)
@@ -271,20 +271,20 @@ def _comment(number: int, text: str) -> Value:
 
 
 def _is_hashtag(text: str) -> bool:
-    """True for ``#word``, and false for ``# word``, ``#LINK`` and ``#ID``, which are comments."""
+    """True for ``#word``; False for ``# word``, ``#LINK`` and ``#ID``, which are comments."""
     after = text.lstrip("#")
     return after.lstrip() == after != "" and not begins_with_note(after)
 
 
 def _check_is_text(number: int, text: str) -> None:
-    """Check that the first line of a text is none of another format.
+    """Check that the first line of a text does not belong to another format.
 
     Raises:
-        _Unreadable: if it is. Each line would be an error otherwise.
+        _Unreadable: if it does. Otherwise each line would be an error.
     """
     if _DECLARED_DELIMITER.fullmatch(text) or _note_columns(_cells(text)):
         raise _Unreadable(
-            f"line {number} is the head of a table: give it as a file that ends in .csv"
+            f"line {number} is the header of a table: give it as a file that ends in .csv"
         )
     if _OPENS_JSON.match(text) and not holds_link(text):
         raise _Unreadable(
@@ -299,37 +299,38 @@ def _lines(start: int, end: int) -> str:
 
 
 def _csv_values(lines: IO[str]) -> Iterator[Value]:
-    first, before = next(lines, ""), 0
+    header, lines_before = next(lines, ""), 0
     delimiters = _DELIMITERS
-    if declared := _DECLARED_DELIMITER.fullmatch(first):
-        first, before, delimiters = next(lines, ""), 1, declared[1]
-    if "\0" in first:
+    if declared := _DECLARED_DELIMITER.fullmatch(header):
+        header, lines_before, delimiters = next(lines, ""), 1, declared[1]
+    if "\0" in header:
         raise _Unreadable("is UTF-16 text: save it as “CSV UTF-8”")
-    rows = csv.reader(chain([first], lines), delimiter=_delimiter(first, delimiters))
+    rows = csv.reader(chain([header], lines), delimiter=_delimiter(header, delimiters))
     try:
         names = next(rows, [])
         columns = _note_columns(names)
         if repeated := _repeated(names):
             raise _Unreadable(
-                f"line {before + 1}: two columns are named {repeated}, of which one would be lost: "
-                "rename one"
+                f"line {lines_before + 1}: two columns are named {repeated}, and one would be "
+                "lost: rename one"
             )
         if not columns:
-            raise _Unreadable(f"line {before + 1}: a column named {_COLUMN_NAMES} is needed")
+            raise _Unreadable(f"line {lines_before + 1}: a column named {_COLUMN_NAMES} is needed")
         for row in rows:
-            if text := _first(row[column] for column in columns if column < len(row)):
-                yield Value(f"line {rows.line_num + before}", text)
+            if text := _first_value(row[column] for column in columns if column < len(row)):
+                yield Value(f"line {rows.line_num + lines_before}", text)
     except csv.Error as error:
-        raise _Unreadable(f"line {rows.line_num + before}: no CSV: {error}") from None
+        raise _Unreadable(f"line {rows.line_num + lines_before}: not CSV: {error}") from None
 
 
 def _delimiter(header: str, delimiters: str) -> str:
-    """Return the first with which the header names a note."""
-    return next((one for one in delimiters if _note_columns(_cells(header, one))), delimiters[0])
+    """Return the first delimiter by which the header has a column of notes."""
+    matches = (delimiter for delimiter in delimiters if _note_columns(_cells(header, delimiter)))
+    return next(matches, delimiters[0])
 
 
 def _cells(line: str, delimiter: str | None = None) -> list[str]:
-    """Return the cells of a table's line; none if it is no line of a table."""
+    """Return the cells of a table's line; none if it is not CSV."""
     with contextlib.suppress(csv.Error):
         delimiter = delimiter or _delimiter(line, _DELIMITERS)
         return next(csv.reader([line], delimiter=delimiter), [])
@@ -337,7 +338,7 @@ def _cells(line: str, delimiter: str | None = None) -> list[str]:
 
 
 def _note_columns(names: list[str]) -> list[int]:
-    """Return the places of the names that stand for a note, in the order of :data:`COLUMNS`."""
+    """Return the places of the columns that name a note, in the order of :data:`COLUMNS`."""
     places: dict[str, int] = {}
     for place, name in enumerate(names):
         places.setdefault(_plain(name), place)
@@ -345,24 +346,26 @@ def _note_columns(names: list[str]) -> list[int]:
 
 
 def _repeated(names: Iterable[str]) -> str | None:
-    """Return the first of :data:`COLUMNS` that stands twice."""
+    """Return the first of :data:`COLUMNS` that occurs twice."""
     counts = Counter(map(_plain, names))
     return next((name for name in COLUMNS if counts[_plain(name)] > 1), None)
 
 
 @lru_cache(maxsize=1000)
 def _plain(name: str) -> str:
-    """A column's name without its case, blanks, underscores and invisible characters."""
+    """Return a column's name without case, blanks, underscores and invisible characters."""
     return _BETWEEN_WORDS.sub("", unicodedata.normalize("NFKC", name)).casefold()
 
 
-def _first(values: Iterable[Any]) -> Any:
+def _first_value(cells: Iterable[Any]) -> Any:
     """Return the first value; an ID that a spreadsheet has destroyed only if there is no other."""
-    present = [one for one in values if one and not (isinstance(one, str) and one.isspace())]
+    values = [cell for cell in cells if cell and not (isinstance(cell, str) and cell.isspace())]
     intact = (
-        one for one in present if not (isinstance(one, str | float) and is_destroyed(str(one)))
+        value
+        for value in values
+        if not (isinstance(value, str | float) and is_destroyed(str(value)))
     )
-    return next(intact, present[0] if present else None)
+    return next(intact, values[0] if values else None)
 
 
 def _json_values(lines: IO[str]) -> Iterator[Value]:
@@ -382,29 +385,29 @@ def _jsonl_values(lines: IO[str]) -> Iterator[Value]:
         try:
             entry = json.loads(line, object_pairs_hook=_read_object)
         except (ValueError, RecursionError) as error:
-            raise _Unreadable(f"line {number}: no JSON: {error}") from None
+            raise _Unreadable(f"line {number}: not JSON: {error}") from None
         yield _json_value(f"line {number}", entry)
 
 
 def _read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Repeated:
-    """Make a dict of a JSON object, which would keep the last of two values of a name."""
+    """Make a dict of a JSON object, unless it has two values for a note: one would be lost."""
     repeated = _repeated(name for name, _ in pairs)
     return _Repeated(repeated) if repeated else dict(pairs)
 
 
 def _json_value(place: str, entry: Any) -> Value:
     if isinstance(entry, _Repeated):
-        return Value(place, "", f"{entry.name} stands in it twice, and one would be lost")
+        return Value(place, "", f"it has {entry.name} twice, and one would be lost")
     if isinstance(entry, dict):
         cells = list(entry.values())
-        entry = _first(cells[column] for column in _note_columns(list(entry)))
+        entry = _first_value(cells[column] for column in _note_columns(list(entry)))
     if isinstance(entry, float):
         entry = str(entry)
     if isinstance(entry, int) and abs(entry) >= _LEAST_ID:
         return Value(place, "", f"{entry} is a number: an ID must be a text, in quotation marks")
     if isinstance(entry, str):
         return Value(place, entry)
-    return Value(place, "", f"neither a text nor an object with {_COLUMN_NAMES} and a text in it")
+    return Value(place, "", f"neither a text nor an object with a text in {_COLUMN_NAMES}")
 
 
 _READERS = {

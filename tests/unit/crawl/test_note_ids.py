@@ -353,7 +353,7 @@ def test_what_looks_like_a_link_of_the_app_is_an_error_also_beside_others(addres
         assert found.notes == notes
         (error,) = found.errors
         assert f"'{LIKE_LINKS[address]}" in error
-        assert "no link to a note" in error
+        assert "not a link to a note" in error
         assert "x:y" not in error
 
 

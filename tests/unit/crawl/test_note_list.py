@@ -426,11 +426,11 @@ def test_a_file_that_cannot_be_read_is_named(folder: Path, name: str, words: str
         ("a.json", f'["{A}"', "JSON"),
         ("a.json", f'{{"note_id": "{A}"}}', "list"),
         ("a.json", f'["{A}" "{B}"]', "after entry 1"),
-        ("a.json", f'["{A}",]', "entry 2: no JSON"),
+        ("a.json", f'["{A}",]', "entry 2: not JSON"),
         ("a.json", f'["{A}"]]', "follows"),
         ("a.json", "", "list"),
         pytest.param("a.json", "[" * 100_000, "JSON", id="nested too deeply"),
-        ("a.jsonl", f'"{A}"\n{{oops\n', "line 2: no JSON"),
+        ("a.jsonl", f'"{A}"\n{{oops\n', "line 2: not JSON"),
     ],
 )
 def test_a_file_of_another_form_is_one_error(
