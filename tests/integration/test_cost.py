@@ -38,7 +38,7 @@ def test_a_dry_run_says_that_the_cost_of_new_notes_is_unknown(project: Project) 
         "3 notes: 3 full",
         "calls: 17 at least (0.85 CNY), 17 likely (0.85 CNY) for 2 notes read before; "
         "unknown for 1 note never read: 1 call at least (0.05 CNY)",
-        "reading a note whole has cost 8.5 calls on the average",
+        "reading a whole note has cost 8.5 calls on average",
     ]
 
 
@@ -167,8 +167,8 @@ def test_a_long_list_is_told_before_its_last_note(api: Simulator, project: Proje
     first, second, last = lines
     for line, come in ((first, 100), (second, 200)):
         assert line == (
-            "Calls expected in all: about 460 (23.00 CNY); this takes the "
-            f"{230 - come} notes whose first page is still to come to be like the {come} others"
+            "Calls expected in all: about 460 (23.00 CNY); this assumes that "
+            f"the {230 - come} notes without a first page are like the {come} others"
         )
     assert last == "Calls expected in all: about 460 (23.00 CNY)"
 

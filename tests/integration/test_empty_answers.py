@@ -277,7 +277,7 @@ def test_what_was_rejected_is_not_looked_for_in_another_order(
     api.script({"rules": [{"page": 2, **ALL_INVALID}]})
     done = crawl(project)
     (line,) = (text for text in done.lines("INFO") if "are not held" in text and NOTE in text)
-    assert "10 that came were rejected" in line
+    assert "10 received comments were rejected" in line
     assert "sort" not in line
 
 

@@ -181,7 +181,7 @@ def test_a_rehearsal_goes_by_what_passes_have_cost(api: Simulator, project: Proj
         "4 notes: 4 full",
         "calls: 30 at least, 36 likely for 3 notes read before; "
         "unknown for 1 note never read: 1 call at least",
-        "reading a note whole has cost 10.0 calls on the average",
+        "reading a whole note has cost 10.0 calls on average",
     ]
 
 

@@ -1,4 +1,4 @@
-"""What a crawl would do and cost, going by what is stored. It makes no call and writes nothing."""
+"""Estimate of what a crawl would do and cost, from what is stored: it neither calls nor writes."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from xhs.crawl.price import Price, in_money
 from xhs.crawl.replies import Thread, thread_of
 from xhs.crawl.storage import NoteRecord, Storage
 
-_EVER = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NEVER_READ = "never read"
 _UNCOUNTED = "whose answers name no count"
 
 
 class Cost(NamedTuple):
-    """Calls: at least, where nothing has changed since; and likely."""
+    """Calls for a note: the ``least``, if nothing has changed since, and the ``likely`` number."""
 
     least: int
     likely: float
@@ -31,9 +31,9 @@ class Cost(NamedTuple):
 
 @dataclass(slots=True)
 class Estimate:
-    """How many notes are read in which way, and what that costs.
+    """Number of notes by the way they are read, and the cost.
 
-    ``least`` and ``likely`` are about the ``known`` notes, those of which enough is stored to tell.
+    ``least`` and ``likely`` cover the ``known`` notes: those with enough stored for an estimate.
     """
 
     ways: Counter[str] = field(default_factory=Counter)
@@ -41,18 +41,18 @@ class Estimate:
     least: int = 0
     likely: float = 0.0
     unknown: Counter[str] = field(default_factory=Counter)
-    """Notes whose cost is unknown, by the reason. Each costs a call at least."""
+    """Notes whose cost is unknown, by the reason. Each costs one call at least."""
     usual: float | None = None
-    """What reading a note in full has cost on the average."""
+    """Calls that reading a whole note has cost on average."""
     price: Price | None = None
 
     def lines(self) -> Iterator[str]:
-        """The forecast for a person."""
+        """Yield the lines of a report."""
         ways = [f"{count} {way}" for way, count in self.ways.most_common() if count]
         yield f"{self.ways.total()} notes: {', '.join(ways) or 'nothing to do'}"
         yield f"calls: {'; '.join(self._calls())}"
         if self.unknown and self.usual is not None:
-            yield f"reading a note whole has cost {self.usual:.1f} calls on the average"
+            yield f"reading a whole note has cost {self.usual:.1f} calls on average"
 
     def _calls(self) -> Iterator[str]:
         if self.known or not self.unknown:
@@ -74,99 +74,98 @@ def _notes(number: int) -> str:
 async def estimate(
     planned: AsyncIterator[PlannedNote], storage: Storage, price: Price | None = None
 ) -> Estimate:
-    """Go through the plan of a crawl.
+    """Return the estimate for the plan of a crawl.
 
     Raises:
         StoreFailed: if the database does not answer.
     """
-    found = Estimate(usual=await storage.usual_calls(), price=price)
+    result = Estimate(usual=await storage.usual_calls(), price=price)
     async for _, plan, _ in planned:
         if plan is None:
-            found.ways["left"] += 1
+            result.ways["left"] += 1
             continue
         if isinstance(plan, Skip):
-            found.ways["need nothing"] += 1
+            result.ways["need nothing"] += 1
             continue
-        found.ways[_way(plan)] += 1
+        result.ways[_way(plan)] += 1
         cost = await _cost(storage, plan)
         if isinstance(cost, str):
-            found.unknown[cost] += 1
+            result.unknown[cost] += 1
         else:
-            found.known += 1
-            found.least += cost.least
-            found.likely += cost.likely
-    return found
+            result.known += 1
+            result.least += cost.least
+            result.likely += cost.likely
+    return result
 
 
-def _way(first: NotePlan) -> str:
-    if first.resumed:
+def _way(plan: NotePlan) -> str:
+    if plan.resumed:
         return "resume"
-    return "full" if first.watermark is None else "update"
+    return "full" if plan.watermark is None else "update"
 
 
-async def _cost(storage: Storage, first: NotePlan) -> Cost | str:
-    """What a note costs, or why that is unknown."""
-    note_id, arguments = first.note_id, first.arguments
-    if first.watermark is not None and not first.resumed:
+async def _cost(storage: Storage, plan: NotePlan) -> Cost | str:
+    """Return the cost of a note, or the reason why it is unknown."""
+    note_id, arguments = plan.note_id, plan.arguments
+    if plan.watermark is not None and not plan.resumed:
         usual = await storage.usual_calls(note_id)
         return Cost(1, max(1, usual or 1))
     least = pages = 0
-    if first.first_page is not None:
-        # The API may end before what it reports: then it is likely to do so again.
-        before = await storage.last_pass(note_id, first.first_page.sort)
-        pages_before = before.pages if before else None
-        wanted = first.reported
+    if plan.first_page is not None:
+        # If the API listed fewer comments than it reported, it is likely to do so again.
+        last_pass = await storage.last_pass(note_id, plan.first_page.sort)
+        pages_before = last_pass.pages if last_pass else None
+        wanted = plan.reported
         if wanted is None and pages_before is not None:
             wanted = PAGE_SIZE * pages_before
         if wanted is None:
-            is_new = first.known_watermark is None and not first.resumed
+            is_new = plan.known_watermark is None and not plan.resumed
             return _NEVER_READ if is_new else _UNCOUNTED
         if arguments.since is not None:
             wanted = min(wanted, await storage.count_since(note_id, arguments.since))
         if arguments.max_comments is not None:
             wanted = min(wanted, arguments.max_comments)
-        pages = max(1, calls_for(wanted) - first.pages) if first.watermark is None else 1
-        least = min(pages, max(1, (pages if pages_before is None else pages_before) - first.pages))
-    more = int(first.then_again)
+        pages = max(1, calls_for(wanted) - plan.pages) if plan.watermark is None else 1
+        least = min(pages, max(1, (pages if pages_before is None else pages_before) - plan.pages))
+    more = int(plan.then_again)
     if arguments.replies != "all":
         return Cost(least + more, pages + more)
-    checkpoint, resumed = first.checkpoint, first.resumed
-    stored_pass = checkpoint if resumed else replace(checkpoint, began=_EVER)
+    checkpoint, resumed = plan.checkpoint, plan.resumed
+    stored_pass = checkpoint if resumed else replace(checkpoint, began=_EPOCH)
     threads = await _thread_calls(storage, stored_pass, checkpoint, resumed)
-    likely = await _likely_thread_calls(storage, first, threads)
+    likely = await _likely_thread_calls(storage, plan, threads)
     return Cost(least + more + threads, pages + more + likely)
 
 
-async def _likely_thread_calls(storage: Storage, first: NotePlan, held_calls: int) -> float:
-    """Return the calls for the threads of a note, those of comments not held included: these are
-    taken to be like the others.
+async def _likely_thread_calls(storage: Storage, plan: NotePlan, held_calls: int) -> float:
+    """Return the calls for the threads of a note. Comments that are not held are assumed to be like
+    the others.
     """
-    reported = first.reported
-    if first.resumed or reported is None:
+    reported = plan.reported
+    if plan.resumed or reported is None:
         return held_calls
-    page = first.checkpoint.next_page
-    counts = await storage.counts(page.note_id, page.sort, _EVER)
-    most = first.arguments.max_comments
+    page = plan.checkpoint.next_page
+    counts = await storage.counts(page.note_id, page.sort, _EPOCH)
+    most = plan.arguments.max_comments
     wanted = reported if most is None else min(most, reported)
     return held_calls * max(1.0, wanted / counts.comments) if counts.comments else held_calls
 
 
 async def calls_for_replies(storage: Storage, note: NoteRecord, now: datetime) -> int | None:
-    """Return what a full pass with all replies costs at most; None if it would ask for no thread,
-    since the API has shown all that it shows.
+    """Return the most calls of a full pass with all replies; None if it would request no thread.
 
-    Threads are found on the note's own pages, so these are read again.
+    The pass also reads the note's own pages again: threads are found there.
     """
     page = PageRef(note.note_id)
-    ever = Checkpoint(page, "", "full", _EVER)
+    ever = Checkpoint(page, "", "full", _EPOCH)
     threads = await _thread_calls(storage, ever, replace(ever, began=now), resumed=False)
-    counts = await storage.counts(note.note_id, page.sort, _EVER)
+    counts = await storage.counts(note.note_id, page.sort, _EPOCH)
     first_level = max(counts.comments, note.comment_count_l1 or 0)
     elsewhere = 0  # under comments that are not held
     if first_level > counts.comments and note.comment_count is not None:
         elsewhere = max(0, note.comment_count - first_level - counts.replies_reported)
     if not threads and not elsewhere:
-        return None
+        return None  # the API has listed all that it lists
     return calls_for(first_level) + threads + elsewhere
 
 

@@ -1,4 +1,4 @@
-"""Which pages are done, counted from the outcome of each of their items."""
+"""Tracker of the pages under way, by the outcome of each of their items."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ class _OpenPage:
     items: list[Any]
     waiting: int
     done: asyncio.Future[bool]
-    handed_over: int
     then: Callable[[], object] | None
+    handed_over: int = 0
     whole: bool = True
 
 
 class PageTracker:
-    """Counts every item of a page in: stored, rejected, dropped or failed.
+    """Counts the outcome of every item of a page: stored, rejected, dropped or failed.
 
-    When all are in, the page is done, and its checkpoint is written: later than the data that it
-    speaks of. Memory is bounded by the pages that are open.
+    When all are counted, the page is done, and its checkpoint is written: after the data that it
+    covers. Memory is bounded by the pages that are open.
     """
 
     def __init__(self) -> None:
@@ -37,51 +37,51 @@ class PageTracker:
         items: Sequence[tuple[Any, Provenance]],
         then: Callable[[], object] | None = None,
     ) -> asyncio.Future[bool]:
-        """Expect these items from ``page``, and do ``then`` when all are in.
+        """Expect these items of ``page``, and call ``then`` when all are counted.
 
-        The future tells when the page is done; False if the store failed on one of its
-        items, and ``then`` was not done.
+        The future's result is True when the page is done, and False if one of its items was lost:
+        ``then`` is not called in that case.
         """
         done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        entry = _OpenPage([item for item, _ in items], len(items), done, 0, then)
+        entry = _OpenPage([item for item, _ in items], len(items), done, then)
         self._pages[page] = entry
         self._provenances.update((id(item), provenance) for item, provenance in items)
-        self._finish_if_all_are_in(page, entry)
+        self._finish_if_all_counted(page, entry)
         return done
 
     def provenance(self, item: Any) -> Provenance | None:
-        """Where an item of an open page came from."""
+        """Return the provenance of an item of an open page."""
         return self._provenances.get(id(item))
 
     def stored(self, item: Any) -> None:
-        """An item is in the store: whatever happens to it later, it is not to be rejected."""
+        """Take note that an item is in the store, so that it is not rejected afterwards."""
         self._provenances.pop(id(item), None)
 
     def hand_over(self, page: Hashable) -> None:
-        """One item of ``page`` has passed every spider middleware, on its way to the pipelines."""
+        """Count an item of ``page`` that has passed every spider middleware."""
         if entry := self._pages.get(page):
             entry.handed_over += 1
 
     def all_yielded(self, page: Hashable, *, whole: bool = True) -> None:
-        """No more items of ``page`` follow: those that no middleware let through are in.
+        """Count the items of ``page`` that a spider middleware dropped, since no others follow.
 
-        Not ``whole``: an exception came between, and what was not handed over is lost.
+        ``whole``: False if an exception ended the page, so that these items are lost.
         """
         if entry := self._pages.get(page):
-            filtered = len(entry.items) - entry.handed_over
-            entry.handed_over += filtered
-            entry.waiting -= filtered
-            entry.whole = entry.whole and (whole or not filtered)
-            self._finish_if_all_are_in(page, entry)
+            dropped = len(entry.items) - entry.handed_over
+            entry.handed_over += dropped
+            entry.waiting -= dropped
+            entry.whole = entry.whole and (whole or not dropped)
+            self._finish_if_all_counted(page, entry)
 
     def count(self, page: Hashable, *, lost: bool = False) -> None:
-        """Count one item of ``page`` in; ``lost`` where it is neither stored nor kept."""
+        """Count the outcome of one item of ``page``; ``lost`` if it is neither stored nor kept."""
         if entry := self._pages.get(page):
             entry.waiting -= 1
             entry.whole = entry.whole and not lost
-            self._finish_if_all_are_in(page, entry)
+            self._finish_if_all_counted(page, entry)
 
-    def _finish_if_all_are_in(self, page: Hashable, entry: _OpenPage) -> None:
+    def _finish_if_all_counted(self, page: Hashable, entry: _OpenPage) -> None:
         if entry.waiting > 0:
             return
         del self._pages[page]

@@ -1,4 +1,4 @@
-"""The plan of a crawl: each of its notes, and its first request, or why there is none."""
+"""The plan of a crawl: for each note, the first request or the reason for none."""
 
 from __future__ import annotations
 
@@ -23,15 +23,14 @@ STALE = "an update with HTTPCACHE_ENABLED: a cached first page would hide what i
 
 @dataclass(frozen=True, slots=True)
 class NotePlan:
-    """How a pass begins or goes on: from ``checkpoint``, where ``pages`` of it came before, and by
-    ``arguments``: the crawl's and, where it names none itself, those that the pass was given, and
-    those that the ledger keeps with the note.
+    """The start of a pass, or its continuation: from ``checkpoint``, after ``pages`` of its pages.
 
-    ``author_id``, ``comment_count`` and ``reported`` (first-level comments): as the ledger has
-    them, as is the ``known_watermark``. ``is_new``: the ledger has no such note. ``has_state``:
-    what the ledger says of the note came from an answer, so only an answer may replace it.
+    ``arguments``: the crawl's, completed by those of the pass, then by those that the ledger keeps
+    with the note. ``author_id``, ``comment_count``, ``reported`` (first-level comments) and
+    ``known_watermark`` are those of the ledger. ``is_new``: the ledger does not have the note.
+    ``has_state``: its state in the ledger came from an answer, so only an answer may replace it.
     ``resumed``: an earlier run began this pass. ``then_again``: another pass follows, since an
-    update was asked for and this finishes what was left.
+    update was requested and this pass finishes an earlier one.
     """
 
     checkpoint: Checkpoint
@@ -53,16 +52,16 @@ class NotePlan:
 
     @property
     def watermark(self) -> Watermark | None:
-        """Where the pass may end, if it is an update."""
+        """The watermark at which the pass ends; None if it is not an update."""
         return self.known_watermark if self.checkpoint.mode == "update" else None
 
     @property
     def first_page(self) -> PageRef | None:
-        """The first call for the note's pages; None if only replies are left."""
+        """The first of the note's own pages to request; None if only replies are left."""
         return self.checkpoint.next_page if self.checkpoint.stop_reason is None else None
 
     def paginator(self) -> CommentPaginator:
-        """Return the paginator of the note's pages."""
+        """Return the paginator of the note's own pages."""
         paginator = CommentPaginator(
             self.checkpoint.next_page,
             pages=self.pages,
@@ -78,13 +77,13 @@ class NotePlan:
 
 
 class Skip(NamedTuple):
-    """A note that is left alone, since it has ended so."""
+    """A note that is skipped, since it has ended with ``reason``."""
 
     reason: StopReason
 
 
 class PlannedNote(NamedTuple):
-    """What a crawl does about a note; None with the ``problem`` if it can do nothing."""
+    """A note of a crawl and its plan; the plan is None if a ``problem`` prevents the crawl."""
 
     note_id: str
     plan: NotePlan | Skip | None
@@ -92,44 +91,45 @@ class PlannedNote(NamedTuple):
 
 
 def plan_note(
-    note_id: str, known: NoteRecord | None, crawl: Arguments, version: str, now: datetime
+    note_id: str, stored: NoteRecord | None, crawl: Arguments, version: str, now: datetime
 ) -> NotePlan | Skip:
-    """Return what to ask for first. ``known`` is what the ledger has of the note.
+    """Return the first request for a note, or its skip. ``stored``: the note in the ledger.
 
-    ``mode=full`` asks for every page from the first. ``mode=resume`` leaves alone what has ended,
-    unless the ledger says that it is wanted, and continues from a checkpoint; one of another sort
-    or version restarts. ``mode=update`` continues from a checkpoint too, and then reads from the
-    first page down to the watermark.
+    ``mode=full`` requests every page from the first. ``mode=resume`` skips a note that has ended,
+    unless the ledger has a wanted pass for it, and continues from a checkpoint; if that has another
+    sort or version, the note restarts. ``mode=update`` continues from a checkpoint too, and then
+    reads from the first page down to the watermark.
 
     Raises:
-        WrongArguments: if what the ledger keeps with the note does not go with the crawl's.
+        WrongArguments: if the crawl's arguments and the note's cannot be combined.
     """
-    is_new, known = known is None, known or NoteRecord(note_id)
-    kept = known.arguments
+    is_new, stored = stored is None, stored or NoteRecord(note_id)
+    kept = stored.arguments
     arguments = crawl.for_note(kept)
 
-    def restart(mode: str, its: Arguments) -> NotePlan:
-        call = PageRef(note_id, sort=its.sort)
-        checkpoint = Checkpoint(call, version, mode, now, arguments=pass_arguments(its.given))
-        return replace(_plan(checkpoint, its, known), is_new=is_new)
+    def restart(mode: str, arguments: Arguments) -> NotePlan:
+        page = PageRef(note_id, sort=arguments.sort)
+        kept_by_pass = pass_arguments(arguments.given)
+        checkpoint = Checkpoint(page, version, mode, now, arguments=kept_by_pass)
+        return replace(_plan(checkpoint, arguments, stored), is_new=is_new)
 
     if arguments.mode == "full":
         return restart("full", arguments)
-    wanted, left = known.wanted, known.checkpoint
-    if arguments.mode == "resume" and known.state == "ended" and known.stop_reason and not wanted:
-        return Skip(known.stop_reason)
-    its = arguments
-    of_the_pass = left.arguments if left else wanted.arguments if wanted else {}
+    wanted, left = stored.wanted, stored.checkpoint
+    if arguments.mode == "resume" and stored.state == "ended" and stored.stop_reason and not wanted:
+        return Skip(stored.stop_reason)
+    with_pass = arguments
+    of_pass = left.arguments if left else wanted.arguments if wanted else {}
     if arguments.mode == "resume" or left is not None:
-        with suppress(WrongArguments):  # such as only another hand can have put there
-            its = crawl.for_note({**kept, **of_the_pass})
+        with suppress(WrongArguments):  # another program must have written them
+            with_pass = crawl.for_note({**kept, **of_pass})
     if left is not None and _can_continue(left, arguments.sort, version):
-        plan = _plan(left, its, known, resumed=True)
+        plan = _plan(left, with_pass, stored, resumed=True)
         return replace(plan, then_again=arguments.mode == "update")
     if arguments.mode == "update":
         return restart("update", arguments)
     mode = left.mode if left else wanted.mode if wanted else kept.get("mode", "full")
-    return restart(mode, its)
+    return restart(mode, with_pass)
 
 
 def _can_continue(left: Checkpoint, sort: str, version: str) -> bool:
@@ -139,17 +139,17 @@ def _can_continue(left: Checkpoint, sort: str, version: str) -> bool:
 
 
 def _plan(
-    checkpoint: Checkpoint, arguments: Arguments, known: NoteRecord, *, resumed: bool = False
+    checkpoint: Checkpoint, arguments: Arguments, stored: NoteRecord, *, resumed: bool = False
 ) -> NotePlan:
     return NotePlan(
         checkpoint,
         arguments,
-        known.pages if resumed else 0,
-        known.author_id,
-        known.comment_count,
-        known.comment_count_l1,
-        known.watermark,
-        has_state=known.stop_reason is not None or known.checkpoint is not None,
+        stored.pages if resumed else 0,
+        stored.author_id,
+        stored.comment_count,
+        stored.comment_count_l1,
+        stored.watermark,
+        has_state=stored.stop_reason is not None or stored.checkpoint is not None,
         resumed=resumed,
     )
 
@@ -162,18 +162,18 @@ async def plan_notes(
     *,
     is_cached: bool,
 ) -> AsyncIterator[PlannedNote]:
-    """Yield what is done about each note. ``is_cached``: answers may come from Scrapy's cache.
+    """Yield each note with its plan. ``is_cached``: answers may come from Scrapy's cache.
 
     Raises:
         StoreFailed: if the database does not answer.
     """
-    async for note_id, known in _notes_to_crawl(notes, arguments.mode, storage):
+    async for note_id, stored in _notes_to_crawl(notes, arguments.mode, storage):
         try:
-            plan = plan_note(note_id, known, arguments, version, now())
+            plan = plan_note(note_id, stored, arguments, version, now())
         except WrongArguments as error:
             problem = (
-                f"what the ledger keeps with it does not go with this crawl: {error}; `scrapy "
-                "enqueue` with other arguments changes that"
+                "its arguments in the ledger cannot be combined with those of this crawl: "
+                f"{error}; change them with `scrapy enqueue`"
             )
             yield PlannedNote(note_id, None, problem)
             continue
@@ -186,9 +186,9 @@ async def plan_notes(
 async def _notes_to_crawl(
     notes: NoteList | None, mode: str, storage: Storage
 ) -> AsyncIterator[tuple[str, NoteRecord | None]]:
-    """Yield the notes of a crawl, each with what the ledger has of it.
+    """Yield the notes of a crawl, each with its record in the ledger.
 
-    Without a list, these are all notes of the ledger; in ``resume`` those that are to be resumed.
+    Without a list, these are all notes of the ledger; with ``mode=resume``, those to resume.
     """
     if notes is None:
         async for note in storage.notes(to_resume=mode == "resume"):
@@ -196,13 +196,13 @@ async def _notes_to_crawl(
         return
     remaining = iter(notes)
     while batch := list(islice(remaining, LOOKUP)):
-        known = await storage.known_notes(batch)
+        records = await storage.known_notes(batch)
         for note_id in batch:
-            yield note_id, known.get(note_id)
+            yield note_id, records.get(note_id)
 
 
 async def count_notes(notes: NoteList | None, mode: str, storage: Storage) -> int:
-    """Return how many notes :func:`plan_notes` yields, the skipped ones included.
+    """Return the number of notes that :func:`plan_notes` yields, including the skipped ones.
 
     Raises:
         StoreFailed: if the database does not answer.
@@ -213,8 +213,8 @@ async def count_notes(notes: NoteList | None, mode: str, storage: Storage) -> in
 
 
 async def mark_wanted(notes: NoteList | None, arguments: Arguments, storage: Storage) -> None:
-    """Say in the ledger how its notes are to be read, so that ``mode=resume`` reads those that the
-    crawl does not come to.
+    """Record in the ledger how its notes are to be read, so that ``mode=resume`` can read those
+    that the crawl does not reach.
 
     Raises:
         StoreFailed: if the database does not answer.
@@ -231,7 +231,7 @@ async def mark_wanted(notes: NoteList | None, arguments: Arguments, storage: Sto
 
 
 def wanted_by(arguments: Arguments) -> Wanted:
-    """Return how a crawl reads notes of which the ledger knows nothing else."""
+    """Return the pass that a crawl wants of notes for which the ledger keeps no arguments."""
     mode = "full" if arguments.mode == "resume" else arguments.mode
     given = arguments.given
     kept = {name: given[name] for name in NOTE_ARGUMENTS if name in given and name != "mode"}
@@ -239,6 +239,6 @@ def wanted_by(arguments: Arguments) -> Wanted:
 
 
 def now() -> datetime:
-    """Return the time in milliseconds, which is what a database keeps."""
+    """Return the current time to the millisecond, the precision of the database."""
     time = datetime.now(UTC)
     return time.replace(microsecond=time.microsecond // 1000 * 1000)

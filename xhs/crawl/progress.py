@@ -1,6 +1,6 @@
-"""The progress of each note's crawl, as it is written: that it begins, how far it is, its end.
+"""Writer of each note's progress: its begin, its checkpoints and its end.
 
-Nothing is written of a page before its items are stored: see docs/architecture.md.
+A page is recorded only once its items are stored: see docs/architecture.md.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ logger = logging.getLogger(__name__)
 
 
 class Progress:
-    """Writes how far the notes of a crawl are.
+    """Writes the progress of a crawl's notes.
 
-    ``take_billed`` returns the billed calls for a note since it was last asked. If the store fails
-    for good, ``on_failure`` is called.
+    ``take_billed`` returns the calls billed for a note since it was last called. ``on_failure`` is
+    called if the store fails for good.
     """
 
     def __init__(
@@ -39,17 +39,17 @@ class Progress:
         self._on_failure = on_failure
 
     def begin(self, note: OpenNote, wanted: Wanted) -> None:
-        """See that the ledger has a note whose first call is about to be sent."""
+        """Add a note whose first call is about to be sent to the ledger, if it is new."""
         if note.plan.is_new:
             self._watch(self._storage.add_note(note.note_id, wanted))
 
     def page_done(self, note: OpenNote, facts: Mapping[str, Any], checkpoint: Checkpoint) -> None:
-        """Write how far a note is, now that one of its pages is stored."""
+        """Write the checkpoint of a note after one of its pages is stored."""
         note.has_checkpoint = True
         self._save(note, facts, checkpoint, self._calls_to_book(note))
 
     def thread_page_done(self, note: OpenNote, opened: OpenThread, cursor: str | None) -> None:
-        """Write how far a thread is, now that one of its pages is stored."""
+        """Write the cursor of a thread after one of its pages is stored."""
         if cursor is not None and is_storable(cursor):
             began = note.progress.began
             written = self._storage.save_thread(opened.thread, began, cursor=cursor)
@@ -57,7 +57,7 @@ class Progress:
         self._book(note)
 
     async def end_thread(self, note: OpenNote, opened: OpenThread) -> bool:
-        """Write how a thread has ended; False if that fails."""
+        """Write the end of a thread; False if that fails."""
         stop = opened.paginator.stop
         if stop is not None and stop.ended:
             try:
@@ -77,11 +77,10 @@ class Progress:
         counts: StoredCounts | None,
         wanted: Wanted | None = None,
     ) -> bool:
-        """Write the end of a note's pass, as its item has it; False if that fails.
+        """Write the end of a note's pass from the note's item; False if that fails.
 
-        The ledger says how a note ended whatever becomes of the item in the pipelines. A pass that
-        is left before its first page changes nothing that an earlier answer said. ``wanted``: the
-        pass that follows.
+        The ledger is written even if the item is lost in the pipelines. A pass that ends before its
+        first page leaves unchanged what an earlier answer said. ``wanted``: the pass that follows.
         """
         await checkpoint_written(note)
         calls = self._take_calls(note)
@@ -100,7 +99,7 @@ class Progress:
         return True
 
     async def leave(self, note: OpenNote) -> None:
-        """Leave a note at its checkpoint, if it has one: the crawl stops before its end."""
+        """Leave a note at its checkpoint, if it has one, because the crawl stops before its end."""
         await checkpoint_written(note)
         calls = self._take_calls(note)
         if note.has_checkpoint:
@@ -110,7 +109,7 @@ class Progress:
             self._watch(self._storage.book_calls(note.note_id, calls))
 
     async def mark_vanished(self, note: OpenNote) -> int:
-        """Mark the comments that a full pass, which is complete, has not met; return how many."""
+        """Mark the comments that a complete full pass has not listed; return their number."""
         if self._storage.failed:
             return 0
         try:
@@ -121,7 +120,7 @@ class Progress:
             return 0
 
     async def counts(self, note: OpenNote) -> StoredCounts | None:
-        """Return what is held of a note; None if the store has failed."""
+        """Return the counts of what is held of a note; None if the store has failed."""
         if self._storage.failed:
             return None
         try:
@@ -133,18 +132,18 @@ class Progress:
             return None
 
     async def threads(self, note: OpenNote) -> AsyncIterator[Thread | StopReason]:
-        """Yield the threads under the comments that a pass met: to be asked for, or how they ended.
+        """Yield the threads of the comments that a pass listed: those to request, and the reasons
+        of those that have ended.
 
         Raises:
             StoreFailed: if the database does not answer.
         """
         async for comments in self._storage.answered_comments(note.progress):
-            # Whoever waits for one of them holds no more than these.
-            found = [thread_of(one, note.progress, note.plan.resumed) for one in comments]
-            comments.clear()
-            for one in found:
-                if one is not None:
-                    yield one
+            threads = [thread_of(comment, note.progress, note.plan.resumed) for comment in comments]
+            comments.clear()  # they need not stay in memory while the threads are followed
+            for thread in threads:
+                if thread is not None:
+                    yield thread
 
     def _book(self, note: OpenNote) -> None:
         if calls := self._calls_to_book(note):
@@ -158,8 +157,10 @@ class Progress:
         note.checkpoint = self._watch(written)
 
     def _calls_to_book(self, note: OpenNote) -> int:
-        """One write that books is under way at a time: of two in one bulk, which is repeated if its
-        acknowledgement is lost, the ledger would know the second alone.
+        """Return the calls to book with a checkpoint; 0 while the last one is being written.
+
+        If two writes that book calls were in one bulk, and the bulk was repeated because its
+        acknowledgement was lost, the ledger would count only those of the second.
         """
         if note.checkpoint is not None and not note.checkpoint.done():
             return 0
@@ -171,7 +172,7 @@ class Progress:
         return calls
 
     def _watch(self, written: Written) -> Written:
-        """Do not wait for a write. A failure of the store stops the crawl."""
+        """Report a failure of a write, without waiting for it."""
         written.add_done_callback(self._written)
         return written
 

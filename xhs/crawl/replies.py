@@ -1,4 +1,4 @@
-"""The replies that did not come with their comment: which are asked for, and from where. Pure."""
+"""Threads: the replies that did not come with their comment, and the page to begin at. Pure."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from xhs.reasons import StopReason
 
 
 class Thread(NamedTuple):
-    """The replies to a comment that are to be asked for.
+    """The replies to a comment that are to be requested.
 
-    ``reported`` is what the comment says, ``rest`` how many of them are still to come at most.
-    ``cursor`` is where to go on, ``is_old`` whether an earlier run has got it.
+    ``reported``: the replies that the comment reports. ``rest``: those still to come, at most.
+    ``cursor``: the cursor to begin at. ``is_old``: True if an earlier run received it.
     """
 
     comment_id: str
@@ -27,23 +27,24 @@ class Thread(NamedTuple):
 
     @property
     def calls(self) -> int:
-        """How many calls they take at most."""
+        """The calls that the thread takes, at most."""
         return max(1, calls_for(self.rest))
 
     def paginator(self, note_id: str) -> CommentPaginator:
-        """Return the paginator of their pages."""
-        call = PageRef(note_id, self.cursor, comment_id=self.comment_id)
-        return CommentPaginator(call, reported=self.rest, first_cursor_is_old=self.is_old)
+        """Return the paginator of the thread's pages."""
+        page = PageRef(note_id, self.cursor, comment_id=self.comment_id)
+        return CommentPaginator(page, reported=self.rest, first_cursor_is_old=self.is_old)
 
 
 @dataclass(frozen=True, slots=True)
 class AnsweredComment:
-    """A first-level comment that may have replies, as it is stored.
+    """A stored first-level comment that may have replies.
 
-    ``reported``: its replies as reported; ``inline``: those that came with it and were kept;
-    ``cursor``: the one that came with them. The rest is about its thread: the pass that touched it
-    last ``began`` then; ``followed`` is what was reported when it was followed to its end, and
-    ``stop_reason`` how that went; ``thread_cursor`` is where it was left.
+    ``reported``: the number of replies as reported. ``inline``: the replies that came with it and
+    were kept. ``cursor``: the cursor that came with them. The other fields are about its thread.
+    ``began``: the start of the last pass that read pages of it. ``followed``: the number reported
+    when the thread was followed to its end. ``stop_reason``: why it ended. ``thread_cursor``: the
+    cursor at which it was left.
     """
 
     comment_id: str
@@ -59,22 +60,23 @@ class AnsweredComment:
 def thread_of(
     comment: AnsweredComment, reading: Checkpoint, resumed: bool
 ) -> Thread | StopReason | None:
-    """Return what a pass asks for of the replies to a comment; or how they ended.
+    """Return the thread of a comment that a pass requests, or the reason why it has ended.
 
-    None if all came with it. A thread that has ended is left alone while its count stays. A full
-    pass restarts each thread that it has not touched, and tries those again that ended abnormally.
-    ``resumed``: an earlier run began the pass, and may have received the comment.
+    None if all replies came with the comment. A thread that has ended is skipped while its count is
+    unchanged. A full pass restarts each thread of which it has read no page, and retries threads
+    that ended abnormally. ``resumed``: an earlier run began the pass, and may have received the
+    comment.
     """
     count, inline = comment.reported, comment.inline
     if not isinstance(count, int) or count <= inline:
         return None
-    again = reading.mode == "full" and comment.began != reading.began
+    restarts = reading.mode == "full" and comment.began != reading.began
     if comment.followed == count:
-        ended = comment.stop_reason or StopReason.COMPLETE
-        if ended.satisfied or not again:
-            return ended
+        stop = comment.stop_reason or StopReason.COMPLETE
+        if stop.satisfied or not restarts:
+            return stop
     comment_id, cursor = comment.comment_id, comment.thread_cursor
-    if isinstance(cursor, str) and not again:
+    if isinstance(cursor, str) and not restarts:
         return Thread(comment_id, count, count - inline, cursor, is_old=True)
     cursor = comment.cursor if inline else None
     if isinstance(cursor, str) and cursor:
