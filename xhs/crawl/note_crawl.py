@@ -1,4 +1,4 @@
-"""The crawl of a note: its pages, then its threads of replies, then its end or another pass."""
+"""The crawl of a note: its own pages, its threads of replies, and its end or another pass."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 class PageRequest(NamedTuple):
-    """A page that is to be requested."""
+    """A page to request, and the priority of the call."""
 
     page: PageRef
     priority: int
@@ -40,7 +40,7 @@ Next = AsyncIterator[PageRequest | NoteFields]
 class NoteCrawls:
     """Follows each note of a crawl from its first page to its item.
 
-    ``count`` adds to a stat. If the store fails for good, ``on_failure`` is called.
+    ``count`` adds to a stat. ``on_failure`` is called if the store fails for good.
     """
 
     def __init__(
@@ -72,13 +72,13 @@ class NoteCrawls:
         if plan.first_page is not None:
             yield PageRequest(plan.first_page, FIRST_CALL)
             return
-        async for following in self._pages_ended(note):
-            yield following
+        async for output in self._pages_ended(note):
+            yield output
 
     async def chain_ended(self, note: OpenNote, opened: OpenChain, why: str = "") -> Next:
-        """Follow a chain that has stopped, once its last page is done; not if that page is lost.
+        """Yield what follows a chain that has stopped, once its last page is done.
 
-        ``why`` is what a call that failed said.
+        Nothing follows if one of its pages is lost. ``why``: the message of a failed call.
         """
         stop = opened.paginator.stop
         if stop is None or not await opened.is_done():
@@ -89,17 +89,17 @@ class NoteCrawls:
         if not stop.satisfied:
             _log_end(opened.paginator, stop, why)
         if not isinstance(opened, OpenThread):
-            async for following in self._pages_ended(note):
-                yield following
+            async for output in self._pages_ended(note):
+                yield output
             return
         note.worst = note.worst.or_worse(stop)
         if await self._progress.end_thread(note, opened):
             self._notes.close_thread(note, opened)
-            async for following in self._next_threads(note):
-                yield following
+            async for output in self._next_threads(note):
+                yield output
 
     async def _pages_ended(self, note: OpenNote) -> Next:
-        """Go on to a note's threads: its own pages have ended, and all of them are stored."""
+        """Continue with a note's threads after its own pages have ended and are stored."""
         stop = note.paginator.stop
         if stop is None:
             return
@@ -115,22 +115,22 @@ class NoteCrawls:
             following = self._next_threads(note)
         else:
             return
-        async for one in following:
-            yield one
+        async for output in following:
+            yield output
 
     async def _begin_threads(self, note: OpenNote) -> bool:
-        """Write that only replies are left, and count what they cost at most.
+        """Write a checkpoint at which only replies are left, and count the most calls for them.
 
         False if the store fails.
         """
         self._progress.page_done(note, note.facts(), note.checkpoint_here())
         calls = 0
         try:
-            async for found in self._progress.threads(note):
-                if isinstance(found, Thread):
-                    calls += found.calls
+            async for thread in self._progress.threads(note):
+                if isinstance(thread, Thread):
+                    calls += thread.calls
                 else:
-                    note.worst = note.worst.or_worse(found)
+                    note.worst = note.worst.or_worse(thread)
         except StoreFailed as error:
             self._on_failure(error)
             return False
@@ -138,7 +138,7 @@ class NoteCrawls:
         note.reply_calls = calls
         self._expected.estimate(note)
         threads = self._progress.threads(note)
-        note.queue = ThreadQueue(found async for found in threads if isinstance(found, Thread))
+        note.queue = ThreadQueue(thread async for thread in threads if isinstance(thread, Thread))
         return True
 
     async def _next_thread(self, note: OpenNote) -> OpenThread | None:
@@ -146,25 +146,26 @@ class NoteCrawls:
         if note.queue is None or (note.threads and not self._notes.has_room_for_threads):
             return None
         try:
-            found = await note.queue.next()
+            thread = await note.queue.next()
         except StoreFailed as error:
             self._on_failure(error)
             return None
-        return self._notes.open_thread(note, found) if found else None
+        return self._notes.open_thread(note, thread) if thread else None
 
     async def _next_threads(self, note: OpenNote) -> Next:
-        """Ask for more of a note's threads; after the last of them the note ends."""
+        """Request more of a note's threads; after the last thread the note ends."""
         while opened := await self._next_thread(note):
             yield PageRequest(opened.paginator.next_page, self._notes.priority(opened.paginator))
         no_thread_left = note.queue is not None and note.queue.is_empty and not note.threads
         if no_thread_left and not note.ending:
             note.ending = True
-            async for following in self._note_ended(note):
-                yield following
+            async for output in self._note_ended(note):
+                yield output
 
     async def _note_ended(self, note: OpenNote) -> Next:
-        """End a note's pass. Its item follows, unless another pass does, or what is held of the
-        note cannot be known.
+        """End a note's pass, and yield its item.
+
+        There is no item if another pass follows, or if the store cannot count what is held.
         """
         note.reply_calls = 0
         self._expected.estimate(note)
@@ -182,8 +183,8 @@ class NoteCrawls:
         if not await self._progress.end_pass(note, item, counts, wanted):
             return
         if again:
-            async for following in self._begin_again(note):
-                yield following
+            async for output in self._begin_again(note):
+                yield output
             return
         self._notes.close(note.note_id)
         self._storage.forget(note.note_id)
@@ -195,22 +196,22 @@ class NoteCrawls:
             yield item
 
     async def _begin_again(self, note: OpenNote) -> Next:
-        """Begin the update that was asked for: the pass that was left is finished."""
+        """Begin the requested update after an earlier pass was finished."""
         note_id = note.note_id
         try:
-            known = (await self._storage.known_notes([note_id])).get(note_id)
+            stored = (await self._storage.known_notes([note_id])).get(note_id)
         except StoreFailed as error:
             self._on_failure(error)
             return
-        known = known and replace(known, checkpoint=None)
-        plan = plan_note(note_id, known, self._arguments, self._version, now())
+        stored = stored and replace(stored, checkpoint=None)
+        plan = plan_note(note_id, stored, self._arguments, self._version, now())
         if isinstance(plan, NotePlan):
-            async for following in self.begin(plan):
-                yield following
+            async for output in self.begin(plan):
+                yield output
 
 
 def named(page: PageRef) -> str:
-    """Return what a log calls the chain of a page."""
+    """Return the name of a page's chain for a log line."""
     of_thread = f" (replies to {page.comment_id})" if page.comment_id else ""
     return f"Note {page.note_id}{of_thread}"
 
@@ -238,19 +239,19 @@ def _log_end(paginator: CommentPaginator, stop: StopReason, failure: str) -> Non
     if failure:
         page, level = page + 1, logging.ERROR
     why = failure or ADVICE.get(stop)
-    because = f": {why}" if why else ""
-    logger.log(level, "%s ended at page %d: %s%s", named(paginator.next_page), page, stop, because)
+    detail = f": {why}" if why else ""
+    logger.log(level, "%s ended at page %d: %s%s", named(paginator.next_page), page, stop, detail)
 
 
 def _log_missing(item: Mapping[str, Any], rejected: int) -> None:
     if item["complete"] and item["missing"]:
-        why = "`scrapy status` says which other sort to try"
+        advice = "`scrapy status` says which other sort to try"
         if rejected:
-            why = f"{rejected} that came were rejected: see `rejected`, and `scrapy recover`"
+            advice = f"{rejected} received comments were rejected: see `rejected`, `scrapy recover`"
         logger.info(
             "Note %s is complete, but %d of %d reported comments are not held; %s",
             item["note_id"],
             item["missing"],
             item["comment_count_l1"],
-            why,
+            advice,
         )

@@ -19,14 +19,14 @@ FIRST_CALL = 0
 """The priority of a note's first call."""
 
 _MOST_OPEN = 1000
-"""Notes that are open at once: memory is bounded by them, not by the list."""
+"""The most notes open at once: they bound the memory, whatever the length of the list."""
 
 
 class CallsLeft(NamedTuple):
-    """Calls that a note still takes: for its pages, and for replies at most.
+    """Calls that a note still takes: for its own pages, and for replies (at most).
 
-    ``may_be_more``: its answers name no count, or an update has not reached the watermark yet.
-    ``may_be_fewer``: ``since`` ends it before. ``threads_known``: all its threads are.
+    ``may_be_more``: its answers have no count, or an update has not reached the watermark yet.
+    ``may_be_fewer``: ``since`` may end it earlier. ``threads_known``: all its threads are known.
     """
 
     pages: int
@@ -42,24 +42,23 @@ class OpenChain:
 
     paginator: CommentPaginator
     done: asyncio.Future[bool] | None = None
-    """True if the last page that came is stored; None before the first."""
+    """True once the last page received is stored; None before the first page."""
     checkpoint: asyncio.Future[bool | None] | None = None
     """The last write of a checkpoint."""
     answered_at: str | None = None
     comments_met: int = 0
     comments_rejected: int = 0
-    """Comments of this chain, with the replies that came with them, that this run has met and
-    rejected."""
+    """Comments of this chain, including inline replies, that this run has received and rejected."""
     lost: bool = False
-    """True if items of a page are neither stored nor kept, so that nothing may follow it."""
+    """True if items of a page are neither stored nor kept, so that no page may follow it."""
 
     @property
     def is_all_rejected(self) -> bool:
-        """True if this run has met comments of the chain, and every one of them was rejected."""
+        """True if this run has received comments of the chain and rejected all of them."""
         return 0 < self.comments_met <= self.comments_rejected
 
     async def is_done(self) -> bool:
-        """Wait for the last page that came; True if all of them are stored."""
+        """Wait until the last page is done; True if all pages of the chain are stored."""
         if self.done is not None and not await self.done:
             self.lost = True
         return not self.lost
@@ -67,13 +66,13 @@ class OpenChain:
 
 @dataclass(slots=True, eq=False)
 class OpenThread(OpenChain):
-    """The replies to a comment that are being followed."""
+    """A thread that is being followed."""
 
     thread: Thread = field(kw_only=True)
 
 
 class ThreadQueue:
-    """The threads of a note that are still to be asked for, one at a time."""
+    """The threads of a note that are still to be requested, one at a time."""
 
     def __init__(self, threads: AsyncIterator[Thread]) -> None:
         self._threads = threads
@@ -82,10 +81,10 @@ class ThreadQueue:
         self.is_empty = False
 
     async def next(self) -> Thread | None:
-        """The next one, None after the last. May be asked by several at once.
+        """Return the next thread; None after the last. Safe for concurrent callers.
 
         Raises:
-            StoreFailed: once, where the database does not answer; the queue is not empty then.
+            StoreFailed: once, if the database does not answer. ``is_empty`` stays False then.
         """
         async with self._lock:
             if self._is_over:
@@ -100,38 +99,38 @@ class ThreadQueue:
 
 @dataclass(slots=True, eq=False)
 class OpenNote(OpenChain):
-    """A note, its pages and then its threads."""
+    """An open note: the chain of its own pages, then its threads."""
 
     plan: NotePlan = field(kw_only=True)
     progress: Checkpoint = field(kw_only=True)
-    """The checkpoint that was asked to be written last."""
+    """The checkpoint of the last write, which may still be under way."""
     calls: int = 0
     """Calls billed for this pass."""
     has_page: bool = False
-    """True once a page has come that can be read."""
+    """True once a readable page has been received."""
     has_checkpoint: bool = False
-    """True once the ledger was told of a page that this run has stored."""
+    """True once this run has written a checkpoint."""
     counted: bool = True
-    """False for a page asked for on its own: ``scrapy parse`` keeps its items to itself, and the
-    ledger learns of its cost alone."""
+    """False for a page of ``scrapy parse``, which keeps its items: the ledger books only calls."""
     worst: StopReason = StopReason.COMPLETE
-    """How the note's pages ended, or one of its threads where that ended worse."""
+    """The worst stop reason among the note's own pages and its threads."""
     threads: dict[str, OpenThread] = field(default_factory=dict)
     queue: ThreadQueue | None = None
     ending: bool = False
     order_logged: bool = False
-    """True once the log says that its order is not by time."""
+    """True once it is logged that its order is not by time."""
     is_estimated: bool = False
-    """True if :attr:`calls_left` is more than a guess: its first page has come."""
+    """True once :attr:`calls_left` is an estimate: its first page has been received."""
     listed: int = 0
+    """First-level comments on the pages received."""
     thread_calls_listed: int = 0
-    """First-level comments on the pages that came, and the calls for their other replies."""
+    """Calls for the threads of those comments."""
     reply_calls: int | None = None
     """Calls still to be made for replies, at most; None until its own pages have ended."""
 
     @classmethod
     def begin(cls, plan: NotePlan) -> OpenNote:
-        """Open a note whose pass begins or continues."""
+        """Return the open note of a plan."""
         checkpoint = plan.checkpoint
         return cls(plan.paginator(), plan=plan, progress=checkpoint, calls=checkpoint.calls)
 
@@ -141,7 +140,7 @@ class OpenNote(OpenChain):
         return self.paginator.note_id
 
     def facts(self) -> dict[str, Any]:
-        """Return what the pages say of the note so far, as fields of its item."""
+        """Return the facts of the pages received so far, as fields of the note's item."""
         paginator = self.paginator
         fields = {
             "sort": paginator.sort,
@@ -149,37 +148,37 @@ class OpenNote(OpenChain):
             "comment_count": paginator.comment_count,
             "comment_count_l1": paginator.comment_count_l1,
         }
-        known = {name: value for name, value in fields.items() if value is not None}
-        return known | {"pages": paginator.pages}
+        present = {name: value for name, value in fields.items() if value is not None}
+        return present | {"pages": paginator.pages}
 
     def checkpoint_here(self) -> Checkpoint:
-        """How far the pass is with the last page that came."""
-        chain = self.paginator
+        """Return the checkpoint after the last page received."""
+        paginator = self.paginator
         return replace(
             self.progress,
-            next_page=chain.next_page,
-            watermark=chain.new_watermark,
-            kept=chain.kept,
-            stop_reason=chain.stop,
+            next_page=paginator.next_page,
+            watermark=paginator.new_watermark,
+            kept=paginator.kept,
+            stop_reason=paginator.stop,
         )
 
     @property
     def next_watermark(self) -> Watermark | None:
-        """Where the next update may stop, once this pass has ended; None if that stays as it is.
+        """The watermark for the next update once this pass has ended; None to keep the stored one.
 
-        It is about the note's own pages, however their threads ended.
+        It covers the note's own pages, and does not depend on how their threads ended.
         """
         stop = self.paginator.stop
         if stop is None or not self.worst.ended or self.worst is StopReason.ALL_REJECTED:
             return None
         limited = stop in {StopReason.MAX_COMMENTS, StopReason.SINCE}
         moves = stop.moves_watermark or (limited and self.plan.known_watermark is None)
-        found = self.paginator.new_watermark
-        return found._replace(complete=self.is_complete) if moves and found else None
+        watermark = self.paginator.new_watermark
+        return watermark._replace(complete=self.is_complete) if moves and watermark else None
 
     @property
     def is_complete(self) -> bool:
-        """True if all pages that were asked for have been read, by this pass or those before."""
+        """True if all requested pages have been read, by this pass or earlier ones."""
         watermark = self.plan.watermark
         if self.worst is StopReason.UP_TO_DATE:
             return watermark is not None and watermark.complete
@@ -187,49 +186,49 @@ class OpenNote(OpenChain):
 
     @property
     def calls_left(self) -> CallsLeft:
-        """The calls that the note still takes, as far as its answers tell."""
-        chain, first = self.paginator, self.plan
-        first_level = chain.comment_count_l1
-        replies, goes_on = self.reply_calls or 0, chain.stop is None
-        more = first.then_again or (
-            goes_on and (first_level is None or first.watermark is not None)
+        """The calls that the note still takes, according to its answers."""
+        paginator, plan = self.paginator, self.plan
+        first_level = paginator.comment_count_l1
+        replies, continues = self.reply_calls or 0, paginator.stop is None
+        more = plan.then_again or (
+            continues and (first_level is None or plan.watermark is not None)
         )
         if self.replies == "all" and self.reply_calls is None:
             share = self.thread_calls_listed / self.listed if self.listed else 0
             replies = math.ceil(share * max(first_level or 0, self.listed))
             more = more or first_level is None
         return CallsLeft(
-            (chain.pages_left if goes_on else 0) + first.then_again,
+            (paginator.pages_left if continues else 0) + plan.then_again,
             replies,
             may_be_more=more,
-            may_be_fewer=goes_on and first_level is not None and first.arguments.since is not None,
+            may_be_fewer=continues and first_level is not None and plan.arguments.since is not None,
             threads_known=self.reply_calls is not None,
         )
 
     @property
     def replies(self) -> str:
-        """Which replies the pass reads."""
+        """The pass's argument ``replies``."""
         return self.plan.arguments.replies
 
 
 class Priorities(Protocol):
-    """Decides which call goes first, from the pages that are left of each chain."""
+    """The order of calls, from the remaining pages of each chain."""
 
     def update(self, chain_id: str, pages_left: int) -> None:
-        """A page of a chain came, and so many follow."""
+        """Set the remaining pages of a chain."""
 
     def forget(self, chain_id: str) -> None:
-        """A chain is no longer open."""
+        """Remove a chain that is no longer open."""
 
     def priority(self, chain_id: str, notes_unseen: int) -> int:
         """Return the priority of a chain's next call."""
 
 
 class OpenNotes:
-    """The notes of a crawl that are open, and how many others may be opened.
+    """The open notes of a crawl, and the room for others.
 
-    ``places``: calls that are made at once. ``waiting`` notes have not begun; None until they are
-    counted.
+    ``places``: the number of concurrent calls. ``waiting``: the number of notes that have not
+    begun; None until they are counted.
     """
 
     def __init__(self, places: int, priorities: Priorities) -> None:
@@ -248,15 +247,15 @@ class OpenNotes:
         return iter(self._notes.values())
 
     def get(self, note_id: str) -> OpenNote | None:
-        """Return an open note."""
+        """Return an open note; None if it is not open."""
         return self._notes.get(note_id)
 
     def waits_no_longer(self) -> None:
-        """One note fewer waits to begin."""
+        """Count a note that has begun, or is skipped, as no longer waiting."""
         self.waiting = max(0, (self.waiting or 0) - 1)
 
     async def room(self) -> None:
-        """Wait until another note may be opened: enough are, or their first calls still wait."""
+        """Wait while :data:`_MOST_OPEN` notes are open, or ``places`` first calls are not sent."""
         while len(self._notes) >= _MOST_OPEN or len(self._unsent) >= self._places:
             self._room.clear()
             await self._room.wait()
@@ -269,7 +268,7 @@ class OpenNotes:
         return note
 
     def open_alone(self, plan: NotePlan) -> OpenNote:
-        """Open a note for a page that no crawl asked for, as with ``scrapy parse``."""
+        """Open a note for a single page that no crawl requested, as with ``scrapy parse``."""
         note = self._notes[plan.note_id] = OpenNote.begin(plan)
         note.counted = False
         return note
@@ -281,19 +280,19 @@ class OpenNotes:
         return note.threads[page.comment_id]
 
     def rejected(self, note_id: str, thread_id: str | None) -> None:
-        """A comment of a note was rejected, on a page of its own or of one of its threads."""
+        """Count a rejected comment, on one of a note's own pages or on a page of its threads."""
         if note := self._notes.get(note_id):
             chain: OpenChain = note.threads.get(thread_id or "", note)
             chain.comments_rejected += 1
 
     def sent(self, note_id: str) -> None:
-        """A call for a note has left the queue."""
+        """Take note that a call for a note has left the queue."""
         if note_id in self._unsent:
             self._unsent.discard(note_id)
             self._room.set()
 
     def close(self, note_id: str) -> None:
-        """A note is no longer open."""
+        """Close a note."""
         self._notes.pop(note_id, None)
         self._priorities.forget(note_id)
         self._unsent.discard(note_id)
@@ -304,15 +303,15 @@ class OpenNotes:
         """True if a note that has a thread open may open another."""
         return self._threads_open < 2 * self._places
 
-    def open_thread(self, note: OpenNote, found: Thread) -> OpenThread:
+    def open_thread(self, note: OpenNote, thread: Thread) -> OpenThread:
         """Open a thread of a note."""
-        opened = OpenThread(found.paginator(note.note_id), thread=found)
-        note.threads[found.comment_id] = opened
+        opened = OpenThread(thread.paginator(note.note_id), thread=thread)
+        note.threads[thread.comment_id] = opened
         self._threads_open += 1
         return opened
 
     def close_thread(self, note: OpenNote, opened: OpenThread) -> None:
-        """A thread is no longer open."""
+        """Close a thread of a note."""
         del note.threads[opened.thread.comment_id]
         self._threads_open -= 1
         self._priorities.forget(opened.thread.comment_id)

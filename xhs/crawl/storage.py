@@ -1,7 +1,7 @@
-"""What a crawl asks of the place that keeps its notes and items: :class:`Storage`.
+"""The interface of the store that keeps a crawl's notes and items: :class:`Storage`.
 
-There are two: MongoDB (:mod:`xhs.store.mongo.storage`), and :class:`NullStorage` for a crawl
-without a store. Another store would be a third class with these methods.
+There are two implementations: MongoDB (:mod:`xhs.store.mongo.storage`), and :class:`NullStorage`
+for a crawl without a store. Another store would be a third class with these methods.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ Written = asyncio.Future[bool | None]
 
 
 class StoreFailed(Exception):
-    """The store is gone for good. What it has not acknowledged is not stored."""
+    """The store has failed for good. Writes that it has not acknowledged are not stored."""
 
 
 class Unstorable(Exception):
-    """One object that is refused; the message says why, without its content.
+    """One object was refused; the message gives the reason, without the object's content.
 
-    ``permanent``: no database can ever hold it, so it need not be tried again.
+    ``permanent``: no database can store it, so it need not be retried.
     """
 
     def __init__(self, message: str, *, permanent: bool = False) -> None:
@@ -38,12 +38,12 @@ class Unstorable(Exception):
 
 
 class StoredCounts(NamedTuple):
-    """Counts of what is stored for a note, all runs together.
+    """Counts of what is stored for a note, over all runs.
 
-    ``comments`` (first level) and ``replies`` have not vanished. ``replies_reported`` and
-    ``replies_missing`` are about the comments held: the replies that they report, and how many of
-    these are not held. ``comments_new`` and ``replies_new`` were first seen since a pass began;
-    ``comments_met`` were on its pages.
+    ``comments`` (first level) and ``replies`` exclude those that have vanished.
+    ``replies_reported``: the replies that the comments held report. ``replies_missing``: those of
+    them that are not held. ``comments_new`` and ``replies_new``: those first seen since a pass
+    began. ``comments_met``: those listed on its pages.
     """
 
     comments: int
@@ -55,7 +55,7 @@ class StoredCounts(NamedTuple):
     comments_met: int = 0
 
     def fields(self, reported: int | None) -> dict[str, int | None]:
-        """Return what a note's item says of them. ``reported``: its first-level comments."""
+        """Return them as fields of a note's item. ``reported``: its first-level comments."""
         return {
             "comments_collected": self.comments,
             "replies_collected": self.replies,
@@ -67,7 +67,7 @@ class StoredCounts(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class NoteRecord:
-    """What the ledger has of a note. Counts are as last reported; None is unknown."""
+    """A note in the ledger. Counts are as last reported; None if unknown."""
 
     note_id: str
     state: str | None = None
@@ -84,8 +84,8 @@ class NoteRecord:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A first-level comment's place in a pass: the order, when the pass began, and how many replies
-    came with the comment and were kept.
+    """The listing of a first-level comment by a pass: its order, when the pass began, and the
+    number of replies that came with the comment and were kept.
     """
 
     sort: str
@@ -95,11 +95,11 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where an item came from: the note and page (from 1), and the provider's object.
+    """The origin of an item: the note and page (from 1), and the provider's object.
 
-    The rest is what else it takes to read the object again: the note's author, the comment that it
-    replies to, and when the answer came. ``thread_id``: the comment whose replies were asked for.
-    ``listing``: that of a first-level comment in its pass.
+    The other fields are needed to parse the object again: the note's author, the comment that it
+    replies to, and when the answer was received. ``thread_id``: the comment whose replies were
+    requested. ``listing``: that of a first-level comment.
     """
 
     note_id: str
@@ -114,36 +114,36 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why an object is no valid item: the path of the field, dotted, and what is wrong there."""
+    """An error in an object that is not a valid item: the field's dotted path, and a message."""
 
     path: str
     message: str
 
 
 class LastPass(NamedTuple):
-    """The last pass that read a note to its end: its pages."""
+    """The last pass that read a note to its end."""
 
     pages: int | None
 
 
 class Storage(Protocol):
-    """Where a crawl keeps its notes and items.
+    """The store of a crawl's notes and items.
 
-    Methods that return :data:`Written` may be called without waiting: writes to one collection are
-    carried out in the order in which they are asked for. Every coroutine, and the result of a
-    write, may raise :class:`StoreFailed`.
+    Methods that return :data:`Written` may be called without waiting: the writes to one collection
+    are executed in the order of the calls. Every coroutine, and the result of a write, may raise
+    :class:`StoreFailed`.
     """
 
     @property
     def is_null(self) -> bool:
-        """True if nothing is kept."""
+        """True if nothing is stored."""
 
     @property
     def failed(self) -> bool:
-        """True if it takes no more writes."""
+        """True if the store accepts no more writes."""
 
     def explain(self, failure: StoreFailed) -> str:
-        """Return why it has failed, and what to do if that is known."""
+        """Return the reason of a failure and, if known, what to do about it."""
 
     # Items
 
@@ -153,39 +153,39 @@ class Storage(Protocol):
     async def save_rejected(
         self, kind: str, provenance: Provenance, problems: Sequence[Problem]
     ) -> str | None:
-        """Keep an object that is no valid item, whole; say where if not in the store itself."""
+        """Keep an invalid object, whole. Return a message if it is kept outside the store."""
 
     def delivered(self, fields: Mapping[str, Any], provenance: Provenance | None) -> None:
-        """An item has passed every pipeline."""
+        """Take note of an item that has passed every pipeline."""
 
     # The ledger
 
     async def count_notes(self, *, to_resume: bool) -> int:
-        """Count the notes of the ledger, or those that ``mode=resume`` takes up."""
+        """Count the notes of the ledger, or those that ``mode=resume`` continues."""
 
     def notes(self, *, to_resume: bool) -> AsyncIterator[NoteRecord]:
         """Yield the notes that :meth:`count_notes` counts."""
 
     async def known_notes(self, note_ids: Sequence[str]) -> dict[str, NoteRecord]:
-        """Return what the ledger has of these notes, :data:`LOOKUP` at most."""
+        """Return those of these notes that are in the ledger. :data:`LOOKUP` IDs at most."""
 
     async def mark_wanted(
         self, note_ids: Sequence[str] | None, wanted: Wanted | None, *, is_default: bool = False
     ) -> None:
-        """Say how these notes, or all, are to be read; None takes it back.
+        """Set the wanted pass of these notes, or of all notes; ``wanted=None`` removes it.
 
-        ``is_default``: a mode that the ledger keeps with a note wins over that of ``wanted``.
+        ``is_default``: a mode that the ledger keeps with a note overrides that of ``wanted``.
         """
 
     # The progress of a note's crawl
 
     def add_note(self, note_id: str, wanted: Wanted) -> Written:
-        """See that the ledger has the note, since its first call is about to be sent."""
+        """Add a note to the ledger, unless it is there, before its first call is sent."""
 
     def save_checkpoint(
         self, note_id: str, facts: Mapping[str, Any], checkpoint: Checkpoint, calls: int
     ) -> Written:
-        """Say how far a pass is, what its pages say of the note, and book billed calls."""
+        """Save the checkpoint of a pass and the ``facts`` of its pages, and book billed calls."""
 
     def save_thread(
         self,
@@ -195,7 +195,7 @@ class Storage(Protocol):
         cursor: str | None = None,
         stop_reason: StopReason | None = None,
     ) -> Written:
-        """Say how far a thread is in the pass that ``began`` then, or how it ended."""
+        """Save the cursor of a thread, or its end, in the pass that ``began`` then."""
 
     async def end_pass(
         self,
@@ -206,52 +206,52 @@ class Storage(Protocol):
         watermark: Watermark | None,
         wanted: Wanted | None,
     ) -> None:
-        """Write how a pass ended, as the note's item has it, and book billed calls."""
+        """Save the end of a pass from the note's item, and book billed calls."""
 
     def leave_note(self, checkpoint: Checkpoint, calls: int) -> Written:
-        """Leave a note at its checkpoint, since the crawl stops."""
+        """Leave a note at its checkpoint, because the crawl stops."""
 
     def book_calls(self, note_id: str, calls: int) -> Written:
-        """Book billed calls, and say nothing else of the note."""
+        """Book billed calls, and change nothing else of the note."""
 
     async def leave_unchanged(self, note_id: str, calls: int, *, is_wanted: bool) -> None:
-        """Leave the state of a note as it is, since its pass brought no page; book billed calls.
+        """Keep the state of a note, because its pass received no page, and book billed calls.
 
-        ``is_wanted``: ``mode=resume`` is to try again what was wanted.
+        ``is_wanted``: keep its wanted pass too, so that ``mode=resume`` tries it again.
         """
 
     async def counts(self, note_id: str, sort: str, began: datetime) -> StoredCounts:
-        """Count what is held of a note; of the pass in this order, that ``began`` then."""
+        """Count what is held of a note, and what its pass with this sort and begin has listed."""
 
     async def mark_vanished(self, checkpoint: Checkpoint, reported: int | None) -> int:
-        """Mark the comments that a complete pass has not met; return how many."""
+        """Mark the comments that a complete pass has not listed; return their number."""
 
     def answered_comments(self, checkpoint: Checkpoint) -> AsyncIterator[list[AnsweredComment]]:
-        """Yield the comments of a pass that have replies, some at a time."""
+        """Yield the comments of a pass that have replies, in batches."""
 
     def forget(self, note_id: str) -> None:
-        """The crawl of a note is over: nothing more will be asked about it."""
+        """Free what is in memory for a note, because its crawl has ended."""
 
     # What passes have cost
 
     async def usual_calls(self, note_id: str | None = None) -> float | None:
-        """Return the average cost of an update of a note, or of reading one whole."""
+        """Return the average calls of an update of this note; without one, of a complete pass."""
 
     async def last_pass(self, note_id: str, sort: str) -> LastPass | None:
         """Return the last pass that read a note to its end in this order."""
 
     async def count_since(self, note_id: str, since: datetime) -> int:
-        """Count the first-level comments held that are no older."""
+        """Count the first-level comments held that are not older than ``since``."""
 
 
 LOOKUP = 200
-"""Notes that are asked for at once."""
+"""The most notes in one query."""
 
 
 @dataclass(slots=True)
 class _Delivered:
-    """The comments of a note that this run has delivered: how many replies each first-level comment
-    reports, and the first-level comment of each reply.
+    """The comments of a note that this run has delivered: the number of replies that each
+    first-level comment reports, and the first-level comment of each reply.
     """
 
     comments: dict[str, int] = field(default_factory=dict)
@@ -260,7 +260,7 @@ class _Delivered:
 
 
 class NullStorage:
-    """Keeps nothing. It knows of each open note what this run has delivered."""
+    """A storage that stores nothing. It remembers what this run has delivered of each open note."""
 
     is_null = True
     failed = False
@@ -280,7 +280,7 @@ class NullStorage:
         return None
 
     def delivered(self, fields: Mapping[str, Any], provenance: Provenance | None) -> None:
-        """Note a comment. A user's pipeline may have left fields out."""
+        """Remember a comment. A user's pipeline may have removed fields."""
         comment_id, note_id = fields.get("comment_id"), fields.get("note_id")
         if comment_id is None or not isinstance(note_id, str):
             return
@@ -353,8 +353,8 @@ class NullStorage:
 
     async def counts(self, note_id: str, sort: str, began: datetime) -> StoredCounts:
         note = self._notes.get(note_id, _Delivered())
-        came = Counter(note.replies.values())
-        missing = [max(0, reported - came[one]) for one, reported in note.comments.items()]
+        held = Counter(note.replies.values())
+        missing = [max(0, reported - held[parent]) for parent, reported in note.comments.items()]
         return StoredCounts(
             comments=len(note.comments),
             replies=len(note.replies),
