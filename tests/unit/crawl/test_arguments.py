@@ -61,7 +61,7 @@ def test_values_are_taken(name: str, value: str) -> None:
     ],
 )
 @pytest.mark.parametrize("value", ["", "bogus", "LATEST"])
-def test_an_unknown_value_is_named_with_those_there_are(
+def test_an_unknown_value_is_an_error_that_lists_the_choices(
     name: str, choices: list[str], value: str
 ) -> None:
     (error,) = errors_of(**{name: value})
@@ -69,7 +69,7 @@ def test_an_unknown_value_is_named_with_those_there_are(
     assert all(choice in error for choice in choices)
 
 
-def test_a_dry_run_is_asked_for_with_1() -> None:
+def test_1_requests_a_dry_run() -> None:
     assert parse({"dry_run": "0"}).dry_run is False
     assert parse({"dry_run": "1"}).dry_run is True
 
@@ -80,7 +80,7 @@ def test_a_number_of_comments(value: str, number: int) -> None:
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "", "ten", "1.5", "1e3", "٣", "9" * 5000])
-def test_what_is_no_number_of_comments(value: str) -> None:
+def test_a_wrong_number_of_comments(value: str) -> None:
     (error,) = errors_of(max_comments=value)
     assert "1 or more is needed" in error
 
@@ -94,36 +94,34 @@ def test_what_is_no_number_of_comments(value: str) -> None:
         ("2024-02-29T08:30:00+08:00", datetime(2024, 2, 29, 0, 30, tzinfo=UTC)),
     ],
 )
-def test_since_is_a_date_or_a_time_in_utc_where_no_zone_is_given(
-    value: str, moment: datetime
-) -> None:
+def test_since_is_a_date_or_a_time_in_utc_if_it_has_no_zone(value: str, moment: datetime) -> None:
     assert parse({"since": value}).since == moment
 
 
 @pytest.mark.parametrize(
     "value", ["", "yesterday", "29.2.2024", "2023-02-29", "0001-01-01T00+23:59"]
 )
-def test_what_is_no_date(value: str) -> None:
+def test_a_wrong_date(value: str) -> None:
     (error,) = errors_of(since=value)
     assert "ISO 8601" in error
 
 
 @pytest.mark.parametrize("sort", ["normal", "like_count"])
-def test_since_goes_by_the_time_alone(sort: str) -> None:
+def test_since_needs_the_order_by_time(sort: str) -> None:
     (error,) = errors_of(since="2024-01-01", sort=sort)
     assert "since needs sort=latest" in error
 
 
-def test_what_a_crawl_names_wins_over_what_is_kept_with_a_note() -> None:
+def test_arguments_of_the_crawl_override_those_kept_with_a_note() -> None:
     crawl = parse({"notes": NOTE, "sort": "latest", "_job": "1"})
     assert crawl.for_note({}) is crawl
-    found = crawl.for_note({"sort": "normal", "replies": "all", "max_comments": "5"})
-    assert (found.sort, found.replies, found.max_comments) == ("latest", "all", 5)
+    combined = crawl.for_note({"sort": "normal", "replies": "all", "max_comments": "5"})
+    assert (combined.sort, combined.replies, combined.max_comments) == ("latest", "all", 5)
     with pytest.raises(WrongArguments):
         parse({"since": "2024-01-01"}).for_note({"sort": "normal"})
 
 
-def test_an_unknown_argument_is_named_with_those_there_are() -> None:
+def test_an_unknown_argument_is_an_error_that_lists_the_others() -> None:
     (error,) = errors_of(note=NOTE)
     assert error.startswith("note: ")
     assert "notes_file" in error
@@ -141,7 +139,7 @@ SHARE = "39 冬日穿搭 - 张晓明 | 小红书 https://www.xiaohongshu.com/exp
 @pytest.mark.parametrize(
     "name", [SHARE, "https://rednote.com/explore?id", "Zhang San", "张三", "_张三", ""]
 )
-def test_a_text_in_the_place_of_a_name_is_one_error_that_quotes_none_of_it(name: str) -> None:
+def test_a_text_instead_of_a_name_is_one_error_that_quotes_nothing_of_it(name: str) -> None:
     with pytest.raises(WrongArguments) as caught:
         parse({name: "AB=&x=1"})
     (error,) = caught.value.errors
@@ -151,7 +149,7 @@ def test_a_text_in_the_place_of_a_name_is_one_error_that_quotes_none_of_it(name:
 
 
 @pytest.mark.parametrize("name", ["mode", "sort", "replies", "max_comments", "since", "dry_run"])
-def test_of_a_wrong_value_no_more_than_one_word_is_quoted(name: str) -> None:
+def test_a_wrong_value_is_quoted_only_if_it_is_one_word(name: str) -> None:
     for value in (SHARE, "张三", "Zhang San", "x" * 31, "a,b", "a\nb", "https://a.example/b"):
         (error,) = errors_of(**{name: value})
         assert value not in error
@@ -175,7 +173,7 @@ def test_a_token_is_refused_and_not_shown(name: str) -> None:
     assert "s3cr3t" not in error
 
 
-def test_everything_that_is_wrong_comes_at_once() -> None:
+def test_all_errors_are_reported_at_once() -> None:
     errors = errors_of(note="x", sort="bogus", mode="bogus", notes=NOTE)
     assert [error.partition(":")[0].partition("=")[0] for error in errors] == [
         "note",
@@ -184,7 +182,7 @@ def test_everything_that_is_wrong_comes_at_once() -> None:
     ]
 
 
-def test_what_is_right_is_kept_beside_what_is_wrong() -> None:
+def test_valid_arguments_are_kept_beside_the_errors() -> None:
     with pytest.raises(WrongArguments) as caught:
         parse({"sort": "bogus", "notes": NOTE})
     assert caught.value.valid == Arguments(notes=NOTE)
@@ -195,7 +193,7 @@ def test_wrong_arguments_are_a_value_error() -> None:
 
 
 @pytest.mark.parametrize("value", [0, [NOTE], None])
-def test_a_value_that_is_no_text_is_a_wrong_argument(value: object) -> None:
+def test_a_value_that_is_not_text_is_an_error(value: object) -> None:
     with pytest.raises(WrongArguments) as caught:
         parse({"notes": value, "dry_run": value})  # type: ignore[dict-item]
     assert [error.partition("=")[0].partition(":")[0] for error in caught.value.errors] == [
@@ -208,13 +206,13 @@ def test_arguments_of_scrapyd_are_ignored() -> None:
     assert parse({"_job": "1", "_version": "2", "_token": "3"}) == Arguments()
 
 
-def test_an_error_shows_a_long_value_cut() -> None:
+def test_an_error_does_not_show_a_long_value() -> None:
     (error,) = errors_of(sort="x\n" * 500)
     assert len(error) < 200
     assert "\n" not in error
 
 
-def test_a_crawl_without_notes_is_told_what_to_do() -> None:
+def test_a_crawl_without_notes_is_an_error_that_says_what_to_do() -> None:
     error = missing_notes(Arguments())
     assert error is not None
     assert "notes=" in error
@@ -222,7 +220,7 @@ def test_a_crawl_without_notes_is_told_what_to_do() -> None:
 
 
 @pytest.mark.parametrize("arguments", [Arguments(notes=NOTE), Arguments(notes_file="-")])
-def test_a_crawl_with_notes_misses_nothing(arguments: Arguments) -> None:
+def test_a_crawl_with_notes_misses_none(arguments: Arguments) -> None:
     assert missing_notes(arguments) is None
 
 

@@ -17,7 +17,7 @@ separators = st.text(" \t\n\r,，", min_size=1, max_size=3)
 
 
 @given(st.lists(st.tuples(note_ids, separators)), separators)
-def test_pieces_stand_between_commas_and_white_space(
+def test_pieces_are_separated_by_commas_and_white_space(
     pairs: list[tuple[str, str]], before: str
 ) -> None:
     value = before + "".join(note_id + separator for note_id, separator in pairs)
@@ -29,7 +29,7 @@ def test_ids_are_lower_case() -> None:
     assert find_notes(f"https://www.xiaohongshu.com/explore/{A.upper()}").notes == [A]
 
 
-# What follows a host of this app's; NOTE stands for the note's ID. The keys are the code's table.
+# Links without their host; NOTE stands for the note's ID. The keys are LINK_FORMS.
 FORMS = {
     "/explore/NOTE": [
         "/explore/NOTE",
@@ -92,7 +92,7 @@ HOSTS = [
 ]
 FORM_PATHS = [path for paths in FORMS.values() for path in paths]
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference" / "links.md"
-# What stands around a link; LINK stands for it, CODED and TWICE for it percent-encoded.
+# Surroundings of a link; LINK stands for the link, CODED and TWICE for it percent-encoded.
 AROUND = [
     "LINK",
     "https://www.xiaohongshu.com/login?redirectPath=LINK",
@@ -115,7 +115,7 @@ def around(template: str, link: str) -> str:
     return filled.replace("TWICE", quote(coded, safe=""))
 
 
-# What people were seen to paste, written out; A is the note's ID each time.
+# Links that people were seen to paste; A is the note's ID in each.
 PASTED = f"""
 https://www.xiaohongshu.com/explore/{A}
 https://www.xiaohongshu.com/explore/{A}?xsec_token=ABa-_b=&xsec_source=pc_feed
@@ -165,7 +165,7 @@ https://m.xiaohongshu.com/search_result/{A}
 
 
 @pytest.mark.parametrize("link", PASTED)
-def test_what_people_paste_names_the_note_and_never_another_id(link: str) -> None:
+def test_pasted_links_name_the_note_and_no_other_id(link: str) -> None:
     assert find_notes(link) == ([A], [])
     assert find_notes(f"标题 {link} 复制") == ([A], [])
     assert find_notes(quote(link, safe="")) == ([A], [])
@@ -176,9 +176,9 @@ def test_every_form_has_an_example() -> None:
 
 
 def table_of_the_reference(head: str) -> list[list[str]]:
-    """The rows of the table with this first column, without what is no code in a cell."""
-    _, found, table = REFERENCE.read_text(encoding="utf-8").partition(f"\n| {head} |")
-    assert found
+    """Return the rows of the table with this first column, without backticks."""
+    _, header, table = REFERENCE.read_text(encoding="utf-8").partition(f"\n| {head} |")
+    assert header
     rows = [line for line in table.partition("\n\n")[0].splitlines()[2:] if line]
     return [[cell.strip().strip("`") for cell in row.split("|")[1:-1]] for row in rows]
 
@@ -192,7 +192,7 @@ def test_the_reference_has_every_form_and_its_examples_name_their_note() -> None
         assert find_notes(example) == ([A], []), example
 
 
-def test_what_the_reference_calls_an_error_is_one() -> None:
+def test_errors_of_the_reference_are_errors() -> None:
     rows = table_of_the_reference("value")
     assert len(rows) == 12
     for value, *_ in rows:
@@ -211,13 +211,13 @@ def test_links_name_their_note(host: str, path: str) -> None:
 
 @pytest.mark.parametrize("template", AROUND)
 @pytest.mark.parametrize("path", FORM_PATHS)
-def test_a_link_may_stand_in_another(template: str, path: str) -> None:
+def test_a_link_may_be_part_of_another(template: str, path: str) -> None:
     for host in ("https://www.xiaohongshu.com", "xhsdiscover:/"):
         value = around(template, host + path.replace("NOTE", A))
         assert find_notes(value) == ([A], []), value
 
 
-def test_a_path_alone_may_stand_in_a_link() -> None:
+def test_a_path_alone_may_be_part_of_a_link() -> None:
     for template in AROUND[1:8]:
         assert find_notes(around(template, f"/explore/{A}")) == ([A], [])
 
@@ -253,7 +253,7 @@ def test_links_may_follow_one_another(between: str) -> None:
 
 
 @pytest.mark.parametrize("token", [B, f"AB{B}", f"{B}=", f"AB-{B}", f"AB/{B}", f"AB+{B}"])
-def test_an_id_in_a_token_is_none(token: str) -> None:
+def test_an_id_in_a_token_is_ignored(token: str) -> None:
     link = f"https://www.xiaohongshu.com/explore/{A}?xsec_token={token}&xsec_source=app"
     for template in AROUND:
         assert find_notes(around(template, link)) == ([A], [])
@@ -305,7 +305,7 @@ NO_NOTES = [
 
 
 @pytest.mark.parametrize("link", NO_NOTES)
-def test_links_of_the_app_without_a_note_are_errors_also_beside_others(link: str) -> None:
+def test_a_link_of_the_app_without_a_note_is_an_error_beside_others_too(link: str) -> None:
     for before, after, notes in [
         ("", "", []),
         ("张三发布了一篇小红书笔记，快来看吧！ ", " 复制本条信息，打开【小红书】App", []),
@@ -321,7 +321,7 @@ def test_links_of_the_app_without_a_note_are_errors_also_beside_others(link: str
         assert "?" not in error
 
 
-# What is quoted of an address that only looks like one of the app's.
+# Addresses that only look like links of the app, and the part that an error quotes.
 LIKE_LINKS = {
     f"x@www.xiaohongshu.com/explore/{USER}": f"www.xiaohongshu.com/explore/{USER}",
     f"a/www.xiaohongshu.com/explore/{USER}": f"a/www.xiaohongshu.com/explore/{USER}",
@@ -343,7 +343,7 @@ LIKE_LINKS = {
 
 
 @pytest.mark.parametrize("address", LIKE_LINKS)
-def test_what_looks_like_a_link_of_the_app_is_an_error_also_beside_others(address: str) -> None:
+def test_an_address_like_a_link_of_the_app_is_an_error_beside_others_too(address: str) -> None:
     for before, after, notes in [
         ("", "", []),
         (f"张三 的 笔记 https://www.xiaohongshu.com/explore/{B} ", " 复制", [B]),
@@ -357,7 +357,7 @@ def test_what_looks_like_a_link_of_the_app_is_an_error_also_beside_others(addres
         assert "x:y" not in error
 
 
-# What of a word is quoted that someone may have meant for an ID, and what is wrong with it.
+# Words that may be meant as an ID, the part that an error quotes, and what is wrong with it.
 LIKE_IDS = {
     A + B: (A + B, "48 characters"),
     A[:19]: (A[:19], "19 characters"),
@@ -388,7 +388,7 @@ LIKE_IDS = {
 
 
 @pytest.mark.parametrize("word", LIKE_IDS)
-def test_what_looks_like_an_id_is_an_error_also_beside_a_link(word: str) -> None:
+def test_a_word_like_an_id_is_an_error_beside_a_link_too(word: str) -> None:
     quoted, wrong = LIKE_IDS[word]
     link = f"https://www.xiaohongshu.com/explore/{B}"
     for value, notes in [
@@ -406,7 +406,7 @@ def test_what_looks_like_an_id_is_an_error_also_beside_a_link(word: str) -> None
 
 
 @pytest.mark.parametrize("wrong", [A[:-1], A + "0", A[:-4], A + "0000", A[:-1].upper()])
-def test_an_id_of_another_length_is_an_error_also_beside_a_link(wrong: str) -> None:
+def test_an_id_of_the_wrong_length_is_an_error_beside_a_link_too(wrong: str) -> None:
     link = f"https://www.xiaohongshu.com/explore/{B}"
     for value, notes in [
         (wrong, []),
@@ -423,7 +423,7 @@ def test_an_id_of_another_length_is_an_error_also_beside_a_link(wrong: str) -> N
 
 
 @pytest.mark.parametrize("glued", [f"笔记ID：{A}", f"id={A}", f'"{A}"', f"{A}；{B}", f"{A}|{B}"])
-def test_an_id_inside_a_piece_is_an_error_also_beside_a_link(glued: str) -> None:
+def test_an_id_inside_a_piece_is_an_error_beside_a_link_too(glued: str) -> None:
     for value in (glued, f"{glued} https://www.xiaohongshu.com/explore/{B}"):
         (error,) = find_notes(value).errors
         assert f"'{A}'" in error
@@ -458,12 +458,12 @@ def test_an_id_inside_a_piece_is_an_error_also_beside_a_link(glued: str) -> None
         "#小红书 @张三",
     ],
 )
-def test_what_else_stands_in_a_share_text_is_ignored(words: str) -> None:
+def test_other_words_of_a_share_text_are_ignored(words: str) -> None:
     link = f"https://www.xiaohongshu.com/explore/{B}"
     assert find_notes(f"{words} {link} {words}") == ([B], [])
 
 
-def test_a_share_text_is_text_around_its_link() -> None:
+def test_the_text_around_a_link_is_ignored() -> None:
     share = (
         f"34 【水果店，开业 - 小红书】 😆 xK2 😆 https://www.xiaohongshu.com/discovery/item/{A}"
         "?source=webshare，复制本条信息，打开【小红书】App"
@@ -471,12 +471,12 @@ def test_a_share_text_is_text_around_its_link() -> None:
     assert find_notes(share) == ([A], [])
 
 
-def test_bare_ids_beside_a_link_count_in_their_order() -> None:
+def test_bare_ids_beside_a_link_are_read_in_order() -> None:
     value = f"{B} see https://www.xiaohongshu.com/explore/{A} and {B}"
     assert find_notes(value) == ([B, A, B], [])
 
 
-def test_every_piece_that_is_no_id_is_an_error() -> None:
+def test_every_piece_that_is_not_an_id_is_an_error() -> None:
     found = find_notes(f"nonsense {A},{A[:-1]}，{A}0")
     assert found.notes == [A]
     assert len(found.errors) == 3
@@ -505,7 +505,7 @@ SHARED = [
 
 
 @pytest.mark.parametrize("value", SHARED)
-def test_a_text_without_a_link_is_one_error_that_quotes_none_of_it(value: str) -> None:
+def test_a_text_without_a_link_is_one_error_that_quotes_nothing_of_it(value: str) -> None:
     (error,) = find_notes(value).errors
     assert "24 hexadecimal" in error
     assert "link to a note" in error
@@ -542,7 +542,7 @@ def test_no_word_is_quoted(name: str) -> None:
         "Copy and open rednote to view the note",
     ],
 )
-def test_the_line_below_the_apps_link_is_no_error(line: str) -> None:
+def test_the_line_below_the_apps_link_is_ignored(line: str) -> None:
     link = f"标题 https://www.xiaohongshu.com/discovery/item/{A}"
     assert find_notes(line) == ([], [])
     assert find_notes(f"{link}\n{line}") == ([A], [])
@@ -563,7 +563,7 @@ def test_the_line_below_the_apps_link_is_no_error(line: str) -> None:
         (f"https://example.com/{A}?key=secret", f"https://example.com/{A}"),
     ],
 )
-def test_other_links_are_errors_that_quote_no_more_than_their_path(link: str, quoted: str) -> None:
+def test_other_links_are_errors_that_quote_only_their_path(link: str, quoted: str) -> None:
     for value in (link, f"张三 的 笔记 {link} 快来看"):
         found = find_notes(value)
         assert found.notes == []
@@ -589,7 +589,7 @@ def test_a_short_link_is_an_error_that_says_what_to_do() -> None:
         *["'6.63308E+23", "’6.63308E+23", '="6.63308E+23"', "６.６３３０８Ｅ＋２３"],
     ],
 )
-def test_an_id_that_a_spreadsheet_has_destroyed_is_named_so(number: str) -> None:
+def test_the_error_for_an_id_destroyed_by_a_spreadsheet_says_so(number: str) -> None:
     (error,) = find_notes(number).errors
     assert error.startswith("'6")
     assert "spreadsheet" in error
@@ -598,7 +598,7 @@ def test_an_id_that_a_spreadsheet_has_destroyed_is_named_so(number: str) -> None
 
 
 @pytest.mark.parametrize("note_id", [A, "663308000000000000000023"])
-def test_an_id_in_full_width_characters_names_the_cure(note_id: str) -> None:
+def test_the_error_for_an_id_in_full_width_characters_says_what_to_do(note_id: str) -> None:
     full_width = "".join(chr(ord(character) + 0xFEE0) for character in note_id)
     for word in (full_width, note_id[:-1] + full_width[-1]):
         for value in (word, f"{word},{B}", f"标题 {word} https://www.xiaohongshu.com/explore/{B}"):
@@ -608,12 +608,12 @@ def test_an_id_in_full_width_characters_names_the_cure(note_id: str) -> None:
             assert "format text" in error
 
 
-def test_an_id_that_reads_as_a_number_is_one() -> None:
+def test_an_id_that_looks_like_a_number_is_an_id() -> None:
     assert find_notes("6633080e0000000023004512").notes == ["6633080e0000000023004512"]
 
 
 @pytest.mark.parametrize("value", ["", " ", ",，\n"])
-def test_nothing_is_neither_a_note_nor_an_error(value: str) -> None:
+def test_an_empty_value_is_neither_a_note_nor_an_error(value: str) -> None:
     assert find_notes(value) == ([], [])
 
 
@@ -637,7 +637,7 @@ pasted = st.text() | st.lists(fragments | st.text(max_size=3), max_size=20).map(
 
 
 @given(pasted)
-def test_any_text_gives_ids_that_stand_in_it_or_errors(value: str) -> None:
+def test_any_text_gives_ids_that_it_contains_or_errors(value: str) -> None:
     found = find_notes(value)
     assert all(note_id in value.lower() for note_id in found.notes)
     assert all(error.isprintable() for error in found.errors)
@@ -723,15 +723,15 @@ def test_links_and_words_give_exactly_the_links_notes(
         ],
     ],
 )
-def test_a_long_line_is_read_in_one_go(unit: str) -> None:
-    # Where an expression begins anew at each character, this takes minutes.
+def test_a_long_line_is_read_in_linear_time(unit: str) -> None:
+    # If an expression starts again at each character, this takes minutes.
     text = unit * (200_000 // len(unit))
     for value in (text, f"xiaohongshu.com/?{text}"):
         find_notes(value)
 
 
 @given(st.text(st.characters()), st.integers(min_value=2, max_value=80))
-def test_what_is_shown_is_one_printable_line(text: str, width: int) -> None:
+def test_shown_text_is_one_printable_line(text: str, width: int) -> None:
     line = shown(text, width)
     assert line.isprintable()
     assert len(line.splitlines()) == 1

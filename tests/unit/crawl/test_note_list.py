@@ -120,7 +120,7 @@ def test_a_byte_order_mark_is_no_part_of_the_text(folder: Path, name: str, text:
         (b"note_id,\xff\n", ["save it as UTF-8"]),
     ],
 )
-def test_text_that_is_not_utf8_names_the_cure(
+def test_the_error_for_text_that_is_not_utf8_says_what_to_do(
     folder: Path, suffix: str, content: bytes, words: list[str]
 ) -> None:
     name = f"a.{suffix}"
@@ -130,13 +130,13 @@ def test_text_that_is_not_utf8_names_the_cure(
     assert all(part in error for part in words), error
 
 
-def test_text_that_is_not_utf8_far_down_names_the_cure(folder: Path) -> None:
+def test_the_error_for_text_that_is_not_utf8_far_down_says_what_to_do(folder: Path) -> None:
     (folder / "a.csv").write_bytes(f"note_id,x\n{f'{A},1{chr(10)}' * 900},水果\n".encode("gb18030"))
     (error,) = errors_of("a.csv")
     assert "iconv -f GB18030" in error
 
 
-def test_utf_16_without_a_mark_is_named(folder: Path) -> None:
+def test_utf_16_without_a_byte_order_mark_is_recognized(folder: Path) -> None:
     (folder / "a.csv").write_bytes(f"note_id\n{A}\n".encode("utf-16-le"))
     (error,) = errors_of("a.csv")
     assert "UTF-16" in error
@@ -166,7 +166,7 @@ def test_an_argument_without_notes_is_an_error() -> None:
     assert caught.value.errors[0].startswith("notes:")
 
 
-def test_each_note_is_named_once_where_it_first_stands(folder: Path) -> None:
+def test_each_note_is_listed_once_at_its_first_place(folder: Path) -> None:
     (folder / "a.txt").write_text(f"{B}\n{A.upper()}\n{LINK}\n{A}\n")
     notes = read_notes(Arguments(notes_file="a.txt"))
     assert list(notes) == [B, A]
@@ -199,7 +199,7 @@ def test_a_list_can_be_read_again(folder: Path) -> None:
         ("a.jsonl", f'"{A}"\n{{"url": "wrong"}}\n', "line 2"),
     ],
 )
-def test_a_malformed_note_is_named_with_its_place(
+def test_a_malformed_note_is_reported_with_its_place(
     folder: Path, name: str, text: str, place: str
 ) -> None:
     (folder / name).write_text(text)
@@ -224,7 +224,7 @@ def test_a_malformed_note_is_named_with_its_place(
         ("a.jsonl", f'"{A}"\n6.63308E+23\n', "line 2"),
     ],
 )
-def test_an_id_that_a_spreadsheet_has_destroyed_is_named_so(
+def test_the_error_for_an_id_destroyed_by_a_spreadsheet_says_so(
     folder: Path, name: str, text: str, place: str
 ) -> None:
     (folder / name).write_text(text)
@@ -334,7 +334,7 @@ def test_another_format_in_a_text_file_is_one_error(
         ("a.jsonl", f'"{C}"\n{{"note_id": "{A}", "noteId": "{B}"}}\n', ", line 2"),
     ],
 )
-def test_two_columns_of_one_name_are_an_error(
+def test_two_columns_with_the_same_name_are_an_error(
     folder: Path, name: str, text: str, place: str
 ) -> None:
     (folder / name).write_text(text)
@@ -343,7 +343,7 @@ def test_two_columns_of_one_name_are_an_error(
     assert "lost" in error
 
 
-def test_other_columns_may_have_one_name(folder: Path) -> None:
+def test_other_columns_may_have_the_same_name(folder: Path) -> None:
     (folder / "a.csv").write_text(f"x,note_id,x,url\n1,{A},2,{LINK}\n")
     assert read("a.csv") == [A]
     (folder / "a.json").write_text(f'[{{"x": 1, "x": {{"y": 1}}, "note_id": "{A}"}}]')
@@ -381,7 +381,7 @@ def test_an_entry_that_names_no_note_is_one_error(folder: Path, entry: object) -
     assert "three" not in error
 
 
-def test_errors_of_argument_and_file_come_together(folder: Path) -> None:
+def test_errors_of_argument_and_file_are_reported_together(folder: Path) -> None:
     (folder / "a.txt").write_text("bad")
     with pytest.raises(WrongNotes) as caught:
         read_notes(Arguments(notes="worse", notes_file="a.txt"))
@@ -410,7 +410,7 @@ def test_a_hundred_errors_are_shown_and_all_are_counted(folder: Path) -> None:
         ("~nobody-of-this-name/notes.txt", "cannot be read"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_named(folder: Path, name: str, words: str) -> None:
+def test_a_file_that_cannot_be_read_is_an_error(folder: Path, name: str, words: str) -> None:
     (folder / "folder.txt").mkdir()
     (error,) = errors_of(name)
     assert error.startswith(f"notes_file={name}: ")
@@ -433,9 +433,7 @@ def test_a_file_that_cannot_be_read_is_named(folder: Path, name: str, words: str
         ("a.jsonl", f'"{A}"\n{{oops\n', "line 2: not JSON"),
     ],
 )
-def test_a_file_of_another_form_is_one_error(
-    folder: Path, name: str, text: str, words: str
-) -> None:
+def test_a_malformed_file_is_one_error(folder: Path, name: str, text: str, words: str) -> None:
     (folder / name).write_text(text)
     (error,) = errors_of(name)
     assert error.startswith(f"notes_file={name}: ")
@@ -445,7 +443,7 @@ def test_a_file_of_another_form_is_one_error(
 @pytest.mark.parametrize(
     "name", [LINK, f"张三 发布了一篇小红书笔记 {LINK}", "张三 发布了一篇小红书笔记", "张三的笔记"]
 )
-def test_a_link_or_share_text_as_a_files_name_is_not_quoted(name: str) -> None:
+def test_a_link_or_share_text_instead_of_a_file_name_is_not_quoted(name: str) -> None:
     (error,) = errors_of(name)
     assert error.startswith("notes_file: ")
     assert "notes" in error.partition(": ")[2]
@@ -464,7 +462,7 @@ def test_a_link_or_share_text_as_a_files_name_is_not_quoted(name: str) -> None:
     st.sampled_from([None, 1]),
     st.integers(1, 40),
 )
-def test_a_json_list_is_read_as_a_whole_would_be(
+def test_a_streamed_json_list_has_the_same_entries_as_a_parsed_one(
     entries: list[object], indent: int | None, block: int
 ) -> None:
     text = io.StringIO(json.dumps(entries, indent=indent) + "\n ")
@@ -472,7 +470,7 @@ def test_a_json_list_is_read_as_a_whole_would_be(
         assert list(json_list.entries(text)) == entries
 
 
-def test_a_broken_list_is_not_read_to_its_end() -> None:
+def test_a_malformed_list_is_not_read_to_its_end() -> None:
     text = io.StringIO('["a", {"b" 1}, ' + '"c", ' * 1_000_000)
     with pytest.raises(ValueError, match="entry 2"):
         list(json_list.entries(text))
@@ -493,6 +491,6 @@ def test_errors_in_standard_input_say_so(folder: Path, monkeypatch: pytest.Monke
     assert error.startswith("standard input, line 2: ")
 
 
-def test_a_row_without_an_id_is_named_by_its_link(folder: Path) -> None:
+def test_the_link_names_the_note_of_a_row_without_an_id(folder: Path) -> None:
     (folder / "both.csv").write_text(f"url,note_id\nx,{A}\n{LINK},\n,{C}\n")
     assert read("both.csv") == [A, B, C]

@@ -1,4 +1,4 @@
-"""The page ledger: a page is settled when every item of it is in."""
+"""The page tracker: a page is done when the outcome of every item is counted."""
 
 from __future__ import annotations
 
@@ -11,49 +11,49 @@ PAGE = "page"
 ITEMS = [({"id": number}, Provenance("note", 1, {"raw": number})) for number in range(3)]
 
 
-def settle(*lost: bool) -> tuple[bool | None, int]:
-    """The page's outcome after these items, and how often its checkpoint was written."""
+def outcome(*lost: bool) -> tuple[bool | None, int]:
+    """Return the page's result after these items, and the number of checkpoints written."""
 
     async def run() -> tuple[bool | None, int]:
         written: list[int] = []
-        ledger = PageTracker()
-        settled = ledger.open(PAGE, ITEMS, lambda: written.append(1))
-        for one in lost:
-            ledger.count(PAGE, lost=one)
-        return settled.result() if settled.done() else None, len(written)
+        tracker = PageTracker()
+        done = tracker.open(PAGE, ITEMS, lambda: written.append(1))
+        for is_lost in lost:
+            tracker.count(PAGE, lost=is_lost)
+        return done.result() if done.done() else None, len(written)
 
     return asyncio.run(run())
 
 
-def test_it_waits_for_the_last_item() -> None:
-    assert settle(False, False) == (None, 0)
-    assert settle(False, False, False) == (True, 1)
+def test_a_page_is_done_after_its_last_item() -> None:
+    assert outcome(False, False) == (None, 0)
+    assert outcome(False, False, False) == (True, 1)
 
 
-def test_one_lost_item_keeps_the_checkpoint_back() -> None:
-    assert settle(False, True, False) == (False, 0)
+def test_a_lost_item_prevents_the_checkpoint() -> None:
+    assert outcome(False, True, False) == (False, 0)
 
 
 def test_a_late_item_changes_nothing() -> None:
-    assert settle(False, False, False, True) == (True, 1)
+    assert outcome(False, False, False, True) == (True, 1)
 
 
-def test_a_page_without_items_is_settled_at_once() -> None:
+def test_a_page_without_items_is_done_at_once() -> None:
     async def run() -> bool:
         return PageTracker().open(PAGE, []).result()
 
     assert asyncio.run(run())
 
 
-def test_origins_are_known_while_the_page_is_open() -> None:
+def test_provenances_are_kept_while_the_page_is_open() -> None:
     async def run() -> None:
-        ledger = PageTracker()
-        ledger.open(PAGE, ITEMS)
-        ledger.open("another", [])
-        assert ledger.provenance(ITEMS[1][0]) == ITEMS[1][1]
-        assert ledger.provenance({"id": 1}) is None
+        tracker = PageTracker()
+        tracker.open(PAGE, ITEMS)
+        tracker.open("another", [])
+        assert tracker.provenance(ITEMS[1][0]) == ITEMS[1][1]
+        assert tracker.provenance({"id": 1}) is None
         for _ in ITEMS:
-            ledger.count(PAGE)
-        assert ledger.provenance(ITEMS[1][0]) is None
+            tracker.count(PAGE)
+        assert tracker.provenance(ITEMS[1][0]) is None
 
     asyncio.run(run())

@@ -23,7 +23,7 @@ from xhs.crawl.price import Price, in_money, read_price
         ("0.05 CNY", 0, "0.00 CNY"),
     ],
 )
-def test_what_calls_cost(text: str, calls: int, cost: str) -> None:
+def test_cost_of_calls(text: str, calls: int, cost: str) -> None:
     price = read_price(text)
     assert price is not None
     assert price.of(calls) == cost
@@ -41,7 +41,7 @@ def test_no_price(text: str) -> None:
     ["0.05", "CNY", "CNY 0.05", "0,05 CNY", "0 CNY", "0.00 CNY", "-1 CNY", "1e3 CNY", "inf CNY"]
     + ["0.05 CNY a call", "1.123456789 CNY", "٣ CNY", "5 %", "0.05 C1"],
 )
-def test_what_is_no_price(text: str) -> None:
+def test_a_wrong_price(text: str) -> None:
     with pytest.raises(ValueError, match=r"such as 0\.05 CNY"):
         read_price(text)
 

@@ -17,24 +17,24 @@ NOTE = "65bf5360000000002c03f684"
 NOW, BEFORE = datetime(2026, 11, 24, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC)
 
 
-def asked(
-    found: dict[str, Any], mode: str, began: datetime, *, resumed: bool = False
+def requested(
+    document: dict[str, Any], mode: str, began: datetime, *, resumed: bool = False
 ) -> Thread | StopReason | None:
-    return thread_of(read_answered(found), Checkpoint(PageRef(NOTE), "v4", mode, began), resumed)
+    return thread_of(read_answered(document), Checkpoint(PageRef(NOTE), "v4", mode, began), resumed)
 
 
-def comment(count: Any, inline: int | None, cursor: Any = "", **known: Any) -> dict[str, Any]:
-    found = {
+def comment(count: Any, inline: int | None, cursor: Any = "", **thread: Any) -> dict[str, Any]:
+    document = {
         "_id": "c1",
         "sub_comment_count": count,
         "inline_replies": inline,
         "extra": {"sub_comment_cursor": cursor},
     }
-    return {**found, "thread": known} if known else found
+    return {**document, "thread": thread} if thread else document
 
 
-async def _all(found: AsyncIterator[T]) -> list[T]:
-    return [one async for one in found]
+async def collect(values: AsyncIterator[T]) -> list[T]:
+    return [value async for value in values]
 
 
 def thread_fields(thread: Thread, began: datetime, **changes: Any) -> dict[str, Any]:
@@ -45,12 +45,12 @@ def thread_fields(thread: Thread, began: datetime, **changes: Any) -> dict[str, 
 @pytest.mark.parametrize(
     ("count", "inline"), [(0, 0), (1, 1), (3, 3), (2, 5), (None, 0), ("17", 1)]
 )
-def test_no_thread_where_all_came_with_the_comment(count: Any, inline: int) -> None:
-    assert asked(comment(count, inline), "full", NOW) is None
+def test_no_thread_if_all_replies_came_with_the_comment(count: Any, inline: int) -> None:
+    assert requested(comment(count, inline), "full", NOW) is None
 
 
 @pytest.mark.parametrize(
-    ("found", "wanted", "calls"),
+    ("document", "thread", "calls"),
     [
         (comment(11, 1, "c"), Thread("c1", 11, 10, "c"), 1),
         (comment(12, 1, "c"), Thread("c1", 12, 11, "c"), 2),
@@ -59,49 +59,49 @@ def test_no_thread_where_all_came_with_the_comment(count: Any, inline: int) -> N
         (comment(3, None, {"a": 1}), Thread("c1", 3, 3), 1),
     ],
 )
-def test_it_goes_on_at_the_cursor_that_came_with_replies(
-    found: dict[str, Any], wanted: Thread, calls: int
+def test_a_thread_begins_at_the_cursor_that_came_with_the_comment(
+    document: dict[str, Any], thread: Thread, calls: int
 ) -> None:
-    assert asked(found, "full", NOW) == wanted
-    assert wanted.calls == calls
-    chain = wanted.paginator(NOTE)
-    assert chain.next_page == PageRef(NOTE, wanted.cursor, comment_id="c1")
-    assert (chain.chain_id, chain.pages_left) == ("c1", calls)
+    assert requested(document, "full", NOW) == thread
+    assert thread.calls == calls
+    paginator = thread.paginator(NOTE)
+    assert paginator.next_page == PageRef(NOTE, thread.cursor, comment_id="c1")
+    assert (paginator.chain_id, paginator.pages_left) == ("c1", calls)
 
 
 @pytest.mark.parametrize("mode", ["full", "update"])
 @pytest.mark.parametrize("began", [NOW, BEFORE])
-def test_a_thread_that_was_followed_is_asked_for_where_its_count_differs(
+def test_a_followed_thread_is_requested_again_if_its_count_differs(
     mode: str, began: datetime
 ) -> None:
     followed = {"followed": 5, "stop_reason": "complete", "began": began}
-    assert asked(comment(5, 1, **followed), mode, NOW) is StopReason.COMPLETE
+    assert requested(comment(5, 1, **followed), mode, NOW) is StopReason.COMPLETE
     for count in (4, 6):
-        assert isinstance(asked(comment(count, 1, **followed), mode, NOW), Thread)
+        assert isinstance(requested(comment(count, 1, **followed), mode, NOW), Thread)
 
 
-def test_a_thread_that_ended_flawed_is_tried_again_by_another_full_pass() -> None:
-    flawed = comment(5, 1, followed=5, stop_reason="no_progress", began=BEFORE)
-    assert asked(flawed, "update", NOW) is StopReason.NO_PROGRESS
-    assert asked(flawed, "full", BEFORE) is StopReason.NO_PROGRESS
-    assert asked(flawed, "full", NOW) == Thread("c1", 5, 5)
+def test_a_thread_that_ended_abnormally_is_retried_by_another_full_pass() -> None:
+    abnormal = comment(5, 1, followed=5, stop_reason="no_progress", began=BEFORE)
+    assert requested(abnormal, "update", NOW) is StopReason.NO_PROGRESS
+    assert requested(abnormal, "full", BEFORE) is StopReason.NO_PROGRESS
+    assert requested(abnormal, "full", NOW) == Thread("c1", 5, 5)
 
 
-def test_a_thread_goes_on_where_another_run_of_the_pass_left_it() -> None:
+def test_a_thread_continues_where_another_run_of_the_pass_left_it() -> None:
     left = comment(50, 1, "inline") | thread_fields(Thread("c1", 50, 49), BEFORE, cursor="left")
-    found = Thread("c1", 50, 49, "left", is_old=True)
-    assert asked(left, "full", BEFORE) == found
-    assert asked(left, "update", NOW) == found
-    assert asked(left, "full", NOW) == Thread("c1", 50, 49, "inline")
+    continued = Thread("c1", 50, 49, "left", is_old=True)
+    assert requested(left, "full", BEFORE) == continued
+    assert requested(left, "update", NOW) == continued
+    assert requested(left, "full", NOW) == Thread("c1", 50, 49, "inline")
 
 
-def test_a_cursor_that_came_with_a_comment_is_old_in_a_pass_that_is_resumed() -> None:
+def test_a_cursor_that_came_with_a_comment_is_old_in_a_resumed_pass() -> None:
     for resumed in (True, False):
-        found = asked(comment(12, 1, "c"), "full", NOW, resumed=resumed)
-        assert found == Thread("c1", 12, 11, "c", is_old=resumed)
+        thread = requested(comment(12, 1, "c"), "full", NOW, resumed=resumed)
+        assert thread == Thread("c1", 12, 11, "c", is_old=resumed)
 
 
-def test_an_item_stands_for_what_is_stored() -> None:
+def test_without_a_store_an_item_replaces_the_stored_comment() -> None:
     fields = {
         "note_id": NOTE,
         "comment_id": "c1",
@@ -111,14 +111,14 @@ def test_an_item_stands_for_what_is_stored() -> None:
     storage = NullStorage()
     storage.delivered(fields, Provenance(NOTE, 1, {}, listing=Listing("latest", NOW, 1)))
     reading = Checkpoint(PageRef(NOTE), "v4", "full", NOW)
-    (comments,) = asyncio.run(_all(storage.answered_comments(reading)))
+    (comments,) = asyncio.run(collect(storage.answered_comments(reading)))
     assert comments == [AnsweredComment("c1", 3, 1, "c")]
     assert thread_of(comments[0], reading, False) == Thread("c1", 3, 2, "c")
 
 
 def test_a_thread_is_followed_once_it_has_ended() -> None:
-    one = Thread("c1", 7, 7)
-    going = thread_fields(one, NOW, cursor="c")["thread"]
-    assert going == {"began": NOW, "followed": None, "cursor": "c", "stop_reason": None}
-    ended = thread_fields(one, NOW, stop_reason=StopReason.COMPLETE)["thread"]
+    thread = Thread("c1", 7, 7)
+    continuing = thread_fields(thread, NOW, cursor="c")["thread"]
+    assert continuing == {"began": NOW, "followed": None, "cursor": "c", "stop_reason": None}
+    ended = thread_fields(thread, NOW, stop_reason=StopReason.COMPLETE)["thread"]
     assert ended == {"began": NOW, "followed": 7, "cursor": None, "stop_reason": "complete"}
