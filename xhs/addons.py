@@ -1,4 +1,4 @@
-"""What a setting turns on by name, as Scrapy's add-ons."""
+"""Scrapy add-ons: components that a setting switches on."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from xhs.logs.redaction import keep_out_of_logs
 
 
 class FeedPresets:
-    """``XHS_FEEDS``: its feeds join those of ``FEEDS``, wherever these were set, so that neither
-    ``-O`` nor Scrapyd's ``items_dir`` takes them away.
+    """Adds the feeds of ``XHS_FEEDS`` to those of ``FEEDS``, whatever the priority of these.
+
+    So ``-O`` and Scrapyd's ``items_dir`` do not replace them.
     """
 
     def update_settings(self, settings: BaseSettings) -> None:
@@ -23,16 +24,16 @@ class FeedPresets:
         passwords = [urlsplit(str(uri)).password for uri in feeds]
         for secret in (*passwords, *(settings.get(name) for name in AWS_SECRETS)):
             keep_out_of_logs(secret or "")
-        known = [name for name in preset_names(settings) if name in PRESETS]
-        if known:
+        presets = [name for name in preset_names(settings) if name in PRESETS]
+        if presets:
             batched = settings.getint("FEED_EXPORT_BATCH_ITEM_COUNT") > 0
-            added = preset_feeds(known, preset_base(settings), datetime.now(UTC), batched)
+            added = preset_feeds(presets, preset_base(settings), datetime.now(UTC), batched)
             priority = settings.getpriority("FEEDS") or SETTINGS_PRIORITIES["addon"]
             settings.set("FEEDS", {**feeds, **added}, priority)
 
 
 class Monitors:
-    """``SPIDERMON_ENABLED``: Spidermon's extension, which is imported then alone."""
+    """Adds Spidermon's extension if ``SPIDERMON_ENABLED`` is set, and imports it only then."""
 
     def update_settings(self, settings: BaseSettings) -> None:
         """Add the extension."""

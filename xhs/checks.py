@@ -1,4 +1,4 @@
-"""What a crawl needs before its first call: arguments, settings, token and notes, all checked."""
+"""Checks before a crawl's first call: arguments, settings, token and notes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from scrapy.settings import BaseSettings
 
@@ -25,7 +24,7 @@ from xhs.logs.redaction import is_on_command_line
 from xhs.store.mongo.client import check_uri, has_password
 
 _BEGUN = "xhs.begun"
-"""The file in ``JOBDIR`` that says that a crawl has begun."""
+"""Marker file in ``JOBDIR``: a crawl with this ``JOBDIR`` has begun."""
 
 Numbers = Mapping[str, tuple[type[int] | type[float], float]]
 
@@ -38,18 +37,18 @@ _NUMBERS: Numbers = {
     "AUTOTHROTTLE_MAX_DELAY": (float, 0),
     "FEED_EXPORT_BATCH_ITEM_COUNT": (int, 0),
 }
-"""Scrapy's settings that a user of this project is likely to change: type, and least value."""
+"""Type and minimum of Scrapy's settings that users of this project are likely to change."""
 
-_LIMITS: Numbers = {
+_MONITOR_THRESHOLDS: Numbers = {
     "SPIDERMON_MAX_REJECTED_SHARE": (float, 0),
     "SPIDERMON_MAX_NOTES_LEFT": (int, 0),
     "SPIDERMON_MAX_REFUSED_SHARE": (float, 0),
 }
-"""What the monitors bear."""
+"""Type and minimum of the monitors' thresholds."""
 
 
 class WrongInput(Exception):
-    """A crawl that cannot begin; ``errors`` has one sentence for everything that is wrong."""
+    """Raised if a crawl cannot begin. ``errors`` has a sentence for everything that is wrong."""
 
     def __init__(self, errors: list[str]) -> None:
         super().__init__("; ".join(errors))
@@ -58,7 +57,7 @@ class WrongInput(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CheckedInput:
-    """What a crawl begins with, read once. ``notes`` is None where the ledger names them."""
+    """The checked input of a crawl, read once. ``notes`` is None if they come from the ledger."""
 
     arguments: Arguments
     notes: NoteList | None
@@ -72,7 +71,7 @@ def check_input(
     """Check everything that a crawl needs, and read its notes and token.
 
     Raises:
-        WrongInput: with all that is wrong at once.
+        WrongInput: with everything that is wrong.
     """
     errors: list[str] = []
     try:
@@ -89,7 +88,7 @@ def check_input(
         errors += check_written(*feeds_for)
     errors += check_s3(*feeds_for, dry_run=arguments.dry_run)
     if arguments.mode != "full" and not settings["MONGODB_URI"]:
-        why = " (JOBDIR was used before, so the crawl goes on)" if resumes else ""
+        why = " (JOBDIR was used before, so the crawl resumes)" if resumes else ""
         errors.append(f"mode={arguments.mode} needs a store{why}: MONGODB_URI is empty")
     if arguments.mode == "update" and settings.getbool("HTTPCACHE_ENABLED"):
         errors.append(f"mode=update: {STALE}")
@@ -102,8 +101,8 @@ def check_input(
         errors.append(missing)
     elif arguments.notes_file == "-" and isinstance(given, Mapping) and "_job" in given:
         errors.append(
-            "notes_file=-: a job of Scrapyd's has no standard input; name a file, or put the notes "
-            "into the ledger with `scrapy enqueue` and crawl with mode=resume"
+            "notes_file=-: a Scrapyd job has no standard input; name a file, or put the notes into "
+            "the ledger with `scrapy enqueue` and crawl with mode=resume"
         )
     elif arguments.names_notes:
         try:
@@ -116,59 +115,57 @@ def check_input(
 
 
 def has_begun(settings: BaseSettings) -> bool:
-    """True if a crawl with this ``JOBDIR`` has begun before, however it ended."""
+    """True if an earlier crawl has begun with this ``JOBDIR``, however it ended."""
     folder = settings["JOBDIR"]
     return bool(folder) and Path(folder, _BEGUN).exists()
 
 
-def remember_begun(settings: BaseSettings) -> None:
-    """Leave a mark in ``JOBDIR``, where there is one. Scrapy's own files miss a crawl that is
-    killed.
-    """
+def mark_begun(settings: BaseSettings) -> None:
+    """Write the marker file, if ``JOBDIR`` is set. Scrapy's own files miss a killed crawl."""
     if folder := settings["JOBDIR"]:
         Path(folder).mkdir(parents=True, exist_ok=True)
         Path(folder, _BEGUN).touch()
 
 
 def check_settings(settings: BaseSettings) -> list[str]:
-    """What is wrong with the settings of this project, one sentence each."""
+    """Return an error for each wrong setting of this project."""
     errors = check_api_settings(settings)
     version = settings["JUSTONEAPI_COMMENTS_VERSION"]
     if version not in VERSIONS:
         errors.append(f"JUSTONEAPI_COMMENTS_VERSION={version} is none of {', '.join(VERSIONS)}")
     calls = str(settings["XHS_MAX_CALLS"])
     if not (calls.isascii() and calls.isdigit()):
-        errors.append(f"XHS_MAX_CALLS={calls} is no number of calls: 0 or more is needed")
+        errors.append(f"XHS_MAX_CALLS={calls} must be a whole number, 0 or more")
     price = _text(settings, "XHS_CALL_PRICE")
     try:
         read_price(price)
-    except ValueError as wrong:
-        errors.append(f"XHS_CALL_PRICE={price}: {wrong}")
+    except ValueError as error:
+        errors.append(f"XHS_CALL_PRICE={price}: {error}")
     if uri := settings["MONGODB_URI"]:
         errors += _check_store(uri, settings["MONGODB_DATABASE"])
-    spills = uri or sends_to_s3(settings)
-    if spills and (error := check_spill(settings["XHS_SPILL_DIR"])):
-        errors.append(error)
+    may_spill = uri or sends_to_s3(settings)
+    if may_spill and (problem := check_spill(settings["XHS_SPILL_DIR"])):
+        errors.append(problem)
     errors += check_feeds(settings)
     if (log_format := settings["XHS_LOG_FORMAT"]) not in FORMATS:
         errors.append(f"XHS_LOG_FORMAT={log_format} is none of {', '.join(FORMATS)}")
     if _flag(settings, "SPIDERMON_ENABLED", errors):
-        errors += _check_numbers(settings, _LIMITS)
+        errors += _check_numbers(settings, _MONITOR_THRESHOLDS)
         if find_spec("spidermon") is None:
             errors.append("SPIDERMON_ENABLED: Spidermon is not installed: pip install spidermon")
     if is_on_command_line(settings, "MONGODB_URI") and has_password(uri):
         errors.append(
-            "MONGODB_URI with a password on the command line stands in process lists and job "
-            "pages; set it in the environment"
+            "MONGODB_URI with a password on the command line would be visible in process lists and "
+            "job pages; set it in the environment"
         )
     return errors
 
 
 def check_api_settings(settings: BaseSettings) -> list[str]:
-    """What is wrong with the settings that any call of the API goes by, one sentence each."""
+    """Return an error for each wrong setting that every call of the API uses."""
     errors = [
-        f"{name} is not a setting: a token there stands in process lists and job pages; set it in "
-        "the environment"
+        f"{name} is not a setting: the token would be visible in process lists and job pages; set "
+        "it in the environment"
         for name in (TOKEN, TOKEN_FILE)
         if settings.get(name) is not None
     ]
@@ -184,10 +181,10 @@ def _check_numbers(settings: BaseSettings, numbers: Numbers) -> list[str]:
         try:
             in_bounds = least <= number(settings[name]) < math.inf
         except (ValueError, TypeError, OverflowError):
-            errors.append(f"{name}={settings[name]}: a number is needed")
+            errors.append(f"{name}={settings[name]} must be a number")
         else:
             if not in_bounds:
-                errors.append(f"{name}={settings[name]}: {least:g} or more is needed")
+                errors.append(f"{name}={settings[name]} must be {least:g} or more")
     return errors
 
 
@@ -198,14 +195,14 @@ def _check_store(uri: str, database: str) -> list[str]:
     if not database:
         errors.append("MONGODB_DATABASE is empty: name the database")
     if set(database) & set(' ./\\$"\0'):
-        errors.append('MONGODB_DATABASE: a name without spaces and ./\\$" is needed')
+        errors.append('MONGODB_DATABASE must not contain spaces or any of ./\\$"')
     return errors
 
 
 def check_spill(folder: str) -> str | None:
-    """Why what is paid for could not be kept there, or None where it could."""
+    """Return why the spill cannot be written to a folder; None if it can."""
     if not folder:
-        return "XHS_SPILL_DIR is empty: name a folder for what the store would not take"
+        return "XHS_SPILL_DIR is empty: name a folder for writes that the database does not take"
     why = unwritable(Path(folder))
     return f"XHS_SPILL_DIR={folder}: {why}" if why else None
 
@@ -216,9 +213,8 @@ def _text(settings: BaseSettings, name: str) -> str:
 
 
 def _flag(settings: BaseSettings, name: str, errors: list[str]) -> bool:
-    value: Any = settings.get(name)
     try:
         return settings.getbool(name)
     except ValueError:
-        errors.append(f"{name}={value} is neither 1 nor 0")
+        errors.append(f"{name}={settings.get(name)} must be 1 or 0")
         return False

@@ -1,4 +1,4 @@
-"""What the project's commands have in common."""
+"""Base of the project's commands."""
 
 from __future__ import annotations
 
@@ -16,46 +16,46 @@ from xhs.crawl.note_ids import is_word
 from xhs.reasons import ExitStatus
 
 _INTERRUPTED = 130
-"""What shells say of a command that SIGINT has ended."""
+"""The exit status that shells report for a command that was ended by SIGINT."""
 
 _NO_OPTION = "no such option; a text that begins with - must follow a name, as in -a notes=TEXT"
 
 
 class ProjectCommand(ScrapyCommand):
-    """A command that prints for pipes, reports errors on one line each and crawls nothing itself.
+    """A command that does not crawl in this process, prints for pipes and reports one-line errors.
 
-    A subclass implements :meth:`execute`; ``positional`` names the arguments that it takes.
+    A subclass implements :meth:`execute`. ``positional`` names its positional arguments.
     """
 
-    settings: Settings  # which Scrapy sets before it uses the command
+    settings: Settings  # set by Scrapy before it uses the command
     requires_project = True
     requires_crawler_process = False
     default_settings: ClassVar[dict[str, Any]] = {"LOG_ENABLED": False}
     positional: ClassVar[tuple[str, ...]] = ()
 
     def syntax(self) -> str:
-        """How it is called."""
+        """Return the usage after the command's name."""
         return " ".join(["[options]", *(f"<{name}>" for name in self.positional)])
 
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
-        """Refuse what is unknown, then do the work; ``exitcode`` says how it went."""
+        """Refuse unknown words, then do the work and set ``exitcode``."""
         if problem := unknown_words(args, self.positional):
             self.fail(problem)
             return
         self.attempt(args, opts)
 
     def attempt(self, args: list[str], opts: argparse.Namespace) -> None:
-        """Do the work, which its user or the reader of its output may end."""
+        """Do the work until it is done, interrupted, or nobody reads its output any more."""
         try:
             self.execute(args, opts)
         except KeyboardInterrupt:
             self.exitcode = _INTERRUPTED
         except BrokenPipeError:
-            # Whoever read the output has enough. Python would complain again as it exits.
+            # The reader has closed the pipe. Without this, Python would report it again at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def execute(self, args: list[str], opts: argparse.Namespace) -> None:
-        """Do the work. ``args`` are as many as ``positional``."""
+        """Do the work. ``args`` has one word for each of ``positional``."""
         raise NotImplementedError
 
     def fail(self, message: str, exitcode: int = ExitStatus.WRONG_INPUT) -> None:
@@ -64,16 +64,16 @@ class ProjectCommand(ScrapyCommand):
         self.exitcode = exitcode
 
     def print(self, text: str) -> None:
-        """Print for the user, or for a pipe."""
+        """Print a line to standard output, and flush it."""
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
 
 
 def unknown_words(args: list[str], positional: tuple[str, ...]) -> str | None:
-    """Return what is wrong with a command's words: Scrapy hands on options that it does not know.
+    """Return what is wrong with a command's positional words; None if nothing is.
 
-    A share text without quotation marks is a person's words, so only what looks like an option is
-    quoted.
+    Unknown options are among them, since Scrapy passes these on. The words may be a share text
+    without quotation marks, which is private, so only what looks like an option is quoted.
     """
     if options := [word for word in args if word.startswith("-") and word != "-"]:
         names = [word.partition("=")[0] for word in options]
@@ -81,7 +81,7 @@ def unknown_words(args: list[str], positional: tuple[str, ...]) -> str | None:
     if len(args) > len(positional):
         extra = args[len(positional) :]
         which = " ".join(extra) if all(map(is_word, extra)) else f"{len(extra)} more"
-        return f"too many arguments ({which}): a value with blanks needs quotation marks"
+        return f"too many arguments ({which}): a value with spaces needs quotation marks"
     if len(args) < len(positional):
         return f"missing: {' '.join(positional[len(args) :])}"
     return None
@@ -90,14 +90,14 @@ def unknown_words(args: list[str], positional: tuple[str, ...]) -> str | None:
 def read_arguments(given: list[str]) -> tuple[dict[str, str], list[str]]:
     """Return the ``-a`` options of a command by their names, and an error for each repeated name.
 
-    Scrapy's own reader keeps the last value of a name, and drops the others. Here a value without
-    ``=`` has the name ``""``, which is no argument's.
+    Scrapy itself keeps the last value of a repeated name, and silently drops the others. A value
+    without ``=`` gets the name ``""``, which no argument has.
     """
-    parts = [pair.partition("=") for pair in given]
+    parts = [option.partition("=") for option in given]
     pairs = [(name, value) if sign else ("", name) for name, sign, value in parts]
     counts = Counter(name for name, _ in pairs if is_argument_name(name))
     errors = [
-        f"{name} is given {count} times, of which one counts: give it once"
+        f"{name} is given {count} times: give it once"
         + (", with commas between the notes" if name == "notes" else "")
         for name, count in counts.items()
         if count > 1

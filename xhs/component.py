@@ -1,4 +1,4 @@
-"""A base for the project's Scrapy extensions that other components of a crawl need."""
+"""Base of the Scrapy extensions that other components of a crawl use."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from scrapy.crawler import Crawler
 
 
 class Component:
-    """An extension of which a crawl has one, made by Scrapy and found with :meth:`of`."""
+    """An extension that a crawl has once. Scrapy makes it, and :meth:`of` finds it."""
 
     @classmethod
     def of(cls, crawler: Crawler) -> Self:
-        """Return the one of this crawler.
+        """Return the crawler's extension of this class.
 
         Raises:
-            RuntimeError: if it was taken out of ``EXTENSIONS``.
+            RuntimeError: if it was removed from ``EXTENSIONS``.
         """
-        found = crawler.get_extension(cls)
-        if found is None:
+        extension = crawler.get_extension(cls)
+        if extension is None:
             raise RuntimeError(f"EXTENSIONS must have {cls.__module__}.{cls.__name__}")
-        return found
+        return extension

@@ -1,4 +1,4 @@
-"""The project's extensions: a crawl's store and its parts, the outcome of items, what is left."""
+"""The project's Scrapy extensions: store, open notes, rejected objects, outcomes of items."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 
 
 class NotStored(DropItem):
-    """The store failed on this item: it is neither stored nor spilled, so its page is not done."""
+    """Raised if the store failed on an item that is not spilled either: its page is not done."""
 
     def __init__(self) -> None:
         super().__init__("the store has failed", log_level="DEBUG")
@@ -48,7 +48,7 @@ class NotStored(DropItem):
 class CrawlStore(Component):
     """Opens the crawl's store as the spider opens, and closes it as the spider closes.
 
-    ``storage`` is a :class:`NullStorage` if ``MONGODB_URI`` is empty, or the store is not open.
+    ``storage`` is a :class:`NullStorage` if ``MONGODB_URI`` is empty or the store failed to open.
     """
 
     def __init__(self, crawler: Crawler) -> None:
@@ -73,15 +73,15 @@ class CrawlStore(Component):
         return extension
 
     def fail(self, error: StoreFailed) -> None:
-        """Stop paying: the store has failed for good."""
+        """Send no more calls: the store has failed for good."""
         reason = self.storage.explain(error)
         CallBudget.of(self._crawler).stop(CloseReason.STORE_FAILED, reason)
 
     def stop(self) -> None:
-        """Stop the crawl, since a signal asks for it: calls in flight land and are stored.
+        """Stop the crawl on a signal. Answers of calls in flight are still stored.
 
-        A store that is being opened is left; one that is away is waited for no longer. A spider
-        that is being closed already takes its time.
+        If the store is being opened, that is abandoned; if it is unreachable, retries are cut
+        short. A spider that is already closing may finish.
         """
         self._stop.set()
         shorten_retries()
@@ -89,16 +89,16 @@ class CrawlStore(Component):
             self._stopping = asyncio.create_task(self._crawler.stop_async())
 
     def check_not_stopped(self) -> None:
-        """Do nothing unless the crawl was stopped before it could begin.
+        """Raise if the crawl was stopped before it could begin.
 
         Raises:
-            CloseSpider: if it was.
+            CloseSpider: if it was stopped.
         """
         if self._stop.is_set():
             raise CloseSpider(STOPPED)
 
     async def close(self) -> None:
-        """Write all that waits, and close the store."""
+        """Write what is queued, and close the store."""
         if self._store is not None:
             await self._store.close()
         if self._spill is None:
@@ -111,10 +111,10 @@ class CrawlStore(Component):
                 self._crawler.stats.set_value(stat, number)
 
     async def _open(self) -> None:
-        """Open the store, and store what an earlier run had to spill.
+        """Open the store, and store what an earlier run spilled.
 
         Raises:
-            CloseSpider: if it cannot be opened, which is logged, or a signal stops the crawl.
+            CloseSpider: if the store cannot be opened (logged), or a signal stops the crawl.
         """
         store = self._store
         if store is None:
@@ -124,7 +124,7 @@ class CrawlStore(Component):
         try:
             await asyncio.wait({opening, stop}, return_when=asyncio.FIRST_COMPLETED)
             if not opening.done():
-                self._let_go()
+                self._disable()
                 opening.cancel()
                 await asyncio.gather(opening, return_exceptions=True)
                 await store.abandon()
@@ -138,7 +138,7 @@ class CrawlStore(Component):
             await store.open()
         except StoreUnavailable as error:
             logger.error("%s", error)
-            self._let_go()
+            self._disable()
             raise CloseSpider(CloseReason.STORE_FAILED.value) from None
         logger.info("Storing in %s", store.place)
         try:
@@ -147,18 +147,18 @@ class CrawlStore(Component):
             self.fail(error)
             return
         if restored.stored:
-            logger.info("Stored %d writes that an earlier run had to spill", restored.stored)
+            logger.info("Stored %d writes that an earlier run had spilled", restored.stored)
         for sentence in restored.left:
             logger.warning("Left in the spill: %s", sentence)
         for sentence in restored.set_aside:
             logger.warning("Set aside, and not tried again: %s", sentence)
 
-    def _let_go(self) -> None:
+    def _disable(self) -> None:
         self._store, self.storage = None, NullStorage()
 
 
 class CrawlState(Component):
-    """The parts of a crawl that are built once: its open notes, pages under way, and progress."""
+    """State of a crawl: its open notes, unfinished pages and progress."""
 
     def __init__(self, crawler: Crawler) -> None:
         self._crawler = crawler
@@ -168,11 +168,12 @@ class CrawlState(Component):
     def from_crawler(cls, crawler: Crawler) -> Self:
         state = cls(crawler)
         crawler.signals.connect(state._sent, signals.request_reached_downloader)
-        crawler.signals.connect(state._sent, signals.response_received)  # from a cache: never sent
+        # An answer from Scrapy's cache is received without being sent.
+        crawler.signals.connect(state._sent, signals.response_received)
         crawler.signals.connect(state._close, signals.spider_closed)
         return state
 
-    # Scrapy finds an extension once all of them are made.
+    # Cached properties, since extensions can be looked up only when all of them are made.
     @cached_property
     def notes(self) -> OpenNotes:
         """The notes that are open."""
@@ -181,7 +182,7 @@ class CrawlState(Component):
 
     @cached_property
     def progress(self) -> Progress:
-        """What is written of each note's crawl."""
+        """Writer of each note's progress."""
         return Progress(self.storage, self._budget.take_billed, self.fail_store)
 
     @cached_property
@@ -194,30 +195,30 @@ class CrawlState(Component):
 
     @property
     def storage(self) -> Storage:
-        """Where the crawl keeps its notes and items."""
+        """The storage of the crawl's notes and items."""
         return self._store.storage
 
     def count(self, stat: str, number: int = 1) -> None:
-        """Add to a stat."""
+        """Increment a stat."""
         self._crawler.stats.inc_value(stat, number)
 
     def fail_store(self, error: StoreFailed) -> None:
-        """Stop paying: the store has failed for good."""
+        """Send no more calls: the store has failed for good."""
         self._store.fail(error)
 
     def forced_to_stop(self) -> None:
-        """Set the stats that the close of the spider sets: a second signal came before it.
+        """Set the stats that closing the spider would set: a second signal came before that.
 
-        Calls that are not answered may have been billed.
+        Calls in flight may have been billed.
         """
         stats, ended = self._crawler.stats, datetime.now(UTC)
         stats.set_value("finish_reason", STOPPED)
         stats.set_value("finish_time", ended)
-        began = stats.get_value("start_time", ended)
-        stats.set_value("elapsed_time_seconds", (ended - began).total_seconds())
+        started = stats.get_value("start_time", ended)
+        stats.set_value("elapsed_time_seconds", (ended - started).total_seconds())
         self.count(Stat.CALLS_UNKNOWN, self._budget.in_flight)
         self._count_notes_left()
-        if not stats.get_value(Stat.NOTES_LEFT):  # all had ended, and the crawl was closing
+        if not stats.get_value(Stat.NOTES_LEFT):  # all notes had ended: the crawl was closing
             self.count(Stat.PIPELINES_UNCLOSED)
 
     def _sent(self, request: Request) -> None:
@@ -225,7 +226,7 @@ class CrawlState(Component):
             self.notes.sent(page.note_id)
 
     async def _close(self) -> None:
-        """Leave the notes that are open at their checkpoints, then close the store."""
+        """Leave open notes at their checkpoints, then close the store."""
         self._count_notes_left()
         for note in list(self.notes):
             await self.progress.leave(note)
@@ -236,7 +237,7 @@ class CrawlState(Component):
             self.count(Stat.PIPELINES_UNCLOSED)
 
     def _count_notes_left(self) -> None:
-        """Count the notes that ``mode=resume`` takes up, or that have not begun."""
+        """Count the notes that ``mode=resume`` would continue or begin."""
         stats = self._crawler.stats
         if self.notes:
             stats.set_value(Stat.of_notes(StopReason.INTERRUPTED), len(self.notes))
@@ -248,17 +249,16 @@ class CrawlState(Component):
             stats.set_value(Stat.NOTES_LEFT, unfinished + not_begun)
 
     def _not_begun(self) -> int | None:
-        """Return how many notes have not begun, also if the crawl stopped before it looked at any;
-        None if the ledger names them and was not read.
-        """
+        """Return how many notes have not begun; None if the list comes from the unread ledger."""
         if self.notes.waiting is not None:
             return self.notes.waiting
+        # The crawl stopped before its notes were counted.
         checked = getattr(self._crawler.spider, "checked", None)
         return len(checked.notes) if checked and checked.notes is not None else None
 
 
 class Rejections(Component):
-    """Keeps objects that are no valid items, whole, in ``rejected``, and counts them by field."""
+    """Keeps objects that are not valid items whole in ``rejected``, and counts them by field."""
 
     def __init__(self, crawler: Crawler) -> None:
         self._crawler = crawler
@@ -272,7 +272,7 @@ class Rejections(Component):
         return CrawlState.of(self._crawler)
 
     async def reject(self, kind: str, provenance: Provenance, problems: Sequence[Problem]) -> None:
-        """Keep an object.
+        """Keep a raw object, with its provenance and everything that is wrong with it.
 
         Raises:
             NotStored: if the store takes no more writes.
@@ -292,20 +292,20 @@ class Rejections(Component):
             " (not kept: there is no store)" if storage.is_null else "",
         )
         try:
-            kept = await storage.save_rejected(kind, provenance, problems)
+            message = await storage.save_rejected(kind, provenance, problems)
         except StoreFailed as error:
             state.fail_store(error)
             raise NotStored from None
-        if kept:
-            logger.warning("%s", kept)
+        if message:
+            logger.warning("%s", message)
 
     async def reject_item(
         self, item: Any, problems: Sequence[Problem], *, is_invalid: bool = True
     ) -> None:
-        """Keep the object that an item was read from, as :meth:`reject` does.
+        """Keep the raw object of an item, as :meth:`reject` does.
 
-        An item that did not come from a page, or is a user's copy of one, stands for itself.
-        Not ``is_invalid``: it is kept since a pipeline of the user's failed on it.
+        If an item did not come from a page, or is a copy that a user's pipeline made, the item
+        itself is kept. ``is_invalid`` is false if a user's pipeline failed on the item.
         """
         adapter = ItemAdapter(item)
         provenance = self._state.pages.provenance(item)
@@ -318,7 +318,10 @@ class Rejections(Component):
 
 
 class ItemOutcomes(Component):
-    """Counts how each item came out of the pipelines: its page is done when all are counted."""
+    """Counts the outcome of each item in the pipelines. A page is done when all are counted.
+
+    docs/architecture.md shows the way of an item from page to checkpoint.
+    """
 
     def __init__(self, crawler: Crawler) -> None:
         self._crawler = crawler

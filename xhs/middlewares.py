@@ -1,4 +1,7 @@
-"""What leaves the spider for the pipelines, counted where nothing comes between any more."""
+"""Spider middleware that counts the items of a page on their way to the pipelines.
+
+docs/architecture.md shows the way of an item from page to checkpoint.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,10 @@ from xhs.items import is_note
 
 
 class PageMiddleware:
-    """Closes a page however its output ends: its items filtered, or cut off by an exception.
+    """Tells the page tracker which items left the spider, and when no more of a page follow.
 
-    It belongs nearest to the engine. Otherwise a page would wait for items that never come.
+    It must be nearest to the engine. Otherwise a page would wait for items that another middleware
+    filters, or that an exception cuts off.
     """
 
     def __init__(self, pages: PageTracker, order: CallOrder) -> None:

@@ -1,7 +1,7 @@
-"""Spidermon's monitors of a crawl, run as it closes where ``SPIDERMON_ENABLED`` is set.
+"""Spidermon's monitors of a crawl. They run as it closes, if ``SPIDERMON_ENABLED`` is set.
 
-Whoever wants to be told makes a suite of their own from :class:`CrawlMonitors`, with Spidermon's
-actions, and names it in ``SPIDERMON_SPIDER_CLOSE_MONITORS``.
+To be notified, subclass :class:`CrawlMonitors` with Spidermon's actions, and name the subclass in
+``SPIDERMON_SPIDER_CLOSE_MONITORS``.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ class _Monitor(BaseScrapyMonitor):
     def _limit(self, setting: str) -> float:
         return float(self.data.crawler.settings.getfloat(setting))
 
-    def _check_share(self, part: int, whole: int, of_what: str, setting: str) -> None:
+    def _check_share(self, part: int, whole: int, sentence: str, setting: str) -> None:
         limit = self._limit(setting)
         share = part / whole if whole else 0.0
         if share > limit:
-            self.fail(f"{part} of {whole} {of_what} ({share:.1%}); {setting} is {limit:.1%}")
+            self.fail(f"{part} of {whole} {sentence} ({share:.1%}); {setting} is {limit:.1%}")
 
 
 class RejectedItems(_Monitor):
-    """The share of objects that are no valid items."""
+    """Fails if the share of rejected objects is above the threshold."""
 
     def test_rejected_share(self) -> None:
         rejected = self._stat(Stat.REJECTED)
@@ -42,7 +42,7 @@ class RejectedItems(_Monitor):
 
 
 class NotesLeft(_Monitor):
-    """Notes that the crawl has not finished."""
+    """Fails if more notes are left than the threshold."""
 
     def test_notes_left(self) -> None:
         left, limit = self._stat(Stat.NOTES_LEFT), self._limit("SPIDERMON_MAX_NOTES_LEFT")
@@ -51,7 +51,7 @@ class NotesLeft(_Monitor):
 
 
 class RefusedCalls(_Monitor):
-    """The share of calls that the API, or a gateway, refused."""
+    """Fails if the share of calls that the API or a gateway refused is above the threshold."""
 
     def test_refused_share(self) -> None:
         refused = self._sum(Stat.CALLS_REFUSED)
@@ -60,15 +60,15 @@ class RefusedCalls(_Monitor):
 
 
 class SomeComments(_Monitor):
-    """A crawl that began notes and brought no comment at all."""
+    """Fails if notes were begun, but no comment was delivered."""
 
     def test_some_comments(self) -> None:
         begun = self._stat(Stat.NOTES_BEGUN)
         if begun and not self._stat(Stat.ITEMS + "comment"):
-            self.fail(f"not one comment from {begun} notes")
+            self.fail(f"no comment from {begun} notes")
 
 
 class CrawlMonitors(MonitorSuite):
-    """What is looked at as a crawl closes."""
+    """The monitors that run as a crawl closes."""
 
     monitors = (RejectedItems, NotesLeft, RefusedCalls, SomeComments)

@@ -1,4 +1,4 @@
-"""What happens to an item: it is validated, stored, and then handed to the feeds."""
+"""Item pipelines: an item is validated, then stored, then passed to the feeds."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from xhs.validation import problems
 
 
 class ValidatePipeline:
-    """Checks each item against the JSON Schema of its class: only valid items pass, the others are
-    kept in ``rejected`` with every reason.
+    """Checks each item against the JSON Schema of its class.
+
+    Only valid items pass. The others are kept in ``rejected``, with every reason.
     """
 
     def __init__(self, rejections: Rejections) -> None:
@@ -34,16 +35,17 @@ class ValidatePipeline:
         if not isinstance(item, JsonSchemaItem):
             return item
         adapter = ItemAdapter(item)
-        found = problems(type(item), dict(adapter))
-        if not found:
+        errors = problems(type(item), dict(adapter))
+        if not errors:
             return item
-        await self._rejections.reject_item(item, found)
+        await self._rejections.reject_item(item, errors)
         raise DropItem(f"invalid {adapter['item_type']}", log_level="DEBUG")
 
 
 class StorePipeline:
-    """Saves comments and users: an item goes on to the feeds only when its write is acknowledged
-    and journaled, or waits in the spill.
+    """Saves comments and users.
+
+    An item is passed to the feeds only when its write is acknowledged and journaled, or spilled.
     """
 
     def __init__(self, state: CrawlState, rejections: Rejections) -> None:
@@ -79,28 +81,29 @@ class StorePipeline:
 
 
 class PipelineFailed(Exception):
-    """A pipeline has neither returned nor dropped the item that it was given."""
+    """Raised if a pipeline neither returned nor dropped its item."""
 
 
 class ItemProcessor(ItemPipelineManager):
-    """Scrapy's item processor, but no pipeline of a user's can lose an item without a word.
+    """Scrapy's item processor, except that a user's pipeline cannot lose an item silently.
 
-    A page is done when the outcome of each of its items is known: a crawl would wait for ever.
+    A page is done when the outcome of each of its items is known. If one were lost, the crawl would
+    wait forever.
     """
 
-    crawler: Crawler  # which :meth:`from_crawler` passes
+    crawler: Crawler  # set by :meth:`from_crawler`
 
     async def process_item_async(self, item: Any) -> Any:
         try:
-            found = await super().process_item_async(item)
+            result = await super().process_item_async(item)
         except (asyncio.CancelledError, SystemExit) as error:
             task = asyncio.current_task()
-            if task and task.cancelling():  # the crawl's own end, and no pipeline's
+            if task and task.cancelling():  # the crawl was cancelled, not the pipeline alone
                 raise
             raise PipelineFailed(f"a pipeline raised {type(error).__name__}") from error
-        if not ItemAdapter.is_item(found):
-            raise PipelineFailed(f"a pipeline returned {type(found).__name__} in place of an item")
-        return found
+        if not ItemAdapter.is_item(result):
+            raise PipelineFailed(f"a pipeline returned {type(result).__name__} in place of an item")
+        return result
 
     async def close_spider_async(self) -> None:
         if errors := await close_pipelines(self):

@@ -1,6 +1,6 @@
-"""How things end: the names under which a note and a crawl end, and the exit status they add up to.
+"""Stop reasons of notes, close reasons of crawls, and exit statuses.
 
-The names stand in the ledger, in feeds, in stats and in Scrapy's ``finish_reason``.
+The names are used in the ledger, in feeds, in stats and as Scrapy's ``finish_reason``.
 """
 
 from __future__ import annotations
@@ -12,42 +12,42 @@ class StopReason(StrEnum):
     """Why a note's chain of pages ended."""
 
     COMPLETE = "complete"
-    """The API said that there is no more (``has_more`` was false)."""
+    """The API reported no more pages (``has_more`` was false)."""
     MAX_COMMENTS = "max_comments"
-    """As many comments are kept as were wanted at most."""
+    """The note has the requested number of comments."""
     SINCE = "since"
-    """The comments from here on are older than wanted."""
+    """The remaining comments are older than the requested date."""
     UP_TO_DATE = "up_to_date"
     """An update reached the watermark of the last pass that ended."""
     NOT_FOUND = "not_found"
-    """No comments, counts of 0 and no author: the note is not there, or is hidden."""
+    """No comments, counts of 0 and no author: the note does not exist, or is hidden."""
 
     REFUSED = "refused"
-    """The API calls the parameters invalid (code 400)."""
+    """The API reported invalid parameters (code 400)."""
 
     CURSOR_IGNORED = "cursor_ignored"
     """A later page is the first page again."""
     CURSOR_REPEATED = "cursor_repeated"
-    """A cursor that this chain has used came back."""
+    """The API returned a cursor that this chain has already used."""
     CURSOR_MISSING = "cursor_missing"
-    """There should be more, and nothing says how to ask for it."""
+    """The API reported more pages, but gave no cursor."""
     NO_PROGRESS = "no_progress"
-    """Two pages running brought no ID that is new to this chain."""
+    """Two pages in a row brought no ID that is new to this chain."""
     UNREADABLE_ANSWER = "unreadable_answer"
-    """An answer with code 0 had data, but no list of comments that is known."""
+    """An answer with code 0 had data, but no list of comments in a known form."""
     ALL_REJECTED = "all_rejected"
-    """Every comment that the pass met was rejected."""
+    """Every comment that the pass received was rejected."""
 
     RETRIES_EXHAUSTED = "retries_exhausted"
     EMPTY_ANSWER = "empty_answer"
-    """Answers with code 0, each of them billed, had no data in them."""
+    """Answers with code 0 had no data, and each was billed."""
     UNKNOWN_CODE = "unknown_code"
     INTERRUPTED = "interrupted"
     """The crawl stopped before the note's end."""
 
     @property
     def ended(self) -> bool:
-        """True if the note has nothing left that ``mode=resume`` would take up."""
+        """True if ``mode=resume`` has nothing left to do for the note."""
         return self not in _UNFINISHED
 
     @property
@@ -57,16 +57,16 @@ class StopReason(StrEnum):
 
     @property
     def may_hide_rejections(self) -> bool:
-        """True if a chain that ended so may have brought nothing but rejected comments."""
+        """True if a chain with this end may have brought nothing but rejected comments."""
         return self in _SATISFIED | {StopReason.NO_PROGRESS, StopReason.CURSOR_MISSING}
 
     @property
     def moves_watermark(self) -> bool:
-        """True if all that was new has been read, so that the next update may begin above it."""
+        """True if everything new has been read, so that the next update may stop at this pass."""
         return self in _READ
 
     def or_worse(self, other: StopReason) -> StopReason:
-        """The worse of two: to be taken up again before flawed, flawed before satisfied."""
+        """Return the worse of two reasons. The worst is unfinished, then flawed, then satisfied."""
         return other if other._badness > self._badness else self
 
     @property
@@ -91,20 +91,20 @@ _UNFINISHED = frozenset(
 
 ADVICE = {
     StopReason.CURSOR_IGNORED: "the endpoint serves the first page only: try another "
-    "JUSTONEAPI_COMMENTS_VERSION (of replies there is one)",
-    StopReason.UNREADABLE_ANSWER: "the provider's answers have a form that this version cannot "
-    "read; a store keeps them whole in `rejected`. Try another JUSTONEAPI_COMMENTS_VERSION (of "
-    "replies there is one), or a newer xhs",
-    StopReason.ALL_REJECTED: "not one comment was valid; a store keeps them whole in `rejected`, "
-    "with the reasons, and `scrapy recover` stores them once the schemas allow it",
-    StopReason.EMPTY_ANSWER: "the provider answered without data, and billed it; ask the provider, "
-    "and try again later with mode=resume",
+    "JUSTONEAPI_COMMENTS_VERSION (the replies endpoint has only one)",
+    StopReason.UNREADABLE_ANSWER: "this version of xhs cannot read the provider's answers; a store "
+    "keeps them whole in `rejected`. Try another JUSTONEAPI_COMMENTS_VERSION (the replies endpoint "
+    "has only one), or a newer xhs",
+    StopReason.ALL_REJECTED: "no comment was valid; a store keeps them whole in `rejected`, with "
+    "the reasons, and `scrapy recover` stores them once the schemas allow it",
+    StopReason.EMPTY_ANSWER: "the provider billed answers without data; ask the provider, and try "
+    "again later with mode=resume",
 }
-"""What to do about notes that ended so, where there is something."""
+"""Advice about notes by their stop reason. A reason without an entry needs none."""
 
 
 class CloseReason(StrEnum):
-    """Why a crawl closed, beside Scrapy's own reasons."""
+    """Why a crawl closed. Scrapy's own reasons occur too."""
 
     TOKEN_REJECTED = "token_rejected"  # noqa: S105 (a reason, not a secret)
     PERMISSION_DENIED = "permission_denied"
@@ -116,23 +116,23 @@ class CloseReason(StrEnum):
 
 
 STOPPED = "shutdown"
-"""Scrapy's close reason of a crawl that a signal has stopped."""
+"""Scrapy's close reason for a crawl that was stopped by a signal."""
 
 
 class ExitStatus:
-    """What ``scrapy crawl`` tells the shell."""
+    """Exit statuses of ``scrapy crawl``. The other commands use the first three."""
 
     DONE = 0
-    """Every note ended as asked for."""
+    """Every note ended as requested."""
     FAILED = 1
-    """Nothing was begun, the crawl broke, or a feed or a pipeline could not be finished."""
+    """No note was begun, the crawl crashed, or a feed or a pipeline could not be finished."""
     WRONG_INPUT = 2
     UNFINISHED = 3
-    """Notes are left that ``mode=resume`` takes up."""
+    """Notes are left for ``mode=resume``."""
     FLAWED = 4
-    """Every note ended, at least one of them otherwise than asked for."""
+    """Every note ended, at least one of them for another reason than requested."""
 
 
-def read_reason(found: object) -> StopReason | None:
-    """A reason as it is stored; None if it is none."""
-    return StopReason(found) if isinstance(found, str) and found in set(StopReason) else None
+def read_reason(stored: object) -> StopReason | None:
+    """Return a stop reason read from the database; None if the value is not one."""
+    return StopReason(stored) if isinstance(stored, str) and stored in set(StopReason) else None

@@ -1,4 +1,4 @@
-"""What a run says last: what it got, what is left and why, and the command that does the rest."""
+"""Result of a crawl: its exit status, its JSON object and the last lines of its log."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CrawlResult = dict[str, Any]
 
 
 def exit_status(stats: Mapping[str, object]) -> int:
-    """The exit status of a crawl with these final stats."""
+    """Return the exit status of a crawl with these final stats."""
     begun = stats.get(Stat.NOTES_BEGUN)
     reason = stats.get("finish_reason")
     if reason == CloseReason.WRONG_INPUT:
@@ -41,13 +41,13 @@ def exit_status(stats: Mapping[str, object]) -> int:
 
 
 def _lost_some(stats: Mapping[str, object]) -> bool:
-    """True if items are nowhere, or not where they were to go."""
+    """True if items are lost, or missing from where they should be."""
     failed = any(stat.startswith(Stat.FEEDS_FAILED) for stat in stats)
     return failed or any(map(stats.get, (Stat.LOST, Stat.FEEDS_MISSED, Stat.PIPELINES_UNCLOSED)))
 
 
 def refused_result(errors: Sequence[str]) -> CrawlResult:
-    """The end of a run that was refused for wrong input, as :func:`crawl_result` gives others."""
+    """Return the result of a crawl that was refused for wrong input."""
     return {
         "exit_status": ExitStatus.WRONG_INPUT,
         "close_reason": CloseReason.WRONG_INPUT.value,
@@ -62,19 +62,20 @@ def crawl_result(
     stopped: str = "",
     price: Price | None = None,
 ) -> CrawlResult:
-    """The end of a run as one JSON object.
+    """Return the result of a crawl as one JSON object.
 
     Args:
         stats: the final stats.
-        command: goes on where the run stopped.
-        stopped: why it was stopped, and what to do.
-        price: what a billed call costs.
+        exitcode: the exit status.
+        command: the command that continues the crawl.
+        stopped: why the crawl was stopped, and what to do.
+        price: price of a billed call.
     """
     billed, unknown = stats.get(Stat.CALLS_BILLED, 0), stats.get(Stat.CALLS_UNKNOWN, 0)
     reasons = {
         reason.value: count for reason in StopReason if (count := stats.get(Stat.of_notes(reason)))
     }
-    # None: the crawl was stopped before they were counted.
+    # None if the crawl was stopped before its notes were counted.
     left = stats.get(Stat.NOTES_LEFT, None if exitcode == ExitStatus.UNFINISHED else 0)
     ended = sum(count for reason, count in reasons.items() if StopReason(reason).ended)
     return {
@@ -127,12 +128,12 @@ def crawl_result(
 
 
 def log_result(logger: logging.Logger, run: CrawlResult) -> None:
-    """Log the end of a run as one JSON object; a structured log has it as the line's ``run``."""
+    """Log a result as one JSON object. In a JSON log it is the field ``run`` of the line."""
     logger.info("%s", json.dumps(run), extra={"run": run})
 
 
 def closing_lines(run: CrawlResult) -> Iterator[tuple[int, str]]:
-    """The last lines of a run's log, each with its level, from :func:`crawl_result`."""
+    """Yield the last lines of a crawl's log with their levels, from :func:`crawl_result`."""
     notes, calls, comments = run["notes"], run["calls"], run["comments"]
     skipped = sum(notes["ended_before"].values())
     before = f"; {skipped} more had ended before" if skipped else ""
@@ -140,20 +141,20 @@ def closing_lines(run: CrawlResult) -> Iterator[tuple[int, str]]:
         asked, ended, left = notes["asked"], notes["ended"], notes["left"]
         yield logging.INFO, f"{asked} notes asked for: {ended} ended, {left} left{before}"
     new, known = comments["new"], comments["known"]
-    met = f" ({new} comments new, {known} known)" if new or known else ""
+    by_age = f" ({new} comments new, {known} known)" if new or known else ""
     yield (
         logging.INFO,
-        f"{sum(run['items'].values())} items delivered{met}; {run['rejected']} objects rejected",
+        f"{sum(run['items'].values())} items delivered{by_age}; {run['rejected']} objects rejected",
     )
     if missing := run["replies"]["missing"]:
         yield (
             logging.INFO,
-            f"Of {run['replies']['reported']} replies that the comments held report, {missing} are "
-            "not held: `scrapy status --incomplete` names the notes, and what -a replies=all would "
-            "cost",
+            f"Of {run['replies']['reported']} replies reported for the collected comments, "
+            f"{missing} were not collected: `scrapy status --incomplete` lists the notes, and the "
+            "cost of -a replies=all",
         )
     refused = calls["refused"]
-    by_code = ", ".join(f"{_named(code)}: {count}" for code, count in refused.items())
+    by_code = ", ".join(f"{_code_name(code)}: {count}" for code, count in refused.items())
     yield (
         logging.INFO,
         f"{calls['billed']} calls billed{_money(calls['cost'])}, "
@@ -161,12 +162,12 @@ def closing_lines(run: CrawlResult) -> Iterator[tuple[int, str]]:
         f"{_money(calls['unknown_cost']) if calls['unknown'] else ''}, "
         f"{sum(refused.values())} refused at no cost" + (f" ({by_code})" if by_code else ""),
     )
-    yield from _losses(run)
-    yield from _left(run)
+    yield from _loss_lines(run)
+    yield from _left_lines(run)
 
 
-def _losses(run: CrawlResult) -> Iterator[tuple[int, str]]:
-    """What was paid for and is not where it belongs."""
+def _loss_lines(run: CrawlResult) -> Iterator[tuple[int, str]]:
+    """Yield an error for everything that was paid for and is not where it should be."""
     feeds = run["feeds"]
     if failed := run["pipelines"]["failed"]:
         yield logging.ERROR, f"{failed} items are in no feed: a pipeline failed on them"
@@ -189,13 +190,13 @@ def _losses(run: CrawlResult) -> Iterator[tuple[int, str]]:
     if feeds["failed"] or feeds["items_missed"]:
         yield (
             logging.ERROR,
-            f"{feeds['failed']} feeds were not stored, and {feeds['items_missed']} times one could "
-            "not take an item: the errors above say why",
+            f"{feeds['failed']} feeds were not stored, and {feeds['items_missed']} items could not "
+            "be written to a feed: see the errors above",
         )
 
 
-def _left(run: CrawlResult) -> Iterator[tuple[int, str]]:
-    """What did not go as asked for, and what to do."""
+def _left_lines(run: CrawlResult) -> Iterator[tuple[int, str]]:
+    """Yield what did not end as requested, and what to do."""
     status, reasons = run["exit_status"], _bad_reasons(run["notes"])
     if status == ExitStatus.DONE:
         return
@@ -204,24 +205,25 @@ def _left(run: CrawlResult) -> Iterator[tuple[int, str]]:
     closed = (run["close_reason"] or "never began") + stopped
     if status == ExitStatus.UNFINISHED:
         left = "All" if run["notes"]["left"] is None else run["notes"]["left"]
-        yield logging.WARNING, f"{left} notes are left; of those begun {why or 'none'} ({closed})"
+        by_reason = f"; stop reasons: {why}" if why else ""
+        yield logging.WARNING, f"{left} notes are left ({closed}){by_reason}"
     elif status == ExitStatus.FLAWED:
-        yield logging.WARNING, f"Not every note came whole: {why}; `scrapy status` names them"
+        yield logging.WARNING, f"Not every note ended as requested: {why}; see `scrapy status`"
     elif run["close_reason"] != "finished" and not run["notes"]["ended"]:
-        yield logging.ERROR, f"Nothing was crawled to its end: {closed}"
+        yield logging.ERROR, f"No note was crawled to its end: {closed}"
     for reason, advice in ADVICE.items():
         if reason in reasons:
             yield logging.WARNING, f"{reasons[reason]} {reason}: {advice}"
     if run["resume"]:
         if "notes_file=- " in f"{run['resume']} ":
             yield logging.WARNING, "Give the next command the same list on standard input"
-        yield logging.WARNING, f"To go on where it stopped: {run['resume']}"
+        yield logging.WARNING, f"To continue: {run['resume']}"
 
 
 def _bad_reasons(notes: CrawlResult) -> dict[str, int]:
-    """How many notes ended otherwise than asked for, by reason, in this run or before."""
-    found: Counter[str] = Counter(notes["stop_reasons"]) + Counter(notes["ended_before"])
-    return {reason: count for reason, count in found.items() if not StopReason(reason).satisfied}
+    """Return how many notes did not end as requested, by reason, in this crawl or before."""
+    counts: Counter[str] = Counter(notes["stop_reasons"]) + Counter(notes["ended_before"])
+    return {reason: count for reason, count in counts.items() if not StopReason(reason).satisfied}
 
 
 def _by_name(stats: Mapping[str, Any], prefix: str) -> dict[str, int]:
@@ -236,10 +238,10 @@ def _money(cost: str | None) -> str:
     return f" ({cost})" if cost else ""
 
 
-def _time(found: datetime | None) -> str | None:
-    return found.isoformat() if found else None
+def _time(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
 
 
-def _named(code: str) -> str:
+def _code_name(code: str) -> str:
     status = code.removeprefix("http_")
     return f"code {code}" if status == code else f"HTTP {status}"

@@ -1,7 +1,7 @@
-"""Every setting: the project's own, then Scrapy's with its default and why ours differs.
+"""All settings: the project's own, then Scrapy's, each with Scrapy's default and why ours differs.
 
-The project's own settings are environment variables of the same name too. What is given with
-``-s``, and what a spider sets, goes before the environment; the environment before this file.
+The project's own settings are environment variables of the same name too. Precedence: ``-s``, the
+spider's settings, the environment, this file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def _environment(name: str, default: str) -> str:
     return os.environ.get(name, default)
 
 
-# The API. The token is no setting: it is read from the environment as a crawl starts.
+# The API. The token is not a setting: it is read from the environment when a crawl starts.
 JUSTONEAPI_BASE_URL = _environment("JUSTONEAPI_BASE_URL", "https://api.justoneapi.com")
 JUSTONEAPI_ALLOW_HTTP = _environment("JUSTONEAPI_ALLOW_HTTP", "0")
 JUSTONEAPI_COMMENTS_VERSION = _environment("JUSTONEAPI_COMMENTS_VERSION", "v4")
@@ -39,14 +39,14 @@ XHS_FEEDS_URI = _environment("XHS_FEEDS_URI", "data/")
 # The log: text or json.
 XHS_LOG_FORMAT = _environment("XHS_LOG_FORMAT", "text")
 
-# Monitors, with Spidermon: what they bear as a crawl closes.
+# Spidermon's monitors, which run when a crawl closes, and their thresholds.
 SPIDERMON_ENABLED = _environment("SPIDERMON_ENABLED", "0")
 SPIDERMON_SPIDER_CLOSE_MONITORS = ("xhs.monitors.CrawlMonitors",)
 SPIDERMON_MAX_REJECTED_SHARE = 0.01
 SPIDERMON_MAX_NOTES_LEFT = 0
 SPIDERMON_MAX_REFUSED_SHARE = 0.2
 
-# The flow: what a request, an answer and an item pass, in order.
+# Components, in the order in which a request, its answer and its items pass them.
 DOWNLOAD_HANDLERS = {
     "http": "xhs.download.handler.JustOneApiDownloadHandler",
     "https": "xhs.download.handler.JustOneApiDownloadHandler",
@@ -57,7 +57,7 @@ DOWNLOADER_MIDDLEWARES = {
 }
 SPIDER_MIDDLEWARES = {
     "xhs.middlewares.PageMiddleware": 1,
-    # They do nothing for an API, and each is a generator around every item.
+    # Of no use for an API, and each wraps every item in one more generator.
     "scrapy.spidermiddlewares.referer.RefererMiddleware": None,
     "scrapy.spidermiddlewares.urllength.UrlLengthMiddleware": None,
     "scrapy.spidermiddlewares.depth.DepthMiddleware": None,
@@ -67,7 +67,7 @@ ITEM_PIPELINES = {
     "xhs.pipelines.ValidatePipeline": 100,
     "xhs.pipelines.StorePipeline": 300,
 }
-ITEM_PROCESSOR = "xhs.pipelines.ItemProcessor"  # Scrapy's lets a page wait for ever.
+ITEM_PROCESSOR = "xhs.pipelines.ItemProcessor"  # Scrapy's can leave a page waiting forever.
 EXTENSIONS = {
     "xhs.download.token.AccessToken": 0,
     "xhs.download.budget.CallBudget": 0,
@@ -78,7 +78,7 @@ EXTENSIONS = {
     "xhs.extensions.ItemOutcomes": 0,
     "scrapy.extensions.throttle.AutoThrottle": None,
     "xhs.download.throttle.RefusalThrottle": 0,
-    # Off below, and it takes a fifth of a second to import what it needs.
+    # Switched off below, and its imports take a fifth of a second.
     "scrapy.extensions.remote_control.RemoteControl": None,
     "scrapy.extensions.feedexport.FeedExporter": None,
     "xhs.feeds.isolation.FeedExporter": 0,
@@ -92,32 +92,34 @@ SCHEDULER_MEMORY_QUEUE = "scrapy.squeues.FifoMemoryQueue"  # Scrapy: last in, fi
 
 # Pace.
 CONCURRENT_REQUESTS = 16  # Scrapy: 16. The one concurrency knob.
-CONCURRENT_REQUESTS_PER_DOMAIN = 1_000_000  # Scrapy: 8, which would halve the one above.
-CONCURRENT_ITEMS = 40  # Scrapy: 100, a task each; a page has 10 comments and their users.
-SCRAPER_SLOT_MAX_ACTIVE_SIZE = 200_000  # Scrapy: 5 MB, 500 pages paid for and not yet stored.
+CONCURRENT_REQUESTS_PER_DOMAIN = 1_000_000  # Scrapy: 8, which would halve the pace of 16.
+CONCURRENT_ITEMS = 40  # Scrapy: 100, one task each. A page has 10 comments and their users.
+SCRAPER_SLOT_MAX_ACTIVE_SIZE = 200_000  # Scrapy: 5 MB: 500 pages paid for and not stored.
 DOWNLOAD_DELAY = 0  # Scrapy: 0.
-DOWNLOAD_DELAY_JITTER = 0  # Scrapy: 0.5, which makes any delay longer than it need be.
-AUTOTHROTTLE_ENABLED = True  # Scrapy: off. Ours slows down for refused calls alone.
+DOWNLOAD_DELAY_JITTER = 0  # Scrapy: 0.5, which makes any delay longer than necessary.
+AUTOTHROTTLE_ENABLED = True  # Scrapy: off. Ours slows down for refused calls only.
 AUTOTHROTTLE_START_DELAY = 0  # Scrapy: 5. Nothing is held back until calls are refused.
 
-# Patience: an answer that is not waited for may be billed all the same.
+# Time-outs and retries. A call that is given up may still be billed.
 DOWNLOAD_TIMEOUT = 120  # Scrapy: 180. The provider advises 120, and at least 60.
-DOWNLOAD_MAXSIZE = 32 * 1024 * 1024  # Scrapy: 1 GB. Decompressed, too; a page has 10 to 20 kB.
+DOWNLOAD_MAXSIZE = 32 * 1024 * 1024  # Scrapy: 1 GB. Decompressed too; a page has 10 to 20 kB.
 DOWNLOAD_WARNSIZE = 8 * 1024 * 1024  # Scrapy: 32 MB.
-RETRY_TIMES = 10  # Scrapy: 2. "Collection failed, please retry" is ordinary weather.
-RETRY_GIVE_UP_LOG_LEVEL = "DEBUG"  # Scrapy: ERROR. How the note ended is said once, in full.
-RETRY_HTTP_CODES = [429, 500, 503]  # What the retryable codes become; all else is no envelope.
+RETRY_TIMES = 10  # Scrapy: 2. "Collection failed, please retry" is common.
+RETRY_GIVE_UP_LOG_LEVEL = "DEBUG"  # Scrapy: ERROR. The end of the note is logged once, in full.
+# Scrapy has 408, 502, 504, 522 and 524 too. These are the statuses that retryable business codes
+# become. An answer without an envelope is a failed download, and retried as such.
+RETRY_HTTP_CODES = [429, 500, 503]
 
-# Off, since an API client has no use for them, and some would open ports or lose calls.
+# Off: an API client has no use for these, and some of them open ports or lose calls.
 TELNETCONSOLE_ENABLED = False  # Scrapy: on. It opens a port.
 REMOTE_CONTROL_ENABLED = False  # Scrapy: on. It lets others steer the crawl.
-REDIRECT_ENABLED = False  # Scrapy: on. A token is not to follow a redirect.
+REDIRECT_ENABLED = False  # Scrapy: on. The token must not follow a redirect.
 METAREFRESH_ENABLED = False  # Scrapy: on.
 COOKIES_ENABLED = False  # Scrapy: on.
 ROBOTSTXT_OBEY = False  # Scrapy: off. The API is there to be called.
-URLLENGTH_LIMIT = 0  # Scrapy: 2083, which drops long cursors without a word.
+URLLENGTH_LIMIT = 0  # Scrapy: 2083, which silently drops requests with long cursors.
 
-# Safe.
+# Security and privacy.
 DOWNLOAD_VERIFY_CERTIFICATES = True  # Scrapy: off.
 LOG_FORMATTER = "xhs.logs.formatter.PrivateLogFormatter"  # Scrapy's prints whole items.
 
@@ -125,7 +127,7 @@ LOG_FORMATTER = "xhs.logs.formatter.PrivateLogFormatter"  # Scrapy's prints whol
 for _library in ("asyncio", "boto3", "botocore", "s3transfer", "urllib3"):
     logging.getLogger(_library).setLevel(logging.WARNING)
 
-# Development: a page that was paid for is not paid for again.
+# The HTTP cache, for development: no page is paid for twice.
 HTTPCACHE_POLICY = "xhs.download.cache.PaidPolicy"  # Scrapy's keeps refusals too.
 
 # Feeds.
@@ -140,5 +142,5 @@ FEED_EXPORTERS = {
 FEED_STORAGES = {
     "": "xhs.feeds.isolation.FileFeedStorage",  # Scrapy's leaves the mode to the umask.
     "file": "xhs.feeds.isolation.FileFeedStorage",
-    "s3": "xhs.feeds.isolation.S3FeedStorage",  # Scrapy's loses what S3 refuses.
+    "s3": "xhs.feeds.isolation.S3FeedStorage",  # Scrapy's loses a feed that S3 refuses.
 }

@@ -1,8 +1,8 @@
-"""SIGINT, SIGTERM and SIGHUP: each stops a crawl, at any moment of its process.
+"""Handling of SIGINT, SIGTERM and SIGHUP in every stage of a crawl's process.
 
-Scrapy handles the first two, and only while its reactor runs. Before that they would kill the
-process or print a traceback. While a store is opened, or a spider that has finished is closed, a
-stop by Scrapy would leave the work where it is; and a lost terminal (SIGHUP) would kill the crawl.
+Scrapy handles the first two only, and only while its reactor runs. Before that, they would kill the
+process or print a traceback. If a store is being opened, or a finished spider is being closed,
+Scrapy's stop would abandon that work. SIGHUP (a lost terminal) would kill the crawl.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from xhs.reasons import ExitStatus
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 _SECONDS = 1.0
-"""How long the end of a process that was told to stop waits for threads, or for the reactor."""
+"""How long a stopped process waits for its threads, or for the reactor, before it exits."""
 
 Stop = Callable[[int], Any]
 """Takes the number of a signal."""
 
 
 class Shutdown:
-    """The first signal stops the process as gently as its stage allows, the second at once.
+    """Stops the process: gracefully at the first signal, at once at the second.
 
-    The stages, in order: until :meth:`interrupting` the process just ends; there KeyboardInterrupt
-    is raised; from :meth:`deliver` on the crawl is told; after :meth:`finish` there is nothing left
-    to stop.
+    What the first signal does depends on the stage. Before :meth:`interrupting`, the process exits.
+    In its block, KeyboardInterrupt is raised. After :meth:`deliver`, the crawl is stopped. After
+    :meth:`finish`, the process exits with the status of the finished crawl.
     """
 
     def __init__(self) -> None:
         self.received: list[int] = []
-        """The numbers of the signals that have come."""
+        """Numbers of the signals received so far."""
         self._respond: Stop = _leave
         self._installed: list[int] = []
 
     def install(self) -> None:
-        """Handle the signals from now on, except a SIGHUP that is ignored, as under nohup."""
+        """Install the handlers. A SIGHUP that is ignored, as under nohup, stays ignored."""
         for name in _NAMES:
             number = getattr(signal, name, None)
             if number is None or number in self._installed:
@@ -59,10 +59,10 @@ class Shutdown:
 
     @contextmanager
     def interrupting(self) -> Iterator[None]:
-        """Raise KeyboardInterrupt in the block; after it signals only count.
+        """Raise KeyboardInterrupt in the block. After the block, signals are only recorded.
 
         Raises:
-            KeyboardInterrupt: at the first signal; at the second the process ends.
+            KeyboardInterrupt: at the first signal. At the second, the process exits.
         """
         self._respond = self._interrupt
         try:
@@ -71,29 +71,29 @@ class Shutdown:
             self.pause()
 
     def deliver(self, stop: Stop, force: Stop) -> None:
-        """Call ``stop`` for the first signal, also if it has come already, ``force`` for the next.
+        """Call ``stop`` for the first signal, even an earlier one, and ``force`` for the second.
 
-        They must bear to be called at any point of the program, and twice.
+        Both must be safe to call at any point of the program, and twice.
         """
-        told = 0
+        delivered = 0
 
-        def tell(_: int = 0) -> None:
-            nonlocal told
-            while told < min(2, len(self.received)):
-                told += 1
-                if told == 2:
+        def respond(_: int = 0) -> None:
+            nonlocal delivered
+            while delivered < min(2, len(self.received)):
+                delivered += 1
+                if delivered == 2:
                     _exit_in_time(ExitStatus.UNFINISHED)
-                (stop if told == 1 else force)(self.received[told - 1])
+                (stop if delivered == 1 else force)(self.received[delivered - 1])
 
-        self._respond = tell
-        tell()
+        self._respond = respond
+        respond()
 
     def pause(self) -> None:
-        """Only count signals, until the next stage."""
+        """Only record signals, until the next stage."""
         self._respond = _wait
 
     def finish(self, status: int) -> None:
-        """The work is done: end with this status, whatever comes; soon if a signal has come."""
+        """End with this status, whatever signal comes; within a second if one was received."""
         self._respond = lambda _: _exit(status)
         atexit.register(self._ignore)
         if self.received:
@@ -109,21 +109,21 @@ class Shutdown:
         raise KeyboardInterrupt
 
     def _ignore(self) -> None:
-        """Python is about to restore the default handlers, which would kill it as it ends."""
+        """Ignore signals. At exit Python restores the default handlers, which would kill it."""
         for number in self._installed:
             signal.signal(number, signal.SIG_IGN)
 
 
 def runs_crawl(argv: Sequence[str]) -> bool:
-    """True if these are the words of ``scrapy crawl``, as Scrapy finds its command in them."""
+    """True if the arguments are those of ``scrapy crawl``, found as Scrapy finds its command."""
     return next((word for word in argv[1:] if not word.startswith("-")), None) == "crawl"
 
 
 def _leave(number: int) -> NoReturn:
-    # Modules are being imported, and an exception might come up at a point that cannot pass it on,
-    # such as a callback of the import system, which prints its traceback.
+    # Modules are being imported. An exception may surface where it cannot propagate, such as in a
+    # callback of the import system, which prints its traceback.
     name = signal.Signals(number).name
-    os.write(2, f"error: {name} came before the crawl began: no note was begun\n".encode())
+    os.write(2, f"error: received {name} before the crawl began: no note was begun\n".encode())
     os._exit(ExitStatus.UNFINISHED)
 
 
@@ -132,17 +132,17 @@ def _wait(_: int) -> None:
 
 
 def _exit_in_time(status: int) -> None:
-    """Let no thread, and nothing else that cannot be stopped, hold up the end of the process."""
+    """Exit in a second at the latest, even if a thread, or anything else, cannot be stopped."""
     timer = Timer(_SECONDS, _exit, [status])
     timer.daemon = True
     timer.start()
 
 
 def _exit(status: int) -> NoReturn:
-    with suppress(Exception):  # there may be no reader, or no output
+    with suppress(Exception):  # standard output may be closed, by its reader too
         sys.stdout.flush()
     os._exit(status)
 
 
 shutdown = Shutdown()
-"""That of this process: signals have no other scope."""
+"""The instance of this process, since signals are per process."""

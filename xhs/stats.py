@@ -1,4 +1,4 @@
-"""The names of the project's stats, each once. docs/reference/stats.md says what each counts."""
+"""Names of the project's stats. docs/reference/stats.md says what each counts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from xhs.reasons import StopReason
 
 
 class Stat:
-    """Names of Scrapy stats; the methods make those that end in a code, a field or a reason."""
+    """Names of Scrapy stats. Those that end in ``/`` are prefixes of a code, a field, a type, …"""
 
     CALLS_BILLED = "xhs/calls/billed"
     CALLS_UNKNOWN = "xhs/calls/unknown"
@@ -31,15 +31,15 @@ class Stat:
     PIPELINES_UNCLOSED = "xhs/pipelines/unclosed"
     FEEDS_MISSED = "xhs/feeds/missed"
     FEEDS_FAILED = "feedexport/failed_count/"
-    """Before the kind of storage, Scrapy's stat of feeds that could not be stored."""
+    """Prefix of Scrapy's stats of feeds that could not be stored, by the class of their storage."""
     FEEDS_STORED = "feedexport/success_count/"
 
     @staticmethod
     def of_notes(reason: StopReason) -> str:
-        """Return the stat of notes that ended so."""
+        """Return the stat of notes that ended for a reason."""
         return f"{Stat.NOTES}{reason}"
 
     @staticmethod
     def of_skipped(reason: StopReason) -> str:
-        """Return the stat of notes that had ended so before."""
+        """Return the stat of notes that had ended for a reason before the crawl."""
         return f"{Stat.NOTES_SKIPPED}{reason}"

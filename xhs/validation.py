@@ -1,4 +1,4 @@
-"""Validation of items against their JSON Schemas, with every reason and without quoting values."""
+"""Validation of items against their JSON Schemas: every error, no quoted values."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _REQUIRED = re.compile(r"'(.+)' is a required property")
 
 
 def problems(item_class: type[JsonSchemaItem], fields: dict[str, Any]) -> list[Problem]:
-    """Everything that is wrong with an item's fields, without quoting their values."""
+    """Return everything that is wrong with an item's fields, without quoting their values."""
     found: list[Problem] = []
     if not is_surely_valid(item_class, fields):
-        errors = item_class.validator.iter_errors(fields)
-        found = [problem for error in errors for problem in _problems(error)]
+        for error in item_class.validator.iter_errors(fields):
+            found += _problems(error)
     found += [
         Problem(name, "has a character that UTF-8 cannot hold (a lone surrogate)")
         for name, value in fields.items()
@@ -31,8 +31,10 @@ def problems(item_class: type[JsonSchemaItem], fields: dict[str, Any]) -> list[P
 
 
 def is_surely_valid(item_class: Any, fields: dict[str, Any]) -> bool:
-    """True if a compiled validator calls the fields valid. Where it does not, the other has the
-    last word: it gives the reasons, and may be more lenient, never stricter.
+    """True if the compiled validator accepts the fields.
+
+    If it does not, the validator of the item class decides: it gives the reasons, and may be more
+    lenient, but is never stricter.
     """
     try:
         return _compiled(item_class).is_valid(fields)
@@ -45,7 +47,7 @@ def _compiled(item_class: Any) -> jsonschema_rs.Validator:
     def conforms(value: str) -> bool:
         return bool(item_class.validator.format_checker.conforms(value, "date-time"))
 
-    # Its own notion of a time knows leap seconds, which no date of Python can hold.
+    # Its own check of times accepts leap seconds, which Python's dates cannot hold.
     formats = {"date-time": conforms}
     return jsonschema_rs.validator_for(
         item_class.jsonschema, validate_formats=True, formats=formats
@@ -60,8 +62,8 @@ def _problems(error: ValidationError) -> list[Problem]:
         return [Problem(".".join([*path, name]), "is not declared") for name in undeclared]
     if error.validator == "required" and (match := _REQUIRED.search(error.message)):
         return [Problem(".".join([*path, match[1]]), "is missing")]
-    wanted = "null" if error.validator_value is None else error.validator_value
-    return [Problem(".".join(path), f"is not as {error.validator} {wanted} asks")]
+    rule = "null" if error.validator_value is None else error.validator_value
+    return [Problem(".".join(path), f"violates {error.validator} {rule}")]
 
 
 def _is_utf8(value: Any) -> bool:

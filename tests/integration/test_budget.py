@@ -144,7 +144,7 @@ def test_a_limit_of_the_account_is_used_to_its_end(
     assert reason in cause
     assert why in cause
     assert any(day in cause for day in days) is (reason == "quota_exhausted")
-    program, *words = shlex.split(advice.partition("where it stopped: ")[2])
+    program, *words = shlex.split(advice.partition("To continue: ")[2])
     assert program == "scrapy"
     api.script({})
     again = project.command(*words)

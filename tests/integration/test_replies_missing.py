@@ -42,9 +42,9 @@ def check(project: Project, done: Outcome, *, inline: bool = True) -> None:
     assert done.stats["xhs/replies/reported"] == reported
     assert done.stats["xhs/replies/missing"] == missing
     assert done.run["replies"] == {"reported": reported, "missing": missing}
-    (line,) = (text for text in done.lines("INFO") if "replies that" in text)
+    (line,) = (text for text in done.lines("INFO") if "replies reported" in text)
     assert f"{reported} replies" in line
-    assert f"{missing} are not held" in line
+    assert f"{missing} were not collected" in line
 
 
 @pytest.mark.parametrize("replies", ["inline", "none"])
@@ -69,7 +69,7 @@ def test_with_all_replies_none_is_missing(api: Simulator, project: Project) -> N
     assert done.status == 0, done
     for item in done.items("note"):
         assert counts(item) == (len(expected_note(item["note_id"]).replies), 0)
-    assert not [text for text in done.lines("INFO") if "replies that" in text]
+    assert not [text for text in done.lines("INFO") if "replies reported" in text]
 
 
 def test_status_says_what_getting_them_would_cost_at_most(api: Simulator, project: Project) -> None:

@@ -48,7 +48,7 @@ MOMENTS = 20
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 NOTES = [sized_note(100, serial) for serial in range(24)]
 RETRY_SECONDS = 120
-UNBEGUN = "came before the crawl began: no note was begun"
+UNBEGUN = "before the crawl began: no note was begun"
 
 
 class Crawl:
@@ -294,7 +294,7 @@ def test_a_signal_ends_the_wait_for_a_database_that_is_away_at_the_start(
     assert api.books()["calls"] == 0
     done = project.crawl(notes=NOTES[:3], mode="resume")
     assert done.status == 0, done
-    assert ("an earlier run had to spill" in done.errors) == (method == "_bulk")
+    assert ("an earlier run had spilled" in done.errors) == (method == "_bulk")
 
 
 CLOSES = """

@@ -489,7 +489,7 @@ def test_what_a_killed_server_did_not_take_the_next_run_stores(
     done = gone(api, alone, "killed")
     kept = assert_kept(api, alone, done, "xhs")
     again = go_on(api, alone)
-    told = [line for line in again.lines("INFO") if "an earlier run had to spill" in line]
+    told = [line for line in again.lines("INFO") if "an earlier run had spilled" in line]
     assert len(told) == 1
     assert str(kept) in told[0]
 

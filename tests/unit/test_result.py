@@ -115,7 +115,7 @@ def test_notes_that_ended_badly_before_are_named_with_their_reasons() -> None:
         xhs__notes__cursor_ignored=1,
         xhs__notes__complete=3,
     )
-    (line,) = (text for _, text in said if "came whole" in text)
+    (line,) = (text for _, text in said if "as requested" in text)
     assert "1 cursor_ignored, 2 refused;" in line
     assert "complete" not in line
 

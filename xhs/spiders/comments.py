@@ -21,7 +21,7 @@ from xhs.api.endpoints import PageRef, read_page_ref
 from xhs.api.fields import parse_page
 from xhs.api.page import Page, inline_replies, read_page
 from xhs.api.usual_fields import UsualFields
-from xhs.checks import CheckedInput, WrongInput, check_input, remember_begun
+from xhs.checks import CheckedInput, WrongInput, check_input, mark_begun
 from xhs.crawl import arguments as spider_arguments
 from xhs.crawl.checkpoint import Checkpoint
 from xhs.crawl.estimate import Estimate, estimate
@@ -144,7 +144,7 @@ class CommentsSpider(Spider):
                 return
             if isolation.refused(self.crawler):
                 self._refuse(["FEEDS: no feed would be written, for the reason logged above"])
-            remember_begun(self.settings)
+            mark_begun(self.settings)
             async for request in self._first_requests(checked.notes):
                 yield request
         except StoreFailed as error:
