@@ -339,7 +339,7 @@ def test_a_cursor_that_leads_nowhere_is_given_up_once(api: Simulator, project: P
     done = project.crawl(mode="resume")
     assert done.status == 4, done
     ends = {item["note_id"]: item for item in done.items("note")}
-    told = [line for line in done.lines("WARNING") if "begins anew" in line]
+    told = [line for line in done.lines("WARNING") if "restarts" in line]
     assert len(told) == len(notes)
     for name, note in notes.items():
         end, always = ends[note], name.startswith("always")

@@ -96,7 +96,7 @@ def test_comments_without_a_time_are_kept_under_since_and_told(
     assert done.status == 0, done
     first_level = {one["comment_id"] for one in done.items("comment") if one["note_id"] == NOTE}
     assert first_level >= set(expected_note(NOTE).first_level)
-    told = [line for line in done.lines("WARNING") if "no time" in line]
+    told = [line for line in done.lines("WARNING") if "no readable time" in line]
     assert len(told) == 2, done
     assert NOTE in told[0]
     assert "page 1: 10 comments" in told[0]

@@ -1,4 +1,7 @@
-"""The spider: for each note a chain of pages, for each page its comments and users."""
+"""The spider: requests the pages of notes, and yields their comments and users.
+
+docs/architecture.md shows the way of a page from answer to checkpoint.
+"""
 
 from __future__ import annotations
 
@@ -52,26 +55,27 @@ from xhs.items import make_item
 from xhs.reasons import CloseReason, StopReason
 from xhs.stats import Stat
 
-_PATIENCE = 60
+_SHORTEST_TIMEOUT = 60
+"""The shortest time-out, in seconds, that the provider advises."""
 _REPEATS = "empty_answers"
-"""The key of ``Request.meta`` that counts how often a call brought nothing."""
-_MOST_REPEATS = 2
+"""The key of ``Request.meta`` that counts the empty answers to a call."""
+_MAX_REPEATS = 2
 
 
 class CommentsSpider(Spider):
-    """Collects every comment of the notes that it is given; arguments: docs/reference/arguments.md.
+    """Collects the comments of notes. docs/reference/arguments.md describes its arguments.
 
     Raises:
-        WrongArguments: a ``ValueError``, where the arguments cannot work.
+        WrongArguments: a ``ValueError``, if the arguments are wrong.
     """
 
     name = "comments"
     estimate: Estimate | None = None
-    """What a dry run found."""
+    """The result of a dry run."""
     pages_read = 0
-    """Pages that came and could be read."""
+    """Number of pages received that could be read."""
     wrong: Sequence[str] = ()
-    """Why the crawl was refused before its first call."""
+    """The errors for which the crawl was refused before its first call."""
 
     def __init__(self, checked: CheckedInput | None = None, **given: str) -> None:
         super().__init__()
@@ -82,21 +86,20 @@ class CommentsSpider(Spider):
 
     @classmethod
     def from_crawler(cls, crawler: Crawler, *args: Any, **kwargs: Any) -> Self:
-        """Make the spider; where it only plans, without any feed: one might be overwritten."""
+        """Make the spider. A dry run gets no feeds, since it could overwrite their files."""
         spider = super().from_crawler(crawler, *args, **kwargs)
         if spider.arguments.dry_run:
-            for name, nothing in (("FEEDS", {}), ("XHS_FEEDS", "")):
-                crawler.settings.set(name, nothing, "cmdline")
+            crawler.settings.setdict({"FEEDS": {}, "XHS_FEEDS": ""}, "cmdline")
         return spider
 
     @cached_property
     def crawl_state(self) -> CrawlState:
-        """The parts of this crawl."""
+        """The state of this crawl."""
         return CrawlState.of(self.crawler)
 
     @cached_property
     def expected(self) -> ExpectedCalls:
-        """How many calls the crawl will make in all."""
+        """The number of calls that the crawl will make in all."""
         notes, budget = self.crawl_state.notes, CallBudget.of(self.crawler)
         return ExpectedCalls(
             self.checked.price if self.checked else None,
@@ -107,7 +110,7 @@ class CommentsSpider(Spider):
 
     @cached_property
     def note_crawls(self) -> NoteCrawls:
-        """What follows each page, by this crawl's arguments."""
+        """The note crawls, which say what follows each page."""
         state = self.crawl_state
         return NoteCrawls(
             self.arguments,
@@ -126,17 +129,17 @@ class CommentsSpider(Spider):
         return version
 
     async def start(self) -> AsyncIterator[Request]:
-        """Begin the notes, each when there is room for it."""
+        """Check the input, and yield the first request of each note when there is room for it."""
         CrawlStore.of(self.crawler).check_not_stopped()
         checked = self.checked = self._check()
         self.arguments = checked.arguments
         AccessToken.of(self.crawler).set(checked.token)
-        if (timeout := self.settings.getfloat("DOWNLOAD_TIMEOUT")) < _PATIENCE:
+        if (timeout := self.settings.getfloat("DOWNLOAD_TIMEOUT")) < _SHORTEST_TIMEOUT:
             self.logger.warning(
-                "DOWNLOAD_TIMEOUT=%g: answers that take longer are billed all the same; the "
-                "provider asks for %d seconds at least",
+                "DOWNLOAD_TIMEOUT=%g: slower answers are billed all the same; the provider advises "
+                "at least %d seconds",
                 timeout,
-                _PATIENCE,
+                _SHORTEST_TIMEOUT,
             )
         try:
             if self.arguments.dry_run:
@@ -151,112 +154,114 @@ class CommentsSpider(Spider):
             self.crawl_state.fail_store(error)
 
     def closed(self, reason: str) -> None:
-        """Scrapy's hook for a spider that was closed."""
+        """Log what is counted over the whole crawl. Scrapy calls this when the spider is closed."""
         if self._undated:
             self.logger.warning(
-                "%d comments had no time that can be read, and were kept whatever since says",
-                self._undated,
+                "%d comments had no readable time, and were kept regardless of since", self._undated
             )
 
     async def _first_requests(self, notes: NoteList | None) -> AsyncIterator[Any]:
-        """Yield the first request of each note, when there is room for it."""
+        """Yield the first request of each note when there is room for it."""
         state = self.crawl_state
         await mark_wanted(notes, self.arguments, state.storage)
-        async for one in self._planned(notes):
-            if isinstance(one.plan, Skip):
+        async for _, plan, _ in self._planned(notes):
+            if isinstance(plan, Skip):
                 state.notes.waits_no_longer()
-                state.count(Stat.of_skipped(one.plan.reason))
-            elif one.plan is not None:
+                state.count(Stat.of_skipped(plan.reason))
+            elif plan is not None:
                 await state.notes.room()
                 state.notes.waits_no_longer()
                 state.count(Stat.NOTES_BEGUN)
-                async for output in self._outputs(self.note_crawls.begin(one.plan)):
+                async for output in self._outputs(self.note_crawls.begin(plan)):
                     yield output
         self.expected.end_list()
 
     async def _planned(self, notes: NoteList | None) -> AsyncIterator[PlannedNote]:
-        """Yield what is done about each note."""
+        """Yield the plan of each note. A note that cannot be crawled is logged, and left."""
         open_notes, storage = self.crawl_state.notes, self.crawl_state.storage
         open_notes.waiting = await count_notes(notes, self.arguments.mode, storage)
         if notes is None and not open_notes.waiting:
             self.logger.warning("%s", await _nothing_to_do(storage))
         is_cached = self.settings.getbool("HTTPCACHE_ENABLED")
-        async for one in plan_notes(
+        async for planned in plan_notes(
             notes, self.arguments, self._version, storage, is_cached=is_cached
         ):
-            if one.problem:
-                self.logger.error("Note %s is left: %s", one.note_id, one.problem)
+            if planned.problem:
+                self.logger.error("Note %s is left: %s", planned.note_id, planned.problem)
                 if not self.arguments.dry_run:
-                    await storage.mark_wanted([one.note_id], None)
-            yield one
+                    await storage.mark_wanted([planned.note_id], None)
+            yield planned
 
     async def _estimate(self, checked: CheckedInput) -> None:
-        """Log what a crawl would do and cost, instead of doing it."""
-        plan = self._planned(checked.notes)
-        self.estimate = await estimate(plan, self.crawl_state.storage, checked.price)
+        """Estimate and log what the crawl would do and cost."""
+        planned = self._planned(checked.notes)
+        self.estimate = await estimate(planned, self.crawl_state.storage, checked.price)
         self.crawl_state.notes.waiting = 0
         for line in self.estimate.lines():
             self.logger.info("Dry run: %s", line)
 
     async def _outputs(self, following: Next) -> AsyncIterator[Any]:
-        async for one in following:
-            if isinstance(one, PageRequest):
-                yield self._request(one.page, one.priority)
+        """Yield page requests as requests, and the fields of a note as its item."""
+        async for output in following:
+            if isinstance(output, PageRequest):
+                yield self._request(output.page, output.priority)
             else:
-                yield make_item("note", one)
+                yield make_item("note", output)
 
     async def parse_page(self, response: Response) -> AsyncIterator[Any]:
-        """Take a page of comments or replies: request the next one, yield its items, and at the
-        last what follows: the note's threads, the next of these, or the note's end.
+        """Parse a page of comments or replies: request the next page, and yield the items.
+
+        After the last page of a chain come the first threads of the note, its next thread, or its
+        item.
         """
         request = response.request
         page_ref = page_of(request) if request else read_page_ref(response.url)
         answer = envelope_of(response)
         if page_ref is None or answer is None or answer.code != codes.SUCCESS:
-            raise ValueError(f"{response.url} is no page of comments")
+            raise ValueError(f"{response.url} is not a page of comments")
         state, data = self.crawl_state, answer.data
         page = read_page(data, replies=page_ref.comment_id is not None)
-        note, opened = self._opened(page_ref)
+        note, chain = self._note_and_chain(page_ref)
         if page.is_empty:
-            async for output in self._empty_answer(response, note, opened, data, page):
+            async for output in self._empty_answer(response, note, chain, data, page):
                 yield output
             return
-        result = opened.paginator.take(page)
+        result = chain.paginator.take(page)
         if result.next and result.next.cursor is None:
-            self._log_restart(result.next, "leads to an empty page")
-        if opened.paginator.out_of_order and not note.order_logged:
+            self._warn_of_restart(result.next, "leads to an empty page")
+        if chain.paginator.out_of_order and not note.order_logged:
             note.order_logged = True
-            self._log_order(note, page)
+            self._warn_of_order(note, page)
         if result.undated:
-            self._warn_undated(opened.paginator, result.undated)
-        opened.answered_at = received_at(response)
+            self._warn_of_undated(chain.paginator, result.undated)
+        chain.answered_at = received_at(response)
         note.has_page = note.has_page or page.is_readable
         self.pages_read += page.is_readable
-        items = self._items(note, opened, result.page, data)
+        items = self._items(note, chain, result.page, data)
         if note.counted:
-            self.expected.page(note, of_replies=opened is not note)
+            self.expected.page(note, of_replies=chain is not note)
         checkpoint: Callable[[], None] | None = None
-        if await opened.is_done() and result.next and note.counted:
-            checkpoint = self._checkpoint(note, opened, result.next)
+        if await chain.is_done() and result.next and note.counted:
+            checkpoint = self._checkpoint(note, chain, result.next)
         done = state.pages.open(response, items, checkpoint)
-        opened.done = done if note.counted else None
+        chain.done = done if note.counted else None
         if page.flaw:
-            await self._reject_page(note, opened, data, page)
-        if result.next and not opened.lost:
-            yield self._request(result.next, state.notes.priority(opened.paginator))
+            await self._reject_page(note, chain, data, page)
+        if result.next and not chain.lost:
+            yield self._request(result.next, state.notes.priority(chain.paginator))
         for item, _ in items:
             yield item
         state.pages.all_yielded(response)
         if result.stop:
-            async for output in self._outputs(self.note_crawls.chain_ended(note, opened)):
+            async for output in self._outputs(self.note_crawls.chain_ended(note, chain)):
                 yield output
         elif await done:
-            await checkpoint_written(opened)  # until then the page counts as under way
+            await checkpoint_written(chain)  # until then the page counts as unfinished
 
-    def _opened(self, page: PageRef) -> tuple[OpenNote, OpenChain]:
+    def _note_and_chain(self, page: PageRef) -> tuple[OpenNote, OpenChain]:
         """Return the note and the chain that a page belongs to.
 
-        A page that no note here asked for, as with ``scrapy parse``, is a chain of its own.
+        A page that belongs to no open note, as with ``scrapy parse``, is a chain of its own.
         """
         notes = self.crawl_state.notes
         note = notes.get(page.note_id)
@@ -266,30 +271,31 @@ class CommentsSpider(Spider):
         return note, notes.chain(note, page)
 
     async def _empty_answer(
-        self, response: Response, note: OpenNote, opened: OpenChain, data: Any, page: Page
+        self, response: Response, note: OpenNote, chain: OpenChain, data: Any, page: Page
     ) -> AsyncIterator[Any]:
-        """Take an answer that was billed and has nothing in it: it is no page. The call is repeated
-        :data:`_MOST_REPEATS` times at most, since each is billed.
+        """Handle a billed answer with no data, which is not a page.
+
+        Each repetition is billed too, so the call is repeated at most :data:`_MAX_REPEATS` times.
         """
-        opened.answered_at = received_at(response)
-        await self._reject_page(note, opened, data, page)
+        chain.answered_at = received_at(response)
+        await self._reject_page(note, chain, data, page)
         request = response.request
         if request is None:
             return
         repeats = request.meta.get(_REPEATS, 0)
-        if repeats < _MOST_REPEATS:
-            again = request.replace(dont_filter=True)
-            again.meta.update({_REPEATS: repeats + 1, WAIT: wait(repeats + 1)})
-            yield again
+        if repeats < _MAX_REPEATS:
+            repeat = request.replace(dont_filter=True)
+            repeat.meta.update({_REPEATS: repeats + 1, WAIT: wait(repeats + 1)})
+            yield repeat
             return
-        opened.paginator.end(StopReason.EMPTY_ANSWER)
+        chain.paginator.end(StopReason.EMPTY_ANSWER)
         why = f"{repeats + 1} answers with code 0 had no data in them, and each was billed"
-        async for output in self._outputs(self.note_crawls.chain_ended(note, opened, why)):
+        async for output in self._outputs(self.note_crawls.chain_ended(note, chain, why)):
             yield output
 
-    async def _reject_page(self, note: OpenNote, opened: OpenChain, data: Any, page: Page) -> None:
-        """Keep an answer that is odd as a whole."""
-        provenance = _provenance(note, opened, data)
+    async def _reject_page(self, note: OpenNote, chain: OpenChain, data: Any, page: Page) -> None:
+        """Keep an answer in ``rejected`` that is empty or unreadable as a whole."""
+        provenance = _provenance(note, chain, data)
         if page.is_empty:
             provenance = replace(provenance, page=provenance.page + 1)
         problem = Problem("", page.flaw or "")
@@ -297,7 +303,7 @@ class CommentsSpider(Spider):
             await Rejections.of(self.crawler).reject("page", provenance, [problem])
 
     async def call_failed(self, failure: Failure) -> AsyncIterator[Any]:
-        """Take a call that brought no page: end its chain with the reason."""
+        """End the chain of a failed call with its stop reason, or restart it once."""
         request: Request = failure.request  # type: ignore[attr-defined]
         page = page_of(request)
         if page is None or self.crawl_state.notes.get(page.note_id) is None:
@@ -307,13 +313,13 @@ class CommentsSpider(Spider):
         stop, why = reason_to_give_up(failure.value)
         if stop is None:
             return
-        note, opened = self._opened(page)
-        if stop is StopReason.REFUSED and (again := opened.paginator.restart()):
-            self._log_restart(again, "is refused")
-            yield self._request(again, FIRST_CALL)
+        note, chain = self._note_and_chain(page)
+        if stop is StopReason.REFUSED and (first_page := chain.paginator.restart()):
+            self._warn_of_restart(first_page, "is refused")
+            yield self._request(first_page, FIRST_CALL)
             return
-        opened.paginator.end(stop)
-        async for output in self._outputs(self.note_crawls.chain_ended(note, opened, why)):
+        chain.paginator.end(stop)
+        async for output in self._outputs(self.note_crawls.chain_ended(note, chain, why)):
             yield output
 
     def _check(self) -> CheckedInput:
@@ -335,21 +341,21 @@ class CommentsSpider(Spider):
             self.settings["JUSTONEAPI_BASE_URL"],
             self._version,
             page,
-            callback=self._page_came,
+            callback=self._parse_page,
             errback=self.call_failed,
             priority=priority,
         )
 
-    def _page_came(self, response: Response, page_ref: PageRef) -> AsyncIterator[Any]:
-        # A user's own parse_page needs the response alone.
+    def _parse_page(self, response: Response, page_ref: PageRef) -> AsyncIterator[Any]:
+        # parse_page, also a subclass's own, needs the response only.
         return self.parse_page(response)
 
     def _items(
-        self, note: OpenNote, opened: OpenChain, page: Page, data: Any
+        self, note: OpenNote, chain: OpenChain, page: Page, data: Any
     ) -> list[tuple[Any, Provenance]]:
-        """Return the items of a page, each with where it came from."""
-        paginator, inline = opened.paginator, note.replies != "none"
-        provenance, items = _provenance(note, opened, data), []
+        """Return the items of a page, each with its provenance."""
+        paginator, inline = chain.paginator, note.replies != "none"
+        provenance, items = _provenance(note, chain, data), []
         objects = list(
             parse_page(
                 page,
@@ -365,9 +371,9 @@ class CommentsSpider(Spider):
         for parsed in objects:
             parent = parsed.fields.get("parent_comment_id")
             is_comment = parsed.item_type == "comment"
-            opened.comments_met += is_comment
+            chain.comments_met += is_comment
             listing = None
-            if opened is note and note.counted and is_comment and not parent:
+            if chain is note and note.counted and is_comment and not parent:
                 replies = len(inline_replies(parsed.raw)) if inline else 0
                 listing = Listing(paginator.sort, note.progress.began, replies)
                 reported = parsed.fields.get("sub_comment_count")
@@ -379,72 +385,72 @@ class CommentsSpider(Spider):
         return items
 
     def _checkpoint(
-        self, note: OpenNote, opened: OpenChain, following: PageRef
+        self, note: OpenNote, chain: OpenChain, following: PageRef
     ) -> Callable[[], None]:
-        """Return what is to be written once a page is stored."""
+        """Return the function that writes the checkpoint when a page is stored."""
         progress = self.crawl_state.progress
-        if isinstance(opened, OpenThread):
-            return partial(progress.thread_page_done, note, opened, following.cursor)
+        if isinstance(chain, OpenThread):
+            return partial(progress.thread_page_done, note, chain, following.cursor)
         return partial(progress.page_done, note, note.facts(), note.checkpoint_here())
 
-    def _log_restart(self, call: PageRef, why: str) -> None:
-        self.logger.warning("%s begins anew: its cursor %s", named(call), why)
+    def _warn_of_restart(self, first_page: PageRef, why: str) -> None:
+        self.logger.warning("%s restarts: its cursor %s", named(first_page), why)
 
-    def _warn_of_missing(self, chain: CommentPaginator, fields: Sequence[str]) -> None:
+    def _warn_of_missing(self, paginator: CommentPaginator, fields: Sequence[str]) -> None:
         self.logger.warning(
-            "%s, page %d: null on every object that should have it: %s. The API may have changed "
-            "the form of its answers; what it sent is kept in `extra`. A field is named once a run",
-            named(chain.next_page),
-            chain.pages,
+            "%s, page %d: null in every object that should have it: %s. The API may have changed "
+            "its answers; what it sent is kept in `extra`. Each field is reported once per run",
+            named(paginator.next_page),
+            paginator.pages,
             ", ".join(fields),
         )
 
-    def _warn_undated(self, chain: CommentPaginator, comments: int) -> None:
-        """Warn of the first page that ``since`` cannot judge; :meth:`closed` says how many came."""
+    def _warn_of_undated(self, paginator: CommentPaginator, comments: int) -> None:
+        """Warn of the first page that ``since`` cannot judge. :meth:`closed` logs the total."""
         if not self._undated:
             self.logger.warning(
-                "%s, page %d: %d comments have no time that can be read: since can neither leave "
-                "them out nor end the note there, so they are kept, and pages after them paid for",
-                named(chain.next_page),
-                chain.pages,
+                "%s, page %d: %d comments have no readable time: since can neither exclude them "
+                "nor end the note there, so they are kept, and the pages after them requested",
+                named(paginator.next_page),
+                paginator.pages,
                 comments,
             )
         self._undated += comments
 
-    def _log_order(self, note: OpenNote, page: Page) -> None:
+    def _warn_of_order(self, note: OpenNote, page: Page) -> None:
         self.logger.warning(
-            "%s comes in the order %s, which is not by time: it is read to its end, since neither "
-            "since nor the watermark can end it before",
+            "%s is in the order %s, not by time: it is read to its end, because neither since nor "
+            "the watermark can end it earlier",
             named(note.paginator.next_page),
             page.strategy or note.paginator.sort,
         )
 
 
 async def _nothing_to_do(storage: Storage) -> str:
-    """Say why a crawl of the ledger has no note."""
-    if known := await storage.count_notes(to_resume=False):
+    """Return why a crawl of the ledger has no notes."""
+    if notes := await storage.count_notes(to_resume=False):
         return (
-            f"Nothing is left to do: all {known} notes in the ledger have ended. mode=update reads "
-            "what is new, mode=full with `notes` or `notes_file` reads them again"
+            f"Nothing is left to do: all {notes} notes in the ledger have ended. mode=update reads "
+            "what is new; mode=full with `notes` or `notes_file` reads them again"
         )
     return "The ledger has no notes: `scrapy enqueue` adds some"
 
 
-def _provenance(note: OpenNote, opened: OpenChain, data: Any) -> Provenance:
-    """Return where a page came from."""
-    paginator = opened.paginator
+def _provenance(note: OpenNote, chain: OpenChain, data: Any) -> Provenance:
+    """Return the provenance of a page's items."""
+    paginator = chain.paginator
     return Provenance(
         paginator.note_id,
         paginator.pages,
         data,
         paginator.author_id or note.paginator.author_id,
-        scraped_at=opened.answered_at,
+        scraped_at=chain.answered_at,
         thread_id=paginator.next_page.comment_id,
     )
 
 
 def reason_to_give_up(error: BaseException | None) -> tuple[StopReason | None, str]:
-    """Why a note ends at a failed call, and what was said; None if the whole crawl stops."""
+    """Return a failed call's stop reason, None if the whole crawl stops, and its message."""
     answer = envelope_of(error.response) if isinstance(error, HttpError) else None
     if answer is None:
         if isinstance(error, HttpError):
