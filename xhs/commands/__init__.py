@@ -1,8 +1,9 @@
-"""The project's commands: each refuses what it does not know, and exits 2 for wrong usage.
+"""The project's commands. Each refuses unknown options and words, and exits 2 for wrong usage.
 
-Scrapy imports this package as any of its commands starts in this project, a job of Scrapyd's too,
-and before it opens the log. From here on, the files that the process creates are for their owner
-alone: feeds and cached answers are people's data. Files that are there keep their mode.
+Scrapy imports this package when any of its commands starts in this project, in a Scrapyd job too,
+and before it opens the log. So the umask set here applies to all files that the process creates:
+only their owner may read them, since feeds and cached answers hold personal data. Existing files
+keep their mode.
 """
 
 import os
@@ -11,5 +12,5 @@ import sys
 from xhs.shutdown import runs_crawl, shutdown
 
 os.umask(0o077)
-if runs_crawl(sys.argv):  # before the commands, which take half a second to import
+if runs_crawl(sys.argv):  # before the commands are imported, which takes half a second
     shutdown.install()

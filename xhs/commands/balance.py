@@ -1,4 +1,4 @@
-"""``scrapy balance``: what the provider says is left."""
+"""``scrapy balance``: print the balance of the account."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from xhs.reasons import ExitStatus
 
 
 class Command(ProjectCommand):
-    """Asks the provider: the independent check of what a crawl was billed."""
+    """Prints the balance that the provider reports: an independent check of what was billed."""
 
     def short_desc(self) -> str:
-        """What it does."""
+        """Return the command's summary."""
         return "Show what is left on the account, with its currency"
 
     def execute(self, args: list[str], opts: argparse.Namespace) -> None:
-        """Ask, and print the amount as the provider writes it."""
+        """Request the balance, and print it as the provider writes it."""
         errors = check_api_settings(self.settings)
         try:
             token = read_token(os.environ)
         except NoToken as error:
             errors.append(str(error))
         if errors:
-            for error_line in errors:
-                self.fail(error_line)
+            for message in errors:
+                self.fail(message)
             return
         url = balance_url(self.settings["JUSTONEAPI_BASE_URL"])
         try:
@@ -45,7 +45,7 @@ class Command(ProjectCommand):
         elif amount := _amount(answer):
             self.print(amount)
         else:
-            self.fail("the provider's answer has no balance in it", ExitStatus.FAILED)
+            self.fail("the provider's answer has no balance", ExitStatus.FAILED)
 
 
 def _refusal(answer: envelope.Envelope) -> str:
@@ -55,7 +55,7 @@ def _refusal(answer: envelope.Envelope) -> str:
 
 
 def _amount(answer: envelope.Envelope) -> str | None:
-    """``123.4500 CNY``, or None where the answer has no amount."""
+    """Return the balance as in ``123.4500 CNY``; None if the answer has no amount."""
     data = answer.data if isinstance(answer.data, dict) else {}
     balance, currency = data.get("balance"), data.get("currency")
     if not isinstance(balance, str | int | float) or isinstance(balance, bool) or balance == "":

@@ -1,4 +1,4 @@
-"""``scrapy crawl``: Scrapy's own, which checks everything first and says how it ended."""
+"""``scrapy crawl``: Scrapy's own, with a check of all input first and the result at the end."""
 
 from __future__ import annotations
 
@@ -30,7 +30,14 @@ from xhs.feeds.isolation import warn_of_no_exporter
 from xhs.feeds.presets import options_to_continue, preset_settings
 from xhs.logs import json_lines as structured_log
 from xhs.reasons import STOPPED, ExitStatus
-from xhs.result import closing_lines, crawl_result, exit_status, log_result, refused_result
+from xhs.result import (
+    CrawlResult,
+    closing_lines,
+    crawl_result,
+    exit_status,
+    log_result,
+    refused_result,
+)
 from xhs.shutdown import shutdown
 from xhs.spiders.comments import CommentsSpider
 from xhs.stats import Stat
@@ -39,14 +46,17 @@ logger = logging.getLogger(__name__)
 
 
 class Command(CrawlCommand):
-    """Crawls; under Scrapyd too. Exit statuses: docs/reference/reasons-and-exit-statuses.md."""
+    """Runs a crawl, as a Scrapyd job too.
 
-    # Scrapy sets both before it uses the command.
+    docs/reference/reasons-and-exit-statuses.md describes its exit statuses.
+    """
+
+    # Set by Scrapy before it uses the command.
     settings: Settings
     crawler_process: CrawlerProcess | AsyncCrawlerProcess
 
     def process_options(self, args: list[str], opts: argparse.Namespace) -> None:
-        """Take the options, and set up the log before its first line."""
+        """Read the options, and set up the JSON log before the first line is logged."""
         given, self._repeated = read_arguments(opts.spargs)
         opts.spargs = [f"{name}={value}" for name, value in given.items()]
         super().process_options(args, opts)
@@ -54,7 +64,7 @@ class Command(CrawlCommand):
             structured_log.install(self.settings)
 
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
-        """Check arguments, settings, token and notes, crawl, and set the exit status."""
+        """Check arguments, settings, token and notes, then crawl and set the exit status."""
         if problem := unknown_words(args, ("spider",)):
             self._refuse([problem])
             return
@@ -63,7 +73,7 @@ class Command(CrawlCommand):
             with shutdown.interrupting():
                 prepared = self._prepare(args[0], opts)
         except KeyboardInterrupt:
-            self._conclude_unbegun(opts)
+            self._conclude_interrupted(opts)
         else:
             if prepared is not None:
                 self._crawl(*prepared, opts)
@@ -72,12 +82,15 @@ class Command(CrawlCommand):
     def _prepare(
         self, spider: str, opts: argparse.Namespace
     ) -> tuple[Crawler, CheckedInput] | None:
-        """Check everything; None if there is nothing left to do."""
+        """Return the crawler and its checked input.
+
+        None if the input is refused, or the spider is not the project's, which Scrapy then runs.
+        """
         try:
             crawler = self.crawler_process.create_crawler(spider)
         except KeyError:
-            named = f"no such spider: {spider}" if is_word(spider) else "no spider is named"
-            self._refuse([f"{named}; write scrapy crawl comments -a notes=…"])
+            problem = f"no such spider: {spider}" if is_word(spider) else "no spider is named"
+            self._refuse([f"{problem}; write scrapy crawl comments -a notes=…"])
             return None
         if not issubclass(crawler.spidercls, CommentsSpider):
             if "" in opts.spargs:
@@ -88,31 +101,31 @@ class Command(CrawlCommand):
             return None
         errors = self._repeated
         try:
-            prepared = check_input(opts.spargs, crawler.settings, os.environ)
-        except WrongInput as wrong:
-            errors = errors + wrong.errors
+            checked = check_input(opts.spargs, crawler.settings, os.environ)
+        except WrongInput as error:
+            errors = errors + error.errors
         if errors:
             self._refuse(errors)
             return None
-        return crawler, prepared
+        return crawler, checked
 
-    def _crawl(self, crawler: Crawler, prepared: CheckedInput, opts: argparse.Namespace) -> None:
+    def _crawl(self, crawler: Crawler, checked: CheckedInput, opts: argparse.Namespace) -> None:
         crawler.signals.connect(_freeze, signals.spider_opened)
         crawler.signals.connect(warn_of_no_exporter, signals.engine_started)
         shutdown.deliver(partial(self._stop, crawler), partial(self._force, crawler))
-        self.crawler_process.crawl(crawler, checked=prepared)
+        self.crawler_process.crawl(crawler, checked=checked)
         self.crawler_process.start(install_signal_handlers=False)
         shutdown.pause()
-        self._conclude(crawler, opts, prepared.price)
+        self._conclude(crawler, opts, checked.price)
 
     @staticmethod
     def _stop(crawler: Crawler, number: int) -> None:
-        """Stop a crawl as Scrapy does, and wait for what it is doing."""
+        """Stop the crawl gracefully, as Scrapy does, once its store is there."""
 
         def stop() -> None:
             name = signal.Signals(number).name
             logger.info("Received %s, shutting down gracefully. Send again to force", name)
-            with suppress(RuntimeError):  # where there is none yet, it will ask by itself
+            with suppress(RuntimeError):  # a store made later sees the signal by itself
                 CrawlStore.of(crawler).stop()
 
         _in_reactor(stop)
@@ -123,8 +136,8 @@ class Command(CrawlCommand):
         def force() -> None:
             name = signal.Signals(number).name
             logger.info("Received %s as a second signal, forcing unclean shutdown", name)
-            self.crawler_process.crawlers.discard(crawler)  # which the reactor would wait for
-            with suppress(RuntimeError):  # it has been stopped
+            self.crawler_process.crawlers.discard(crawler)  # the reactor would wait for it
+            with suppress(RuntimeError):  # the reactor has stopped already
                 _reactor().stop()
 
         _in_reactor(force)
@@ -139,8 +152,8 @@ class Command(CrawlCommand):
         log_result(logger, refused_result(errors))
         self.exitcode = ExitStatus.WRONG_INPUT
 
-    def _conclude_unbegun(self, opts: argparse.Namespace) -> None:
-        """A signal came while the input was checked: how many notes it names is not known."""
+    def _conclude_interrupted(self, opts: argparse.Namespace) -> None:
+        """Log the result after a signal during the checks: the number of notes is unknown."""
         self.exitcode = ExitStatus.UNFINISHED
         name = signal.Signals(shutdown.received[0]).name
         logger.info("Received %s before the crawl began", name)
@@ -150,11 +163,11 @@ class Command(CrawlCommand):
     def _conclude(self, crawler: Crawler, opts: argparse.Namespace, price: Price | None) -> None:
         stats: dict[str, Any] = {}
         state = budget = None
-        with suppress(RuntimeError):  # the crawl broke before it had any stats, or any extension
+        with suppress(RuntimeError):  # the crawl failed before it had stats, or extensions
             stats = crawler.stats.get_stats()
             state, budget = CrawlState.of(crawler), CallBudget.of(crawler)
-        began = stats.get(Stat.NOTES_BEGUN) or shutdown.received
-        if state and "finish_reason" not in stats and began:
+        has_begun = stats.get(Stat.NOTES_BEGUN) or shutdown.received
+        if state and "finish_reason" not in stats and has_begun:
             state.forced_to_stop()
         self.exitcode = exit_status(stats)
         if self.crawler_process.bootstrap_failed:
@@ -172,43 +185,44 @@ class Command(CrawlCommand):
         self._log_end(crawl_result(stats, self.exitcode, command, stopped, price))
 
     @staticmethod
-    def _log_end(described: dict[str, Any]) -> None:
-        log_result(logger, described)
-        for level, line in closing_lines(described):
+    def _log_end(result: CrawlResult) -> None:
+        log_result(logger, result)
+        for level, line in closing_lines(result):
             logger.log(level, "%s", line)
 
 
 def _command(opts: argparse.Namespace, settings: BaseSettings) -> str:
-    """The command that continues a crawl with these arguments and feeds."""
+    """Return the command that continues a crawl with these arguments and feeds."""
     outputs = [*(opts.output or ()), *(opts.overwrite_output or ())]
-    stored = bool(settings["MONGODB_URI"])
-    named = {name: value for name, value in opts.spargs.items() if not name.startswith("_")}
-    if "notes" in named:  # a share text holds a name, and a link a key
-        named["notes"] = ",".join(dict.fromkeys(find_notes(named["notes"]).notes))
-    if stored:
-        named["mode"] = "resume"
-    words = [f"-a {shlex.quote(f'{name}={value}')}" for name, value in named.items()]
-    words += options_to_continue(settings, outputs, append=stored)
-    given = dict(setting.split("=", 1) for setting in opts.set if "=" in setting)
-    given |= preset_settings(settings)
-    words += [f"-s {shlex.quote(f'{name}={value}')}" for name, value in given.items()]
+    has_store = bool(settings["MONGODB_URI"])
+    arguments = {name: value for name, value in opts.spargs.items() if not name.startswith("_")}
+    if "notes" in arguments:  # IDs only: a share text contains a user's name, a link a key
+        arguments["notes"] = ",".join(dict.fromkeys(find_notes(arguments["notes"]).notes))
+    if has_store:
+        arguments["mode"] = "resume"
+    words = [f"-a {shlex.quote(f'{name}={value}')}" for name, value in arguments.items()]
+    words += options_to_continue(settings, outputs, append=has_store)
+    options = dict(setting.split("=", 1) for setting in opts.set if "=" in setting)
+    options |= preset_settings(settings)
+    words += [f"-s {shlex.quote(f'{name}={value}')}" for name, value in options.items()]
     return f"scrapy crawl comments {' '.join(words)}"
 
 
 def _in_reactor(function: Callable[[], None]) -> None:
-    """Call it later: a signal may have interrupted the writing of a log line."""
+    """Call a function in the reactor's next turn: the signal may have interrupted a log call."""
     _reactor().callFromThread(function)
 
 
 def _reactor() -> Any:
-    from twisted.internet import reactor  # not before Scrapy has installed it
+    from twisted.internet import reactor  # importing it earlier would install the default one
 
     return reactor
 
 
 def _freeze() -> None:
-    """Keep the garbage collector from all that is loaded: it stays until the end, and looking
-    through it again and again would hold the crawl up, a twentieth of a second each time.
+    """Exempt all loaded objects from garbage collection.
+
+    They live until the end, and each scan of them would block the crawl for 0.05 seconds.
     """
     gc.collect()
     gc.freeze()

@@ -1,4 +1,4 @@
-"""``scrapy demo``: the main job with no token, no network and no database server."""
+"""``scrapy demo``: run a crawl without a token, a network or a database server."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ from xhs.store.mongo.collections import COMMENTS, USERS
 _FOLDER = Path("demo")
 _NOTES = [DOCUMENTED_NOTE, *(usual_note(serial) for serial in range(4)), missing_note()]
 
-_OF_THE_USER = re.compile("^(JUSTONEAPI|MONGODB|XHS|REDIS)_|_proxy$", re.IGNORECASE)
-"""Variables that are meant for real crawls, not for the demo."""
+_FOR_REAL_CRAWLS = re.compile("^(JUSTONEAPI|MONGODB|XHS|REDIS)_|_proxy$", re.IGNORECASE)
+"""Names of environment variables that the demo does not pass on to its crawl."""
 
 
 class Command(ProjectCommand):
-    """Crawls a few notes of the stand-in into the embedded store and a JSON feed."""
+    """Crawls six notes of the stand-in into the embedded store and a JSON feed."""
 
     def short_desc(self) -> str:
-        """What it does."""
-        return "Show the main job: no token, network or database server is needed"
+        """Return the command's summary."""
+        return "Run a crawl that needs no token, network or database server"
 
     def execute(self, args: list[str], opts: argparse.Namespace) -> None:
-        """Run a crawl and summarise what it left."""
+        """Run the crawl, and print a summary of its feed and store."""
         try:
             _FOLDER.mkdir(exist_ok=True)
         except OSError as error:
-            self.fail(f"the folder {_FOLDER} cannot be made: {error.strerror}", ExitStatus.FAILED)
+            self.fail(f"cannot create the folder {_FOLDER}: {error.strerror}", ExitStatus.FAILED)
             return
         uri = f"embedded:{_FOLDER / 'mongodb'}"
         if not embedded.is_installed():
-            self.print("The embedded store is not to be had here: demo without a store.")
+            self.print("The embedded store is not installed: the demo runs without a store.")
             uri = ""
         feed, log = _FOLDER / "comments.json", _FOLDER / "crawl.log"
         self.print(f"Crawling {len(_NOTES)} notes from a stand-in of the API …")
@@ -97,7 +97,7 @@ def _stand_in() -> Iterator[str]:
 
 def _crawl(url: str, uri: str, feed: Path, log: Path) -> int:
     environment: dict[str, Any] = {
-        **{name: value for name, value in os.environ.items() if not _OF_THE_USER.search(name)},
+        **{name: value for name, value in os.environ.items() if not _FOR_REAL_CRAWLS.search(name)},
         "JUSTONEAPI_TOKEN": "demo",
         "JUSTONEAPI_BASE_URL": url,
         "MONGODB_URI": uri,

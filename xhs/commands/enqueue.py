@@ -1,4 +1,4 @@
-"""``scrapy enqueue``: puts notes into the ledger, for a crawl that takes them from there."""
+"""``scrapy enqueue``: put notes into the ledger, for crawls that read their notes from there."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from xhs.store.mongo.client import Store, StoreUnavailable
 
 
 class Command(ProjectCommand):
-    """Queues the notes of a file, or those that a crawl has left."""
+    """Queues the notes of a file, or all unfinished notes of the ledger."""
 
     def syntax(self) -> str:
-        """How it is called."""
+        """Return the usage after the command's name."""
         return "[options] <file or -> | --unfinished"
 
     def short_desc(self) -> str:
-        """What it does."""
+        """Return the command's summary."""
         return "Put notes into the ledger, for crawls with mode=resume or mode=update"
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
@@ -42,7 +42,7 @@ class Command(ProjectCommand):
         )
 
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
-        """Take a file's name, unless the ledger is asked for what is unfinished."""
+        """Require a file name, unless ``--unfinished`` is given."""
         positional = () if opts.unfinished else ("file",)
         if problem := unknown_words(args, positional):
             self.fail(problem)
@@ -50,7 +50,7 @@ class Command(ProjectCommand):
         self.attempt(args, opts)
 
     def execute(self, args: list[str], opts: argparse.Namespace) -> None:
-        """Queue them, and print how many."""
+        """Queue the notes, and print how many there are."""
         uri = self.settings["MONGODB_URI"]
         if not uri:
             self.fail("MONGODB_URI is empty: without a store there is no ledger")
@@ -59,7 +59,7 @@ class Command(ProjectCommand):
             self.fail("-a goes with a file of notes, not with --unfinished")
             return
         kept, notes = self._read(args, opts)
-        if opts.unfinished is False and notes is None:
+        if notes is None and not opts.unfinished:
             return
         store = Store(uri, self.settings["MONGODB_DATABASE"])
         try:
@@ -85,18 +85,18 @@ class Command(ProjectCommand):
         ]
         if not all(map(is_argument_name, others)):
             errors.append(
-                f"-a NAME=VALUE is needed, and NAME is one of {', '.join(NOTE_ARGUMENTS)}; notes "
-                "stand in the file"
+                f"-a needs NAME=VALUE, NAME being one of {', '.join(NOTE_ARGUMENTS)}; notes belong "
+                "in the file"
             )
         if kept.get("mode") == "resume":
-            errors.append("mode='resume' is how a crawl goes on; a note can keep full or update")
+            errors.append("mode='resume' is for crawls; a note can keep mode=full or mode=update")
         if not opts.unfinished:
             try:
                 notes = read_notes(Arguments(notes_file=args[0]))
             except WrongNotes as error:
                 errors += error.messages
-        for problem in errors:
-            self.fail(problem)
+        for message in errors:
+            self.fail(message)
         return kept, None if errors else notes
 
     async def _queue(self, store: Store, notes: NoteList | None, kept: Mapping[str, str]) -> None:

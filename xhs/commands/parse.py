@@ -1,4 +1,4 @@
-"""``scrapy parse``: Scrapy's own, which says why no page came."""
+"""``scrapy parse``: Scrapy's own, with the reason if no page came."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ logger = logging.getLogger(__name__)
 
 
 class Command(ParseCommand):
-    """Parses one page. The exit status is 1 if none came, or what came is no page."""
+    """Parses one page. The exit status is 1 if there was no answer, or it is not a page."""
 
     _failure: BaseException | None = None
 
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
-        """Parse the page, and print what is in it."""
+        """Request the page, and print its items and requests."""
         super().run(args, opts)
         if self.spidercls is None:
             self.exitcode = ExitStatus.WRONG_INPUT
 
     def start_parsing(self, url: str, opts: argparse.Namespace) -> None:
-        """Ask for the page; afterwards say whether it came."""
+        """Request the page. If none came, log why."""
         super().start_parsing(url, opts)
         spider = self.pcrawler.spider
         is_no_page = isinstance(spider, CommentsSpider) and not spider.pages_read
@@ -39,26 +39,26 @@ class Command(ParseCommand):
             logger.error("No page came: %s", self._why())
 
     def print_results(self, opts: argparse.Namespace) -> None:
-        """Print what is in the page, if one came."""
+        """Print the items and requests of the page, if one came."""
         if self.exitcode == ExitStatus.DONE:
             super().print_results(opts)
 
     def prepare_request(
         self, spider: Spider, request: Request, opts: argparse.Namespace
     ) -> Request:
-        """Follow what becomes of the request."""
+        """Keep the request's failure, and log its retries."""
         request = super().prepare_request(spider, request, opts)
         request.errback = self._call_failed
-        spider.crawler.signals.connect(self._tell_of_retry, signals.request_scheduled)
+        spider.crawler.signals.connect(self._log_retry, signals.request_scheduled)
         return request
 
     def handle_exception(self, _failure: Failure) -> None:
-        """Keep what the callback raised."""
+        """Keep the exception of the callback."""
         super().handle_exception(_failure)
         self._failure = _failure.value
 
     @staticmethod
-    def _tell_of_retry(request: Request) -> None:
+    def _log_retry(request: Request) -> None:
         if WAIT in request.meta:
             times, seconds = request.meta["retry_times"], request.meta[WAIT]
             why = request.meta[REASON]
@@ -68,11 +68,11 @@ class Command(ParseCommand):
         self._failure = failure.value
 
     def _why(self) -> str:
-        with suppress(RuntimeError):  # the crawl broke before it had any extension
+        with suppress(RuntimeError):  # the crawl failed before it had extensions
             if stopped := CallBudget.of(self.pcrawler).message:
                 return stopped
         if self._failure is None and self.first_response is not None:
-            return "what came is no page of comments; it was billed, and the lines above say more"
+            return "the answer is not a page of comments; it was billed. See the lines above"
         if self._failure is None:
             return "the crawl ended before the call; the errors above say why"
         return reason_to_give_up(self._failure)[1] or str(self._failure)

@@ -1,4 +1,4 @@
-"""``scrapy recover``: stores what lies in spill files, and tries ``rejected`` again."""
+"""``scrapy recover``: store the writes of spill files, and retry rejected objects."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from xhs.store.spill.restore import Restored
 
 
 class Command(ProjectCommand):
-    """Moves what it can, and says what stays and why."""
+    """Stores what it can, and prints what stays and why."""
 
     def short_desc(self) -> str:
-        """What it does."""
+        """Return the command's summary."""
         return "Store what waits in spill files, and try rejected objects again"
 
     def execute(self, args: list[str], opts: argparse.Namespace) -> None:
-        """Recover, and print what came of it."""
+        """Recover, and print what was stored and what stays."""
         uri = self.settings["MONGODB_URI"]
         if not uri:
             self.fail("MONGODB_URI is empty: there is no store to recover into")
@@ -42,17 +42,17 @@ class Command(ProjectCommand):
 
     async def _recover(self, store: Store, folder: Path) -> None:
         async with store:
-            self._tell_restored(await store.restore(folder))
-            self._tell_retried(await retry_rejected(store))
+            self._print_restored(await store.restore(folder))
+            self._print_retried(await retry_rejected(store))
 
-    def _tell_restored(self, restored: Restored) -> None:
+    def _print_restored(self, restored: Restored) -> None:
         self.print(f"{restored.stored} writes stored from spill files")
         for sentence in restored.left:
             self.print(f"  stays: {sentence}")
         for sentence in restored.set_aside:
             self.print(f"  set aside, and not tried again: {sentence}")
 
-    def _tell_retried(self, retried: Retried) -> None:
+    def _print_retried(self, retried: Retried) -> None:
         stored = sum(retried.stored.values())
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(retried.stored.items()))
         self.print(f"{stored} rejected objects stored" + (f": {kinds}" if kinds else ""))

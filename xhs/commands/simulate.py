@@ -1,4 +1,4 @@
-"""``scrapy simulate``: the stand-in of the API alone."""
+"""``scrapy simulate``: run the stand-in of the API."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Command(ProjectCommand):
     """Serves the stand-in on the loopback interface, and prints its address."""
 
     def short_desc(self) -> str:
-        """What it does."""
+        """Return the command's summary."""
         return "Run a stand-in of the API on this machine, free of charge"
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""``scrapy status``: the ledger, as a table or as JSON Lines."""
+"""``scrapy status``: print the ledger as a table or as JSON Lines."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _COLUMNS = {
     "last crawled": ("last_crawled_at", 16),
     "advice": ("advice", 0),
 }
-"""A column's title: its field in the ledger, and its width in characters."""
+"""Columns of the table by their titles: field of the ledger, and width in characters."""
 
 _READ = (StopReason.COMPLETE, StopReason.UP_TO_DATE)
 _INCOMPLETE = {
@@ -52,11 +52,11 @@ _INCOMPLETE = {
 
 
 class Command(ProjectCommand):
-    """Prints one line a note."""
+    """Prints one line for each note."""
 
     def short_desc(self) -> str:
-        """What it does."""
-        return "Show how far each note is, and how it ended"
+        """Return the command's summary."""
+        return "Show the progress of each note, and how it ended"
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
         """Add the command's options to Scrapy's own."""
@@ -75,11 +75,11 @@ class Command(ProjectCommand):
         """Read the ledger and print it."""
         query: Document = dict(_INCOMPLETE) if opts.incomplete else {}
         if opts.note is not None:
-            found = find_notes(opts.note[0])
-            if found.errors or len(found.notes) != 1 or len(opts.note) != 1:
-                self.fail("--note: " + (found.errors[0] if found.errors else "one note is needed"))
+            parsed = find_notes(opts.note[0])
+            if parsed.errors or len(parsed.notes) != 1 or len(opts.note) != 1:
+                self.fail("--note: " + (parsed.errors[0] if parsed.errors else "name one note"))
                 return
-            query["_id"] = found.notes[0]
+            query["_id"] = parsed.notes[0]
         uri = self.settings["MONGODB_URI"]
         if not uri:
             self.fail("MONGODB_URI is empty: without a store there is no ledger")
@@ -101,14 +101,14 @@ class Command(ProjectCommand):
             if not as_json:
                 self.print(_row({name: title for title, (name, _) in _COLUMNS.items()}))
             async for note in store.ledger.notes(query):
-                await _complete(store, storage, note, price)
-                as_text = json.dumps(_plain(note), ensure_ascii=False) if as_json else _row(note)
-                self.print(as_text)
+                await _add_counts_and_advice(store, storage, note, price)
+                line = json.dumps(_plain(note), ensure_ascii=False) if as_json else _row(note)
+                self.print(line)
 
     async def _has(self, store: Store, query: Document, note_id: str) -> bool:
-        """True if the ledger has this note to show. It is told if not: no output says too little.
+        """True if the query matches the note. If not, a message says why there is no output.
 
-        A note that is not there is a failure, as for grep; a note that lacks nothing is none.
+        A note that is not in the ledger is a failure, as for grep; a complete note is not.
         """
         async for _ in store.ledger.notes(query):
             return True
@@ -119,10 +119,10 @@ class Command(ProjectCommand):
         return False
 
 
-async def _complete(
+async def _add_counts_and_advice(
     store: Store, storage: MongoStorage, note: Document, price: Price | None
 ) -> None:
-    """Add to a note what the ledger does not keep: what is held by now, and what to do."""
+    """Add to a note what the ledger does not keep: the current counts, and advice."""
     if note.get("state") != "ended" or note.get("replies_missing") is None:
         counts = await store.ledger.held(note["_id"])
         note.update(counts.fields(note.get("comment_count_l1")))
@@ -143,9 +143,9 @@ async def _advice(store: Store, note: Document, price: Price | None) -> str | No
 def advice(
     note: Mapping[str, Any], orders: Collection[str], price: Price | None = None
 ) -> Iterator[str]:
-    """Yield what to do about a note that is not as one would have it.
+    """Yield advice about a note that is incomplete, or did not end as requested.
 
-    ``orders``: those in which it has been read to its end.
+    ``orders``: sort orders in which the note has been read to its end.
     """
     if wanted := read_wanted(note.get("wanted")):
         yield f"mode={wanted.mode} was asked for and has not begun: -a mode=resume"
@@ -170,7 +170,7 @@ def _missing_comments(shown: str, orders: Collection[str]) -> str:
     if not orders:
         return f"{shown}: try -a mode=full"
     untried = [order for order in SORTS if order not in orders]
-    return f"{shown}: try -a sort={untried[0]}" if untried else f"{shown}, in any order"
+    return f"{shown}: try -a sort={untried[0]}" if untried else f"{shown} in any sort order"
 
 
 def _row(values: Mapping[str, Any]) -> str:
