@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import sys
 from collections import Counter
+from collections.abc import Coroutine
 from typing import Any, ClassVar
 
 from scrapy.commands import ScrapyCommand
@@ -13,7 +15,9 @@ from scrapy.settings import Settings
 
 from xhs.crawl.arguments import is_argument_name
 from xhs.crawl.note_ids import is_word
+from xhs.crawl.storage import StoreFailed
 from xhs.reasons import ExitStatus
+from xhs.store.mongo.client import Store, StoreUnavailable
 
 _INTERRUPTED = 130
 """The exit status that shells report for a command that was ended by SIGINT."""
@@ -67,6 +71,26 @@ class ProjectCommand(ScrapyCommand):
         """Print a line to standard output, and flush it."""
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
+
+
+class StoreCommand(ProjectCommand):
+    """A command that needs the store."""
+
+    def store(self) -> Store | None:
+        """Return the store, which is not open yet; report an error if there is none."""
+        if uri := self.settings["MONGODB_URI"]:
+            return Store(uri, self.settings["MONGODB_DATABASE"])
+        self.fail("MONGODB_URI is empty: this command needs a store")
+        return None
+
+    def run_on(self, store: Store, work: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine that uses a store, and report the store's failure."""
+        try:
+            asyncio.run(work)
+        except StoreUnavailable as error:
+            self.fail(str(error), ExitStatus.FAILED)
+        except StoreFailed as error:
+            self.fail(store.why(error), ExitStatus.FAILED)
 
 
 def unknown_words(args: list[str], positional: tuple[str, ...]) -> str | None:

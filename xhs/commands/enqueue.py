@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 from collections.abc import Mapping
 from itertools import islice
 
-from xhs.command import ProjectCommand, read_arguments, unknown_words
+from xhs.command import StoreCommand, read_arguments, unknown_words
 from xhs.crawl.arguments import NOTE_ARGUMENTS, Arguments, WrongArguments, is_argument_name, parse
 from xhs.crawl.note_list import NoteList, WrongNotes, read_notes
-from xhs.crawl.storage import LOOKUP, StoreFailed
-from xhs.reasons import ExitStatus
-from xhs.store.mongo.client import Store, StoreUnavailable
+from xhs.crawl.storage import LOOKUP
+from xhs.store.mongo.client import Store
 
 
-class Command(ProjectCommand):
+class Command(StoreCommand):
     """Queues the notes of a file, or all unfinished notes of the ledger."""
 
     def syntax(self) -> str:
@@ -51,9 +49,7 @@ class Command(ProjectCommand):
 
     def execute(self, args: list[str], opts: argparse.Namespace) -> None:
         """Queue the notes, and print how many there are."""
-        uri = self.settings["MONGODB_URI"]
-        if not uri:
-            self.fail("MONGODB_URI is empty: without a store there is no ledger")
+        if (store := self.store()) is None:
             return
         if opts.unfinished and opts.kept:
             self.fail("-a goes with a file of notes, not with --unfinished")
@@ -61,13 +57,7 @@ class Command(ProjectCommand):
         kept, notes = self._read(args, opts)
         if notes is None and not opts.unfinished:
             return
-        store = Store(uri, self.settings["MONGODB_DATABASE"])
-        try:
-            asyncio.run(self._queue(store, notes, kept))
-        except StoreUnavailable as error:
-            self.fail(str(error), ExitStatus.FAILED)
-        except StoreFailed as error:
-            self.fail(store.why(error), ExitStatus.FAILED)
+        self.run_on(store, self._queue(store, notes, kept))
 
     def _read(
         self, args: list[str], opts: argparse.Namespace

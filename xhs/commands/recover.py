@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 from pathlib import Path
 
 from xhs.checks import check_spill
-from xhs.command import ProjectCommand
-from xhs.crawl.storage import StoreFailed
-from xhs.reasons import ExitStatus
+from xhs.command import StoreCommand
 from xhs.recovery import Retried, retry_rejected
-from xhs.store.mongo.client import Store, StoreUnavailable
+from xhs.store.mongo.client import Store
 from xhs.store.spill.restore import Restored
 
 
-class Command(ProjectCommand):
+class Command(StoreCommand):
     """Stores what it can, and prints what stays and why."""
 
     def short_desc(self) -> str:
@@ -24,21 +21,13 @@ class Command(ProjectCommand):
 
     def execute(self, args: list[str], opts: argparse.Namespace) -> None:
         """Recover, and print what was stored and what stays."""
-        uri = self.settings["MONGODB_URI"]
-        if not uri:
-            self.fail("MONGODB_URI is empty: there is no store to recover into")
+        if (store := self.store()) is None:
             return
         folder = self.settings["XHS_SPILL_DIR"]
         if problem := check_spill(folder):
             self.fail(problem)
             return
-        store = Store(uri, self.settings["MONGODB_DATABASE"])
-        try:
-            asyncio.run(self._recover(store, Path(folder)))
-        except StoreUnavailable as error:
-            self.fail(str(error), ExitStatus.FAILED)
-        except StoreFailed as error:
-            self.fail(store.why(error), ExitStatus.FAILED)
+        self.run_on(store, self._recover(store, Path(folder)))
 
     async def _recover(self, store: Store, folder: Path) -> None:
         async with store:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import sys
 from collections.abc import Collection, Iterator, Mapping
@@ -12,13 +11,12 @@ from typing import Any
 
 from xhs.api.endpoints import SORTS
 from xhs.api.values import iso
-from xhs.command import ProjectCommand
+from xhs.command import StoreCommand
 from xhs.crawl.estimate import calls_for_replies
 from xhs.crawl.note_ids import find_notes
 from xhs.crawl.price import Price, in_money, read_price
-from xhs.crawl.storage import StoreFailed
 from xhs.reasons import ADVICE, ExitStatus, StopReason, read_reason
-from xhs.store.mongo.client import Store, StoreUnavailable
+from xhs.store.mongo.client import Store
 from xhs.store.mongo.collections import Document
 from xhs.store.mongo.notes import read_note, read_wanted
 from xhs.store.mongo.storage import MongoStorage
@@ -51,7 +49,7 @@ _INCOMPLETE = {
 }
 
 
-class Command(ProjectCommand):
+class Command(StoreCommand):
     """Prints one line for each note."""
 
     def short_desc(self) -> str:
@@ -80,17 +78,8 @@ class Command(ProjectCommand):
                 self.fail("--note: " + (parsed.errors[0] if parsed.errors else "name one note"))
                 return
             query["_id"] = parsed.notes[0]
-        uri = self.settings["MONGODB_URI"]
-        if not uri:
-            self.fail("MONGODB_URI is empty: without a store there is no ledger")
-            return
-        store = Store(uri, self.settings["MONGODB_DATABASE"])
-        try:
-            asyncio.run(self._print(store, query, opts.json))
-        except StoreUnavailable as error:
-            self.fail(str(error), ExitStatus.FAILED)
-        except StoreFailed as error:
-            self.fail(store.why(error), ExitStatus.FAILED)
+        if store := self.store():
+            self.run_on(store, self._print(store, query, opts.json))
 
     async def _print(self, store: Store, query: Document, as_json: bool) -> None:
         price = read_price(str(self.settings["XHS_CALL_PRICE"] or ""))
