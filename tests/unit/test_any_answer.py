@@ -1,4 +1,4 @@
-"""Any JSON value in any field, any order of pages: items or reasons, and always an end."""
+"""Any JSON value in any field, pages in any order: items or reasons follow, and the chain ends."""
 
 from __future__ import annotations
 
@@ -46,21 +46,21 @@ json_values = st.recursive(
 )
 
 
-def paths(value: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Where something stands in a JSON value."""
-    found = [here] if here else []
+def paths(value: Any, base: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the path of each part of a JSON value."""
+    result = [base] if base else []
     if isinstance(value, dict):
         for name, part in value.items():
-            found += paths(part, (*here, name))
+            result += paths(part, (*base, name))
     elif isinstance(value, list):
         for index, part in enumerate(value):
-            found += paths(part, (*here, index))
-    return found
+            result += paths(part, (*base, index))
+    return result
 
 
 @st.composite
 def pages(draw: st.DrawFn) -> Any:
-    """A documented page of three comments, with up to four places changed or taken away."""
+    """A documented page of three comments, with up to four parts changed, added or removed."""
     first = draw(st.integers(0, 7))
     page = copy.deepcopy(
         {**DOCUMENTED, "comments": copy.deepcopy(DOCUMENTED["comments"][first : first + 3])}
@@ -70,12 +70,11 @@ def pages(draw: st.DrawFn) -> Any:
     page["cursor"] = draw(st.sampled_from(["c1", "c2", "c3", "c4", "c5"]))
     page["has_more"] = draw(st.sampled_from([True, True, True, False]))
     for _ in range(draw(st.integers(0, 4))):
-        there = paths(page)
-        if not there:
+        if not (choices := paths(page)):
             break
-        *way, last = draw(st.sampled_from(there))
+        *steps, last = draw(st.sampled_from(choices))
         parent = page
-        for step in way:
+        for step in steps:
             parent = parent[step]
         change = draw(st.sampled_from(["replace", "replace", "remove", "add"]))
         if change == "remove":
@@ -87,23 +86,21 @@ def pages(draw: st.DrawFn) -> Any:
     return draw(st.sampled_from([page] * 9 + [None])) if draw(st.booleans()) else page
 
 
-def outcome(parsed: Parsed, origin: Provenance) -> str:
-    """What becomes of an object: it is stored, or rejected with a reason and can be kept."""
+def assert_stored_or_rejected(parsed: Parsed, provenance: Provenance) -> None:
+    """Assert that an object can be stored, or can be kept in ``rejected`` with a reason."""
     item = CLASSES[parsed.item_type](item_type=parsed.item_type, **parsed.fields)
-    reasons = [problem.message for problem in problems(type(item), dict(item))]
+    errors = problems(type(item), dict(item))
+    reasons = [problem.message for problem in errors]
     if not reasons:
         write = item_write(dict(item))
         if (refused := _encoding_error(write)) is None:
             bson.encode(write.document)
-            return "stored"
+            return
         reasons = [str(refused)]
     assert all(reasons)
-    kept = rejected_write(
-        parsed.item_type, origin, problems(type(item), dict(item)), datetime.now(UTC)
-    )
+    kept = rejected_write(parsed.item_type, provenance, errors, datetime.now(UTC))
     assert _encoding_error(kept) is None
     assert json.loads(kept.document["raw"]) == parsed.raw
-    return "rejected"
 
 
 @settings(
@@ -112,38 +109,39 @@ def outcome(parsed: Parsed, origin: Provenance) -> str:
 @given(st.lists(pages(), min_size=1, max_size=5), st.booleans())
 def test_any_answers_in_any_order(answers: list[Any], resuming: bool) -> None:
     first = PageRef(NOTE, "left", "latest") if resuming else PageRef(NOTE)
-    chain = CommentPaginator(first, pages=3 if resuming else 0)
-    distinct = {one for data in answers for one in read_page(data).ids}
-    for asked in range(100):
-        body = json.dumps({"code": 0, "data": answers[asked % len(answers)]}).encode()
+    paginator = CommentPaginator(first, pages=3 if resuming else 0)
+    distinct_ids = {comment_id for data in answers for comment_id in read_page(data).ids}
+    for calls in range(100):
+        body = json.dumps({"code": 0, "data": answers[calls % len(answers)]}).encode()
         answer = envelope.read(body)
         assert answer is not None
         page = read_page(answer.data)
-        step = chain.take(page)
+        result = paginator.take(page)
         objects = list(parse_page(page, note_id=NOTE, replies=True, scraped_at=NOW))
-        assert sum(one.item_type == "comment" for one in objects) >= len(page.comments)
-        for one in objects:
-            parent = one.fields.get("parent_comment_id")
-            origin = Provenance(NOTE, chain.pages, one.raw, page.author_id, parent, NOW)
-            outcome(one, origin)
-        assert (step.next is None) != (step.stop is None)
-        if step.stop:
+        assert sum(parsed.item_type == "comment" for parsed in objects) >= len(page.comments)
+        for parsed in objects:
+            parent = parsed.fields.get("parent_comment_id")
+            assert_stored_or_rejected(
+                parsed, Provenance(NOTE, paginator.pages, parsed.raw, page.author_id, parent, NOW)
+            )
+        assert (result.next is None) != (result.stop is None)
+        if result.stop:
             break
-    assert chain.stop is not None
-    assert asked <= 2 * len(distinct) + 4
+    assert paginator.stop is not None
+    assert calls <= 2 * len(distinct_ids) + 4
 
 
 @given(pages())
-def test_what_was_rejected_reads_the_same_again(data: Any) -> None:
+def test_a_rejected_object_is_parsed_again_to_the_same_fields(data: Any) -> None:
     page = read_page(data)
-    for one in parse_page(page, note_id=NOTE, replies=False, scraped_at=NOW):
+    for parsed in parse_page(page, note_id=NOTE, replies=False, scraped_at=NOW):
         again = parse_again(
-            one.item_type,
-            json.loads(json.dumps(one.raw)),
+            parsed.item_type,
+            json.loads(json.dumps(parsed.raw)),
             note_id=NOTE,
             author_id=page.author_id,
             parent_comment_id=None,
             scraped_at=NOW,
         )
         assert again is not None
-        assert json.dumps(again.fields) == json.dumps(one.fields)
+        assert json.dumps(again.fields) == json.dumps(parsed.fields)

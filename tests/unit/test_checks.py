@@ -1,4 +1,4 @@
-"""What a crawl needs before its first call: everything that is wrong is said at once."""
+"""Checks before the first call of a crawl: all errors are reported at once."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_wrong_setting_is_named(name: str, value: object) -> None:
     assert ":word@" not in error
 
 
-def test_plain_http_where_it_is_allowed() -> None:
+def test_plain_http_is_accepted_if_allowed() -> None:
     for changed in (
         {"JUSTONEAPI_BASE_URL": "http://127.0.0.1:1"},
         {"JUSTONEAPI_BASE_URL": "http://198.51.100.1", "JUSTONEAPI_ALLOW_HTTP": "1"},
@@ -80,7 +80,7 @@ def test_plain_http_where_it_is_allowed() -> None:
         assert check_settings(settings(**changed)) == []
 
 
-def test_a_password_is_refused_on_the_command_line_alone() -> None:
+def test_a_password_is_refused_only_on_the_command_line() -> None:
     uri = "mongodb://me:hidden-word@host/"
     changed = settings(MONGODB_URI=uri)
     assert check_settings(changed) == []
@@ -89,21 +89,21 @@ def test_a_password_is_refused_on_the_command_line_alone() -> None:
     assert "hidden-word" not in error
 
 
-def test_everything_that_is_wrong_is_said_at_once() -> None:
+def test_all_errors_are_reported_at_once() -> None:
     given = {"notes": f"{NOTE},abc", "mode": "sideways", "colour": "red"}
     with pytest.raises(WrongInput) as caught:
         check_input(given, settings(XHS_MAX_CALLS="x"), {})
     text = "\n".join(caught.value.errors)
-    for said in ("piece 2 of 2", "sideways", "colour", "XHS_MAX_CALLS", "no token"):
-        assert said in text
+    for phrase in ("piece 2 of 2", "sideways", "colour", "XHS_MAX_CALLS", "no token"):
+        assert phrase in text
     assert len(caught.value.errors) == 5
 
 
-def test_what_is_right_is_read_once() -> None:
-    prepared = check_input({"notes": f"{NOTE} {NOTE}"}, settings(), {"JUSTONEAPI_TOKEN": "word"})
-    assert prepared.notes is not None
-    assert list(prepared.notes) == [NOTE]
-    assert prepared.token.reveal() == "word"
-    assert prepared.arguments.sort == "latest"
-    assert prepared.price is not None
-    assert prepared.price.of(3) == "0.15 CNY"
+def test_correct_input_is_returned_parsed() -> None:
+    checked = check_input({"notes": f"{NOTE} {NOTE}"}, settings(), {"JUSTONEAPI_TOKEN": "word"})
+    assert checked.notes is not None
+    assert list(checked.notes) == [NOTE]
+    assert checked.token.reveal() == "word"
+    assert checked.arguments.sort == "latest"
+    assert checked.price is not None
+    assert checked.price.of(3) == "0.15 CNY"

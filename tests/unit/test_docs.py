@@ -1,4 +1,4 @@
-"""README and docs: their tables say what the code has, and their links lead somewhere."""
+"""README and docs: tables agree with the code, and links lead to existing files and headings."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_settings_of_scrapy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _same_type(default: object, value: object) -> object:
-    """A default of Scrapy's, which has 1 for True here and there."""
+    """Return a default of Scrapy's as a bool if ours is one: some of Scrapy's are 1 or 0."""
     return bool(default) if isinstance(value, bool) else default
 
 
@@ -147,17 +147,17 @@ def test_names_of_feeds() -> None:
 @pytest.mark.parametrize("item_type", ["comment", "user", "note"])
 def test_items_are_as_their_schemas_say(item_type: str) -> None:
     expected = item_table(documented.schemas()[item_type])
-    found = section(REFERENCE / "items.md", f"## {item_type}")
-    assert expected in found, f"docs/reference/items.md, {item_type}: the table must be\n{expected}"
+    text = section(REFERENCE / "items.md", f"## {item_type}")
+    assert expected in text, f"docs/reference/items.md, {item_type}: the table must be\n{expected}"
 
 
 def item_table(schema: Schema) -> str:
-    """An item's fields as a table."""
+    """Return the table of an item's fields."""
     lines = ["| field | type | meaning |", "|---|---|---|"]
     for name, field in schema["properties"].items():
         lines.append(_item_row(name, field))
         parts = field.get("items", {}).get("properties", {})
-        lines += [_item_row(f"{name}[].{part}", found) for part, found in parts.items()]
+        lines += [_item_row(f"{name}[].{part}", schema) for part, schema in parts.items()]
     return "\n".join([*lines, ""])
 
 
@@ -207,23 +207,24 @@ def test_stats() -> None:
     assert documented.stats() - filled == shown
 
 
-def test_stats_that_monitors_look_at() -> None:
+def test_stats_in_the_how_to_of_monitors_exist() -> None:
     table = rows(section(HOW_TO / "monitors.md", "## What to look at in the stats"), "stat")
     looked_at = {name for name in names(table) if name.startswith("xhs/")}
     shown = names(rows(read(REFERENCE / "stats.md"), "stat"))
     patterns = [re.sub(r"<.*?>", r"\\w+", name) for name in shown]
-    assert [one for one in looked_at if not any(re.fullmatch(each, one) for each in patterns)] == []
+    unknown = [name for name in looked_at if not any(re.fullmatch(each, name) for each in patterns)]
+    assert unknown == []
 
 
 def test_commands_and_their_options() -> None:
     page = REFERENCE / "commands.md"
-    heads = [line for _, line in prose(page) if line.startswith("## ")]
-    found = {}
-    for head in heads:
-        text = section(page, head)
+    headings = [line for _, line in prose(page) if line.startswith("## ")]
+    options = {}
+    for heading in headings:
+        text = section(page, heading)
         table = rows(text, "option") if "| option |" in text else []
-        found[codes(head)[0].split()[1]] = set(names(table))
-    assert found == documented.commands()
+        options[codes(heading)[0].split()[1]] = set(names(table))
+    assert options == documented.commands()
 
 
 def test_fields_of_the_result_in_the_log() -> None:
@@ -247,7 +248,7 @@ def test_monitors(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(names(table)) == documented.monitors()
 
 
-def test_examples_write_where_git_looks_away() -> None:
+def test_examples_write_to_a_folder_that_git_ignores() -> None:
     text = "\n".join(block.text for page in pages() for block in blocks(page))
     targets = re.findall(r"scrapy crawl [^`\n]*? -[oO] (\S+)", text)
     assert len(targets) >= 5

@@ -1,4 +1,4 @@
-"""What a crawl tells the shell."""
+"""Stop reasons, and the exit statuses that they lead to."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def test_exit_status(stats: dict[str, object], begun: bool, status: int) -> None
     assert exit_status({**stats, "xhs/notes/begun": int(begun)}) == status
 
 
-def test_what_resume_takes_up() -> None:
+def test_reasons_that_resume_continues() -> None:
     unfinished = {reason.value for reason in StopReason if not reason.ended}
     assert unfinished == {"retries_exhausted", "empty_answer", "unknown_code", "interrupted"}
 
 
 @pytest.mark.parametrize("reason", ["unreadable_answer", "all_rejected"])
-def test_what_was_paid_for_and_is_not_read_is_no_success(reason: str) -> None:
+def test_paid_answers_that_gave_no_comments_are_not_a_success(reason: str) -> None:
     stop = StopReason(reason)
     assert (stop.ended, stop.satisfied, stop.moves_watermark) == (True, False, False)
     stats = {"finish_reason": "finished", "xhs/notes/begun": 1, f"xhs/notes/{reason}": 1}

@@ -1,4 +1,4 @@
-"""What a run says last."""
+"""The last lines of a crawl's log."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ COMMAND = "scrapy crawl comments -a notes_file=notes.txt"
 
 
 def lines(status: int, **stats: Any) -> list[tuple[int, str]]:
-    named = {name.replace("__", "/"): value for name, value in stats.items()}
-    return list(closing_lines(crawl_result(named, status, COMMAND)))
+    """Return the lines for these stats, in whose names ``__`` stands for ``/``."""
+    by_name = {name.replace("__", "/"): value for name, value in stats.items()}
+    return list(closing_lines(crawl_result(by_name, status, COMMAND)))
 
 
-def test_a_run_that_left_nothing_only_informs() -> None:
-    said = lines(ExitStatus.DONE, finish_reason="finished", xhs__notes__complete=2)
-    assert {level for level, _ in said} == {logging.INFO}
-    assert "2 notes asked for: 2 ended, 0 left" in said[0][1]
-    assert COMMAND not in "".join(line for _, line in said)
+def test_a_crawl_that_left_nothing_logs_no_warning() -> None:
+    logged = lines(ExitStatus.DONE, finish_reason="finished", xhs__notes__complete=2)
+    assert {level for level, _ in logged} == {logging.INFO}
+    assert "2 notes asked for: 2 ended, 0 left" in logged[0][1]
+    assert COMMAND not in "".join(line for _, line in logged)
 
 
-def test_what_was_paid_is_said() -> None:
-    said = "\n".join(
+def test_billed_and_refused_calls() -> None:
+    text = "\n".join(
         line
         for _, line in lines(
             ExitStatus.DONE,
@@ -37,54 +38,55 @@ def test_what_was_paid_is_said() -> None:
             xhs__calls__refused__302=5,
         )
     )
-    assert "12 calls billed" in said
-    assert "3 of unknown billing" in said
-    assert "9 refused at no cost (code 301: 4, code 302: 5)" in said
+    assert "12 calls billed" in text
+    assert "3 of unknown billing" in text
+    assert "9 refused at no cost (code 301: 4, code 302: 5)" in text
 
 
-def test_what_was_paid_is_said_in_money_too() -> None:
+def test_calls_are_given_in_money_too_if_they_have_a_price() -> None:
     stats = {"xhs/calls/billed": 4200, "xhs/calls/unknown": 3}
     run = crawl_result(stats, ExitStatus.DONE, COMMAND, price=read_price("0.05 CNY"))
     assert (run["calls"]["cost"], run["calls"]["unknown_cost"]) == ("210.00 CNY", "0.15 CNY")
-    said = "\n".join(line for _, line in closing_lines(run))
-    assert "4200 calls billed (210.00 CNY), 3 of unknown billing (0.15 CNY)" in said
+    text = "\n".join(line for _, line in closing_lines(run))
+    assert "4200 calls billed (210.00 CNY), 3 of unknown billing (0.15 CNY)" in text
 
 
-def test_without_a_price_nothing_is_said_of_money() -> None:
+def test_calls_without_a_price_have_no_cost() -> None:
     run = crawl_result({"xhs/calls/billed": 4200}, ExitStatus.DONE, COMMAND)
     assert run["calls"]["cost"] is None
     assert "4200 calls billed, 0 of unknown billing, 0 refused" in list(closing_lines(run))[2][1]
 
 
-def test_what_was_rejected_is_said() -> None:
+def test_rejected_objects_are_counted() -> None:
     assert "7 objects rejected" in lines(ExitStatus.DONE, xhs__rejected=7)[1][1]
 
 
-def test_what_no_database_can_hold_is_said_with_its_place() -> None:
-    [(level, line)] = [one for one in lines(ExitStatus.DONE, xhs__unstorable=2) if one[0] > 20]
+def test_objects_that_no_database_can_hold_are_an_error_with_their_place() -> None:
+    logged = lines(ExitStatus.DONE, xhs__unstorable=2)
+    [(level, line)] = [(level, line) for level, line in logged if level > logging.INFO]
     assert level == logging.ERROR
     assert line.startswith("2 objects are too large for any database")
     assert "XHS_SPILL_DIR" in line
 
 
-def test_a_run_that_left_notes_ends_with_what_why_and_the_command() -> None:
-    said = lines(
+def test_a_crawl_that_left_notes_ends_with_their_number_the_reason_and_the_command() -> None:
+    logged = lines(
         ExitStatus.UNFINISHED,
         finish_reason="balance_exhausted",
         xhs__notes__left=41,
         xhs__notes__interrupted=3,
         xhs__notes__complete=8,
     )
-    assert "49 notes asked for: 8 ended, 41 left" in said[0][1]
-    *_, (what_level, what), (level, command) = said
-    assert level == what_level == logging.WARNING
-    assert "41 notes are left" in what
-    assert "balance_exhausted" in what
-    assert "3 interrupted" in what
+    assert "49 notes asked for: 8 ended, 41 left" in logged[0][1]
+    *_, (left_level, left), (command_level, command) = logged
+    assert left_level == command_level == logging.WARNING
+    assert "41 notes are left" in left
+    assert "balance_exhausted" in left
+    assert "3 interrupted" in left
     assert COMMAND in command
 
 
-def test_notes_that_did_not_come_whole_are_counted_by_their_reason() -> None:
+def test_notes_that_did_not_end_as_requested_are_counted_by_their_reason() -> None:
     *_, (level, line), (_, advice) = lines(
         ExitStatus.FLAWED,
         xhs__notes__refused=1,
@@ -100,14 +102,14 @@ def test_notes_that_did_not_come_whole_are_counted_by_their_reason() -> None:
 @pytest.mark.parametrize(
     ("stats", "why"), [({"finish_reason": "store_failed"}, "store_failed"), ({}, "never began")]
 )
-def test_a_run_that_did_not_begin_is_an_error(stats: dict[str, Any], why: str) -> None:
+def test_a_crawl_that_did_not_begin_is_an_error(stats: dict[str, Any], why: str) -> None:
     level, line = lines(ExitStatus.FAILED, **stats)[-1]
     assert level == logging.ERROR
     assert why in line
 
 
-def test_notes_that_ended_badly_before_are_named_with_their_reasons() -> None:
-    said = lines(
+def test_notes_that_ended_badly_before_are_counted_by_their_reason() -> None:
+    logged = lines(
         ExitStatus.FLAWED,
         finish_reason="finished",
         xhs__notes__skipped__complete=4,
@@ -115,22 +117,23 @@ def test_notes_that_ended_badly_before_are_named_with_their_reasons() -> None:
         xhs__notes__cursor_ignored=1,
         xhs__notes__complete=3,
     )
-    (line,) = (text for _, text in said if "as requested" in text)
+    (line,) = (text for _, text in logged if "as requested" in text)
     assert "1 cursor_ignored, 2 refused;" in line
     assert "complete" not in line
 
 
-def test_the_reason_of_what_ended_before_has_its_advice() -> None:
-    said = lines(ExitStatus.FLAWED, finish_reason="finished", xhs__notes__skipped__cursor_ignored=1)
-    assert any("JUSTONEAPI_COMMENTS_VERSION" in text for _, text in said)
+def test_notes_that_ended_badly_before_get_advice() -> None:
+    stats = {"finish_reason": "finished", "xhs__notes__skipped__cursor_ignored": 1}
+    logged = lines(ExitStatus.FLAWED, **stats)
+    assert any("JUSTONEAPI_COMMENTS_VERSION" in text for _, text in logged)
 
 
-def test_replies_that_are_not_held_are_said_with_what_to_do() -> None:
+def test_missing_replies_are_counted_with_advice() -> None:
     counts = {"xhs__replies__reported": 944 - 801, "xhs__replies__missing": 140}
-    said = lines(ExitStatus.DONE, finish_reason="finished", **counts)
-    (line,) = (text for _, text in said if "replies" in text)
+    logged = lines(ExitStatus.DONE, finish_reason="finished", **counts)
+    (line,) = (text for _, text in logged if "replies" in text)
     assert "143" in line
     assert "140" in line
     assert "scrapy status --incomplete" in line
-    quiet = lines(ExitStatus.DONE, finish_reason="finished", xhs__replies__reported=5)
-    assert not [text for _, text in quiet if "replies" in text]
+    logged = lines(ExitStatus.DONE, finish_reason="finished", xhs__replies__reported=5)
+    assert not [text for _, text in logged if "replies" in text]
