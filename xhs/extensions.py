@@ -249,7 +249,7 @@ class CrawlState(Component):
             stats.set_value(Stat.NOTES_LEFT, unfinished + not_begun)
 
     def _not_begun(self) -> int | None:
-        """Return how many notes have not begun; None if the list comes from the unread ledger."""
+        """Return how many notes have not begun; None if the ledger was not read."""
         if self.notes.waiting is not None:
             return self.notes.waiting
         # The crawl stopped before its notes were counted.

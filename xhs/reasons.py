@@ -120,7 +120,7 @@ STOPPED = "shutdown"
 
 
 class ExitStatus:
-    """Exit statuses of ``scrapy crawl``. The other commands use the first three."""
+    """Exit statuses of ``scrapy crawl``."""
 
     DONE = 0
     """Every note ended as requested."""

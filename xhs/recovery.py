@@ -50,7 +50,7 @@ async def retry_rejected(store: Store) -> Retried:
             if kind == "comment":
                 notes.add(document["note_id"])
         if stored:
-            await _count_again(store, sorted(notes))
+            await _update_counts(store, sorted(notes))
             await store.rejected.remove(stored)
     return retried
 
@@ -89,8 +89,8 @@ async def _store(store: Store, write: Write) -> list[Problem]:
     return []
 
 
-async def _count_again(store: Store, note_ids: Sequence[str]) -> None:
-    """Update the counts in the ledger of notes that have ended."""
+async def _update_counts(store: Store, note_ids: Sequence[str]) -> None:
+    """Update the counts that the ledger keeps for notes that have ended."""
     for note_id, note in (await store.ledger.known(note_ids)).items():
         if note.get("state") == "ended":
             held = await store.ledger.held(note_id)

@@ -127,14 +127,14 @@ def crawl_result(
     }
 
 
-def log_result(logger: logging.Logger, run: CrawlResult) -> None:
+def log_result(logger: logging.Logger, result: CrawlResult) -> None:
     """Log a result as one JSON object. In a JSON log it is the field ``run`` of the line."""
-    logger.info("%s", json.dumps(run), extra={"run": run})
+    logger.info("%s", json.dumps(result), extra={"run": result})
 
 
-def closing_lines(run: CrawlResult) -> Iterator[tuple[int, str]]:
+def closing_lines(result: CrawlResult) -> Iterator[tuple[int, str]]:
     """Yield the last lines of a crawl's log with their levels, from :func:`crawl_result`."""
-    notes, calls, comments = run["notes"], run["calls"], run["comments"]
+    notes, calls, comments = result["notes"], result["calls"], result["comments"]
     skipped = sum(notes["ended_before"].values())
     before = f"; {skipped} more had ended before" if skipped else ""
     if notes["left"] is not None:
@@ -144,12 +144,13 @@ def closing_lines(run: CrawlResult) -> Iterator[tuple[int, str]]:
     by_age = f" ({new} comments new, {known} known)" if new or known else ""
     yield (
         logging.INFO,
-        f"{sum(run['items'].values())} items delivered{by_age}; {run['rejected']} objects rejected",
+        f"{sum(result['items'].values())} items delivered{by_age}; "
+        f"{result['rejected']} objects rejected",
     )
-    if missing := run["replies"]["missing"]:
+    if missing := result["replies"]["missing"]:
         yield (
             logging.INFO,
-            f"Of {run['replies']['reported']} replies reported for the collected comments, "
+            f"Of {result['replies']['reported']} replies reported for the collected comments, "
             f"{missing} were not collected: `scrapy status --incomplete` lists the notes, and the "
             "cost of -a replies=all",
         )
@@ -162,31 +163,31 @@ def closing_lines(run: CrawlResult) -> Iterator[tuple[int, str]]:
         f"{_money(calls['unknown_cost']) if calls['unknown'] else ''}, "
         f"{sum(refused.values())} refused at no cost" + (f" ({by_code})" if by_code else ""),
     )
-    yield from _loss_lines(run)
-    yield from _left_lines(run)
+    yield from _loss_lines(result)
+    yield from _left_lines(result)
 
 
-def _loss_lines(run: CrawlResult) -> Iterator[tuple[int, str]]:
+def _loss_lines(result: CrawlResult) -> Iterator[tuple[int, str]]:
     """Yield an error for everything that was paid for and is not where it should be."""
-    feeds = run["feeds"]
-    if failed := run["pipelines"]["failed"]:
+    feeds = result["feeds"]
+    if failed := result["pipelines"]["failed"]:
         yield logging.ERROR, f"{failed} items are in no feed: a pipeline failed on them"
-    if unclosed := run["pipelines"]["unclosed"]:
+    if unclosed := result["pipelines"]["unclosed"]:
         yield logging.ERROR, f"{unclosed} pipelines could not be closed: what they held may be lost"
-    if run["spilled"]:
+    if result["spilled"]:
         yield (
             logging.ERROR,
-            f"{run['spilled']} writes wait in XHS_SPILL_DIR: `scrapy recover` or the next run "
+            f"{result['spilled']} writes wait in XHS_SPILL_DIR: `scrapy recover` or the next run "
             "stores them",
         )
-    if run["unstorable"]:
+    if result["unstorable"]:
         yield (
             logging.ERROR,
-            f"{run['unstorable']} objects are too large for any database: they are in files of "
+            f"{result['unstorable']} objects are too large for any database: they are in files of "
             "XHS_SPILL_DIR whose names end in .unstorable",
         )
-    if run["lost"]:
-        yield logging.ERROR, f"{run['lost']} items were paid for and could not be stored"
+    if result["lost"]:
+        yield logging.ERROR, f"{result['lost']} items were paid for and could not be stored"
     if feeds["failed"] or feeds["items_missed"]:
         yield (
             logging.ERROR,
@@ -195,29 +196,29 @@ def _loss_lines(run: CrawlResult) -> Iterator[tuple[int, str]]:
         )
 
 
-def _left_lines(run: CrawlResult) -> Iterator[tuple[int, str]]:
+def _left_lines(result: CrawlResult) -> Iterator[tuple[int, str]]:
     """Yield what did not end as requested, and what to do."""
-    status, reasons = run["exit_status"], _bad_reasons(run["notes"])
+    status, reasons = result["exit_status"], _bad_reasons(result["notes"])
     if status == ExitStatus.DONE:
         return
     why = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
-    stopped = f": {run['stopped']}" if run["stopped"] else ""
-    closed = (run["close_reason"] or "never began") + stopped
+    stopped = f": {result['stopped']}" if result["stopped"] else ""
+    closed = (result["close_reason"] or "never began") + stopped
     if status == ExitStatus.UNFINISHED:
-        left = "All" if run["notes"]["left"] is None else run["notes"]["left"]
+        left = "All" if result["notes"]["left"] is None else result["notes"]["left"]
         by_reason = f"; stop reasons: {why}" if why else ""
         yield logging.WARNING, f"{left} notes are left ({closed}){by_reason}"
     elif status == ExitStatus.FLAWED:
         yield logging.WARNING, f"Not every note ended as requested: {why}; see `scrapy status`"
-    elif run["close_reason"] != "finished" and not run["notes"]["ended"]:
+    elif result["close_reason"] != "finished" and not result["notes"]["ended"]:
         yield logging.ERROR, f"No note was crawled to its end: {closed}"
     for reason, advice in ADVICE.items():
         if reason in reasons:
             yield logging.WARNING, f"{reasons[reason]} {reason}: {advice}"
-    if run["resume"]:
-        if "notes_file=- " in f"{run['resume']} ":
+    if result["resume"]:
+        if "notes_file=- " in f"{result['resume']} ":
             yield logging.WARNING, "Give the next command the same list on standard input"
-        yield logging.WARNING, f"To continue: {run['resume']}"
+        yield logging.WARNING, f"To continue: {result['resume']}"
 
 
 def _bad_reasons(notes: CrawlResult) -> dict[str, int]:

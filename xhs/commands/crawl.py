@@ -71,17 +71,15 @@ class Command(CrawlCommand):
         shutdown.install()
         try:
             with shutdown.interrupting():
-                prepared = self._prepare(args[0], opts)
+                checked = self._check(args[0], opts)
         except KeyboardInterrupt:
             self._conclude_interrupted(opts)
         else:
-            if prepared is not None:
-                self._crawl(*prepared, opts)
+            if checked is not None:
+                self._crawl(*checked, opts)
         shutdown.finish(self.exitcode)
 
-    def _prepare(
-        self, spider: str, opts: argparse.Namespace
-    ) -> tuple[Crawler, CheckedInput] | None:
+    def _check(self, spider: str, opts: argparse.Namespace) -> tuple[Crawler, CheckedInput] | None:
         """Return the crawler and its checked input.
 
         None if the input is refused, or the spider is not the project's, which Scrapy then runs.
