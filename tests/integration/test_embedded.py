@@ -406,14 +406,8 @@ def test_a_server_that_does_not_start_says_why(folder: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-async def _ask(uri: str) -> int:
-    async with AsyncMongoClient[dict[str, Any]](uri) as client:
-        found = await client["xhs"]["comments"].find({}).sort("n", -1).to_list()
-        return len(found)
-
-
-def test_the_asynchronous_client_works_with_it(lease: Lease) -> None:
-    import asyncio
-
+@pytest.mark.anyio
+async def test_the_asynchronous_client_works_with_it(lease: Lease) -> None:
     write(lease.uri, 0, 120)
-    assert asyncio.run(_ask(lease.uri)) == 120
+    async with AsyncMongoClient[dict[str, Any]](lease.uri) as client:
+        assert len(await client["xhs"]["comments"].find({}).sort("n", -1).to_list()) == 120
