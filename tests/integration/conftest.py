@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
 from support import forks
+from support.canary import Watched
 from support.crawl import Project
+from support.marks import EMBEDDED_MISSING
 from support.simulator import Simulator
 
 from xhs.store.embedded.server import resolve
@@ -35,7 +36,7 @@ def api(_api: Simulator) -> Simulator:
 
 @pytest.fixture(scope="session")
 def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if importlib.util.find_spec("secantus") is None:
+    if EMBEDDED_MISSING:
         pytest.skip("SecantusDB is not installed")
     uri = f"embedded:{tmp_path_factory.mktemp('server') / 'db'}"
     with resolve(uri):
@@ -46,6 +47,18 @@ def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def project(api: Simulator, _server: str, tmp_path: Path) -> Project:
     """Where to crawl from, with an empty database."""
     return Project(api.url, tmp_path, _server, f"test{next(_NUMBERS)}")
+
+
+@pytest.fixture
+def own_server(api: Simulator, tmp_path: Path) -> Project:
+    """A project with an embedded server of its own, in the folder ``db``."""
+    return Project(api.url, tmp_path, f"embedded:{tmp_path / 'db'}", "xhs")
+
+
+@pytest.fixture
+def watched(project: Project) -> Watched:
+    """A watched project; the files of its database are elsewhere."""
+    return Watched(project)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.expected import expected_note
+from support.pages import page_count
 
 from xhs.simulator.notes import DOCUMENTED_NOTE, sized_note
 
@@ -91,7 +92,7 @@ def test_a_budget_that_just_suffices_is_not_spent(
 ) -> None:
     """Also where calls were refused in between, and the last one that may be billed."""
     *others, last = notes = [sized_note(5 * serial, serial) for serial in range(14)]
-    pages = sum(expected_note(note).pages for note in notes)
+    pages = page_count(notes)
     rules = [
         {"note": last, "page": 7, "page_call": "1-2", "code": 302},
         {"note": others, "share": 0.2, "code": 301},

@@ -1,7 +1,6 @@
 """The embedded server, with real processes, killed at every level."""
 
 import contextlib
-import importlib.util
 import json
 import os
 import re
@@ -20,16 +19,13 @@ import pytest
 from pymongo import AsyncMongoClient, MongoClient, UpdateOne
 from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.write_concern import WriteConcern
+from support.marks import linux, needs_embedded, posix
 
 from xhs.store.embedded import _supervisor
 from xhs.store.embedded.server import EmbeddedStoreError, Lease, resolve
 from xhs.store.lock import take_lock
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("secantus") is None, reason="SecantusDB is not installed"
-)
-posix = pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
-linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+pytestmark = needs_embedded
 
 ROOT = Path(__file__).parents[2]
 RETRY_SECONDS = 60.0

@@ -6,13 +6,10 @@ import csv
 import gzip
 import io
 import json
-import os
 import re
 import shlex
 import signal
-import subprocess
 import sys
-import time
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +18,6 @@ from support.canary import files_with, found_in
 from support.crawl import TOKEN
 from support.expected import expected_note
 from support.s3 import SECRET, Bucket, bucket, guarded
-from support.simulator import PROJECT
 
 from xhs import items as schemas
 from xhs.feeds.csv_escaping import GUARD
@@ -161,20 +157,13 @@ def test_what_a_killed_crawl_has_written_can_be_read(
     api.script({"rules": [{"note": LONG, "page": 30, "hang": True}]})
     folder = without_store.folder / "data"
     presets = {"XHS_FEEDS": "jsonl,csv,jsonl.gz", "XHS_FEEDS_URI": str(folder)}
-    command = [sys.executable, "-m", "scrapy", "crawl", "comments", "-a", f"notes={LONG}"]
-    with subprocess.Popen(
-        command,
-        env={**without_store.environment, **presets},
-        cwd=PROJECT,
-        stderr=subprocess.DEVNULL,
-    ) as crawl:
-        while api.books()["calls"] < 30:
-            assert crawl.poll() is None
-            time.sleep(0.02)
-        os.kill(crawl.pid, signal.SIGKILL)
-    expected = expected_note(LONG).first_level[
-        :280
-    ]  # a page is asked for when the last but one is settled
+    without_store.environment.update(presets)
+    crawl = without_store.start_crawl(notes=[LONG])
+    api.wait_for_calls(30, crawl)
+    crawl.kill()
+    crawl.communicate()
+    # Page 30 was requested once page 28 was finished.
+    expected = expected_note(LONG).first_level[:280]
     paths = {ending: next(folder.glob(f"comments-*.{ending}")) for ending in ("jsonl", "csv")}
     found = {
         ending: lines(path) if ending == "jsonl" else rows(path) for ending, path in paths.items()

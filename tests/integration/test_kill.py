@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import random
 import signal
-import subprocess
-import sys
 import time
-from collections import Counter
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from support.crawl import Project, database
+from support.crawl import Project
 from support.expected import expected_note
 from support.killer import KILLER
-from support.pages import of_pages, pages_settled
-from support.simulator import PROJECT
+from support.pages import of_pages, page_count, pages_settled, stored
+from support.threads import paid_twice
 
-from xhs.settings import EXTENSIONS
 from xhs.simulator.call_log import LOG_LENGTH
 from xhs.simulator.notes import sized_note, threaded_note
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from support.simulator import Simulator
 
 SEED = 20260529
@@ -38,30 +30,8 @@ NOTES = [sized_note(size, serial) for serial, size in enumerate(SIZES * 2)]
 NOTES[5], NOTES[25] = threaded_note(90, 2, 5), threaded_note(30, 7, 25)
 
 
-def start(project: Project, notes: Iterable[str], *words: str) -> subprocess.Popen[bytes]:
-    """Go on with these notes, or with what the ledger knows."""
-    given = ["-a", "mode=resume"]
-    if listed := ",".join(notes):
-        given += ["-a", f"notes={listed}"]
-    return subprocess.Popen(
-        [sys.executable, "-m", "scrapy", "crawl", "comments", *given, *words],
-        env=project.environment,
-        cwd=PROJECT,
-        stderr=subprocess.PIPE,
-    )
-
-
 def calls(api: Simulator) -> int:
     return int(api.books()["calls"])
-
-
-def stored(project: Project) -> dict[str, dict[str, str | None]]:
-    """Of each note, the stored comments, and the parent of each."""
-    found: dict[str, dict[str, str | None]] = {}
-    with database(project.uri, project.name) as there:
-        for one in there["comments"].find({}, {"note_id": 1, "parent_comment_id": 1}):
-            found.setdefault(one["note_id"], {})[one["_id"]] = one["parent_comment_id"]
-    return found
 
 
 def assert_no_checkpoint_is_ahead(project: Project) -> None:
@@ -85,21 +55,6 @@ def assert_all_there(project: Project) -> None:
     assert authors <= project.documents("users").keys()
 
 
-def paid_twice(log: list[dict[str, Any]], ends: list[int]) -> Counter[int]:
-    """For each run, how many pages that it had paid for were paid for again by a later one.
-
-    ``ends``: the number of the last call of each run.
-    """
-    payments: dict[tuple[str, str | None], list[int]] = {}
-    for call in log:
-        if call["billed"]:
-            run = next(place for place, end in enumerate(ends) if call["number"] <= end)
-            payments.setdefault((call["note"], call["cursor"]), []).append(run)
-    again = [earlier for runs in payments.values() for earlier, _ in pairwise(runs)]
-    assert all(earlier < later for runs in payments.values() for earlier, later in pairwise(runs))
-    return Counter(again)
-
-
 def assert_little_is_paid_twice(api: Simulator, project: Project, ends: list[int]) -> None:
     """Go on to the end: everything is there, and what the kills cost is within its bound."""
     done = project.crawl(notes=NOTES, mode="resume", feed=False)
@@ -109,7 +64,7 @@ def assert_little_is_paid_twice(api: Simulator, project: Project, ends: list[int
     assert books["calls"] <= LOG_LENGTH
     twice = paid_twice(books["log"], [*ends, books["calls"]])
     assert twice.total() == books["repeated"]
-    assert books["billed"] == sum(expected_note(note).pages for note in NOTES) + books["repeated"]
+    assert books["billed"] == page_count(NOTES) + books["repeated"]
     assert max(twice.values()) <= MOST_TWICE, twice
 
 
@@ -118,7 +73,7 @@ def test_kills_at_random_moments_lose_nothing(api: Simulator, project: Project) 
     api.script({"latency": 0.05})
     ends: list[int] = []
     for kill in range(KILLS):
-        crawl = start(project, NOTES if kill % 2 == 0 else ())
+        crawl = project.start_crawl(notes=NOTES if kill % 2 == 0 else (), mode="resume")
         last = calls(api) + chance.randint(1, 60)
         while calls(api) < last and crawl.poll() is None:
             time.sleep(0.002)
@@ -146,13 +101,12 @@ MOMENTS = [
 
 
 def test_kills_between_the_stores_writes_lose_nothing(api: Simulator, project: Project) -> None:
-    project.add_module(KILLER)
-    extensions = json.dumps({**EXTENSIONS, "users_own.Killer": 1})
+    killer = project.extension(KILLER, "Killer")
     api.script({"latency": 0.05})
     ends: list[int] = []
     for moment, number in MOMENTS:
         at = ["-s", f"KILL_AT={moment}", "-s", f"KILL_NUMBER={number}"]
-        crawl = start(project, NOTES, "-s", f"EXTENSIONS={extensions}", *at)
+        crawl = project.start_crawl(*killer, *at, notes=NOTES, mode="resume")
         errors = crawl.communicate()[1].decode()
         assert crawl.returncode == -signal.SIGKILL, (moment, errors)
         assert_no_checkpoint_is_ahead(project)

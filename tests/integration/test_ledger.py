@@ -14,6 +14,7 @@ from support.passes import (
     billed,
     cut_short,
     history,
+    leave_at_page_three,
     ledger_rows,
     pages_of,
 )
@@ -28,14 +29,6 @@ if TYPE_CHECKING:
 
 NOTE = sized_note(45, 3000)
 PAGES = 5
-
-
-def leave_at_page_three(api: Simulator, project: Project, *notes: str, **arguments: Any) -> None:
-    """Crawl these up to their third page, which is not paid for."""
-    api.script({"rules": [{"note": notes, "page": 3, "code": 999}]})
-    assert project.crawl(notes=notes, feed=False, **arguments).status == 3
-    api.script({})
-    api.reset_books()
 
 
 def times(passed: Document) -> tuple[datetime, datetime]:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import ipaddress
-import json
 import os
 import re
 import socket
 import socketserver
 import ssl
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Thread
@@ -24,10 +21,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pymongo import MongoClient
-from support.canary import NOTE, PROCESSES, Watched, children, open_ports
+from support.canary import NOTE, Watched, children, open_ports
 from support.crawl import TOKEN, Document, Project
+from support.marks import linux, needs_embedded
 
-from xhs.settings import EXTENSIONS
 from xhs.simulator.answers import envelope
 from xhs.store.embedded.server import resolve
 
@@ -36,10 +33,7 @@ if TYPE_CHECKING:
 
     from support.simulator import Simulator
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("secantus") is None, reason="SecantusDB is not installed"
-)
-linux = pytest.mark.skipif(not (PROCESSES / "net/tcp").exists(), reason="reads /proc")
+pytestmark = needs_embedded
 
 LOOPBACK = "127.0.0.1"
 EMPTY = envelope(0, {"comments": [], "has_more": False, "comment_count": 0})
@@ -123,11 +117,6 @@ WRONG = {
     "it is another server's": Certificate("api.example.com"),
     "it has expired": Certificate(until=2002),
 }
-
-
-@pytest.fixture
-def watched(project: Project) -> Watched:
-    return Watched(project)
 
 
 @pytest.mark.parametrize("what", WRONG)
@@ -258,10 +247,9 @@ class Talking:
 
 def test_a_password_that_a_users_code_logs_is_masked(project: Project, address: str) -> None:
     watched = Watched(project, TOKEN, PASSWORD, *PARTS)
-    watched.add_module(TALKING)
-    own = json.dumps({**EXTENSIONS, "users_own.Talking": 500})
+    own = project.extension(TALKING, "Talking", 500)
     uri = f"mongodb://somebody:{{}}@{address}/"
-    done = watched.crawl("-s", f"EXTENSIONS={own}", env={"MONGODB_URI": uri.format(QUOTED)})
+    done = watched.crawl(*own, env={"MONGODB_URI": uri.format(QUOTED)})
     assert done.status == 0, done
     assert f"[users_own] DEBUG: at {uri} or {uri}\n".replace("{}", "***") in done.errors
     watched.check(masked=True)
@@ -272,9 +260,7 @@ def crawling(api: Simulator, watched: Watched, *words: str) -> Iterator[int]:
     """A crawl whose second call hangs while the block lasts; its process."""
     api.script({"rules": [{"page": 2, "hang": True}]})
     with watched.start("crawl", "comments", "-a", f"notes={NOTE}", *words) as process:
-        while api.books()["calls"] < 2:
-            assert process.poll() is None
-            time.sleep(0.02)
+        api.wait_for_calls(2, process)
         yield process.pid
 
 
@@ -283,10 +269,9 @@ def hosts(process: int) -> set[str]:
 
 
 @linux
-def test_a_crawl_opens_no_port(api: Simulator, tmp_path: Path) -> None:
+def test_a_crawl_opens_no_port(api: Simulator, own_server: Project) -> None:
     """Only the embedded database's processes listen, and to this machine alone."""
-    watched = Watched(Project(api.url, tmp_path, f"embedded:{tmp_path / 'db'}", "xhs"))
-    with crawling(api, watched) as process:
+    with crawling(api, Watched(own_server)) as process:
         assert open_ports(process) == set()
         started = children(process)
         assert len(started) == 2

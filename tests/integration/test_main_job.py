@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.expected import expected_note
+from support.pages import page_count
 from support.simulator import PROJECT, Simulator
 
 from xhs.simulator.notes import DOCUMENTED_NOTE, missing_note, sized_note, threaded_note, usual_note
@@ -146,7 +147,7 @@ def check_whole(project: Project, done: Outcome, note: str, *, replies: bool = T
 
 def check_bill(api: Simulator, done: Outcome, notes: Iterable[str]) -> None:
     """Billed calls are the pages that exist, and the crawl knows it."""
-    pages = sum(expected_note(note).pages for note in notes)
+    pages = page_count(notes)
     books = api.books()
     assert (books["calls"], books["billed"], books["repeated"]) == (pages, pages, 0)
     assert done.stats["xhs/calls/billed"] == pages

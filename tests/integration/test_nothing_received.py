@@ -5,18 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.codes import FATAL
 from support.crawl import database
 from support.passes import assert_stored, pages_of
-from support.simulator import PROJECT
 
-from xhs.settings import EXTENSIONS
 from xhs.simulator.notes import sized_note
 
 if TYPE_CHECKING:
@@ -161,16 +156,8 @@ def test_a_crawl_that_is_stopped_twice_before_an_answer_changes_nothing(
 ) -> None:
     before = prepare(api, project)
     api.script({"rules": [{"hang": True, "billed": False}]})
-    words = ["crawl", "comments", "-a", f"notes={','.join([*KNOWN, NEW])}"]
-    crawl = subprocess.Popen(
-        [sys.executable, "-m", "scrapy", *words],
-        env=project.environment,
-        cwd=PROJECT,
-        stderr=subprocess.PIPE,
-    )
-    while api.books()["calls"] < 4:
-        assert crawl.poll() is None
-        time.sleep(0.02)
+    crawl = project.start_crawl(notes=[*KNOWN, NEW])
+    api.wait_for_calls(4, crawl)
     os.kill(crawl.pid, signal.SIGINT)
     assert crawl.stderr is not None
     while b"again to force" not in crawl.stderr.readline():
@@ -216,10 +203,9 @@ def test_a_store_that_fails_at_once_leaves_every_note_as_it_was(
     api: Simulator, project: Project
 ) -> None:
     before = prepare(api, project)
-    project.add_module(FAILING)
-    extensions = json.dumps({**EXTENSIONS, "users_own.Failing": 0})
+    failing = project.extension(FAILING, "Failing", 0)
     api.script({"latency": 0.1})
-    done = project.crawl("-s", f"EXTENSIONS={extensions}", notes=[*KNOWN, NEW], feed=False)
+    done = project.crawl(*failing, notes=[*KNOWN, NEW], feed=False)
     assert (done.status, done.reason) == (3, "store_failed"), done
     assert ledger(project) == before
     paid = api.books()["billed"]

@@ -6,14 +6,14 @@ import json
 import random
 import signal
 import subprocess
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.expected import expected_note
 from support.killer import KILLER
-from support.simulator import PROJECT, REPLIES
+from support.pages import page_count
+from support.simulator import REPLIES
 from support.threads import (
     assert_no_thread_is_ahead,
     authors,
@@ -26,7 +26,6 @@ from support.threads import (
     with_replies,
 )
 
-from xhs.settings import EXTENSIONS
 from xhs.simulator.comments import cursor_text
 from xhs.simulator.notes import (
     DOCUMENTED_NOTE,
@@ -184,7 +183,7 @@ def test_a_thread_that_did_not_change_is_not_fetched_again(
         assert thread_calls(api) == []
         collected = {item["note_id"]: item["replies_collected"] for item in done.items("note")}
         assert collected == {note: len(expected_note(note).replies) for note in notes}
-    assert api.books()["billed"] == 3 * sum(expected_note(note).pages for note in notes)
+    assert api.books()["billed"] == 3 * page_count(notes)
     found = kept(project)
     assert {note: found[note] for note in notes} == {note: with_replies(note) for note in notes}
 
@@ -346,15 +345,9 @@ def test_many_small_budgets_end_as_one_run_does(api: Simulator, project: Project
 
 
 def start(
-    project: Project, notes: Iterable[str], mode: str = "resume", *words: str
+    project: Project, notes: list[str], mode: str = "resume", *words: str
 ) -> subprocess.Popen[bytes]:
-    given = ["-a", f"notes={','.join(notes)}", "-a", f"mode={mode}", "-a", "replies=all"]
-    return subprocess.Popen(
-        [sys.executable, "-m", "scrapy", "crawl", "comments", *given, *words],
-        env=project.environment,
-        cwd=PROJECT,
-        stderr=subprocess.PIPE,
-    )
+    return project.start_crawl(*words, notes=notes, mode=mode, replies="all")
 
 
 def stop(api: Simulator, crawl: subprocess.Popen[bytes], how: signal.Signals, calls: int) -> str:
@@ -421,13 +414,12 @@ MOMENTS = [
 
 
 def test_kills_between_the_stores_writes_lose_no_reply(api: Simulator, project: Project) -> None:
-    project.add_module(KILLER)
-    extensions = json.dumps({**EXTENSIONS, "users_own.Killer": 1})
+    killer = project.extension(KILLER, "Killer")
     api.script({"latency": 0.05})
     ends: list[int] = []
     for moment, number in MOMENTS:
         at = ["-s", f"KILL_AT={moment}", "-s", f"KILL_NUMBER={number}"]
-        crawl = start(project, KILLED, "resume", "-s", f"EXTENSIONS={extensions}", *at)
+        crawl = start(project, KILLED, "resume", *killer, *at)
         errors = crawl.communicate()[1].decode()
         assert crawl.returncode == -signal.SIGKILL, (moment, errors)
         assert_no_thread_is_ahead(project)

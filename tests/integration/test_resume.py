@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.crawl import Outcome, Project, database
 from support.expected import expected_note
-from support.simulator import PROJECT
+from support.pages import of_pages, page_count, stored
+from support.passes import leave_at_page_three, pages_of
 
 from xhs.simulator.notes import missing_note, sized_note, threaded_note
 
@@ -28,45 +27,16 @@ NOTE = sized_note(45, 100)
 PAGES = 5
 
 
-def pages(notes: Iterable[str]) -> int:
-    """What it costs to crawl these notes once."""
-    return sum(expected_note(note).pages for note in notes)
-
-
-def start(project: Project, notes: Iterable[str], *words: str) -> subprocess.Popen[bytes]:
-    given = ["-a", f"notes={','.join(notes)}", *words]
-    return subprocess.Popen(
-        [sys.executable, "-m", "scrapy", "crawl", "comments", *given],
-        env=project.environment,
-        cwd=PROJECT,
-        stderr=subprocess.PIPE,
-    )
-
-
 def stop(api: Simulator, crawl: subprocess.Popen[bytes], how: signal.Signals, calls: int) -> str:
     """Stop a crawl after so many calls; its log."""
-    while api.books()["calls"] < calls:
-        assert crawl.poll() is None
-        time.sleep(0.02)
+    api.wait_for_calls(calls, crawl)
     crawl.send_signal(how)
     return crawl.communicate()[1].decode()
 
 
-def stored(project: Project) -> dict[str, tuple[set[str], set[str]]]:
-    """The IDs of each note's stored comments: first level, and replies."""
-    found: dict[str, tuple[set[str], set[str]]] = {}
-    for key, one in project.documents("comments").items():
-        first, replies = found.setdefault(one["note_id"], (set(), set()))
-        (first if one["parent_comment_id"] is None else replies).add(key)
-    return found
-
-
 def assert_all_there(project: Project, notes: Iterable[str]) -> None:
     """Every comment of these notes is stored, and no other."""
-    there = {note: expected_note(note) for note in notes}
-    assert stored(project) == {
-        note: (set(one.first_level), one.inline_replies) for note, one in there.items()
-    }
+    assert stored(project) == {note: of_pages(note, None) for note in notes}
 
 
 def assert_whole(api: Simulator, project: Project, notes: Iterable[str]) -> None:
@@ -199,7 +169,7 @@ def stop_at_the_budget(api: Simulator, project: Project) -> Outcome:
 
 def stop_at_a_signal(api: Simulator, project: Project) -> Outcome:
     api.script({"latency": 0.1})
-    crawl = start(project, NOTES)
+    crawl = project.start_crawl(notes=NOTES)
     errors = stop(api, crawl, signal.SIGTERM, 40)
     return Outcome(crawl.returncode, "", errors)
 
@@ -228,15 +198,15 @@ def test_it_goes_on_from_each_cursor(api: Simulator, project: Project, name: str
     first = stopped(api, project)
     assert (first.status, first.reason) == (3, reason), first
     paid = api.books()["billed"]
-    assert 0 < paid < pages(NOTES)
+    assert 0 < paid < page_count(NOTES)
     ended = {note for note, one in project.documents("notes").items() if one["state"] == "ended"}
 
     api.script({})
     done = project.crawl(notes=NOTES, mode="resume")
     assert done.status == 0, done
     books = api.books()
-    assert (books["repeated"], books["billed"]) == (0, pages(NOTES))
-    assert done.stats["xhs/calls/billed"] == pages(NOTES) - paid
+    assert (books["repeated"], books["billed"]) == (0, page_count(NOTES))
+    assert done.stats["xhs/calls/billed"] == page_count(NOTES) - paid
     assert_whole(api, project, NOTES)
     ends = {item["note_id"]: item for item in done.items("note")}
     assert ends.keys() == set(NOTES) - ended
@@ -259,23 +229,8 @@ def test_without_a_list_it_goes_on_with_what_the_ledger_knows(
     assert project.documents("notes").keys() == begun
     assert_whole(api, project, begun)
     books = api.books()
-    assert (books["repeated"], books["billed"]) == (0, pages(begun))
+    assert (books["repeated"], books["billed"]) == (0, page_count(begun))
     assert set(done.ids("note")) == begun
-
-
-def leave_at_page_three(api: Simulator, project: Project, *notes: str) -> None:
-    """Crawl these up to their third page, which is not paid for."""
-    api.script({"rules": [{"page": 3, "code": 999}]})
-    assert project.crawl(notes=notes, feed=False).status == 3
-    for note in notes:
-        assert json.loads(project.note(note)["checkpoint"]["cursor"])["index"] == 3
-    api.reset_books()
-    api.script({})
-
-
-def calls_of(api: Simulator, note: str) -> list[int]:
-    """The page of each call for a note, in turn."""
-    return [call["page"] for call in api.books()["log"] if call["note"] == note]
 
 
 def test_with_another_list_only_that_is_asked_for(api: Simulator, project: Project) -> None:
@@ -290,13 +245,13 @@ def test_with_another_list_only_that_is_asked_for(api: Simulator, project: Proje
     found = stored(project)
     for note in asked:
         there = expected_note(note)
-        assert found[note] == (set(there.first_level), there.inline_replies)
-        assert calls_of(api, note) == list(range(3 if note in old else 1, there.pages + 1))
+        assert found[note] == of_pages(note, None)
+        assert pages_of(api, note) == list(range(3 if note in old else 1, there.pages + 1))
     after = project.documents("notes")
     assert after.keys() == {*old, *new}
     for note in (old[0], old[2]):
         assert after[note] == before[note]
-    assert api.books()["billed"] == 2 * (PAGES - 2) + pages(new)
+    assert api.books()["billed"] == 2 * (PAGES - 2) + page_count(new)
 
 
 def test_a_checkpoint_of_another_order_or_version_begins_anew(
@@ -306,7 +261,7 @@ def test_a_checkpoint_of_another_order_or_version_begins_anew(
     leave_at_page_three(api, project, NOTE, other)
     done = project.crawl(notes=[NOTE], mode="resume", sort="like_count")
     assert done.status == 0, done
-    assert calls_of(api, NOTE) == list(range(1, PAGES + 1))
+    assert pages_of(api, NOTE) == list(range(1, PAGES + 1))
     assert {call["sort"] for call in api.books()["log"]} == {"like_count"}
     (end,) = done.items("note")
     assert (end["pages"], end["sort"], end["missing"]) == (PAGES, "like_count", 0)
@@ -314,7 +269,7 @@ def test_a_checkpoint_of_another_order_or_version_begins_anew(
 
     done = project.crawl(mode="resume", env={"JUSTONEAPI_COMMENTS_VERSION": "v3"})
     assert done.status == 0, done
-    assert calls_of(api, other) == list(range(1, PAGES + 1))
+    assert pages_of(api, other) == list(range(1, PAGES + 1))
     assert api.books()["paths"]["/api/xiaohongshu/get-note-comment/v3"] == PAGES
     (end,) = done.items("note")
     assert (end["note_id"], end["pages"], end["missing"]) == (other, PAGES, 0)
@@ -343,7 +298,7 @@ def test_a_cursor_that_leads_nowhere_is_given_up_once(api: Simulator, project: P
     assert len(told) == len(notes)
     for name, note in notes.items():
         end, always = ends[note], name.startswith("always")
-        assert calls_of(api, note) == ([3, 1, 2, 3] if always else [3, 1, 2, 3, 4, 5]), name
+        assert pages_of(api, note) == ([3, 1, 2, 3] if always else [3, 1, 2, 3, 4, 5]), name
         assert end["stop_reason"] == ("refused" if name == "always refused" else "complete")
         assert (end["missing"], project.note(note)["state"]) == (25 if always else 0, "ended"), name
         if not always:
@@ -419,7 +374,7 @@ def test_an_odd_document_in_the_ledger_keeps_no_note_from_its_end(
     assert done.status == 0, done
     there = stored(project)
     for note in notes:
-        assert there[note][0] >= set(expected_note(note).first_level[10:]), note
+        assert there[note].keys() >= set(expected_note(note).first_level[10:]), note
         assert project.note(note)["state"] == "ended"
 
 
@@ -468,7 +423,7 @@ def test_the_first_start_with_a_job_directory_goes_by_its_mode(
     more = project.crawl(*job(project), notes=[NOTE, NOTES[0]])
     assert more.status == 0, more
     assert more.ids("note") == [NOTES[0]]
-    assert api.books()["billed"] == 2 * PAGES + pages(NOTES[:1])
+    assert api.books()["billed"] == 2 * PAGES + page_count(NOTES[:1])
 
 
 def test_a_start_that_began_nothing_is_no_first_start(api: Simulator, project: Project) -> None:
@@ -486,7 +441,7 @@ def test_a_job_directory_goes_on_after_a_stop(
     api: Simulator, project: Project, how: signal.Signals
 ) -> None:
     api.script({"latency": 0.1})
-    crawl = start(project, NOTES, *job(project))
+    crawl = project.start_crawl(*job(project), notes=NOTES)
     errors = stop(api, crawl, how, 40)
     assert crawl.returncode == (3 if how is signal.SIGTERM else -how), errors
     api.script({})
@@ -494,7 +449,7 @@ def test_a_job_directory_goes_on_after_a_stop(
     assert done.status == 0, done
     books = api.books()
     assert books["repeated"] <= (0 if how is signal.SIGTERM else 24)
-    assert books["billed"] == pages(NOTES) + books["repeated"]
+    assert books["billed"] == page_count(NOTES) + books["repeated"]
     assert_all_there(project, NOTES)
     assert {document["state"] for document in project.documents("notes").values()} == {"ended"}
 
@@ -519,7 +474,7 @@ def test_two_crawls_at_once_end_as_one_does(
     of_one_run: dict[str, dict[str, Document]], api: Simulator, project: Project, mode: str
 ) -> None:
     api.script({"latency": 0.02})
-    crawls = [start(project, NOTES, "-a", f"mode={mode}") for _ in range(2)]
+    crawls = [project.start_crawl(notes=NOTES, mode=mode) for _ in range(2)]
     for crawl, errors in [(crawl, crawl.communicate()[1].decode()) for crawl in crawls]:
         assert crawl.returncode == 0, errors
         assert "Traceback" not in errors
@@ -531,10 +486,10 @@ def test_two_crawls_at_once_end_as_one_does(
 def test_ten_restarts_end_as_one_run_does(
     of_one_run: dict[str, dict[str, Document]], api: Simulator, project: Project
 ) -> None:
-    share = {"XHS_MAX_CALLS": str(-(-pages(NOTES) // 10))}
+    share = {"XHS_MAX_CALLS": str(-(-page_count(NOTES) // 10))}
     crawls = [project.crawl(notes=NOTES, mode="resume", feed=False, env=share) for _ in range(10)]
     assert [done.status for done in crawls] == [3] * 9 + [0]
     books = api.books()
-    assert (books["repeated"], books["billed"]) == (0, pages(NOTES))
+    assert (books["repeated"], books["billed"]) == (0, page_count(NOTES))
     assert_whole(api, project, NOTES)
     assert end_state(project) == of_one_run

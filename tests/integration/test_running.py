@@ -11,7 +11,7 @@ from support.canary import found_in
 from support.crawl import TOKEN
 from support.expected import expected_note
 
-from xhs.settings import EXTENSIONS, ITEM_PIPELINES
+from xhs.settings import ITEM_PIPELINES
 from xhs.simulator.notes import missing_note, sized_note
 
 if TYPE_CHECKING:
@@ -88,12 +88,7 @@ def test_a_structured_log_is_json_from_its_first_line_to_its_last(
 ) -> None:
     own = "import logging\nclass Own:\n def __init__(self):\n  try: 1 / 0\n  except Exception: "
     own += "logging.getLogger('own').exception('多\\n行')\n"
-    without_store.add_module(own)
-    done = without_store.crawl(
-        *("-s", f"EXTENSIONS={json.dumps({**EXTENSIONS, 'users_own.Own': 1})}"),
-        notes=[NOTE],
-        env=JSON,
-    )
+    done = without_store.crawl(*without_store.extension(own), notes=[NOTE], env=JSON)
     assert done.status == 0, done
     found = entries(done.errors)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]{12}\+00:00", found[0]["time"])

@@ -21,7 +21,7 @@ from support import scrapyd as support
 from support.canary import command_lines, files_with, found_in
 from support.crawl import TOKEN, Outcome, Project
 from support.expected import expected_note
-from support.pages import of_pages
+from support.pages import of_pages, page_count
 from support.passes import billed
 from support.scrapyd import Scrapyd, copy_project, read_lines
 from support.threads import cost, kept, with_inline, with_replies
@@ -165,7 +165,7 @@ def test_a_job_ends_with_its_log_its_items_and_the_database_filled(
     assert project.documents("comments").keys() == set(done.ids("comment"))
     assert project.documents("users").keys() == set(done.ids("user"))
     books = api.books()
-    assert books["billed"] == sum(expected_note(note).pages for note in notes) + 1
+    assert books["billed"] == page_count(notes) + 1
     assert (books["calls"], books["repeated"]) == (books["billed"], 0)
     assert done.stats["xhs/calls/billed"] == books["billed"]
 
@@ -278,25 +278,20 @@ def test_resume_goes_on_where_a_job_was_cancelled(
     assert_whole(project, NOTES)
     books = api.books()
     assert books["repeated"] <= most_twice
-    assert books["billed"] == cost_of_pages(NOTES) + books["repeated"]
+    assert books["billed"] == page_count(NOTES) + books["repeated"]
     if signals != ["KILL"]:
         assert cancelled.status == 3, cancelled
         assert f"{len(NOTES)} notes asked for: 0 ended, {len(NOTES)} left" in cancelled.errors
         assert "-a mode=resume" in cancelled.lines("WARNING")[-1]
 
 
-def cost_of_pages(notes: Iterable[str]) -> int:
-    """What it costs to crawl these notes once, without the replies endpoint."""
-    return sum(expected_note(note).pages for note in notes)
-
-
 def test_a_redeployment_in_mid_job_disturbs_nothing(
-    api: Simulator, tmp_path: Path, scrapyd: Scrapyd, checkout: Path
+    api: Simulator, tmp_path: Path, scrapyd: Scrapyd, checkout: Path, own_server: Project
 ) -> None:
     """Neither of another version nor of the same, which overwrites the file that the job runs
     from. The job has notes and threads to end yet, and a store of its own to give back.
     """
-    project = Project(api.url, tmp_path, f"embedded:{tmp_path / 'db'}", "xhs")
+    project = own_server
     settings = {"MONGODB_URI": project.uri, "MONGODB_DATABASE": project.name}
     of = {"project": "redeployed"}
     one = next(scrapyd.eggs.glob("xhs/*.egg"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
 import os
 import random
@@ -16,13 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.crawl import Project
+from support.crawl import Project, crawl_words
 from support.expected import expected_note
-from support.pages import of_pages
+from support.marks import linux, needs_embedded, posix
+from support.pages import of_pages, page_count
 from support.proxy import Proxy
 from support.simulator import PROJECT
 
-from xhs.settings import EXTENSIONS, ITEM_PIPELINES
+from xhs.settings import ITEM_PIPELINES
 from xhs.simulator.notes import sized_note
 from xhs.store.embedded.server import resolve
 from xhs.store.lock import take_lock
@@ -35,12 +35,9 @@ if TYPE_CHECKING:
     from support.simulator import Simulator
 
 pytestmark = [
-    pytest.mark.skipif(
-        importlib.util.find_spec("secantus") is None, reason="SecantusDB is not installed"
-    ),
-    pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them"),
+    needs_embedded,
+    posix,
 ]
-linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 SEEDS = (20261127, 20261128)
 MOMENTS = 20
@@ -57,12 +54,8 @@ class Crawl:
     def __init__(
         self, project: Project, *words: str, notes: list[str] | None = None, **options: Any
     ):
-        given = ["-a", f"notes={','.join(NOTES[:3] if notes is None else notes)}"]
-        command = ["crawl", "comments", *(given if notes != [] else []), *words]
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "scrapy", *command],
-            **{"env": project.environment, "cwd": PROJECT, "stderr": subprocess.PIPE, **options},
-        )
+        command = crawl_words(NOTES[:3] if notes is None else notes, {})
+        self.process = project.start(*command, *words, **options)
         self.log = ""
 
     def wait_for(self, text: str) -> None:
@@ -98,12 +91,6 @@ def server(_server: str) -> Iterator[Proxy]:
         assert found
         with Proxy(int(found[1])) as proxy:
             yield proxy
-
-
-def own(project: Project, code: str, name: str = "Own") -> list[str]:
-    """Options of a crawl with an extension of a user's own."""
-    project.add_module(code)
-    return ["-s", f"EXTENSIONS={json.dumps({**EXTENSIONS, f'users_own.{name}': 1})}"]
 
 
 def handles_signals(process: subprocess.Popen[bytes]) -> bool:
@@ -149,7 +136,7 @@ def test_signals_at_random_moments_lose_nothing_and_cost_nothing(
     assert done.status == 0, done
     books = api.books()
     assert books["repeated"] == 0
-    assert books["billed"] == sum(expected_note(note).pages for note in NOTES)
+    assert books["billed"] == page_count(NOTES)
     ledger = project.documents("notes")
     assert {note: one["billed_calls"] for note, one in ledger.items()} == {
         note: expected_note(note).pages for note in NOTES
@@ -203,9 +190,9 @@ def test_a_signal_ends_the_wait_for_the_rest_of_a_list(without_store: Project, n
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_ends_the_wait_for_an_embedded_server(
-    api: Simulator, tmp_path: Path, number: int
+    own_server: Project, tmp_path: Path, number: int
 ) -> None:
-    project = Project(api.url, tmp_path, f"embedded:{tmp_path / 'db'}", "xhs")
+    project = own_server
     (tmp_path / "db").mkdir()
     lock = take_lock(tmp_path / "db" / "start.lock")
     assert lock is not None
@@ -223,10 +210,9 @@ def test_a_signal_ends_the_wait_for_an_embedded_server(
 
 
 def test_a_signal_while_an_embedded_server_starts_leaves_no_process(
-    api: Simulator, tmp_path: Path
+    own_server: Project, tmp_path: Path
 ) -> None:
-    project = Project(api.url, tmp_path, f"embedded:{tmp_path / 'db'}", "xhs")
-    crawl = Crawl(project)
+    crawl = Crawl(own_server)
     while not (tmp_path / "db" / "server.log").exists():
         assert crawl.process.poll() is None
         time.sleep(0.002)
@@ -235,7 +221,7 @@ def test_a_signal_while_an_embedded_server_starts_leaves_no_process(
     lock = take_lock(tmp_path / "db" / "supervisor.lock", time.monotonic() + RETRY_SECONDS)
     assert lock is not None, "the supervisor did not end"
     os.close(lock)
-    again = project.crawl(notes=NOTES[:1])
+    again = own_server.crawl(notes=NOTES[:1])
     assert again.status == 0, again
 
 
@@ -284,7 +270,7 @@ def test_a_signal_ends_the_wait_for_a_database_that_is_away_at_the_start(
         spill.keep([Write("users", "u", {"$set": {"nickname": "n"}})], "away")
         spill.close()
     name, owner = module.split(".")
-    crawl = Crawl(project, *own(project, AWAY.format(module=name, owner=owner, method=method)))
+    crawl = Crawl(project, *project.extension(AWAY.format(module=name, owner=owner, method=method)))
     crawl.wait_for("asked")
     crawl.signal(signal.SIGHUP)
     assert crawl.end() == 3
@@ -345,7 +331,7 @@ def test_under_nohup_a_crawl_outlives_its_terminal(api: Simulator, without_store
     crawl.wait_for("Spider opened")
     crawl.signal(signal.SIGHUP)
     assert crawl.end() == 0
-    assert api.books()["billed"] == sum(expected_note(note).pages for note in NOTES[:3])
+    assert api.books()["billed"] == page_count(NOTES[:3])
 
 
 @linux
@@ -370,9 +356,7 @@ def test_a_crawl_whose_terminal_is_closed_stops(api: Simulator, project: Project
         preexec_fn=take_terminal,
     )
     os.close(theirs)
-    while api.books()["calls"] < 10:
-        assert crawl.process.poll() is None
-        time.sleep(0.02)
+    api.wait_for_calls(10, crawl.process)
     os.close(ours)
     assert crawl.process.wait(RETRY_SECONDS) == 3
     assert "Received SIGHUP" in log.read_text()

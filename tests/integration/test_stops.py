@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.crawl import Project
 from support.expected import expected_note
-from support.simulator import PROJECT
+from support.marks import needs_embedded
 
 from xhs.simulator.notes import DOCUMENTED_NOTE, sized_note
 
@@ -22,33 +18,9 @@ if TYPE_CHECKING:
     from support.crawl import Outcome
     from support.simulator import Simulator
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("secantus") is None, reason="SecantusDB is not installed"
-)
+pytestmark = needs_embedded
 
 NOTES = [sized_note(60, serial) for serial in range(12)]
-
-
-@pytest.fixture
-def alone(api: Simulator, tmp_path: Path) -> Project:
-    """A place to crawl from with a server of its own."""
-    return Project(api.url, tmp_path, f"embedded:{tmp_path / 'db'}", "xhs")
-
-
-def start(project: Project, *options: str) -> subprocess.Popen[bytes]:
-    words = ["crawl", "comments", "-a", f"notes={','.join(NOTES)}", *options]
-    return subprocess.Popen(
-        [sys.executable, "-m", "scrapy", *words],
-        env=project.environment,
-        cwd=PROJECT,
-        stderr=subprocess.PIPE,
-    )
-
-
-def wait_for_calls(api: Simulator, crawl: subprocess.Popen[bytes], calls: int) -> None:
-    while api.books()["calls"] < calls:
-        assert crawl.poll() is None
-        time.sleep(0.02)
 
 
 def check_landed(project: Project, books: dict[str, Any], status: int, errors: str) -> None:
@@ -77,22 +49,22 @@ def check_landed(project: Project, books: dict[str, Any], status: int, errors: s
     ids=["SIGTERM", "SIGINT", "SIGINT while retries wait"],
 )
 def test_one_signal_lands_what_is_in_flight(
-    api: Simulator, alone: Project, number: signal.Signals, script: dict[str, Any]
+    api: Simulator, own_server: Project, number: signal.Signals, script: dict[str, Any]
 ) -> None:
     api.script(script)
-    crawl = start(alone)
-    wait_for_calls(api, crawl, 20)
+    crawl = own_server.start_crawl(notes=NOTES)
+    api.wait_for_calls(20, crawl)
     crawl.send_signal(number)
     errors = crawl.communicate()[1].decode()
-    check_landed(alone, api.books(), crawl.returncode, errors)
+    check_landed(own_server, api.books(), crawl.returncode, errors)
 
 
 def test_no_call_leaves_the_queue_of_a_delay_after_a_signal(
     api: Simulator, project: Project
 ) -> None:
     """Twelve wait there; one more may have left before the signal came."""
-    crawl = start(project, "-s", "DOWNLOAD_DELAY=1")
-    wait_for_calls(api, crawl, 2)
+    crawl = project.start_crawl("-s", "DOWNLOAD_DELAY=1", notes=NOTES)
+    api.wait_for_calls(2, crawl)
     crawl.send_signal(signal.SIGTERM)
     errors = crawl.communicate()[1].decode()
     assert 2 <= api.books()["calls"] <= 3
@@ -201,11 +173,11 @@ def test_no_call_that_waits_for_the_budget_leaves_after_a_fatal_code(
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="the server is found through /proc")
-def test_a_store_that_dies_stops_the_crawl(api: Simulator, alone: Project) -> None:
+def test_a_store_that_dies_stops_the_crawl(api: Simulator, own_server: Project) -> None:
     api.script({"latency": 0.1})
-    crawl = start(alone)
-    wait_for_calls(api, crawl, 20)
-    folder = str(alone.folder / "db").encode()
+    crawl = own_server.start_crawl(notes=NOTES)
+    api.wait_for_calls(20, crawl)
+    folder = str(own_server.folder / "db").encode()
     for process in Path("/proc").glob("[0-9]*"):
         try:
             words = (process / "cmdline").read_bytes().split(b"\0")
@@ -219,7 +191,7 @@ def test_a_store_that_dies_stops_the_crawl(api: Simulator, alone: Project) -> No
     assert "Traceback" not in errors
     assert "writes wait in XHS_SPILL_DIR" in errors
     api.reset()
-    again = alone.crawl(notes=NOTES, feed=False)
+    again = own_server.crawl(notes=NOTES, feed=False)
     assert again.status == 0, again
     for note in NOTES:
-        assert alone.comment_ids(note)[0] == set(expected_note(note).first_level)
+        assert own_server.comment_ids(note)[0] == set(expected_note(note).first_level)

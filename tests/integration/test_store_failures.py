@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
@@ -18,9 +17,10 @@ import bson
 import pytest
 from support.crawl import Outcome, Project
 from support.expected import expected_note
-from support.pages import of_pages, pages_settled
+from support.marks import needs_embedded, posix
+from support.pages import of_pages, pages_settled, stored
 from support.proxy import Proxy
-from support.simulator import PROJECT, Simulator
+from support.simulator import Simulator
 
 from xhs.settings import EXTENSIONS
 from xhs.simulator.notes import sized_note, threaded_note
@@ -33,9 +33,7 @@ if TYPE_CHECKING:
 
     from support.crawl import Document
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("secantus") is None, reason="SecantusDB is not installed"
-)
+pytestmark = needs_embedded
 
 NOTES = [sized_note(30, serial) for serial in range(40)]
 PAGES = 3 * len(NOTES)
@@ -144,15 +142,9 @@ class Store(NamedTuple):
         return self.project.crawl(*words, **arguments)
 
     def start(self, *words: str, notes: list[str] = NOTES) -> subprocess.Popen[bytes]:
-        command = ["crawl", "comments", "-a", f"notes={','.join(notes)}", *words]
         write = "-o" if "mode=resume" in words else "-O"
         feed = [write, str(self.project.folder / "feed.jsonl")]
-        return subprocess.Popen(
-            [sys.executable, "-m", "scrapy", *command, *feed],
-            env=self.project.environment,
-            cwd=PROJECT,
-            stderr=subprocess.PIPE,
-        )
+        return self.project.start_crawl(*words, *feed, notes=notes)
 
     def end(self, crawl: subprocess.Popen[bytes]) -> Outcome:
         """Wait for a crawl to end."""
@@ -177,7 +169,7 @@ def open_store(url: str, folder: Path, server: str, name: str, proxy: Proxy) -> 
     with resolve(server) as lease:
         uri = re.sub(r":\d+/", f":{proxy.port}/", lease.uri)
     spill = folder / "spill"
-    project.environment |= {"MONGODB_URI": uri, "XHS_SPILL_DIR": str(spill)}
+    project.environment["MONGODB_URI"] = uri
     project.environment["PYTHONPATH"] += f":{folder}"
     return Store(project, proxy, spill)
 
@@ -202,12 +194,6 @@ def store(api: Simulator, _server: str, tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
-def await_calls(api: Simulator, crawl: subprocess.Popen[bytes], calls: int) -> None:
-    while api.books()["calls"] < calls:
-        assert crawl.poll() is None
-        time.sleep(0.02)
-
-
 def await_silence(api: Simulator) -> int:
     """Wait until no more calls come; how many are paid for by then."""
     calls = -1
@@ -217,18 +203,10 @@ def await_silence(api: Simulator) -> int:
     return int(books["billed"])
 
 
-def stored(project: Project) -> dict[str, set[str]]:
-    """The IDs of each note's stored comments."""
-    found: dict[str, set[str]] = {}
-    for key, one in project.documents("comments").items():
-        found.setdefault(one["note_id"], set()).add(key)
-    return found
-
-
 def assert_whole(api: Simulator, project: Project, repeated: int | None = 0) -> None:
     """Everything is there, each page was paid for once, and the ledger knows it."""
     books = api.books()
-    assert stored(project) == {note: set(of_pages(note, 3)) for note in NOTES}
+    assert stored(project) == {note: of_pages(note, 3) for note in NOTES}
     ledger = project.documents("notes")
     assert {(one["state"], one["complete"], one["missing"]) for one in ledger.values()} == {
         ("ended", True, 0)
@@ -248,7 +226,7 @@ def assert_checkpoints_tell_what_is_there(project: Project, *, all_settled: bool
     there, before = stored(project), 0
     for note, document in project.documents("notes").items():
         settled = 3 if document["state"] == "ended" else pages_settled(document)
-        found, wanted = there.get(note, set()), set(of_pages(note, settled))
+        found, wanted = there.get(note, {}).keys(), of_pages(note, settled).keys()
         assert found == wanted if all_settled else found >= wanted, document
         before += settled
     return before
@@ -262,7 +240,7 @@ def entries(path: Path) -> list[Document]:
 def test_a_slow_store_sets_the_pace(api: Simulator, store: Store) -> None:
     api.script({"latency": 0.05})
     crawl = store.start()
-    await_calls(api, crawl, PAGES // 2)
+    api.wait_for_calls(PAGES // 2, crawl)
     store.proxy.delay = 0.5
     most = 0
     while crawl.poll() is None:
@@ -284,7 +262,7 @@ def test_kills_while_the_store_is_slow_cost_no_more(api: Simulator, store: Store
     paid = settled = 0
     for _ in range(3):
         crawl = store.start("-a", "mode=resume")
-        await_calls(api, crawl, paid + MOST_UNSETTLED + 12)
+        api.wait_for_calls(paid + MOST_UNSETTLED + 12, crawl)
         crawl.kill()
         crawl.communicate()
         paid, paid_before = await_silence(api), paid
@@ -303,7 +281,7 @@ def test_kills_while_the_store_is_slow_cost_no_more(api: Simulator, store: Store
 def test_a_store_that_comes_back_is_waited_for(api: Simulator, store: Store, how: str) -> None:
     api.script({"latency": 0.05})
     crawl = store.start()
-    await_calls(api, crawl, BEFORE)
+    api.wait_for_calls(BEFORE, crawl)
     proxy = store.proxy
     (proxy.freeze if how == "frozen" else proxy.cut)()
     before = api.books()["billed"]
@@ -326,12 +304,10 @@ def test_a_store_that_comes_back_is_waited_for(api: Simulator, store: Store, how
 
 
 @pytest.fixture
-def alone(api: Simulator, tmp_path: Path) -> Store:
+def direct(own_server: Project, tmp_path: Path) -> Store:
     """A store with a server of its own, reached directly."""
-    project = Project(api.url, tmp_path, f"embedded:{tmp_path / 'db'}", "xhs")
-    project.environment["XHS_SPILL_DIR"] = str(tmp_path / "spill")
-    project.environment["PYTHONPATH"] += f":{tmp_path}"
-    return Store(project, Proxy(0), tmp_path / "spill")
+    own_server.environment["PYTHONPATH"] += f":{tmp_path}"
+    return Store(own_server, Proxy(0), tmp_path / "spill")
 
 
 def server_of(store: Store) -> int:
@@ -340,27 +316,27 @@ def server_of(store: Store) -> int:
     return int(json.loads(state.read_text())["server_pid"])
 
 
-@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
-def test_a_stopped_server_is_waited_for(api: Simulator, alone: Store) -> None:
+@posix
+def test_a_stopped_server_is_waited_for(api: Simulator, direct: Store) -> None:
     api.script({"latency": 0.05})
-    crawl = alone.start()
-    await_calls(api, crawl, BEFORE)
-    server, before = server_of(alone), api.books()["billed"]
+    crawl = direct.start()
+    api.wait_for_calls(BEFORE, crawl)
+    server, before = server_of(direct), api.books()["billed"]
     os.kill(server, signal.SIGSTOP)
     try:
         paid = await_silence(api) - before
     finally:
         os.kill(server, signal.SIGCONT)
-    done = alone.end(crawl)
+    done = direct.end(crawl)
     assert done.status == 0, done
     assert paid <= MOST_PAID
-    assert_whole(api, alone.project)
+    assert_whole(api, direct.project)
 
 
 def test_writes_whose_acknowledgement_is_lost_are_done_once(api: Simulator, store: Store) -> None:
     api.script({"latency": 0.05})
     crawl = store.start()
-    await_calls(api, crawl, BEFORE)
+    api.wait_for_calls(BEFORE, crawl)
     store.proxy.lose = 8
     done = store.end(crawl)
     assert done.status == 0, done
@@ -398,7 +374,7 @@ def gone(api: Simulator, store: Store, how: str) -> Outcome:
     """A crawl whose store is gone for good; by its end the store is there again."""
     api.script({"latency": 0.05})
     crawl = store.start(*store.extended(Hurry=HURRY))
-    await_calls(api, crawl, BEFORE)
+    api.wait_for_calls(BEFORE, crawl)
     before = api.books()["billed"]
     if how == "killed":
         os.kill(server_of(store), signal.SIGKILL)
@@ -437,8 +413,8 @@ def test_what_a_store_did_not_take_is_recovered(api: Simulator, store: Store, ho
     assert "stays" not in recovered.output
     assert store.spilled() == []
     books = api.books()
-    paid = {note: set(of_pages(note, cost["billed"])) for note, cost in books["notes"].items()}
-    assert stored(store.project) == {note: ids for note, ids in paid.items() if ids} != before
+    paid = {note: of_pages(note, cost["billed"]) for note, cost in books["notes"].items()}
+    assert stored(store.project) == {note: shown for note, shown in paid.items() if shown} != before
     ledger = store.project.documents("notes")
     assert {note: one["billed_calls"] for note, one in ledger.items() if one["billed_calls"]} == {
         note: cost["billed"] for note, cost in books["notes"].items()
@@ -456,7 +432,7 @@ def test_what_a_store_did_not_take_among_threads_is_recovered(
 ) -> None:
     api.script({"latency": 0.02})
     crawl = store.start(*store.extended(Hurry=HURRY), "-a", "replies=all", notes=THREADED)
-    await_calls(api, crawl, calls)
+    api.wait_for_calls(calls, crawl)
     store.proxy.cut()
     done = store.end(crawl)
     assert (done.status, done.reason) == (3, "store_failed"), done
@@ -484,11 +460,11 @@ def test_what_a_store_did_not_take_among_threads_is_recovered(
 
 
 def test_what_a_killed_server_did_not_take_the_next_run_stores(
-    api: Simulator, alone: Store
+    api: Simulator, direct: Store
 ) -> None:
-    done = gone(api, alone, "killed")
-    kept = assert_kept(api, alone, done, "xhs")
-    again = go_on(api, alone)
+    done = gone(api, direct, "killed")
+    kept = assert_kept(api, direct, done, "xhs")
+    again = go_on(api, direct)
     told = [line for line in again.lines("INFO") if "an earlier run had spilled" in line]
     assert len(told) == 1
     assert str(kept) in told[0]
@@ -499,7 +475,7 @@ def test_a_crawl_that_is_stopped_while_its_store_is_away_keeps_what_it_has(
 ) -> None:
     api.script({"latency": 0.05})
     crawl = store.start(*store.extended(Hurry=HURRY))
-    await_calls(api, crawl, BEFORE)
+    api.wait_for_calls(BEFORE, crawl)
     store.proxy.cut()
     crawl.send_signal(signal.SIGTERM)
     done = store.end(crawl)
@@ -541,7 +517,7 @@ def assert_told_of_loss(done: Outcome) -> None:
 def test_where_store_and_spill_fail_the_loss_is_told(api: Simulator, store: Store) -> None:
     api.script({"latency": 0.05})
     crawl = store.start(*store.extended(Hurry=HURRY, Block=BLOCK))
-    await_calls(api, crawl, BEFORE)
+    api.wait_for_calls(BEFORE, crawl)
     before = api.books()["billed"]
     store.proxy.cut()
     done = store.end(crawl)
@@ -570,7 +546,7 @@ def test_a_disk_that_is_full_loses_no_more_than_is_told(
     api.script({"latency": 0.05})
     options = store.extended(Hurry=HURRY, **{disk: FULL_DISK})
     crawl = store.start(*options)
-    await_calls(api, crawl, BEFORE)
+    api.wait_for_calls(BEFORE, crawl)
     store.proxy.cut()
     done = store.end(crawl)
     assert (done.status, done.reason) == (3, "store_failed"), done
@@ -591,12 +567,12 @@ def test_a_disk_that_is_full_loses_no_more_than_is_told(
     assert_whole(api, store.project, repeated=None)
 
 
-def test_a_disk_of_the_embedded_store_that_is_full_is_named(api: Simulator, alone: Store) -> None:
-    done = alone.crawl(*alone.extended(Hurry=HURRY, NoRoom=NO_ROOM), notes=NOTES[:3])
+def test_a_disk_of_the_embedded_store_that_is_full_is_named(api: Simulator, direct: Store) -> None:
+    done = direct.crawl(*direct.extended(Hurry=HURRY, NoRoom=NO_ROOM), notes=NOTES[:3])
     assert (done.status, done.reason) == (3, "store_failed"), done
     assert "the disk of the database is full: free space there" in done.run["stopped"]
     assert "OperationFailure" not in done.errors
-    go_on_with = alone.crawl(notes=NOTES[:3], mode="resume")
+    go_on_with = direct.crawl(notes=NOTES[:3], mode="resume")
     assert go_on_with.status == 0, go_on_with
     assert api.books()["repeated"] == 0
 
@@ -635,10 +611,9 @@ def test_a_document_that_no_database_can_hold_is_set_aside(
     assert done.status == 0, done
     assert "Traceback" not in done.errors
     assert api.books()["billed"] == 6 + 3
-    assert stored(store.project) == {
-        note: of_pages(note, 6).keys() - {lost},
-        other: set(of_pages(other, 3)),
-    }
+    shown = of_pages(note, 6)
+    del shown[lost]
+    assert stored(store.project) == {note: shown, other: of_pages(other, 3)}
     assert store.project.documents("rejected") == {}
     (end,) = (item for item in done.items("note") if item["note_id"] == note)
     assert (end["stop_reason"], end["missing"]) == ("complete", 1)
@@ -682,7 +657,9 @@ def test_where_the_spill_cannot_take_it_no_further_call_is_paid(
     store.spill.unlink()
     again = store.crawl(notes=[note], mode="resume", feed=False)
     assert again.status == 0, again
-    assert stored(store.project) == {note: of_pages(note, 6).keys() - {lost}}
+    shown = of_pages(note, 6)
+    del shown[lost]
+    assert stored(store.project) == {note: shown}
     assert len(store.spilled()) == 1
 
 
@@ -702,7 +679,7 @@ def patient(_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         store = open_store(api.url, folder, _server, folder.name, proxy)
         with store.start() as crawl:
             try:
-                await_calls(api, crawl, BEFORE)
+                api.wait_for_calls(BEFORE, crawl)
                 proxy.cut()
                 yield Patient(api, store, crawl)
             finally:

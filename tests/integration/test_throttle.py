@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from support.expected import expected_note
+from support.pages import page_count
 
 from xhs.simulator.notes import sized_note
 
@@ -26,7 +27,7 @@ def check_whole(api: Simulator, project: Project, done: Outcome, notes: list[str
     """Everything arrived, and nothing was paid twice."""
     assert (done.status, done.reason) == (0, "finished"), done
     assert "Traceback" not in done.errors
-    assert api.books()["billed"] == sum(expected_note(note).pages for note in notes)
+    assert api.books()["billed"] == page_count(notes)
     first_level = {comment for note in notes for comment in expected_note(note).first_level}
     assert project.documents("comments", parent_comment_id=None).keys() == first_level
     ledger = project.documents("notes")

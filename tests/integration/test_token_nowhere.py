@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import gzip
-import importlib.util
 import json
 import socket
 from typing import TYPE_CHECKING, Any
@@ -12,18 +11,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.canary import NOTE, Watched, files_with, found_in
 from support.crawl import TOKEN, Outcome, Project
+from support.marks import needs_embedded
 from support.simulator import COMMENTS
-
-from xhs.settings import EXTENSIONS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from support.simulator import Simulator
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("secantus") is None, reason="SecantusDB is not installed"
-)
+pytestmark = needs_embedded
 
 LARGE = "600"  # bytes; an answer has more
 ODD_TOKEN = "canary/7f3a+9b52=c1d8&4e60"
@@ -31,20 +27,14 @@ ODD_TOKEN = "canary/7f3a+9b52=c1d8&4e60"
 
 
 @pytest.fixture
-def watched(project: Project) -> Watched:
-    """On the server that all tests share; its files are elsewhere."""
-    return Watched(project)
+def with_database(own_server: Project) -> Watched:
+    """A watched project whose folder also holds the files of its database."""
+    return Watched(own_server)
 
 
-@pytest.fixture
-def apart(api: Simulator, tmp_path: Path) -> Watched:
-    """With the database's own files below the folder too."""
-    return Watched(Project(api.url, tmp_path, f"embedded:{tmp_path / 'db'}", "xhs"))
-
-
-def test_the_search_would_find_it(api: Simulator, apart: Watched, tmp_path: Path) -> None:
+def test_the_search_would_find_it(api: Simulator, with_database: Watched, tmp_path: Path) -> None:
     """The same search, for what a crawl does write: the note's ID, in each of the places."""
-    done = apart.crawl()
+    done = with_database.crawl()
     assert done.status == 0, done
     places = {path.relative_to(tmp_path).parts[0] for path in files_with(tmp_path, NOTE)}
     assert {"cache", "feed.json", "logs", "db"} <= places
@@ -55,11 +45,11 @@ def test_the_search_would_find_it(api: Simulator, apart: Watched, tmp_path: Path
     assert api.books()["log"][0]["params"] == ["noteId", "token"]
 
 
-def test_after_success(apart: Watched) -> None:
-    done = apart.crawl()
+def test_after_success(with_database: Watched) -> None:
+    done = with_database.crawl()
     assert done.status == 0, done
     assert "DEBUG: Crawled (200)" in done.errors
-    apart.check()
+    with_database.check()
 
 
 def test_in_a_log_file(watched: Watched) -> None:
@@ -271,10 +261,9 @@ class Talking:
 
 def talk(watched: Watched, moment: str, *words: str) -> Outcome:
     """Crawl with an extension of a user's own that logs a signed address at a moment."""
-    watched.add_module(TALKING.replace("MOMENT", moment))
-    own = {**EXTENSIONS, "users_own.Talking": 500}
+    own = watched.project.extension(TALKING.replace("MOMENT", moment), "Talking", 500)
     env: dict[str, str | None] = {"JUSTONEAPI_TOKEN": ODD_TOKEN}
-    done = watched.crawl("-s", f"EXTENSIONS={json.dumps(own)}", *words, env=env)
+    done = watched.crawl(*own, *words, env=env)
     assert done.status == 0, done
     return done
 

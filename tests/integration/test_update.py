@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -14,7 +12,7 @@ from support.crawl import Outcome, Project
 from support.expected import expected_note
 from support.pages import pages_settled
 from support.passes import assert_stored, billed, history, pages_of, pinned_notes
-from support.simulator import PROJECT, REPLIES
+from support.simulator import REPLIES
 
 from xhs.simulator.note_layout import note_layout
 from xhs.simulator.notes import missing_note, profile, sized_note, threaded_note
@@ -47,23 +45,10 @@ def update(api: Simulator, project: Project, *notes: str, **arguments: Any) -> O
     return done
 
 
-def start(project: Project, *notes: str, **arguments: str) -> subprocess.Popen[bytes]:
-    arguments["mode"] = "update"
-    if notes:
-        arguments["notes"] = ",".join(notes)
-    given = [word for name, value in arguments.items() for word in ("-a", f"{name}={value}")]
-    return subprocess.Popen(
-        [sys.executable, "-m", "scrapy", "crawl", "comments", *given],
-        env=project.environment,
-        cwd=PROJECT,
-        stderr=subprocess.PIPE,
-    )
-
-
 def kill_at_page(api: Simulator, project: Project, note: str, page: int) -> None:
     """Kill an update of ``note`` that has settled the pages of its pass before this one."""
     api.script({"rules": [{"note": note, "page": page, "delay": 60}]})
-    crawl = start(project, note)
+    crawl = project.start_crawl(notes=[note], mode="update")
     while pages_of(api, note)[-1:] != [page] or pages_settled(project.note(note)) != page - 1:
         assert crawl.poll() is None, crawl.communicate()[1].decode()
         time.sleep(0.1)
@@ -617,10 +602,8 @@ def test_an_update_killed_between_its_replies_loses_none(api: Simulator, project
     crawl_whole(api, project, [note], replies="all")
     api.change(note, grow=12)
     api.script({"rules": [{"endpoint": "replies", "after": 8, "delay": 60}]})
-    crawl = start(project, note, replies="all")
-    while api.books()["calls"] < 9:
-        assert crawl.poll() is None, crawl.communicate()[1].decode()
-        time.sleep(0.1)
+    crawl = project.start_crawl(notes=[note], mode="update", replies="all")
+    api.wait_for_calls(9, crawl)
     crawl.kill()
     crawl.communicate()
     assert project.note(note)["state"] == "running"
@@ -646,7 +629,7 @@ def test_updates_killed_at_random_moments_leave_no_gap(api: Simulator, project: 
             more = chance.choice((0, 3, 10, 45))
             api.change(note, grow=more)
             grown[note] += more
-        crawl = start(project)
+        crawl = project.start_crawl(mode="update")
         last = api.books()["calls"] + chance.randint(1, 30)
         while api.books()["calls"] < last and crawl.poll() is None:
             time.sleep(0.01)
@@ -667,7 +650,7 @@ def test_two_updates_at_once_do_no_harm(api: Simulator, project: Project) -> Non
         api.change(note, grow=grown)
     api.reset_books()
     api.script({"latency": 0.05})
-    crawls = [start(project, *notes) for _ in range(2)]
+    crawls = [project.start_crawl(notes=notes, mode="update") for _ in range(2)]
     for crawl, errors in [(crawl, crawl.communicate()[1].decode()) for crawl in crawls]:
         assert crawl.returncode == 0, errors
         assert "Traceback" not in errors

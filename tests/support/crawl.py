@@ -15,10 +15,11 @@ from pymongo import MongoClient
 from support.forks import helper
 from support.simulator import PROJECT
 
+from xhs.settings import EXTENSIONS
 from xhs.store.embedded.server import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from pymongo.database import Database
@@ -122,6 +123,13 @@ def database(uri: str, name: str) -> Iterator[Database[Document]]:
         yield client[name]
 
 
+def crawl_words(notes: Collection[str], arguments: Mapping[str, str]) -> list[str]:
+    """Return the command line of a crawl."""
+    given = {**arguments, "notes": ",".join(notes)} if notes else arguments
+    words = (word for name, value in given.items() for word in ("-a", f"{name}={value}"))
+    return ["crawl", "comments", *words]
+
+
 class Project:
     """A place to crawl from: the stand-in's address, a folder, a database of its own."""
 
@@ -144,6 +152,11 @@ class Project:
         (self.folder / "users_own.py").write_text(code)
         self.environment["PYTHONPATH"] = f"{self.folder}{os.pathsep}{PROJECT}"
 
+    def extension(self, code: str, name: str = "Own", order: int = 1) -> list[str]:
+        """Add a module with a user's extension; return the options that enable it."""
+        self.add_module(code)
+        return ["-s", f"EXTENSIONS={json.dumps({**EXTENSIONS, f'users_own.{name}': order})}"]
+
     def command(
         self, *words: str, stdin: str | bytes = b"", env: Mapping[str, str | None] | None = None
     ) -> Outcome:
@@ -162,15 +175,25 @@ class Project:
         **arguments: str,
     ) -> Outcome:
         """Crawl ``notes``; keyword arguments are the spider's own, words are options."""
-        if notes:
-            arguments["notes"] = ",".join(notes)
-        given = [word for name, value in arguments.items() for word in ("-a", f"{name}={value}")]
+        given = crawl_words(notes, arguments)
         self._feeds += 1
         path = self.folder / f"feed-{self._feeds}.json"
         output = ["-O", str(path)] if feed else []
-        done = self.command("crawl", "comments", *given, *output, *words, stdin=stdin, env=env)
+        done = self.command(*given, *output, *words, stdin=stdin, env=env)
         items = json.loads(path.read_text() or "[]") if path.exists() else []
         return Outcome(done.status, done.output, done.errors, items)
+
+    def start(self, *words: str, **options: Any) -> subprocess.Popen[bytes]:
+        """Start a command of Scrapy, with ``options`` of `subprocess.Popen`."""
+        options = {"env": self.environment, "stderr": subprocess.PIPE, **options}
+        command = [sys.executable, "-m", "scrapy", *words]
+        return subprocess.Popen(command, cwd=PROJECT, **options)
+
+    def start_crawl(
+        self, *words: str, notes: Collection[str] = (), **arguments: str
+    ) -> subprocess.Popen[bytes]:
+        """Start a crawl of ``notes``; arguments as in :meth:`crawl`."""
+        return self.start(*crawl_words(notes, arguments), *words)
 
     def documents(self, collection: str, **query: Any) -> dict[str, Document]:
         """The documents of a collection by their IDs."""

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from support.expected import expected_note
 
 if TYPE_CHECKING:
-    from support.crawl import Document
+    from collections.abc import Iterable
+
+    from support.crawl import Document, Project
 
 
 def of_pages(note: str, pages: int | None) -> dict[str, str | None]:
@@ -17,6 +19,19 @@ def of_pages(note: str, pages: int | None) -> dict[str, str | None]:
     first_level = there.first_level if pages is None else there.first_level[: 10 * pages]
     shown: dict[str, str | None] = dict.fromkeys(first_level)
     return shown | {reply: root for root in first_level for reply in there.inline.get(root, ())}
+
+
+def page_count(notes: Iterable[str]) -> int:
+    """Return how many pages of first-level comments these notes have."""
+    return sum(expected_note(note).pages for note in notes)
+
+
+def stored(project: Project) -> dict[str, dict[str, str | None]]:
+    """Return the stored comments of each note, each with its parent."""
+    found: dict[str, dict[str, str | None]] = {}
+    for comment_id, comment in project.documents("comments").items():
+        found.setdefault(comment["note_id"], {})[comment_id] = comment["parent_comment_id"]
+    return found
 
 
 def pages_settled(document: Document) -> int:

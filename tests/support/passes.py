@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import count, islice
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,16 @@ def assert_stored(
     wanted = [*now.first_level[:first], *expected_note(note).first_level[:known]]
     replies = {reply for root in wanted for reply in now.inline.get(root, ())}
     assert project.comment_ids(note) == (set(wanted), replies), note
+
+
+def leave_at_page_three(api: Simulator, project: Project, *notes: str, **arguments: Any) -> None:
+    """Crawl these notes up to their third page, which is not billed; empty the books."""
+    api.script({"rules": [{"note": notes, "page": 3, "code": 999}]})
+    assert project.crawl(notes=notes, feed=False, **arguments).status == 3
+    for note in notes:
+        assert json.loads(project.note(note)["checkpoint"]["cursor"])["index"] == 3
+    api.script({})
+    api.reset_books()
 
 
 def history(project: Project, note: str) -> list[Document]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.error import HTTPError
@@ -69,6 +70,12 @@ class Simulator:
     def books(self) -> dict[str, Any]:
         """What was called, billed and delivered; see `xhs.simulator.call_log`."""
         return self._control("/_books")
+
+    def wait_for_calls(self, calls: int, crawl: subprocess.Popen[bytes]) -> None:
+        """Wait until there were ``calls`` calls; fail if the crawl ends before."""
+        while self.books()["calls"] < calls:
+            assert crawl.poll() is None
+            time.sleep(0.02)
 
     def reset_books(self) -> None:
         """Empty the books; script and world stay, the script's counts begin anew."""

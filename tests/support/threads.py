@@ -136,4 +136,6 @@ def paid_twice(log: list[dict[str, Any]], ends: list[int]) -> Counter[int]:
             run = next(place for place, end in enumerate(ends) if call["number"] <= end)
             page = call["note"], call["comment"], call["sort"], call["cursor"]
             payments.setdefault(page, []).append(run)
-    return Counter(earlier for runs in payments.values() for earlier, _ in pairwise(runs))
+    again = [pair for runs in payments.values() for pair in pairwise(runs)]
+    assert all(earlier < later for earlier, later in again)
+    return Counter(earlier for earlier, _ in again)

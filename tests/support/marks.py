@@ -1,0 +1,12 @@
+"""Reasons to skip tests on a machine."""
+
+import importlib.util
+import os
+import sys
+
+import pytest
+
+EMBEDDED_MISSING = importlib.util.find_spec("secantus") is None
+needs_embedded = pytest.mark.skipif(EMBEDDED_MISSING, reason="SecantusDB is not installed")
+posix = pytest.mark.skipif(os.name != "posix", reason="POSIX signals only")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
