@@ -1,11 +1,11 @@
-"""The pace of a crawl, ours beside Scrapy's own throttle and retries on the same work.
+"""Compare the pace of crawls with this project's throttle and retries, and with Scrapy's.
 
-    python benchmarks/pace.py
+    python benchmarks/pace.py [SCENARIO ...]
 
-It takes about fifteen minutes; name scenarios to run only those. Each crawl is a process without a
-store against a stand-in of the API; what it did is read from the stand-in's books. Seconds are from
-the first call to the last answer. "off" has no throttle, "Scrapy's" is AutoThrottle as Scrapy ships
-it but for the kindest settings: no start delay, a target of all 16 places, no jitter.
+All scenarios take about fifteen minutes. Each crawl is a process without a store against a stand-in
+of the API, measured by the stand-in's books. Seconds count from the first call to the last answer.
+"off" has no throttle. "Scrapy's" is AutoThrottle with its most favourable settings: no start delay,
+a target concurrency of 16, no jitter.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 PROJECT = Path(__file__).parents[1]
 sys.path.insert(0, str(PROJECT))
 
-from xhs.simulator.notes import sized_note  # noqa: E402 (found through the line above)
+from xhs.simulator.notes import sized_note  # noqa: E402 (needs the line above)
 
 Books = dict[str, Any]
 Options = dict[str, list[str]]
@@ -52,7 +52,7 @@ NOTES = [sized_note(100, serial) for serial in range(160)]
 
 
 def heavy_tailed() -> list[str]:
-    """600 notes with 1,515 pages, 40 at most in one."""
+    """Return 600 notes with 1,515 pages, at most 40 each."""
     pages = [40, 38, 30, 25, 20, *[10] * 20, *[3] * 150]
     rest = 600 - len(pages)
     twos = 1515 - sum(pages) - rest
@@ -63,7 +63,7 @@ def heavy_tailed() -> list[str]:
 
 
 class StandIn:
-    """The stand-in's address, books and script."""
+    """Address, books and script of the stand-in."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -98,7 +98,7 @@ def stand_in() -> Iterator[StandIn]:
 
 @contextmanager
 def crawl(api: StandIn, settings: Sequence[str], notes: Sequence[str]) -> Iterator[Any]:
-    """A crawl under way; it is ended, if it has not, when the block is left."""
+    """Run a crawl; kill it at the end of the block if it is still running."""
     words = [word for setting in settings for word in ("-s", setting)]
     environment = {
         **os.environ,
@@ -127,14 +127,16 @@ def wait_until(moment: float) -> None:
 
 
 def first_call(api: StandIn) -> float:
-    """When the first call came, waited for."""
+    """Wait for the first call; return its time."""
     while not (log := api.books()["log"]):
         time.sleep(0.05)
     return float(log[0]["time"])
 
 
-def whole(api: StandIn, script: Any, settings: Sequence[str], notes: Sequence[str]) -> Books:
-    """The books of a crawl that ran to its end, with its exit status and its seconds."""
+def complete_crawl(
+    api: StandIn, script: Any, settings: Sequence[str], notes: Sequence[str]
+) -> Books:
+    """Run a crawl to its end; return the books, its exit status and its seconds."""
     api.reset()
     api.script(script)
     with crawl(api, settings, notes) as process:
@@ -145,10 +147,12 @@ def whole(api: StandIn, script: Any, settings: Sequence[str], notes: Sequence[st
     return {**books, "status": status, "took": last["time"] + (last["seconds"] or 0) - begun}
 
 
-def compare_whole(
+def compare_complete(
     api: StandIn, script: Any, variants: Options, notes: Sequence[str] = NOTES, peer: str = "off"
 ) -> None:
-    found = {name: whole(api, script, settings, notes) for name, settings in variants.items()}
+    found = {
+        name: complete_crawl(api, script, settings, notes) for name, settings in variants.items()
+    }
     for name, books in found.items():
         ratio = books["took"] / found[peer]["took"]
         print(
@@ -158,7 +162,7 @@ def compare_whole(
 
 
 def limited(api: StandIn, rate: int) -> None:
-    """A limit for a minute: how much of it was used, and how many calls were refused."""
+    """Measure for a minute how much of a rate limit is used and how many calls are refused."""
     for name, settings in THROTTLES.items():
         api.reset()
         api.script({"rate": rate, "latency": 0.2})
@@ -170,8 +174,8 @@ def limited(api: StandIn, rate: int) -> None:
         print(f"  {name:10}{used:8.0%} of the limit used{refused:8.1%} of {books['calls']} refused")
 
 
-def comes_and_goes(api: StandIn, rate: int = 5) -> None:
-    """No limit for 10 s, a limit for 30, none again: seconds until the pace fits."""
+def temporary_limit(api: StandIn, rate: int = 5) -> None:
+    """Measure how soon the pace adapts: no limit for 10 s, a limit for 30 s, no limit again."""
     notes = [sized_note(100, serial) for serial in range(600)]
     for name, settings in THROTTLES.items():
         api.reset()
@@ -180,18 +184,16 @@ def comes_and_goes(api: StandIn, rate: int = 5) -> None:
             begun = first_call(api)
             wait_until(begun + 10)
             api.script({"latency": 0.2, "rate": rate})
-            came = time.time()
-            calls = seconds_of(api, came, 30)
+            calls = calls_per_second(api, time.time(), 30)
             slowed = next((s for s, (n, no) in enumerate(calls) if no <= 0.2 * n), None)
             api.script({"latency": 0.2})
-            gone = time.time()
-            calls = seconds_of(api, gone, 30)
+            calls = calls_per_second(api, time.time(), 30)
             full = next((s for s, (n, _) in enumerate(calls) if n >= 72), None)
         print(f"  {name:10}slowed after {slowed} s, at full pace again after {full} s")
 
 
-def seconds_of(api: StandIn, start: float, seconds: int) -> list[tuple[int, int]]:
-    """Calls, and refused ones, of each second from now on."""
+def calls_per_second(api: StandIn, start: float, seconds: int) -> list[tuple[int, int]]:
+    """Return the calls, and the refused ones, of each second from ``start``."""
     found = []
     for second in range(seconds):
         wait_until(start + second + 1.25)
@@ -201,7 +203,7 @@ def seconds_of(api: StandIn, start: float, seconds: int) -> list[tuple[int, int]
 
 
 def outage(api: StandIn) -> None:
-    """The API answers 500 to all for 20 s: how many notes come whole all the same."""
+    """Count the notes that are complete although the API answers every call with 500 for 20 s."""
     for name, settings in RETRIES.items():
         api.reset()
         api.script({"latency": 0.2})
@@ -232,27 +234,29 @@ MIXED = [
         (0.04, {"reset": "after"}),
     )
 ]
-"""Each is drawn for itself, so that together they come to 34 in a hundred."""
+"""Shares are drawn independently: together, 34 % of calls fail."""
 
 SCENARIOS: dict[str, tuple[str, Callable[[StandIn], None]]] = {
     "steady": (
         "No limit, 200 ms a call",
-        lambda api: compare_whole(api, {"latency": 0.2}, THROTTLES),
+        lambda api: compare_complete(api, {"latency": 0.2}, THROTTLES),
     ),
     "jitter": (
         "No limit, 0.2 to 0.5 s a call",
-        lambda api: compare_whole(api, {"latency": [0.2, 0.5]}, THROTTLES),
+        lambda api: compare_complete(api, {"latency": [0.2, 0.5]}, THROTTLES),
     ),
     "chance": (
         "No limit, 200 ms a call, one call in twenty refused at random",
-        lambda api: compare_whole(api, {"latency": 0.2, "refuse_share": {"302": 0.05}}, THROTTLES),
+        lambda api: compare_complete(
+            api, {"latency": 0.2, "refuse_share": {"302": 0.05}}, THROTTLES
+        ),
     ),
     "limit5": ("5 calls a second, for a minute", lambda api: limited(api, 5)),
     "limit20": ("20 calls a second, for a minute", lambda api: limited(api, 20)),
-    "comes": ("A limit of 5 a second that comes and goes", comes_and_goes),
+    "comes": ("A limit of 5 a second that comes and goes", temporary_limit),
     "mixed": (
         "A third of all calls fail, 10 ms a call, 600 notes with 1,515 pages",
-        lambda api: compare_whole(
+        lambda api: compare_complete(
             api, {"latency": 0.01, "rules": MIXED}, RETRIES, heavy_tailed(), peer="Scrapy's"
         ),
     ),

@@ -1,11 +1,11 @@
-"""How near a crawl comes to the shortest time that its calls allow.
+"""Compare the duration of a crawl with the shortest that its calls allow.
 
     python benchmarks/scheduling.py [RUNS]
 
-Six hundred notes at 200 ms a call and 16 at once, as shipped, into the embedded store. The ideal is
-the greater of two times: all calls over all places, and, of any note, its place in the file over
-the places plus its pages. Beside it the same work by a plain Scrapy spider, which follows the
-cursor and stores nothing. It takes about four minutes a run.
+A crawl fetches 600 notes at 200 ms a call with the default 16 concurrent calls into the embedded
+store. The ideal is the greater of two times: all calls divided by 16, and, for any note, its place
+in the file divided by 16 plus its pages. For comparison, a plain Scrapy spider follows the same
+cursors and stores nothing. A run takes about four minutes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pace import PROJECT, StandIn, stand_in
 
 from xhs.simulator.notes import sized_note
 
-PLACES = 16
+CONCURRENCY = 16
 
 PLAIN = """
 import json, os
@@ -58,13 +58,13 @@ class Plain(scrapy.Spider):
 
 
 def heavy_tailed() -> list[int]:
-    """Pages of 600 notes, 400 comments at most, from one seed."""
-    dice = random.Random(3)
-    return [min(40, max(1, int(dice.paretovariate(0.9)))) for _ in range(600)]
+    """Return the pages of 600 notes of at most 400 comments, from a fixed seed."""
+    seeded_random = random.Random(3)
+    return [min(40, max(1, int(seeded_random.paretovariate(0.9)))) for _ in range(600)]
 
 
-def with_a_long_one_late() -> list[int]:
-    """The same, and one note of 1,490 comments near the end of the file."""
+def with_a_late_long_note() -> list[int]:
+    """Return the same pages, with a note of 1,490 comments near the end of the file."""
     pages = heavy_tailed()
     pages[585] = 149
     return pages
@@ -72,21 +72,21 @@ def with_a_long_one_late() -> list[int]:
 
 SCENARIOS: dict[str, tuple[list[int], tuple[float, float]]] = {
     "600 notes of heavy-tailed sizes": (heavy_tailed(), (0.2, 0.2)),
-    "one of 1,490 comments near the end": (with_a_long_one_late(), (0.2, 0.2)),
+    "one of 1,490 comments near the end": (with_a_late_long_note(), (0.2, 0.2)),
     "latency between 0.2 and 0.5 s": (heavy_tailed(), (0.2, 0.5)),
 }
 
 
 def ideal(pages: Sequence[int], latency: tuple[float, float]) -> float:
-    """The least seconds that the calls take."""
+    """Return the least seconds that the calls take."""
     mean = sum(latency) / 2
-    by_calls = sum(pages) / PLACES
-    by_the_longest = max(place / PLACES + count for place, count in enumerate(pages))
+    by_calls = sum(pages) / CONCURRENCY
+    by_the_longest = max(place / CONCURRENCY + count for place, count in enumerate(pages))
     return mean * max(by_calls, by_the_longest)
 
 
-def took(api: StandIn, command: list[str], **environment: str) -> float:
-    """Seconds from the first call to the last answer."""
+def measure(api: StandIn, command: list[str], **environment: str) -> float:
+    """Run a crawl; return the seconds from its first call to its last answer."""
     subprocess.run(
         [sys.executable, "-m", "scrapy", *command],
         cwd=PROJECT,
@@ -117,7 +117,7 @@ def main() -> int:
                 for name, command in commands.items():
                     api.reset()
                     api.script({"latency": list(latency)})
-                    seconds = took(api, command, JUSTONEAPI_BASE_URL=api.url, MONGODB_URI=store)
+                    seconds = measure(api, command, JUSTONEAPI_BASE_URL=api.url, MONGODB_URI=store)
                     print(f"  {name:14}{seconds:7.1f} s{seconds / best:7.3f} x ideal", flush=True)
     return 0
 

@@ -1,4 +1,4 @@
-"""One stand-in and one embedded server for all crawls; each test has a database of its own."""
+"""All crawls share a stand-in and an embedded server; each test has a database of its own."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _api() -> Iterator[Simulator]:
 
 @pytest.fixture
 def api(_api: Simulator) -> Simulator:
-    """The stand-in as it was at its start."""
+    """The stand-in in its initial state."""
     _api.reset()
     return _api
 
@@ -45,7 +45,7 @@ def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def project(api: Simulator, _server: str, tmp_path: Path) -> Project:
-    """Where to crawl from, with an empty database."""
+    """A project with an empty database."""
     return Project(api.url, tmp_path, _server, f"test{next(_NUMBERS)}")
 
 
@@ -63,11 +63,11 @@ def watched(project: Project) -> Watched:
 
 @pytest.fixture
 def without_store(api: Simulator, tmp_path: Path) -> Project:
-    """Where to crawl from without a store."""
+    """A project without a store."""
     return Project(api.url, tmp_path, "", "none")
 
 
 @pytest.fixture
 def fresh_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands start as a user's do, and not as `support.forks` has them."""
+    """Start commands as a user does, not through `support.forks`."""
     monkeypatch.setattr(forks, "AVAILABLE", False)

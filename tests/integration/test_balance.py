@@ -1,4 +1,4 @@
-"""What is left on the account: the independent check of what was billed."""
+"""The balance of the account, which independently confirms what was billed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def balance(project: Project) -> Decimal:
-    """What the command says, in CNY."""
+    """Return the balance that the command prints, in CNY."""
     done = project.command("balance")
     assert (done.status, done.errors) == (0, ""), done
     amount, currency = done.output.split()
@@ -27,7 +27,7 @@ def balance(project: Project) -> Decimal:
     return Decimal(amount)
 
 
-def test_it_falls_by_what_a_crawl_was_billed(api: Simulator, without_store: Project) -> None:
+def test_it_falls_by_the_calls_billed(api: Simulator, without_store: Project) -> None:
     script = {"balance": 10, "price": 0.02, "rules": [{"every": 4, "code": 301}]}
     api.script(script)
     assert balance(without_store) == 10
@@ -46,14 +46,14 @@ WRONG: list[tuple[dict[str, str | None], int, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("env", "status", "said"), WRONG)
+@pytest.mark.parametrize(("env", "status", "message"), WRONG)
 def test_what_is_wrong_is_one_line(
-    without_store: Project, env: dict[str, str | None], status: int, said: str
+    without_store: Project, env: dict[str, str | None], status: int, message: str
 ) -> None:
     done = without_store.command("balance", env=env)
     assert (done.status, done.output) == (status, ""), done
     assert done.errors.startswith("error: ")
-    assert said in done.errors
+    assert message in done.errors
     assert done.errors.count("\n") == 1
     assert TOKEN not in done.errors
 
@@ -88,10 +88,10 @@ ODD: dict[str, tuple[bytes, str]] = {
 
 @pytest.mark.parametrize("case", ODD)
 def test_an_odd_answer_is_one_line(without_store: Project, case: str) -> None:
-    body, said = ODD[case]
+    body, message = ODD[case]
     done = ask(without_store, body)
     assert (done.status, done.output) == (1, ""), done
-    assert said in done.errors
+    assert message in done.errors
     assert done.errors.count("\n") == 1
     assert TOKEN not in done.errors
 
@@ -120,13 +120,13 @@ def test_a_server_that_hangs_is_left(without_store: Project) -> None:
 
 
 def ask(project: Project, body: bytes) -> Outcome:
-    """The command against a server that sends this to whoever calls, and hangs up."""
+    """Run the command against a server that sends this answer and closes the connection."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
             with closing(server.accept()[0]) as connection:
                 connection.recv(65536)
-                with suppress(ConnectionError):  # it takes no more
+                with suppress(ConnectionError):  # the server accepts no further connection
                     connection.sendall(body)
 
         thread = Thread(target=serve)

@@ -1,4 +1,4 @@
-"""What a run may cost: a budget that is exact, and pages that are not paid for twice."""
+"""The budget of a run is exact, and no page is paid for twice."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ PAGES = 3
 
 
 def check_paid_pages(project: Project, books: Document) -> None:
-    """What was paid for and came is stored, and nothing else."""
+    """Check that exactly the pages that were billed and received are stored."""
     came = Counter(
         call["note"] for call in books["log"] if call["billed"] and call["fault"] is None
     )
     shown = {
-        one for note, pages in came.items() for one in expected_note(note).first_level[: 10 * pages]
+        comment
+        for note, pages in came.items()
+        for comment in expected_note(note).first_level[: 10 * pages]
     }
     assert project.documents("comments", parent_comment_id=None).keys() == shown
 
@@ -49,7 +51,7 @@ def test_a_budget_is_exact(api: Simulator, project: Project, limit: int, concurr
 def test_a_budget_holds_whatever_fails(
     api: Simulator, project: Project, limit: int, concurrency: int
 ) -> None:
-    """A call that may have been billed uses the budget up, also where it was not in truth."""
+    """A call that may have been billed uses up budget, even if it was not billed."""
     rules = [
         {"call": 2, "truncate": True},
         {"call": 4, "status": 504},
@@ -90,7 +92,7 @@ def test_a_call_of_unknown_billing_counts(api: Simulator, project: Project) -> N
 def test_a_budget_that_just_suffices_is_not_spent(
     api: Simulator, project: Project, concurrency: int
 ) -> None:
-    """Also where calls were refused in between, and the last one that may be billed."""
+    """Also if calls are refused in between, including the last one that the budget allows."""
     *others, last = notes = [sized_note(5 * serial, serial) for serial in range(14)]
     pages = page_count(notes)
     rules = [
@@ -109,9 +111,9 @@ def test_a_budget_that_just_suffices_is_not_spent(
 
 
 def end_of_day() -> str:
-    """When the day of Asia/Shanghai ends, which is always eight hours ahead."""
-    there = datetime.now(UTC) + timedelta(hours=8)
-    return f"{there:%Y-%m-%d} 16:00 UTC"
+    """Return the end of the day in Asia/Shanghai, which is always eight hours ahead of UTC."""
+    shanghai = datetime.now(UTC) + timedelta(hours=8)
+    return f"{shanghai:%Y-%m-%d} 16:00 UTC"
 
 
 @pytest.mark.parametrize(
@@ -127,7 +129,7 @@ def end_of_day() -> str:
 def test_a_limit_of_the_account_is_used_to_its_end(
     api: Simulator, project: Project, limit: dict[str, Any], reason: str, why: str
 ) -> None:
-    """With 16 calls at once; the last lines say why it stopped, and what does the rest."""
+    """With 16 concurrent calls; the last lines name the reason and how to do the rest."""
     api.script(limit)
     notes = [sized_note(25, serial) for serial in range(20)]
     days = {end_of_day()}
@@ -177,7 +179,7 @@ def test_a_cached_page_costs_nothing_and_a_refusal_is_not_cached(
 def test_more_notes_from_the_cache_than_there_are_places(
     api: Simulator, without_store: Project
 ) -> None:
-    """A page from the cache is never sent, and its note is begun all the same."""
+    """A page from the cache is never sent, but its note counts as begun."""
     notes = [sized_note(5, serial) for serial in range(40)]
     cache = ["-s", "HTTPCACHE_ENABLED=1", "-s", f"HTTPCACHE_DIR={without_store.folder / 'cache'}"]
     for _ in range(2):

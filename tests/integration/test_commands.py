@@ -1,6 +1,6 @@
-"""The commands: what they print, what they refuse, and Scrapy's own ones in this project.
+"""Commands of the project and of Scrapy: their output, and what they refuse.
 
-All of them in processes that start from nothing, as a user's do.
+Each runs in a new process, as a user's does.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ GONE = missing_note()
 
 
 def test_the_demo_needs_nothing(tmp_path: Path) -> None:
-    there = environment(tmp_path, SCRAPY_SETTINGS_MODULE="xhs.settings")
-    done = scrapy("demo", environment=there, cwd=tmp_path)
+    variables = environment(tmp_path, SCRAPY_SETTINGS_MODULE="xhs.settings")
+    done = scrapy("demo", environment=variables, cwd=tmp_path)
     assert (done.status, done.errors) == (0, ""), done
     printed = next(block.text for block in blocks(README) if block.language == "text")
     assert sorted(printed.splitlines()) == sorted(
@@ -85,8 +85,8 @@ def test_status_shows_the_ledger(api: Simulator, project: Project) -> None:
     incomplete = {json.loads(line)["note_id"] for line in rows("--incomplete", "--json")}
     assert incomplete >= {LATE}
     assert WHOLE not in incomplete
-    one = f"https://www.xiaohongshu.com/explore/{WHOLE}?xsec_token=x"
-    assert [json.loads(line)["note_id"] for line in rows("--note", one, "--json")] == [WHOLE]
+    link = f"https://www.xiaohongshu.com/explore/{WHOLE}?xsec_token=x"
+    assert [json.loads(line)["note_id"] for line in rows("--note", link, "--json")] == [WHOLE]
 
 
 def test_status_of_a_note_that_is_not_shown_says_why(project: Project) -> None:
@@ -123,7 +123,7 @@ def test_wrong_usage_is_one_line_and_status_2(
     done = without_store.command(*words, env={"MONGODB_URI": "mongodb://127.0.0.1:1"})
     assert (done.status, done.output) == (2, ""), done
     assert named in done.errors
-    if words != ["status", "--note"]:  # argparse's own, with its usage
+    if words != ["status", "--note"]:  # argparse adds its usage
         assert len(done.errors.splitlines()) == 1
 
 
@@ -150,8 +150,8 @@ def test_status_without_a_store_or_of_one_that_cannot_be_reached(without_store: 
 def test_scrapys_own_commands_need_no_token_and_no_store(
     tmp_path: Path, words: list[str], printed: str
 ) -> None:
-    there = environment(tmp_path, SCRAPY_SETTINGS_MODULE="xhs.settings")
-    done = scrapy(*words, environment=there, cwd=tmp_path)
+    variables = environment(tmp_path, SCRAPY_SETTINGS_MODULE="xhs.settings")
+    done = scrapy(*words, environment=variables, cwd=tmp_path)
     assert (done.status, done.output) == (0, printed), done
     assert "Traceback" not in done.errors
     assert list(tmp_path.iterdir()) == []
@@ -175,7 +175,7 @@ def test_parse_takes_a_page_and_bills_one_call(api: Simulator, without_store: Pr
 def test_parse_takes_the_last_page_too(
     api: Simulator, without_store: Project, note: str, depth: str
 ) -> None:
-    """Nobody counts the items that ``parse`` is given, so nothing may wait for that."""
+    """``parse`` does not count its items, so nothing may wait for them."""
     base = without_store.environment["JUSTONEAPI_BASE_URL"]
     url = f"{base}/api/xiaohongshu/get-note-comment/v4?noteId={note}"
     words = ("--spider=comments", "-c", "parse_page", "-d", depth, "--nocolour", url)
@@ -206,12 +206,12 @@ print(json.dumps({{name: stats.get(name) for name in names}}))
 def from_a_script(
     project: Project, kind: str, arguments: dict[str, str], *, token: bool = True
 ) -> Outcome:
-    there = {**project.environment, "SCRAPY_SETTINGS_MODULE": "xhs.settings"}
+    variables = {**project.environment, "SCRAPY_SETTINGS_MODULE": "xhs.settings"}
     if not token:
-        del there["JUSTONEAPI_TOKEN"]
+        del variables["JUSTONEAPI_TOKEN"]
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT.format(kind=kind), json.dumps(arguments)],
-        env=there,
+        env=variables,
         cwd=PROJECT,
         capture_output=True,
         text=True,
@@ -241,7 +241,7 @@ def test_wrong_arguments_from_a_script_are_a_value_error(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "token", "said"),
+    ("arguments", "token", "message"),
     [
         ({"notes": WHOLE}, False, "no token"),
         ({"notes": "nonsense"}, True, "notes: neither a note ID"),
@@ -249,11 +249,11 @@ def test_wrong_arguments_from_a_script_are_a_value_error(
     ],
 )
 def test_wrong_input_from_a_script_closes_the_crawl(
-    api: Simulator, without_store: Project, arguments: dict[str, str], token: bool, said: str
+    api: Simulator, without_store: Project, arguments: dict[str, str], token: bool, message: str
 ) -> None:
     done = from_a_script(without_store, "AsyncCrawlerProcess", arguments, token=token)
     assert json.loads(done.output)["finish_reason"] == "wrong_input", done
-    assert sum(said in line for line in done.lines("ERROR")) == 1, done
+    assert sum(message in line for line in done.lines("ERROR")) == 1, done
     assert "Traceback" not in done.errors
     assert api.books()["calls"] == 0
 
@@ -309,8 +309,8 @@ def test_parse_says_why_no_page_came(
     assert "Traceback" not in done.errors
     assert done.output == ""
     retried = rule.get("code") == 301 or "reset" in rule or "html" in rule or "BASE_URL" in str(env)
-    told = [line for line in done.lines("INFO") if line.startswith("No page yet (")]
-    assert len(told) == retried
+    lines = [line for line in done.lines("INFO") if line.startswith("No page yet (")]
+    assert len(lines) == retried
 
 
 def test_parse_of_an_address_that_is_no_page_fails(without_store: Project, api: Simulator) -> None:
@@ -330,16 +330,18 @@ def test_parse_without_its_spider_fails(without_store: Project, api: Simulator) 
 def test_elsewhere_two_variables_name_the_project(
     api: Simulator, without_store: Project, tmp_path: Path
 ) -> None:
-    """Without them Scrapy finds no project; with them, relative paths are of the folder there."""
+    """Without them Scrapy finds no project; with them, relative paths start in that folder."""
     folder = tmp_path / "elsewhere"
     folder.mkdir()
     words = ("crawl", "comments", "-a", f"notes={LATE}", "-O", "comments.json")
-    there = {**without_store.environment, "XHS_SPILL_DIR": ".xhs/spill"}
-    lost = scrapy(*words, environment=there, cwd=folder)
+    variables = {**without_store.environment, "XHS_SPILL_DIR": ".xhs/spill"}
+    lost = scrapy(*words, environment=variables, cwd=folder)
     assert lost.status == 2, lost
     assert "only available from within a project" in lost.output
-    there["SCRAPY_SETTINGS_MODULE"] = "xhs.settings"  # PYTHONPATH is the project already
-    done = scrapy(*words, environment=there, cwd=folder)
+    variables["SCRAPY_SETTINGS_MODULE"] = (
+        "xhs.settings"  # PYTHONPATH is the project's folder already
+    )
+    done = scrapy(*words, environment=variables, cwd=folder)
     assert done.status == 0, done
     items = json.loads((folder / "comments.json").read_text())
     assert items[-1]["stop_reason"] == "complete"

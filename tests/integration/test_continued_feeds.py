@@ -1,4 +1,4 @@
-"""Feeds of crawls that continue others: what an earlier one has written stays, and can be read."""
+"""Feeds of crawls that continue others: earlier items stay, and the file can be read."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ONE_CALL = {"XHS_MAX_CALLS": "1"}
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The items of a feed, by the name of its file; a second header would be an item."""
+    """Read the items of a feed; a second CSV header would be an item."""
     text = path.read_bytes().decode("utf-8-sig")
     if path.suffix == ".json":
         found: list[dict[str, Any]] = json.loads(text)
@@ -44,7 +44,7 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 def comments(folder: Path) -> list[str]:
-    """The IDs of the comments in all feeds of a folder."""
+    """Return the IDs of the comments in all feeds of a folder."""
     items = [item for path in folder.iterdir() for item in read(path)]
     assert {item["item_type"] for item in items} <= {"comment", "user", "note"}
     return [item["comment_id"].strip() for item in items if item["item_type"] == "comment"]
@@ -102,7 +102,7 @@ def test_the_proposed_command_has_the_presets_too(project: Project) -> None:
 def test_without_a_store_the_proposed_command_begins_a_file_of_its_own(
     without_store: Project,
 ) -> None:
-    """It asks for every page again."""
+    """It requests every page again."""
     path = without_store.folder / "out.jsonl"
     done = without_store.crawl("-O", str(path), notes=[NOTE], feed=False, env=ONE_CALL)
     assert paste(without_store, done.run["resume"]).status == 0
@@ -155,7 +155,7 @@ def test_a_second_start_with_jobdir_overwrites_nothing(project: Project) -> None
     assert path.read_bytes() == before
 
 
-def test_a_full_crawl_overwrites_as_it_is_told(project: Project) -> None:
+def test_a_full_crawl_overwrites_as_requested(project: Project) -> None:
     path = project.folder / "a.json"
     for notes in ([NOTE], [missing_note()]):
         assert project.crawl("-O", str(path), notes=notes, feed=False).status == 0
@@ -211,7 +211,7 @@ print(crawler.stats.get_value("finish_reason"))
 
 
 def from_a_script(project: Project, arguments: dict[str, str], feeds: dict[str, Any]) -> Outcome:
-    """A crawl whose feeds stand in the settings."""
+    """Run a crawl from a script, with feeds in its settings."""
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, json.dumps(arguments), json.dumps(feeds)],
         env={**project.environment, "SCRAPY_SETTINGS_MODULE": "xhs.settings"},
@@ -249,5 +249,5 @@ def test_what_s3_refuses_closes_a_crawl_from_a_script(
     [error] = done.lines("ERROR")
     assert "the feed s3://lake/x/a.json: S3 refuses it (AccessDenied" in error
     assert "Traceback" not in done.errors
-    assert s3.asked == [("PUT", f"/lake/x/{TRIAL}")]
+    assert s3.requests == [("PUT", f"/lake/x/{TRIAL}")]
     assert api.books()["calls"] == 0

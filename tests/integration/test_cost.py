@@ -1,4 +1,4 @@
-"""What a crawl will cost, before it begins and while it runs, in calls and in money."""
+"""Estimates of a crawl's cost in calls and money, before it begins and while it runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PAGES = 5 + 12 + 1
 
 
 def expected(done: Outcome) -> list[str]:
-    """What the log says of the calls that are expected in all."""
+    """Return the log lines' total of expected calls."""
     assert done.status == 0, done
     return [line for line in done.lines("INFO") if line.startswith("Calls expected in all: ")]
 
@@ -64,7 +64,7 @@ def test_a_dry_run_knows_notes_whose_answers_name_no_count(
     )
 
 
-def test_what_is_expected_is_said_when_every_first_page_has_come(
+def test_the_estimate_is_logged_when_every_first_page_has_come(
     api: Simulator, project: Project
 ) -> None:
     done = project.crawl(notes=NEW, feed=False, env=PRICED)
@@ -75,19 +75,19 @@ def test_what_is_expected_is_said_when_every_first_page_has_come(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expectation"),
     [
         ({"max_comments": "30"}, "about 7"),
         ({"since": "2014-01-01"}, f"at most {PAGES}"),
         ({"mode": "update"}, f"about {PAGES}"),
     ],
 )
-def test_what_is_expected_goes_by_what_is_asked_for(
-    api: Simulator, project: Project, arguments: dict[str, Any], said: str
+def test_the_estimate_follows_the_arguments(
+    api: Simulator, project: Project, arguments: dict[str, Any], expectation: str
 ) -> None:
     done = project.crawl(notes=NEW, feed=False, **arguments)
-    assert expected(done) == [f"Calls expected in all: {said}"]
-    assert api.books()["billed"] == int(said.split()[-1])
+    assert expected(done) == [f"Calls expected in all: {expectation}"]
+    assert api.books()["billed"] == int(expectation.split()[-1])
 
 
 def test_an_update_that_reads_on_says_at_least(api: Simulator, project: Project) -> None:
@@ -130,9 +130,9 @@ def test_replies_alone_that_are_left_are_expected_at_most(api: Simulator, projec
     assert done.status == 3, done
     left = expected_note(note).reply_pages - 1
     [line] = expected(project.crawl(mode="resume", feed=False))
-    said = re.fullmatch(r"Calls expected in all: at most (\d+) for replies", line)
-    assert said, line
-    assert left <= int(said[1]) <= left + 1
+    match = re.fullmatch(r"Calls expected in all: at most (\d+) for replies", line)
+    assert match, line
+    assert left <= int(match[1]) <= left + 1
     assert api.books()["billed"] == 2 + left
 
 
@@ -157,11 +157,11 @@ def test_a_note_that_fails_holds_nothing_up(api: Simulator, project: Project) ->
     api.script({"rules": [{"note": NEW[0], "code": 400}]})
     done = project.crawl(notes=NEW, feed=False)
     assert done.status == 4, done
-    said = [line for line in done.lines("INFO") if line.startswith("Calls expected in all")]
-    assert said == ["Calls expected in all: about 13"]
+    lines = [line for line in done.lines("INFO") if line.startswith("Calls expected in all")]
+    assert lines == ["Calls expected in all: about 13"]
 
 
-def test_a_long_list_is_told_before_its_last_note(api: Simulator, project: Project) -> None:
+def test_a_long_list_is_reported_before_its_last_note(api: Simulator, project: Project) -> None:
     notes = [sized_note(15, serial) for serial in range(230)]
     lines = expected(project.crawl(notes=notes, feed=False, env=PRICED))
     first, second, last = lines

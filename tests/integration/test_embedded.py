@@ -1,4 +1,4 @@
-"""The embedded server, with real processes, killed at every level."""
+"""The embedded server in real processes, killed at every level."""
 
 import contextlib
 import json
@@ -43,21 +43,21 @@ Start = Callable[..., Client]
 
 
 def eventually(condition: Callable[[], bool]) -> None:
-    """Wait, generously, until ``condition`` holds."""
+    """Wait until ``condition`` holds, with a generous deadline."""
     deadline = time.monotonic() + RETRY_SECONDS
     while not condition():
-        assert time.monotonic() < deadline, "this never came about"
+        assert time.monotonic() < deadline, "the condition was never met"
         time.sleep(0.02)
 
 
 def state(folder: Path) -> dict[str, Any]:
-    """What the folder's supervisor tells of itself."""
-    said: dict[str, Any] = json.loads((folder / _supervisor.STATE).read_text())
-    return said
+    """Read the state file of the folder's supervisor."""
+    state: dict[str, Any] = json.loads((folder / _supervisor.STATE).read_text())
+    return state
 
 
 def listens(port: int) -> bool:
-    """Whether anybody accepts connections there."""
+    """True if a process accepts connections on the port."""
     try:
         socket.create_connection(("127.0.0.1", port), 5).close()
     except OSError:
@@ -66,7 +66,7 @@ def listens(port: int) -> bool:
 
 
 def supervisors(folder: Path) -> list[int]:
-    """The processes that supervise the folder, or wait to (Linux)."""
+    """Return the processes that supervise the folder or wait to (Linux)."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -101,14 +101,14 @@ def count(uri: str) -> int:
 
 
 def address_of(client: Client) -> str:
-    """The connection string that a started client reports."""
+    """Return the connection string that a started client prints."""
     assert client.stdout is not None
     return client.stdout.readline().strip()
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    """A folder of no server yet, and of none any more when the test is over."""
+    """A folder without a server; after the test, wait until its server has ended."""
     path = tmp_path / "db"
     yield path
     if (path / _supervisor.LOG).exists():
@@ -148,14 +148,14 @@ def lease(folder: Path) -> Iterator[Lease]:
 
 
 def test_processes_share_one_server_that_ends_after_the_last(folder: Path, start: Start) -> None:
-    one, other = start(), start()
-    uri = address_of(one)
-    assert address_of(other) == uri
+    first, second = start(), start()
+    uri = address_of(first)
+    assert address_of(second) == uri
     write(uri, 0, 10)
-    one.communicate(timeout=RETRY_SECONDS)
+    first.communicate(timeout=RETRY_SECONDS)
     assert count(uri) == 10
     assert take_lock(folder / _supervisor.LOCK, time.monotonic()) is None
-    other.communicate(timeout=RETRY_SECONDS)
+    second.communicate(timeout=RETRY_SECONDS)
     await_end(folder)
     assert not (folder / _supervisor.STATE).exists()
 
@@ -272,7 +272,7 @@ def test_acknowledged_writes_survive_the_end_of_everything(folder: Path, start: 
 
 @posix
 def test_an_orphan_is_ended(folder: Path) -> None:
-    # As on a system that does not end the server with its supervisor.
+    # Like a system that does not end the server with its supervisor.
     with resolve(f"embedded:{folder}") as held:
         write(held.uri, 0, 10)
         password = held.uri.split("@")[0]

@@ -1,4 +1,4 @@
-"""Crawls on an embedded store of their own: killed midway, and several on one folder at once."""
+"""Crawls with an embedded store of their own: killed midway, or several on one folder."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ RETRY_SECONDS = 60.0
 
 
 def server_ends(folder: Path) -> bool:
-    """Wait until no supervisor holds the folder."""
+    """Wait until no supervisor holds the folder; False if one still does."""
     lock = take_lock(folder / _supervisor.LOCK, time.monotonic() + RETRY_SECONDS)
     if lock is None:
         return False
@@ -59,7 +59,7 @@ def test_after_a_kill_the_server_ends_and_the_next_crawl_completes(
 
     left = own_server.note(notes[0])
     assert (left["state"], left["note_id"]) == ("running", notes[0])
-    # A checkpoint never runs ahead of its data: what lies before it is there.
+    # The checkpoint is not ahead of its data: all pages before it are stored.
     page = json.loads(left["checkpoint"]["cursor"])["index"]
     assert page > 1
     stored = own_server.comment_ids(notes[0])[0]
@@ -90,16 +90,16 @@ def test_two_crawls_and_a_status_begin_at_the_same_moment(
     crawls = [own_server.start_crawl(notes=[note, shared]) for note in notes]
     status = own_server.start("status", "--json", stdout=subprocess.PIPE)
     for process in crawls:
-        said = process.communicate(timeout=RETRY_SECONDS)[1].decode()
-        assert process.returncode == 0, said
-        assert "Traceback" not in said
+        log = process.communicate(timeout=RETRY_SECONDS)[1].decode()
+        assert process.returncode == 0, log
+        assert "Traceback" not in log
     output, errors = status.communicate(timeout=RETRY_SECONDS)
     assert (status.returncode, errors) == (0, b"")
     listed = {json.loads(line)["note_id"] for line in output.decode().splitlines()}
     assert listed <= {*notes, shared}
     for note in (*notes, shared):
-        there = expected_note(note)
-        assert own_server.comment_ids(note) == (set(there.first_level), there.inline_replies)
+        expected = expected_note(note)
+        assert own_server.comment_ids(note) == (set(expected.first_level), expected.inline_replies)
         document = own_server.note(note)
         assert (document["state"], document["missing"]) == ("ended", 0)
     assert own_server.note(shared)["billed_calls"] == 4

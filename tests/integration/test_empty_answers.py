@@ -1,4 +1,4 @@
-"""Answers with code 0 that bring nothing, or nothing that can be read: each of them is billed."""
+"""Answers with code 0 that hold nothing or nothing readable; each is billed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ALL_INVALID: dict[str, Any] = {
 
 
 def crawl(project: Project, **arguments: Any) -> Outcome:
-    """Crawl without waiting for long between calls."""
+    """Crawl with short waits between calls."""
     return project.crawl(notes=[NOTE], **arguments)
 
 
@@ -168,7 +168,7 @@ def test_none_of_them_stays_in_the_cache(api: Simulator, project: Project) -> No
         "later",
     ],
 )
-def test_what_cannot_be_read_is_kept_and_told_and_not_bought_again(
+def test_what_cannot_be_read_is_kept_and_reported_and_not_bought_again(
     api: Simulator, project: Project, data: Any
 ) -> None:
     api.script({"rules": [{"data": data}]})
@@ -178,8 +178,8 @@ def test_what_cannot_be_read_is_kept_and_told_and_not_bought_again(
     assert pages_of(api, NOTE) == [1]
     (page,) = kept_pages(project)
     assert json.loads(page["raw"]) == data
-    told = [line for line in done.lines("WARNING") if "unreadable_answer" in line]
-    assert [line for line in told if "rejected" in line], done
+    warnings = [line for line in done.lines("WARNING") if "unreadable_answer" in line]
+    assert [line for line in warnings if "rejected" in line], done
     assert project.crawl(mode="resume").status == 4 - 4
     assert project.crawl(notes=[NOTE], mode="resume").status == 4
     assert pages_of(api, NOTE) == [1]

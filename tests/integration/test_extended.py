@@ -1,4 +1,4 @@
-"""Users put their own middlewares and pipelines in: no hang, no loss, and the ledger stays true."""
+"""Users' own middlewares and pipelines cause no hang and no loss, and the ledger stays correct."""
 
 from __future__ import annotations
 
@@ -131,7 +131,8 @@ def test_what_is_stored_is_not_rejected_as_well(
     wanted = set(expected_note(NOTE).first_level)
     stored = project.comment_ids(NOTE)[0]
     kept = {
-        json.loads(one["raw"])["id"] for one in project.documents("rejected", note_id=NOTE).values()
+        json.loads(document["raw"])["id"]
+        for document in project.documents("rejected", note_id=NOTE).values()
     }
     assert stored == (set() if rejected else wanted)
     assert kept & wanted == (wanted if rejected else set())

@@ -1,4 +1,4 @@
-"""What goes wrong at the API: what is retried, what ends a note, what ends the crawl."""
+"""Faults of the API: which are retried, which end a note, which end the crawl."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ GOOD = sized_note(11, 99)
 
 
 def ends(done: Outcome) -> dict[str, str]:
-    """Each note's stop reason, as the feed has it."""
+    """Return each note's stop reason in the feed."""
     return {item["note_id"]: item["stop_reason"] for item in done.items("note")}
 
 
 def is_stored(project: Project, note: str, pages: int | None = None) -> bool:
-    """Whether exactly the comments of a note's first pages are stored, or of all of them."""
+    """True if exactly the comments on a note's first pages, by default on all, are stored."""
     first_level = expected_note(note).first_level
     shown = first_level if pages is None else first_level[: 10 * pages]
     return project.comment_ids(note)[0] == set(shown)
 
 
 def index_of(document: Document) -> int:
-    """The number of the page that a checkpoint speaks of."""
+    """Return the number of a checkpoint's page."""
     cursor = (document.get("checkpoint") or {}).get("cursor")
     return 1 if cursor is None else int(json.loads(cursor)["index"])
 
@@ -66,7 +66,7 @@ CUT: list[dict[str, Any]] = [
 def test_what_passes_is_retried_and_everything_arrives(api: Simulator, project: Project) -> None:
     faults = [*REFUSED, *NO_ENVELOPE.values(), *CUT]
     notes = [sized_note(25, serial) for serial in range(len(faults))]
-    # The second page of each note is refused once, and answered when it is asked again.
+    # The second page of each note is refused once, then answered.
     rules = [
         {**fault, "note": note, "page": 2, "page_call": 1}
         for note, fault in zip(notes, faults, strict=True)
@@ -110,12 +110,12 @@ SHARES: list[tuple[float, dict[str, Any]]] = [
 
 
 def test_a_third_of_all_calls_may_fail(api: Simulator, project: Project) -> None:
-    """In every way at once, and still all comes, and each call is counted as it was billed."""
+    """With all kinds of faults mixed, all pages arrive and each call is counted as billed."""
     sizes = (0, 1, 7, 10, 11, 25, 38, 60)
     small = [sized_note(sizes[serial % 8], serial) for serial in range(56)]
     small += [threaded_note(12, 8, serial) for serial in range(4)]
     rules = [{"note": small, "share": share, **fault} for share, fault in SHARES]
-    # The documented note has too many pages for so much chance: it meets some of the faults once.
+    # The documented note has too many pages for random faults: it meets some of them once.
     once = [fault for _, fault in SHARES[1::2]]
     rules += [
         {"note": DOCUMENTED_NOTE, "page": 20 * place + 1, "page_call": 1, **fault}
@@ -182,11 +182,11 @@ def test_an_unknown_code_is_an_error_with_the_providers_words(
     done = project.crawl(notes=[odd, GOOD])
     assert done.status == 3, done
     assert ends(done) == {odd: "unknown_code", GOOD: "complete"}
-    said = [line for line in done.lines("ERROR") if "999" in line]
-    assert len(said) == 1
-    assert message in said[0]
-    assert "requestId" in said[0]
-    assert len(said[0].rpartition("requestId ")[2].strip()) == 32
+    errors = [line for line in done.lines("ERROR") if "999" in line]
+    assert len(errors) == 1
+    assert message in errors[0]
+    assert "requestId" in errors[0]
+    assert len(errors[0].rpartition("requestId ")[2].strip()) == 32
     document = project.note(odd)
     assert (document["state"], document["stop_reason"]) == ("unfinished", "unknown_code")
     assert index_of(document) == 2
@@ -215,7 +215,7 @@ def test_a_fatal_code_stops_the_crawl(api: Simulator, project: Project, code: in
 
 
 def test_after_a_fatal_code_nothing_more_is_sent(api: Simulator, project: Project) -> None:
-    """Of many notes under way, those whose pages came are at their checkpoints."""
+    """Of many open notes, those whose pages arrived have their checkpoints."""
     notes = [sized_note(45, serial) for serial in range(30)]
     api.script({"rules": [{"after": 20, "code": 601}]})
     done = project.crawl(notes=notes)
@@ -257,13 +257,13 @@ def test_retries_come_to_an_end(api: Simulator, project: Project) -> None:
 
 
 def cursor_after(note: str, page: int, index: int) -> str:
-    """A cursor in the API's form to what follows a page, with an index of its own."""
+    """Return a cursor, in the API's form, to the page after another, with a given index."""
     last = expected_note(note).first_level[10 * page - 1]
     return json.dumps({"cursor": last, "index": index, "pageArea": "UNFOLDED"})
 
 
 def test_cursors_that_lie(api: Simulator, project: Project) -> None:
-    """Each lie has its name, and costs no more than it must."""
+    """Each kind of false cursor has its stop reason and costs as few calls as possible."""
     names = ("ignored", "repeated", "missing", "empty", "endless", "no news", "late")
     note = {name: sized_note(45, serial) for serial, name in enumerate(names)}
     known = expected_note(note["no news"]).first_level[0]
@@ -321,7 +321,7 @@ def test_cursors_that_lie(api: Simulator, project: Project) -> None:
 def test_an_endpoint_that_ignores_cursors_costs_two_calls_a_note(
     api: Simulator, project: Project
 ) -> None:
-    """And says which setting may help, for each note and at the end."""
+    """The log names the setting that may help, for each note and at the end."""
     long = [sized_note(45, serial) for serial in range(3)] + [sized_note(11), DOCUMENTED_NOTE]
     short = [sized_note(10), sized_note(0)]
     api.script({"rules": [{"page": "2-", "cursor": "ignored"}]})
@@ -334,19 +334,19 @@ def test_an_endpoint_that_ignores_cursors_costs_two_calls_a_note(
             assert books["notes"][note] == {"calls": calls, "billed": calls}
             assert project.note(note)["billed_calls"] == calls
             assert is_stored(project, note, pages=1)
-    said = done.lines("WARNING")
+    warnings = done.lines("WARNING")
     advice = "serves the first page only: try another JUSTONEAPI_COMMENTS_VERSION"
     for note in long:
-        [line] = [line for line in said if note in line and "-a notes=" not in line]
+        [line] = [line for line in warnings if note in line and "-a notes=" not in line]
         assert "cursor_ignored" in line
         assert advice in line
-    [closing] = [line for line in said if line.startswith(f"{len(long)} cursor_ignored")]
+    [closing] = [line for line in warnings if line.startswith(f"{len(long)} cursor_ignored")]
     assert advice in closing
-    assert not any(advice in line and note in line for line in said for note in short)
+    assert not any(advice in line and note in line for line in warnings for note in short)
 
 
 def test_a_note_that_changes_in_mid_crawl(api: Simulator, project: Project) -> None:
-    """New comments come on top, others are deleted, also the one that a cursor speaks of."""
+    """New comments come on top, others are deleted, including the one that a cursor names."""
     grows, shrinks, both, empties = [sized_note(45, serial) for serial in range(4)]
     gone = {
         note: [expected_note(note).first_level[place] for place in places]
@@ -359,7 +359,7 @@ def test_a_note_that_changes_in_mid_crawl(api: Simulator, project: Project) -> N
     changes: list[dict[str, Any]] = [
         {"note": [grows, both, DOCUMENTED_NOTE], "page": 2, "grow": 15},
         *({"note": note, "page": 2, "vanish": there} for note, there in gone.items()),
-        # The change has come over the note when the page is asked for once more.
+        # The note has changed by the time the page is requested again.
         {"note": [grows, shrinks], "page": 2, "page_call": 1, "code": 301},
         {"note": both, "page": 3, "page_call": 1, "status": 502},
     ]

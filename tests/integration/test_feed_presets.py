@@ -1,4 +1,4 @@
-"""Feeds turned on by name, as whoever opens them finds them."""
+"""Feeds that are turned on by name, read as their users read them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def read(path: Path) -> bytes:
 
 
 def rows(path: Path) -> list[Row]:
-    """A CSV file's rows, as Python reads it who knows of its mark."""
+    """Return a CSV file's rows, read without its byte order mark."""
     return list(csv.DictReader(io.StringIO(read(path).decode("utf-8-sig"), newline="")))
 
 
@@ -62,7 +62,7 @@ def lines(path: Path) -> list[Row]:
 
 
 def by_type(folder: Path, ending: str) -> dict[str, Path]:
-    """The files of a preset by item type."""
+    """Return the files of a preset by item type."""
     found = {path.name.partition("-")[0]: path for path in folder.glob(f"*.{ending}")}
     assert set(found) == {"comments", "users", "notes"}
     return {plural.removesuffix("s"): path for plural, path in found.items()}
@@ -88,14 +88,14 @@ def test_all_presets_hold_what_the_crawl_delivered(api: Simulator, without_store
         for kind, path in by_type(folder, ending).items():
             check_csv(path, kind, done.items(kind))
     comments = by_type(folder, "csv")["comment"].read_bytes()
-    assert comments.startswith(b"\xef\xbb\xbf"), "Excel knows UTF-8 by this mark"
+    assert comments.startswith(b"\xef\xbb\xbf"), "Excel recognizes UTF-8 by this mark"
     assert '"说""好""，\n再见, 65bf"'.encode() in comments
     assert f"{GUARD}{DIGITS}".encode() in comments
     assert f"{GUARD}{FORMULA}".encode() in comments
 
 
 def check_csv(path: Path, kind: str, items: list[Row]) -> None:
-    """A table holds the items, but for the guard before what a spreadsheet would change."""
+    """Check that a table holds the items, with a guard before what a spreadsheet would change."""
     found = rows(path)
     columns = list(SCHEMAS[kind]["properties"])
     assert [list(row) for row in found] == [columns] * len(items)
@@ -122,11 +122,11 @@ def test_control_characters_break_no_line_and_are_stored_as_sent(
     first = expected_note(NOTE).first_level[0]
     assert project.documents("comments")[first]["content"] == sent
     found = {
-        one["comment_id"]: one["content"] for one in lines(by_type(folder, "jsonl")["comment"])
+        row["comment_id"]: row["content"] for row in lines(by_type(folder, "jsonl")["comment"])
     }
     assert found[first] == sent
     table = read(by_type(folder, "csv")["comment"]).decode("utf-8-sig").splitlines(keepends=True)
-    cells = {one["comment_id"].strip(GUARD): one["content"] for one in csv.DictReader(table)}
+    cells = {row["comment_id"].strip(GUARD): row["content"] for row in csv.DictReader(table)}
     assert cells[first] == "a\ufffdb\nc\ufffd\nd\ne\n=1\ufffd"
     assert len(cells) == len(found) == len(done.items("comment"))
 
@@ -138,15 +138,15 @@ def test_a_table_without_items_has_its_columns(without_store: Project) -> None:
     assert path.read_text("utf-8-sig").split() == [",".join(SCHEMAS["comment"]["properties"])]
 
 
-def test_batches_hold_so_many_items_each(without_store: Project) -> None:
+def test_batches_hold_the_given_number_of_items(without_store: Project) -> None:
     presets = {"XHS_FEEDS": "jsonl", "XHS_FEEDS_URI": str(without_store.folder / "data")}
     batched = ("-s", "FEED_EXPORT_BATCH_ITEM_COUNT=10")
     assert without_store.crawl(*batched, notes=[NOTE], feed=False, env=presets).status == 0
     paths = sorted((without_store.folder / "data").glob("comments-*.jsonl"))
     sizes = [len(lines(path)) for path in paths]
-    there = expected_note(NOTE)
+    expected = expected_note(NOTE)
     assert set(sizes[:-1]) == {10}
-    assert sum(sizes) == len(there.first_level) + len(there.inline_replies)
+    assert sum(sizes) == len(expected.first_level) + len(expected.inline_replies)
     assert [path.stem[-5:] for path in paths] == [f"{n:05}" for n in range(1, len(sizes) + 1)]
 
 
@@ -169,12 +169,12 @@ def test_what_a_killed_crawl_has_written_can_be_read(
         ending: lines(path) if ending == "jsonl" else rows(path) for ending, path in paths.items()
     }
     for items in found.values():
-        assert {one["comment_id"].removeprefix(GUARD) for one in items} >= set(expected)
+        assert {row["comment_id"].removeprefix(GUARD) for row in items} >= set(expected)
     assert paths["jsonl"].read_bytes().endswith(b"\n")
     packed = next(folder.glob("comments-*.jsonl.gz")).read_bytes()
     *whole, _ = zlib.decompressobj(wbits=31).decompress(packed).decode(errors="ignore").split("\n")
     size = paths["jsonl"].stat().st_size
-    assert len("\n".join(whole).encode()) > size - (1 << 16) - 4096  # and the line cut through
+    assert len("\n".join(whole).encode()) > size - (1 << 16) - 4096  # and the incomplete last line
     assert [json.loads(line) for line in whole] == found["jsonl"][: len(whole)]
 
 
@@ -203,7 +203,7 @@ def test_batches_go_to_s3_as_they_are_full(without_store: Project, lake: Bucket)
     assert not list((without_store.folder / "spill/feeds").iterdir())
 
 
-def test_a_feed_that_s3_does_not_take_is_kept_and_told(without_store: Project) -> None:
+def test_a_feed_that_s3_does_not_take_is_kept_and_reported(without_store: Project) -> None:
     presets = {"XHS_FEEDS": "jsonl", "XHS_FEEDS_URI": "s3://lake/x"}
     with guarded(("PUT", TRIAL), ("DELETE", TRIAL)) as s3:
         done = without_store.crawl("-L", "DEBUG", notes=[NOTE], env={**s3.environment, **presets})
@@ -224,7 +224,7 @@ def test_a_feed_that_s3_does_not_take_is_kept_and_told(without_store: Project) -
 
 
 def of_libraries(done: Outcome) -> set[str]:
-    """Whose lines stand in a log that are neither Scrapy's nor ours."""
+    """Return the loggers in a log that are neither Scrapy's nor the project's."""
     loggers = set(re.findall(r"^[\d-]+ [\d:]+ \[([^\]]+)\]", done.errors, re.M))
     return {name for name in loggers - {"comments"} if not name.startswith(("scrapy", "xhs"))}
 
@@ -233,7 +233,7 @@ PRESET = {"XHS_FEEDS": "jsonl", "XHS_FEEDS_URI": "s3://lake/x"}
 
 
 @pytest.mark.parametrize(
-    ("changed", "words", "said"),
+    ("changed", "words", "message"),
     [
         ({"XHS_FEEDS_URI": "s3://no-such-bucket/x"}, "", "NoSuchBucket"),
         ({}, "-O s3://no-such-bucket/x/out.json", "NoSuchBucket"),
@@ -247,15 +247,15 @@ PRESET = {"XHS_FEEDS": "jsonl", "XHS_FEEDS_URI": "s3://lake/x"}
         ({"AWS_PROFILE": "nobody"}, "", "nobody"),
     ],
 )
-def test_what_s3_refuses_is_told_before_the_first_call(
-    api: Simulator, without_store: Project, lake: Bucket, changed: Row, words: str, said: str
+def test_what_s3_refuses_is_reported_before_the_first_call(
+    api: Simulator, without_store: Project, lake: Bucket, changed: Row, words: str, message: str
 ) -> None:
     env = {**lake.environment, **PRESET, **changed}
     words = f"-L DEBUG {words}"
     done = without_store.crawl(*words.split(), notes=[NOTE], feed=False, env=env)
     assert done.status == 2, done
     [error] = done.lines("ERROR")
-    assert said in error
+    assert message in error
     assert "s3://" in error
     assert "Traceback" not in done.errors
     assert not of_libraries(done)
@@ -275,7 +275,7 @@ def test_without_boto3_no_call_is_made(api: Simulator, without_store: Project) -
     assert api.books()["calls"] == 0
 
 
-def test_a_key_that_may_not_write_is_told_once(api: Simulator, without_store: Project) -> None:
+def test_a_key_that_may_not_write_is_reported_once(api: Simulator, without_store: Project) -> None:
     with guarded(("HEAD", "/lake")) as s3:
         done = without_store.crawl(notes=[NOTE], feed=False, env={**s3.environment, **PRESET})
     assert done.status == 2, done
@@ -288,7 +288,7 @@ def test_a_key_that_may_only_write_is_enough(without_store: Project) -> None:
     with guarded(("PUT", "")) as s3:
         done = without_store.crawl(notes=[NOTE], feed=False, env={**s3.environment, **PRESET})
     assert done.status == 0, done
-    assert s3.asked[:2] == [("PUT", f"/lake/x/{TRIAL}"), ("DELETE", f"/lake/x/{TRIAL}")]
+    assert s3.requests[:2] == [("PUT", f"/lake/x/{TRIAL}"), ("DELETE", f"/lake/x/{TRIAL}")]
 
 
 @pytest.mark.parametrize("mode", ["full", "update"])
@@ -306,7 +306,7 @@ def test_a_dry_run_looks_for_the_bucket_and_writes_nothing(
     with guarded() as s3:
         env = {**s3.environment, **PRESET}
         assert project.crawl(notes=[NOTE], feed=False, dry_run="1", env=env).status == 0
-    assert {method for method, _ in s3.asked} == {"HEAD"}
+    assert {method for method, _ in s3.requests} == {"HEAD"}
 
 
 def test_an_object_is_not_overwritten_by_a_crawl_that_continues(
@@ -355,7 +355,7 @@ def test_feeds_that_cannot_be_written_cost_nothing(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /dev/full")
 @pytest.mark.parametrize("stored", [True, False])
-def test_a_disk_that_is_full_is_told_and_stops_a_crawl_that_keeps_nothing_else(
+def test_a_disk_that_is_full_is_reported_and_stops_a_crawl_that_keeps_nothing_else(
     api: Simulator, project: Project, without_store: Project, stored: bool
 ) -> None:
     place = project if stored else without_store
@@ -411,10 +411,10 @@ def test_a_feed_that_broke_once_takes_no_more_and_is_not_called_stored(project: 
     assert any(line.endswith("cannot be written: ValueError") for line in done.lines("ERROR"))
 
 
-def test_an_exporter_that_raises_is_told_and_counted(
+def test_an_exporter_that_raises_is_reported_and_counted(
     api: Simulator, without_store: Project
 ) -> None:
-    """A user's own formats take the place of the project's, whose CSV knows of spreadsheets."""
+    """A user's own exporters replace the project's, whose CSV is safe in spreadsheets."""
     exporters = json.dumps({"own": "scrapy.exporters.JsonItemExporter"})
     presets = {"XHS_FEEDS": "csv", "XHS_FEEDS_URI": str(without_store.folder / "data")}
     done = without_store.crawl("-s", f"FEED_EXPORTERS={exporters}", notes=[LONG], env=presets)

@@ -1,4 +1,4 @@
-"""The feeds of a crawl, read back: JSON, JSON Lines, CSV and XML hold the same, as written."""
+"""The feeds of a crawl in JSON, JSON Lines, CSV and XML hold the same items."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ Feeds = dict[str, Any]
 
 @pytest.fixture
 def feeds(api: Simulator, without_store: Project) -> dict[str, Path]:
-    """One crawl's four feeds, by their kind."""
+    """Paths of one crawl's four feeds by format."""
     patch = [
         {"path": ["comments", 0, "content"], "value": TEXT},
         {"path": ["comments", 1, "content"], "value": CONTROL},
@@ -93,7 +93,7 @@ def feeds(api: Simulator, without_store: Project) -> dict[str, Path]:
 
 
 def plain(value: Any) -> str:
-    """How CSV and XML show a value."""
+    """Return a value as CSV and XML show it."""
     if value is None:
         return ""
     if isinstance(value, bool | list | dict):
@@ -102,7 +102,7 @@ def plain(value: Any) -> str:
 
 
 def of_comment(items: list[Feeds], place: int) -> Feeds:
-    """The item of one of the note's comments."""
+    """Return the item of the note's comment at a place."""
     wanted = expected_note(NOTE).first_level[place]
     (found,) = (item for item in items if item.get("comment_id") == wanted)
     return found
@@ -121,11 +121,11 @@ def test_feeds_hold_the_same_in_their_own_way(feeds: dict[str, Path]) -> None:
 
 
 def check_json(items: list[Feeds], path: Path) -> None:
-    there = expected_note(NOTE)
+    expected = expected_note(NOTE)
     kinds = [item["item_type"] for item in items]
     assert set(kinds) == {"comment", "user", "note"}
     assert kinds.count("note") == 2
-    assert kinds.count("comment") == 25 + len(there.inline_replies)
+    assert kinds.count("comment") == 25 + len(expected.inline_replies)
     assert of_comment(items, 0)["content"] == TEXT
     assert of_comment(items, 1)["content"] == CONTROL
     empty, absent = of_comment(items, 2), of_comment(items, 3)

@@ -1,4 +1,4 @@
-"""Commands that `support.forks` starts are in nothing different from those of a user's."""
+"""Commands that `support.forks` starts behave like a user's commands."""
 
 from __future__ import annotations
 
@@ -40,31 +40,31 @@ print("error" * 50_000, file=sys.stderr)
 SPIDER = "\nfrom scrapy import Spider\n\nclass Own(Spider):\n    name = 'own'\n"
 
 
-@pytest.mark.parametrize("what", CODE)
+@pytest.mark.parametrize("case", CODE)
 def test_a_forked_command_is_as_any_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
 ) -> None:
-    (tmp_path / "own.py").write_text(CODE[what] + SPIDER)
-    there = environment(tmp_path, TZ="Asia/Shanghai", OWN="一")
+    (tmp_path / "own.py").write_text(CODE[case] + SPIDER)
+    variables = environment(tmp_path, TZ="Asia/Shanghai", OWN="一")
     words = "runspider", str(tmp_path / "own.py"), "--nolog"
     asked = "in" * 50_000
-    forked = scrapy(*words, environment=there, cwd=tmp_path, stdin=asked)
+    forked = scrapy(*words, environment=variables, cwd=tmp_path, stdin=asked)
     monkeypatch.setattr(forks, "AVAILABLE", False)
-    begun = scrapy(*words, environment=there, cwd=tmp_path, stdin=asked)
+    begun = scrapy(*words, environment=variables, cwd=tmp_path, stdin=asked)
     assert (forked.status, forked.output) == (begun.status, begun.output)
-    # Above it there may be a traceback, which begins where each has begun.
+    # A traceback above it differs: it begins where the process began.
     assert forked.errors.splitlines()[-1:] == begun.errors.splitlines()[-1:]
 
 
 def test_a_forked_command_that_hangs_is_killed(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text("import os, time; print(os.getpid()); time.sleep(600)")
-    there = environment(tmp_path)
+    variables = environment(tmp_path)
     words = ["runspider", str(tmp_path / "own.py")]
-    helper = forks.helper(there, PROJECT)
+    helper = forks.helper(variables, PROJECT)
     assert helper
     with pytest.raises(subprocess.TimeoutExpired):
-        helper.run(words, there, tmp_path, b"", 2)
-    done = helper.run(["version"], there, tmp_path, b"", 60)
+        helper.run(words, variables, tmp_path, b"", 2)
+    done = helper.run(["version"], variables, tmp_path, b"", 60)
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.startswith(b"Scrapy ")
 
@@ -80,7 +80,7 @@ def test_what_acts_as_a_process_starts_is_not_forked(
 
 def test_crawls_in_turn_differ_in_their_hashes(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text("print(hash('a text'))" + SPIDER)
-    there = environment(tmp_path)
+    variables = environment(tmp_path)
     words = "runspider", str(tmp_path / "own.py"), "--nolog"
-    one, other = (scrapy(*words, environment=there).output for _ in range(2))
-    assert one != other
+    first, second = (scrapy(*words, environment=variables).output for _ in range(2))
+    assert first != second

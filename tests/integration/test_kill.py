@@ -1,4 +1,4 @@
-"""Killed at any moment, any number of times: nothing is lost, and little is paid twice."""
+"""Crawls that are killed repeatedly, at any moment, lose nothing and pay for little twice."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from support.crawl import Project
 from support.expected import expected_note
 from support.killer import KILLER
-from support.pages import of_pages, page_count, pages_settled, stored
+from support.pages import expected_comments, page_count, pages_before_checkpoint, stored
 from support.threads import paid_twice
 
 from xhs.simulator.call_log import LOG_LENGTH
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 SEED = 20260529
 KILLS = 14
 MOST_TWICE = 24
-"""Pages asked for and not yet settled: 16 calls, and half as many pages whose data or checkpoints
-are on their way to the store."""
+"""Pages requested and not finished: 16 calls, and half as many pages whose data or checkpoint is
+not stored yet."""
 
 SIZES = (7, 15, 240, 30, 1, 95, 55, 130, 12, 20, 400, 45, 9, 70, 25, 160, 38, 10, 85, 60)
 NOTES = [sized_note(size, serial) for serial, size in enumerate(SIZES * 2)]
@@ -35,28 +35,28 @@ def calls(api: Simulator) -> int:
 
 
 def assert_no_checkpoint_is_ahead(project: Project) -> None:
-    """What lies before each checkpoint is stored, and all of a note that has ended."""
+    """Check that all pages before each checkpoint, or of an ended note, are stored."""
     ledger, found = project.documents("notes"), stored(project)
     for note, document in ledger.items():
-        settled = None if document["state"] == "ended" else pages_settled(document)
-        wanted = of_pages(note, settled)
+        settled = None if document["state"] == "ended" else pages_before_checkpoint(document)
+        wanted = expected_comments(note, settled)
         assert wanted.items() <= found.get(note, {}).items(), (note, document)
 
 
 def assert_all_there(project: Project) -> None:
-    assert stored(project) == {note: of_pages(note, None) for note in NOTES}
+    assert stored(project) == {note: expected_comments(note) for note in NOTES}
     ledger = project.documents("notes")
     assert ledger.keys() == set(NOTES)
     for document in ledger.values():
         assert (document["state"], document["stop_reason"]) == ("ended", "complete"), document
         assert (document["complete"], document["missing"]) == (True, 0), document
         assert document["pages"] == expected_note(document["note_id"]).pages
-    authors = {one["user_id"] for one in project.documents("comments").values()}
+    authors = {comment["user_id"] for comment in project.documents("comments").values()}
     assert authors <= project.documents("users").keys()
 
 
 def assert_little_is_paid_twice(api: Simulator, project: Project, ends: list[int]) -> None:
-    """Go on to the end: everything is there, and what the kills cost is within its bound."""
+    """Finish the crawl; check that all is stored and the kills cost few pages."""
     done = project.crawl(notes=NOTES, mode="resume", feed=False)
     assert done.status == 0, done
     assert_all_there(project)

@@ -1,4 +1,4 @@
-"""Answers that are too large, compressed or not: what they cost, and that memory is bounded."""
+"""Answers that are too large, compressed or not: their cost, and the bound of memory."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from support.simulator import Simulator
 
 ABOVE = 40_000_000
-"""Bytes that are more than ``DOWNLOAD_MAXSIZE`` allows."""
+"""More bytes than ``DOWNLOAD_MAXSIZE`` allows."""
 MAX_SIZE = 32 * 1024 * 1024
 GOOD = sized_note(11, 99)
 
 
 def messages(done: Outcome, note: str) -> list[str]:
-    """What is an error of a note."""
+    """Return the error lines about a note."""
     return [line for line in done.lines("ERROR") if note in line]
 
 
@@ -85,9 +85,9 @@ def test_an_answer_that_is_merely_large_is_read_with_a_warning(
     api.script({"rules": rules})
     done = project.crawl("-s", "DOWNLOAD_MAXSIZE=50000000", notes=[note, larger])
     assert done.status == 0, done
-    for one in (note, larger):
-        assert_ended(project, done, one, "complete", 3)
-        [warning] = [line for line in done.lines("WARNING") if one in line]
+    for note_id in (note, larger):
+        assert_ended(project, done, note_id, "complete", 3)
+        [warning] = [line for line in done.lines("WARNING") if note_id in line]
         assert "larger than the download warning size" in warning
     assert "token=" not in done.errors
 
@@ -100,13 +100,13 @@ COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
 
 
 Change = tuple[str, "Callable[[bytes], bytes]"]
-"""The name of a compression, and what becomes of a body."""
+"""Name of a compression, and the function that applies it to a body."""
 
 
 def changed(
     changes: dict[str, Change],
 ) -> Callable[[Mapping[str, str], bytes], Answer]:
-    """Change what is answered for these notes, but for their first pages."""
+    """Change all answers about these notes except their first pages."""
 
     def change(query: Mapping[str, str], body: bytes) -> Answer:
         if "lastCursor" not in query:
@@ -118,7 +118,7 @@ def changed(
 
 
 def test_the_limit_holds_for_every_compression(api: Simulator, project: Project) -> None:
-    """What is below it, is read."""
+    """Answers below the limit are read."""
     bombs: dict[str, Change] = {}
     small: dict[str, Change] = {}
     for serial, (name, compress) in enumerate(COMPRESSIONS.items()):
@@ -144,7 +144,7 @@ def test_the_limit_holds_for_every_compression(api: Simulator, project: Project)
 def test_what_cannot_be_decompressed_is_retried_and_may_be_billed(
     api: Simulator, project: Project
 ) -> None:
-    # The first is an empty gzip header before what is no deflate stream.
+    # The first is an empty gzip header before data that is no deflate stream.
     broken = {"gzip": b"\x1f\x8b\x08" + b"\0" * 7 + b"\xff" * 50}
     broken |= dict.fromkeys(COMPRESSIONS, b"\xff" * 100)
     notes = {sized_note(25, serial): name for serial, name in enumerate(broken)}
@@ -167,14 +167,14 @@ def test_what_cannot_be_decompressed_is_retried_and_may_be_billed(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere memory is counted otherwise")
 def test_memory_is_bounded_whatever_comes(api: Simulator, project: Project) -> None:
-    """Of 500 MB of blanks, in 0.5 MB."""
+    """500 MB of blanks, compressed to 0.5 MB."""
     api.script({"rules": [{"page": 2, "gzip": True, "blanks": 500_000_000}]})
     assert peak(project, "crawl", "comments", "-a", f"notes={sized_note(25)}") == (3, True)
 
 
 @pytest.fixture
 def large_spill(project: Project) -> Iterator[str]:
-    """The name of a spill file with a line of 300 MB."""
+    """Create a spill file with a line of 300 MB; return its name."""
     folder = project.folder / "spill"
     folder.mkdir()
     path = folder / "old.jsonl"
@@ -205,8 +205,8 @@ print(status, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 
 
 def peak(project: Project, *command: str) -> tuple[int, bool]:
-    """A command's exit status, and whether it took less than 400 MB: it takes 150 MB."""
-    # A process is charged with the memory of the one that starts it, so that is a small one.
+    """Return a command's exit status, and True if it used less than 400 MB (150 MB is usual)."""
+    # A process is charged with the memory of its parent, so the parent is small.
     done = subprocess.run(
         [sys.executable, "-c", MEASURE, sys.executable, "-m", "scrapy", *command],
         env=project.environment,

@@ -1,4 +1,4 @@
-"""What the ledger knows: passes and what each cost, what is not shown, what is to be done."""
+"""The ledger: passes and their cost, comments that are not shown, and advice."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PAGES = 5
 
 
 def times(passed: Document) -> tuple[datetime, datetime]:
-    """Take a pass's times out of its document, once its name is found to agree with them."""
+    """Remove and return a pass's times, after checking that its ID agrees with them."""
     name, _, began = passed.pop("_id").partition("/")
     assert name == passed["note_id"]
     assert datetime.fromisoformat(began) == passed["began_at"]
@@ -100,10 +100,10 @@ def test_a_pass_of_several_runs_is_one_pass(api: Simulator, project: Project) ->
     assert stopped.status == 3, stopped
     assert history(project, NOTE) == []
     assert project.crawl(notes=[NOTE], feed=False, mode="resume").status == 0
-    (one,) = history(project, NOTE)
+    (document,) = history(project, NOTE)
     wanted = {"mode": "full", "stop_reason": "complete", "complete": True, "billed_calls": PAGES}
     wanted |= {"pages": PAGES, "comments_met": 45, "comments_new": 45, "comments_collected": 45}
-    assert {name: one[name] for name in wanted} == wanted
+    assert {name: document[name] for name in wanted} == wanted
     assert project.note(NOTE)["billed_calls"] == PAGES
 
 
@@ -114,7 +114,7 @@ def test_an_update_that_finishes_another_leaves_two(api: Simulator, project: Pro
     api.change(NOTE, grow=11)
     assert project.crawl(notes=[NOTE], feed=False, mode="update").status == 0
     names = ("mode", "stop_reason", "pages", "comments_met", "comments_new", "billed_calls")
-    assert [tuple(one[name] for name in names) for one in history(project, NOTE)] == [
+    assert [tuple(document[name] for name in names) for document in history(project, NOTE)] == [
         ("full", "complete", PAGES, 45, 45, PAGES),
         ("update", "up_to_date", 6, 60, 50, 6),
         ("update", "up_to_date", 2, 20, 11, 2),
@@ -136,7 +136,9 @@ def test_only_what_has_ended_is_history(api: Simulator, project: Project) -> Non
     done = project.crawl(*words, notes=[*notes.values(), gone], feed=False, max_comments="40")
     assert done.status == 3, done
     found = project.documents("note_history").values()
-    assert {(one["note_id"], one["stop_reason"], one["complete"]) for one in found} == {
+    assert {
+        (document["note_id"], document["stop_reason"], document["complete"]) for document in found
+    } == {
         (notes["refused"], "refused", False),
         (notes["cursor_missing"], "cursor_missing", False),
         (gone, "not_found", False),
@@ -144,14 +146,16 @@ def test_only_what_has_ended_is_history(api: Simulator, project: Project) -> Non
 
 
 def advice(project: Project, *words: str) -> dict[str, str | None]:
-    """What ``scrapy status`` says should be done about each note; the table says the same."""
+    """Return the advice of ``scrapy status`` on each note; check that the table has it too."""
     done = project.command("status", "--json", *words)
     assert (done.status, done.errors) == (0, ""), done
-    found = {one["note_id"]: one.get("advice") for one in map(json.loads, done.output.splitlines())}
+    found = {
+        line["note_id"]: line.get("advice") for line in map(json.loads, done.output.splitlines())
+    }
     rows = dict(ledger_rows(project, *words))
     assert rows.keys() == found.keys()
-    for note, said in found.items():
-        assert rows[note].endswith(said or ""), rows[note]
+    for note, text in found.items():
+        assert rows[note].endswith(text or ""), rows[note]
     return found
 
 
@@ -166,23 +170,23 @@ def test_what_a_chain_did_not_show_may_be_there_in_another_order(
     end = next(item for item in done.items("note") if item["note_id"] == note)
     assert (end["stop_reason"], end["complete"]) == ("complete", True)
     assert (end["comment_count_l1"], end["comments_collected"], end["missing"]) == (117, 7, 110)
-    told = [line for level in ("INFO", "WARNING") for line in done.lines(level) if note in line]
-    assert [line for line in told if "110" in line], done
+    lines = [line for level in ("INFO", "WARNING") for line in done.lines(level) if note in line]
+    assert [line for line in lines if "110" in line], done
     assert not [
         line for level in ("INFO", "WARNING") for line in done.lines(level) if whole in line
     ]
-    said = advice(project)
-    assert said.keys() == {note, whole}
-    assert said[whole] is None
-    assert re.fullmatch("110 .*not shown: try -a sort=normal", said[note] or "")
+    advised = advice(project)
+    assert advised.keys() == {note, whole}
+    assert advised[whole] is None
+    assert re.fullmatch("110 .*not shown: try -a sort=normal", advised[note] or "")
     assert advice(project, "--incomplete").keys() == {note}
 
-    there = expected_note(note)
-    held = set(there.first_level[:7])
+    expected = expected_note(note)
+    held = set(expected.first_level[:7])
     orders = ["normal", "like_count"]
     for sort in orders:
         assert project.crawl(notes=[note], sort=sort).status == 0
-        held |= set(there.sorted_by(sort)[:7])
+        held |= set(expected.sorted_by(sort)[:7])
         missing = 117 - len(held)
         document = project.note(note)
         assert (document["comments_collected"], document["missing"]) == (len(held), missing)
@@ -199,7 +203,7 @@ def test_what_a_chain_did_not_show_may_be_there_in_another_order(
     assert advice(project, "--incomplete") == {}
 
 
-def test_a_note_that_is_not_there_is_told_from_an_empty_one(
+def test_a_note_that_is_not_there_is_distinguished_from_an_empty_one(
     api: Simulator, project: Project
 ) -> None:
     empty, gone = sized_note(0, 3030), missing_note(3031)
@@ -228,7 +232,7 @@ def test_incomplete_is_what_is_not_complete_or_misses_something(
 
 
 def enqueue(project: Project, notes: Iterable[str], *words: str) -> Outcome:
-    """Queue these, from a file."""
+    """Queue these notes from a file."""
     file = project.folder / "queue.txt"
     file.write_text("".join(f"{note}\n" for note in notes))
     done = project.command("enqueue", str(file), *words, env={"JUSTONEAPI_TOKEN": None})
@@ -259,8 +263,10 @@ def test_a_list_is_queued_and_done_by_resume(api: Simulator, project: Project, n
     done = project.command("enqueue", file, stdin=stdin, env={"JUSTONEAPI_TOKEN": None})
     assert (done.status, done.output, done.errors) == (0, queued(3, 0), ""), done
     ledger = project.documents("notes")
-    assert {note: one["state"] for note, one in ledger.items()} == dict.fromkeys(QUEUE, "queued")
-    assert all(one["first_seen_at"] for one in ledger.values())
+    assert {note: document["state"] for note, document in ledger.items()} == dict.fromkeys(
+        QUEUE, "queued"
+    )
+    assert all(document["first_seen_at"] for document in ledger.values())
     if name != "list.txt":
         return
     assert {row.split()[0] for _, row in ledger_rows(project)} == {"queued"}
@@ -347,7 +353,10 @@ def test_arguments_are_kept_with_a_note_and_obeyed(api: Simulator, project: Proj
     enqueue(project, [liked], "-a", "sort=like_count", "-a", "replies=none")
     enqueue(project, [limited], "-a", "max_comments=10")
     enqueue(project, [plain])
-    kept = {note: one.get("arguments") or {} for note, one in project.documents("notes").items()}
+    kept = {
+        note: document.get("arguments") or {}
+        for note, document in project.documents("notes").items()
+    }
     assert kept[liked] == {"sort": "like_count", "replies": "none"}
     assert kept[limited] == {"max_comments": "10"}
     assert kept[plain] == {}
@@ -375,8 +384,12 @@ def test_arguments_that_are_kept_hold_for_every_run_of_a_pass(
     assert pages_of(api, NOTE) == [1, 2, 3, 3, 4]
     assert {call["sort"] for call in api.books()["log"]} == {"normal"}
     assert project.comment_ids(NOTE)[0] == set(expected_note(NOTE).sorted_by("normal")[:35])
-    (one,) = history(project, NOTE)
-    assert (one["sort"], one["stop_reason"], one["comments_met"]) == ("normal", "max_comments", 35)
+    (document,) = history(project, NOTE)
+    assert (document["sort"], document["stop_reason"], document["comments_met"]) == (
+        "normal",
+        "max_comments",
+        35,
+    )
 
 
 def test_kept_arguments_that_a_crawl_cannot_obey_stop_no_other_note(
@@ -394,15 +407,15 @@ def test_kept_arguments_that_a_crawl_cannot_obey_stop_no_other_note(
 
 
 def test_what_a_crawl_names_itself_wins(api: Simulator, project: Project) -> None:
-    one, other, _ = QUEUE
-    enqueue(project, [one, other], "-a", "sort=like_count", "-a", "max_comments=10")
-    done = project.crawl(mode="resume", notes=[one], sort="normal")
+    first, second, _ = QUEUE
+    enqueue(project, [first, second], "-a", "sort=like_count", "-a", "max_comments=10")
+    done = project.crawl(mode="resume", notes=[first], sort="normal")
     assert done.status == 0, done
-    assert {(call["note"], call["sort"]) for call in api.books()["log"]} == {(one, "normal")}
-    assert billed(api) == {one: 1}
+    assert {(call["note"], call["sort"]) for call in api.books()["log"]} == {(first, "normal")}
+    assert billed(api) == {first: 1}
     done = project.crawl(mode="resume", max_comments="20")
     assert done.status == 0, done
-    assert billed(api) == {one: 1, other: 2}
+    assert billed(api) == {first: 1, second: 2}
     assert {call["sort"] for call in api.books()["log"][1:]} == {"like_count"}
 
 
@@ -466,7 +479,7 @@ def test_unfinished_notes_can_be_queued_without_a_file(api: Simulator, project: 
 
 
 class Plan:
-    """What ``dry_run`` printed."""
+    """Output of ``dry_run``."""
 
     def __init__(self, output: str) -> None:
         found = re.search(r"^(\d+) notes?(?:: (.*))?$", output, re.M)
@@ -477,9 +490,9 @@ class Plan:
         parts = re.findall(r"(\d+) (full|update|resume|needs? nothing)", found[2] or "")
         kinds = {"needs nothing": "nothing", "need nothing": "nothing"}
         self.kinds = {kinds.get(kind, kind): int(number) for number, kind in parts if int(number)}
-        known = re.search(r"(\d+) at least, (\d+) likely", calls[0])
+        estimate = re.search(r"(\d+) at least, (\d+) likely", calls[0])
         unknown = re.search(r"unknown for (\d+) notes? never read: (\d+) calls? at least", calls[0])
-        self.least, self.likely = (int(known[1]), int(known[2])) if known else (0, 0)
+        self.least, self.likely = (int(estimate[1]), int(estimate[2])) if estimate else (0, 0)
         self.unread = 0
         if unknown:
             assert unknown[1] == unknown[2]
@@ -488,7 +501,7 @@ class Plan:
 
 
 def dry_run(api: Simulator, project: Project, **arguments: Any) -> Plan:
-    """Ask what a crawl would do: nothing is called, and nothing changes."""
+    """Make a dry run; check that it calls and changes nothing."""
     api.reset_books()
     names = ("notes", "comments", "note_history")
     before = {name: project.documents(name) for name in names}
@@ -501,7 +514,7 @@ def dry_run(api: Simulator, project: Project, **arguments: Any) -> Plan:
 
 
 def cost(api: Simulator, project: Project, **arguments: Any) -> int:
-    """What the same crawl does cost."""
+    """Return what the same crawl really costs."""
     api.reset_books()
     done = project.crawl(feed=False, **arguments)
     assert done.status == 0, done
@@ -516,7 +529,7 @@ def test_a_dry_run_of_notes_that_nobody_knows(api: Simulator, project: Project) 
 
 
 def mixed(api: Simulator, project: Project) -> Mapping[str, str]:
-    """A ledger with a note in every state."""
+    """Fill the ledger with a note in every state; return the notes."""
     whole, late, waiting, gone, empty = (
         sized_note(45, 3070),
         sized_note(45, 3071),

@@ -1,4 +1,4 @@
-"""max_comments and since: nothing beyond is kept, and no page after the line is paid for."""
+"""max_comments and since: nothing beyond the limit is kept, and no page after it is paid for."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from support.expected import expected_note
 from support.threads import (
     authors,
     delivered,
-    kept,
     moment,
-    rest,
+    pages_left,
+    stored_threads,
     thread_calls,
     with_inline,
     with_replies,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 NOTE = sized_note(60)
 COMMENTS = expected_note(NOTE).first_level
 PINNED = [usual_note(serial) for serial in (14, 50, 72, 394, 40, 196)]
-"""Each with one or two pinned comments and two pages at least; the last two in odd forms."""
+"""Notes with one or two pinned comments and at least two pages; the last two in odd forms."""
 
 
 def given(arguments: Mapping[str, str]) -> list[str]:
@@ -43,31 +43,31 @@ def iso(time: datetime) -> str:
 
 
 def assert_kept(project: Project, done: Outcome, expected: Mapping[str, Iterable[str]]) -> None:
-    """Feed and store hold these first-level comments, what came with them, and nothing else."""
+    """Check that feed and store hold just these first-level comments and their inline replies."""
     comments = {note: with_inline(note, roots) for note, roots in expected.items()}
-    every = {one: what for found in comments.values() for one, what in found.items()}
+    every = {comment: parents for found in comments.values() for comment, parents in found.items()}
     assert sorted(done.ids("comment")) == sorted(every)
     assert delivered(done.items("comment")) == every
     wrote = {user for note, found in comments.items() for user in authors(note, found)}
     assert set(done.ids("user")) == wrote
     if project.uri:
-        assert kept(project) == {note: found for note, found in comments.items() if found}
+        assert stored_threads(project) == {note: found for note, found in comments.items() if found}
         assert project.documents("users").keys() == wrote
 
 
 def assert_ended(
     project: Project, done: Outcome, note: str, reason: str, pages: int, comments: int
 ) -> None:
-    """The note's item and the ledger say how far it was read, and why no further."""
-    (item,) = (one for one in done.items("note") if one["note_id"] == note)
-    said = [item, project.note(note)] if project.uri else [item]
-    for one in said:
-        assert one["stop_reason"] == reason, one
-        assert one["complete"] is (reason == "complete"), one
-        assert (one["pages"], one["comments_collected"]) == (pages, comments), one
-        assert one["missing"] == expected_note(note).comment_count_l1 - comments, one
+    """Check how far the note's item and the ledger say that it was read, and why no further."""
+    (item,) = (item for item in done.items("note") if item["note_id"] == note)
+    documents = [item, project.note(note)] if project.uri else [item]
+    for document in documents:
+        assert document["stop_reason"] == reason, document
+        assert document["complete"] is (reason == "complete"), document
+        assert (document["pages"], document["comments_collected"]) == (pages, comments), document
+        assert document["missing"] == expected_note(note).comment_count_l1 - comments, document
     if project.uri:
-        assert (said[1]["state"], said[1]["checkpoint"]) == ("ended", None)
+        assert (documents[1]["state"], documents[1]["checkpoint"]) == ("ended", None)
 
 
 @pytest.mark.parametrize("limit", [9, 10, 25])
@@ -76,14 +76,14 @@ def test_so_many_comments_and_no_more(api: Simulator, project: Project, limit: i
     done = project.crawl(notes=notes, max_comments=str(limit))
     assert (done.status, done.reason) == (0, "finished"), done
     assert_kept(project, done, {note: expected_note(note).first_level[:limit] for note in notes})
-    calls = {note: one["billed"] for note, one in api.books()["notes"].items()}
+    calls = {note: book["billed"] for note, book in api.books()["notes"].items()}
     pages = {note: min(expected_note(note).pages, -(-limit // 10)) for note in notes}
     assert (calls, api.books()["calls"]) == (pages, sum(pages.values()))
     limited = [note for note in notes if limit < len(expected_note(note).first_level)]
     for note in notes:
         reason = "max_comments" if note in limited else "complete"
-        there = len(expected_note(note).first_level)
-        assert_ended(project, done, note, reason, pages[note], min(limit, there))
+        expected = len(expected_note(note).first_level)
+        assert_ended(project, done, note, reason, pages[note], min(limit, expected))
     assert done.stats.get("xhs/notes/max_comments", 0) == len(limited)
     assert done.stats["xhs/notes/left"] == 0
 
@@ -99,7 +99,9 @@ def test_a_limit_holds_in_every_order_and_for_pinned_comments(
         expected[note] = expected_note(note).sorted_by(sort)[:12]
         assert api.books()["calls"] == 2
         assert_ended(project, done, note, "max_comments", 2, 12)
-    assert kept(project) == {note: with_inline(note, roots) for note, roots in expected.items()}
+    assert stored_threads(project) == {
+        note: with_inline(note, roots) for note, roots in expected.items()
+    }
 
 
 def test_the_limits_hold_without_a_store(api: Simulator, without_store: Project) -> None:
@@ -117,16 +119,16 @@ def test_the_limits_hold_without_a_store(api: Simulator, without_store: Project)
 def test_no_reply_is_kept_where_none_is_wanted(api: Simulator, project: Project) -> None:
     done = project.crawl(notes=[NOTE], max_comments="15", replies="none")
     assert done.status == 0, done
-    assert kept(project)[NOTE].keys() == set(done.ids("comment")) == set(COMMENTS[:15])
+    assert stored_threads(project)[NOTE].keys() == set(done.ids("comment")) == set(COMMENTS[:15])
 
 
 @pytest.mark.parametrize("count", [1, 10, 60])
 @pytest.mark.parametrize("later", [0, 1])
 def test_nothing_older_is_kept(api: Simulator, project: Project, count: int, later: int) -> None:
-    """Since the second of a comment, which is not older, and since the second after it."""
+    """Since the second of a comment, which is kept, and since the second after it."""
     line = moment(NOTE, COMMENTS[count - 1]) + timedelta(seconds=later)
     newer = COMMENTS[: count - later]
-    assert [one for one in COMMENTS if moment(NOTE, one) >= line] == newer
+    assert [comment for comment in COMMENTS if moment(NOTE, comment) >= line] == newer
     done = project.crawl(notes=[NOTE], since=iso(line))
     assert (done.status, done.reason) == (0, "finished"), done
     assert_kept(project, done, {NOTE: newer})
@@ -146,11 +148,11 @@ def test_since_a_time_that_is_still_to_come(api: Simulator, project: Project) ->
 
 
 def written(line: datetime) -> dict[str, str]:
-    """A time in the forms that mean it."""
-    there = line.astimezone(timezone(timedelta(hours=8)))
+    """Return a time in all forms that are accepted."""
+    shanghai = line.astimezone(timezone(timedelta(hours=8)))
     return {
         "no zone": f"{line:%Y-%m-%dT%H:%M:%S}",
-        "Shanghai": f"{there:%Y-%m-%dT%H:%M:%S}+08:00",
+        "Shanghai": f"{shanghai:%Y-%m-%dT%H:%M:%S}+08:00",
     }
 
 
@@ -158,7 +160,7 @@ def written(line: datetime) -> dict[str, str]:
 def test_a_time_is_of_utc_unless_it_names_a_zone(
     api: Simulator, project: Project, form: str
 ) -> None:
-    """Whatever the machine's own zone is."""
+    """The machine's own time zone makes no difference."""
     line = moment(NOTE, COMMENTS[14])
     done = project.crawl(notes=[NOTE], since=written(line)[form], env={"TZ": "Asia/Shanghai"})
     assert done.status == 0, done
@@ -168,12 +170,15 @@ def test_a_time_is_of_utc_unless_it_names_a_zone(
 
 def test_a_date_begins_at_midnight_of_utc(api: Simulator, project: Project) -> None:
     notes = [sized_note(size, 10 + size) for size in (30, 45, 60, 75)]
-    times = {note: [moment(note, one) for one in expected_note(note).first_level] for note in notes}
+    times = {
+        note: [moment(note, comment) for comment in expected_note(note).first_level]
+        for note in notes
+    }
     day = times[notes[0]][12].replace(hour=0, minute=0, second=0)
     newer = {
         note: [
-            one
-            for one, time in zip(expected_note(note).first_level, times[note], strict=True)
+            comment
+            for comment, time in zip(expected_note(note).first_level, times[note], strict=True)
             if time >= day
         ]
         for note in notes
@@ -191,36 +196,36 @@ def test_a_date_begins_at_midnight_of_utc(api: Simulator, project: Project) -> N
 def test_a_pinned_comment_that_is_older_is_not_kept_and_ends_nothing(
     api: Simulator, project: Project, note: str, share: float
 ) -> None:
-    there = expected_note(note)
-    pinned = there.pinned
-    unpinned = [one for one in there.first_level if one not in pinned]
+    expected = expected_note(note)
+    pinned = expected.pinned
+    unpinned = [comment for comment in expected.first_level if comment not in pinned]
     count = int(share * len(unpinned))
     line = moment(note, unpinned[count - 1])
-    newer = [one for one in there.first_level if moment(note, one) >= line]
-    assert len(newer) < len(there.first_level)
+    newer = [comment for comment in expected.first_level if moment(note, comment) >= line]
+    assert len(newer) < len(expected.first_level)
     done = project.crawl(notes=[note], since=iso(line))
     assert done.status == 0, done
     assert_kept(project, done, {note: newer})
-    crossing = there.first_level.index(unpinned[count])
+    crossing = expected.first_level.index(unpinned[count])
     assert api.books()["calls"] == crossing // 10 + 1
     assert_ended(project, done, note, "since", crossing // 10 + 1, len(newer))
 
 
 def test_a_note_of_which_only_a_pinned_comment_is_older(api: Simulator, project: Project) -> None:
-    """One more page or not, it is read to its end, and it is not complete."""
+    """It is read to its end, whether that is another page or not, and is not complete."""
     note = next(
         usual
         for usual in map(usual_note, range(3000))
         if 0 in profile(usual).pinned and 12 <= profile(usual).first_level <= 60
     )
-    there = expected_note(note)
-    newer = sorted(there.first_level, key=lambda one: moment(note, one))[1:]
-    assert there.pinned[0] not in newer or len(there.pinned) > 1
+    expected = expected_note(note)
+    newer = sorted(expected.first_level, key=lambda comment: moment(note, comment))[1:]
+    assert expected.pinned[0] not in newer or len(expected.pinned) > 1
     done = project.crawl(notes=[note], since=iso(moment(note, newer[0])))
     assert done.status == 0, done
     assert_kept(project, done, {note: newer})
-    assert api.books()["calls"] == there.pages
-    assert_ended(project, done, note, "since", there.pages, len(newer))
+    assert api.books()["calls"] == expected.pages
+    assert_ended(project, done, note, "since", expected.pages, len(newer))
 
 
 @pytest.mark.parametrize(
@@ -277,10 +282,10 @@ def test_of_both_limits_the_first_ends_the_note(
 
 def test_pinned_comments_that_are_too_old_use_up_no_limit(api: Simulator, project: Project) -> None:
     note = PINNED[2]
-    there = expected_note(note)
-    line = moment(note, there.first_level[30])
-    newer = [one for one in there.first_level if moment(note, one) >= line]
-    assert there.pinned[0] not in newer
+    expected = expected_note(note)
+    line = moment(note, expected.first_level[30])
+    newer = [comment for comment in expected.first_level if moment(note, comment) >= line]
+    assert expected.pinned[0] not in newer
     done = project.crawl(notes=[note], since=iso(line), max_comments="10")
     assert done.status == 0, done
     assert_kept(project, done, {note: newer[:10]})
@@ -305,7 +310,7 @@ def test_a_limit_holds_through_an_interruption(
     assert project.note(NOTE)["checkpoint"]["kept"] == 10 * budget
     done = project.crawl(*given(limits), notes=[NOTE], mode="resume")
     assert done.status == 0, done
-    assert kept(project) == {NOTE: with_inline(NOTE, COMMENTS[:35])}
+    assert stored_threads(project) == {NOTE: with_inline(NOTE, COMMENTS[:35])}
     assert api.books()["calls"] == 4
     reason = "since" if "max_comments" not in limits else "max_comments"
     assert_ended(project, done, NOTE, reason, 4, 35)
@@ -329,17 +334,17 @@ def test_a_smaller_limit_later_takes_nothing_away(api: Simulator, project: Proje
     assert done.items("note")[0]["stop_reason"] == "max_comments"
     assert (done.items("note")[0]["complete"], done.items("note")[0]["missing"]) == (False, 0)
     assert delivered(done.items("comment")) == with_inline(NOTE, COMMENTS[:15])
-    assert kept(project) == {NOTE: with_inline(NOTE, COMMENTS)}
+    assert stored_threads(project) == {NOTE: with_inline(NOTE, COMMENTS)}
 
 
 def out_of_order(note: str) -> list[dict[str, Any]]:
-    """Rules by which a note comes in the order ``normal``, and says so."""
-    dataset, there = Dataset(), expected_note(note)
+    """Return rules by which a note comes in the order ``normal`` and says so."""
+    dataset, expected = Dataset(), expected_note(note)
     rules: list[dict[str, Any]] = []
-    for page in range(1, there.pages + 1):
+    for page in range(1, expected.pages + 1):
         data = dataset.numbered_page(note, "normal", page)
         if data["has_more"]:
-            data["cursor"] = cursor_text(there.first_level[10 * page - 1], page + 1)
+            data["cursor"] = cursor_text(expected.first_level[10 * page - 1], page + 1)
         rules.append({"note": note, "page": page, "data": data})
     return rules
 
@@ -352,8 +357,8 @@ def test_since_reads_on_where_the_order_is_not_by_time(api: Simulator, project: 
     assert_kept(project, done, {NOTE: COMMENTS[:25]})
     assert api.books()["calls"] == 6
     assert_ended(project, done, NOTE, "since", 6, 25)
-    told = [line for line in done.lines("WARNING") if NOTE in line and "default" in line]
-    assert len(told) == 1, done
+    warnings = [line for line in done.lines("WARNING") if NOTE in line and "default" in line]
+    assert len(warnings) == 1, done
 
 
 @pytest.mark.parametrize("strategy", ["latest", "latest_v2"])
@@ -381,7 +386,7 @@ def test_the_threads_of_kept_comments_alone_are_followed(
     api: Simulator, project: Project, limits: dict[str, str], count: int
 ) -> None:
     wanted = COMMENTS[:count]
-    left = rest(NOTE, wanted)
+    left = pages_left(NOTE, wanted)
     assert left
     done = project.crawl(*given(limits), notes=[NOTE], replies="all")
     assert done.status == 0, done
@@ -390,7 +395,7 @@ def test_the_threads_of_kept_comments_alone_are_followed(
     assert sorted(fetched) == sorted(root for root, times in left.items() for _ in range(times))
     assert api.books()["calls"] == pages + len(fetched)
     assert done.stats["xhs/replies/calls_expected"] == len(fetched)
-    assert kept(project) == {NOTE: with_replies(NOTE, wanted)}
+    assert stored_threads(project) == {NOTE: with_replies(NOTE, wanted)}
     assert delivered(done.items("comment")) == with_replies(NOTE, wanted)
     (item,) = done.items("note")
     assert item["replies_collected"] == len(with_replies(NOTE, wanted)) - count
@@ -399,13 +404,13 @@ def test_the_threads_of_kept_comments_alone_are_followed(
 
 
 def test_a_time_is_read_in_every_form_the_api_has(api: Simulator, project: Project) -> None:
-    """Milliseconds, and counts as text."""
+    """Milliseconds, and also counts as text."""
     note = usual_note(12)
-    there = expected_note(note)
-    done = project.crawl(notes=[note], since=iso(moment(note, there.first_level[20])))
+    expected = expected_note(note)
+    done = project.crawl(notes=[note], since=iso(moment(note, expected.first_level[20])))
     assert done.status == 0, done
-    assert_kept(project, done, {note: there.first_level[:21]})
-    assert moment(note, there.first_level[20]) < datetime.now(UTC)
+    assert_kept(project, done, {note: expected.first_level[:21]})
+    assert moment(note, expected.first_level[20]) < datetime.now(UTC)
     assert api.books()["calls"] == 3
 
 
@@ -417,7 +422,7 @@ def test_a_comment_that_comes_twice_counts_once(api: Simulator, project: Project
     api.reset_books()
     done = project.crawl(notes=[NOTE], max_comments="15")
     assert done.status == 0, done
-    assert kept(project) == {NOTE: with_inline(NOTE, COMMENTS[:15])}
+    assert stored_threads(project) == {NOTE: with_inline(NOTE, COMMENTS[:15])}
     assert api.books()["calls"] == 2
     assert_ended(project, done, NOTE, "max_comments", 2, 15)
 
@@ -434,7 +439,7 @@ def test_a_comment_without_a_time_is_kept_and_ends_nothing(
 
 
 def test_what_lies_beyond_a_limit_is_not_looked_at(api: Simulator, project: Project) -> None:
-    """It is not rejected either, where it is strange."""
+    """It is not rejected either, even if it is invalid."""
     patch = [{"path": ["comments", place, "content"], "value": "\ud83d"} for place in (7, 9)]
     api.script({"rules": [{"page": 1, "patch": patch}]})
     done = project.crawl(notes=[NOTE], max_comments="7")
@@ -451,7 +456,7 @@ def test_a_job_directory_keeps_the_limit(api: Simulator, project: Project, name:
     assert first.status == 3, first
     done = project.crawl(*words, notes=[NOTE])
     assert done.status == 0, done
-    assert kept(project) == {NOTE: with_inline(NOTE, COMMENTS[:35])}
+    assert stored_threads(project) == {NOTE: with_inline(NOTE, COMMENTS[:35])}
     assert api.books()["calls"] == 4
 
 
@@ -462,7 +467,9 @@ def test_threads_of_comments_that_an_earlier_pass_kept_are_not_followed(
     api.reset_books()
     done = project.crawl(notes=[NOTE], replies="all", max_comments="15")
     assert done.status == 0, done
-    left = rest(NOTE, COMMENTS[:15])
+    left = pages_left(NOTE, COMMENTS[:15])
     assert {call["comment"] for call in thread_calls(api)} == left.keys()
     assert api.books()["calls"] == 2 + sum(left.values())
-    assert kept(project) == {NOTE: with_inline(NOTE, COMMENTS) | with_replies(NOTE, COMMENTS[:15])}
+    assert stored_threads(project) == {
+        NOTE: with_inline(NOTE, COMMENTS) | with_replies(NOTE, COMMENTS[:15])
+    }

@@ -1,4 +1,4 @@
-"""No call to a server that is not the API's, no password of the database shown, no port opened."""
+"""Calls go only to the API's server, passwords of databases stay hidden, no port is opened."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ EMPTY = envelope(0, {"comments": [], "has_more": False, "comment_count": 0})
 
 
 class TlsServer(socketserver.TCPServer):
-    """A stand-in of the API behind TLS: keeps what it is asked, and always answers the same."""
+    """A stand-in of the API behind TLS that records requests and always gives the same answer."""
 
     def __init__(self, certificate: Path) -> None:
         super().__init__((LOOPBACK, 0), _Answer)
@@ -52,7 +52,7 @@ class TlsServer(socketserver.TCPServer):
         self.heard = b""
 
     def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
-        self.callers += 1  # also those that break off the handshake, which is part of what follows
+        self.callers += 1  # also callers that break off the handshake, which comes later
         connection, address = super().get_request()
         assert isinstance(connection, socket.socket)
         return connection, address
@@ -82,14 +82,14 @@ def tls_server(certificate: Path) -> Iterator[TlsServer]:
 
 
 class Certificate(NamedTuple):
-    """Whose it is, how long it is good, and whether this machine trusts it."""
+    """A certificate: its host, the year of its end, and whether this machine trusts it."""
 
     host: str = LOOPBACK
     until: int = 2100
     trusted: bool = True
 
     def write(self, path: Path) -> Path:
-        """Make it, signed by itself, and write it with its key."""
+        """Write the self-signed certificate with its key."""
         key = ec.generate_private_key(ec.SECP256R1())
         named = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "made for a test")])
         host: x509.GeneralName = x509.DNSName(self.host)
@@ -107,7 +107,7 @@ class Certificate(NamedTuple):
         return path
 
     def environment(self, path: Path, server: TlsServer) -> dict[str, str | None]:
-        """Where the API is, and what is trusted."""
+        """Return the environment with the API's address and the trusted certificate."""
         trust = {"SSL_CERT_FILE": str(path)} if self.trusted else {}
         return {"JUSTONEAPI_BASE_URL": server.url, **trust}
 
@@ -119,13 +119,13 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("what", WRONG)
-def test_a_server_with_a_wrong_certificate_is_told_nothing(
-    watched: Watched, tmp_path: Path, what: str
+@pytest.mark.parametrize("case", WRONG)
+def test_a_server_with_a_wrong_certificate_receives_nothing(
+    watched: Watched, tmp_path: Path, case: str
 ) -> None:
-    file = WRONG[what].write(tmp_path / "server.pem")
+    file = WRONG[case].write(tmp_path / "server.pem")
     with tls_server(file) as server:
-        env = WRONG[what].environment(file, server)
+        env = WRONG[case].environment(file, server)
         done = watched.crawl("-s", "RETRY_TIMES=1", env=env)
         assert done.status == 3, done
         assert "Traceback" not in done.errors
@@ -153,7 +153,7 @@ def test_a_server_that_is_trusted_gets_the_token(
         watched.check()
 
 
-def test_a_server_without_tls_is_told_nothing(api: Simulator, watched: Watched) -> None:
+def test_a_server_without_tls_receives_nothing(api: Simulator, watched: Watched) -> None:
     url = api.url.replace("http:", "https:")
     done = watched.crawl("-s", "RETRY_TIMES=0", env={"JUSTONEAPI_BASE_URL": url})
     assert done.status == 3, done
@@ -164,13 +164,13 @@ def test_a_server_without_tls_is_told_nothing(api: Simulator, watched: Watched) 
 
 PASSWORD = "canary-d4e1b7 ü%2B/?#@:'\"\\ canary-80c35a"
 PARTS = re.findall(r"canary-\w+", PASSWORD)
-"""What would still be seen of it where it is cut into pieces."""
+"""Parts of the password that would still be visible if it was cut into pieces."""
 QUOTED = quote(PASSWORD, safe="")
 
 
 @pytest.fixture
 def address(project: Project) -> Iterator[str]:
-    """Host and port of a database server that has a user with that password."""
+    """Host and port of a database server with a user who has that password."""
     with resolve(project.uri) as lease, MongoClient[Document](lease.uri) as client:
         client.admin.command("createUser", "somebody", pwd=PASSWORD, roles=["root"])
         yield urlsplit(lease.uri).netloc.partition("@")[2]
@@ -218,7 +218,7 @@ def test_a_password_that_fails_is_shown_nowhere(
 ) -> None:
     watched = Watched(project, TOKEN, PASSWORD, *PARTS)
     done = watched.crawl(env={"MONGODB_URI": FAILURES[failure].replace("{}", address)})
-    watched.check(masked=None)  # the address may be shown, with its password masked
+    watched.check(masked=None)  # the address may appear with its password masked
     assert done.status in (1, 2), done
     assert sum("mongodb" in line.lower() for line in done.lines("ERROR")) == 1, done
     assert "Traceback" not in done.errors
@@ -257,7 +257,7 @@ def test_a_password_that_a_users_code_logs_is_masked(project: Project, address: 
 
 @contextlib.contextmanager
 def crawling(api: Simulator, watched: Watched, *words: str) -> Iterator[int]:
-    """A crawl whose second call hangs while the block lasts; its process."""
+    """Run a crawl whose second call hangs while the block lasts; yield its process ID."""
     api.script({"rules": [{"page": 2, "hang": True}]})
     with watched.start("crawl", "comments", "-a", f"notes={NOTE}", *words) as process:
         api.wait_for_calls(2, process)
@@ -270,7 +270,7 @@ def hosts(process: int) -> set[str]:
 
 @linux
 def test_a_crawl_opens_no_port(api: Simulator, own_server: Project) -> None:
-    """Only the embedded database's processes listen, and to this machine alone."""
+    """Only the embedded database's processes listen, and only to this machine."""
     with crawling(api, Watched(own_server)) as process:
         assert open_ports(process) == set()
         started = children(process)
@@ -290,12 +290,12 @@ def test_a_port_would_be_found(api: Simulator, without_store: Project) -> None:
 @pytest.mark.parametrize("host", [LOOPBACK, "0.0.0.0", "::1"])  # noqa: S104
 def test_a_port_of_any_kind_would_be_found(kind: socket.SocketKind, host: str) -> None:
     before = open_ports(os.getpid())
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind) as one:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind) as listener:
         try:
-            one.bind((host, 0))
+            listener.bind((host, 0))
         except OSError:
             pytest.skip(f"this machine has no {host}")
         if kind == socket.SOCK_STREAM:
             assert open_ports(os.getpid()) == before
-            one.listen()
-        assert open_ports(os.getpid()) - before == {one.getsockname()[:2]}
+            listener.listen()
+        assert open_ports(os.getpid()) - before == {listener.getsockname()[:2]}

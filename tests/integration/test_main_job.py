@@ -1,6 +1,6 @@
 """The main job: note IDs in, valid comments and users in the database and the feed.
 
-All crawls in processes that start from nothing, as a user's do.
+Each crawl runs in a new process, as a user's does.
 """
 
 from __future__ import annotations
@@ -56,20 +56,22 @@ def picked(raw: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
 
 
 def comment_of(raw: dict[str, Any]) -> dict[str, Any]:
-    """The item of a documented comment, but for ``scraped_at``."""
+    """Return the item of a documented comment, without ``scraped_at``."""
     extra = picked(raw, COMMENT_EXTRA)
     pictures = None
     if "pictures" in raw:
         pictures = [
             {
-                "url": one["url"],
-                "origin_url": one["origin_url"],
-                "width": one["width"],
-                "height": one["height"],
+                "url": picture["url"],
+                "origin_url": picture["origin_url"],
+                "width": picture["width"],
+                "height": picture["height"],
             }
-            for one in raw["pictures"]
+            for picture in raw["pictures"]
         ]
-        extra["pictures"] = [picked(one, ("box_w", "box_h", "file_id")) for one in raw["pictures"]]
+        extra["pictures"] = [
+            picked(picture, ("box_w", "box_h", "file_id")) for picture in raw["pictures"]
+        ]
     return {
         "item_type": "comment",
         "comment_id": raw["id"],
@@ -97,7 +99,7 @@ def comment_of(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def user_of(raw: dict[str, Any]) -> dict[str, Any]:
-    """The item of a documented user, but for ``scraped_at``."""
+    """Return the item of a documented user, without ``scraped_at``."""
     return {
         "item_type": "user",
         "user_id": raw["userid"],
@@ -115,7 +117,7 @@ def without(document: Document, *names: str) -> Document:
 
 
 def as_stored(item: Document) -> Document:
-    """What the database holds for an item, but for its own times and ``scraped_at``."""
+    """Return an item's document, without the database's own times and ``scraped_at``."""
     stored = without(item, "item_type", "is_new")
     if "created_at" in stored:
         stored["created_at"] = datetime.fromisoformat(stored["created_at"])
@@ -123,30 +125,30 @@ def as_stored(item: Document) -> Document:
 
 
 def check_whole(project: Project, done: Outcome, note: str, *, replies: bool = True) -> None:
-    """The note's comments are in database and feed as they are, ID by ID, and nothing else."""
-    there = expected_note(note)
-    inline = there.inline_replies if replies else set()
-    assert project.comment_ids(note) == (set(there.first_level), inline)
+    """Check that database and feed hold exactly the note's comments, ID by ID."""
+    expected = expected_note(note)
+    inline = expected.inline_replies if replies else set()
+    assert project.comment_ids(note) == (set(expected.first_level), inline)
     fed = [item for item in done.items("comment") if item["note_id"] == note]
-    assert sorted(item["comment_id"] for item in fed) == sorted([*there.first_level, *inline])
+    assert sorted(item["comment_id"] for item in fed) == sorted([*expected.first_level, *inline])
     parents = {
         item["comment_id"]: item["parent_comment_id"] for item in fed if item["parent_comment_id"]
     }
-    expected = {reply: root for root, thread in there.inline.items() for reply in thread}
-    assert parents == (expected if replies else {})
+    parents_expected = {reply: root for root, thread in expected.inline.items() for reply in thread}
+    assert parents == (parents_expected if replies else {})
     (end,) = (item for item in done.items("note") if item["note_id"] == note)
-    assert end["comments_collected"] == end["comment_count_l1"] == there.comment_count_l1
+    assert end["comments_collected"] == end["comment_count_l1"] == expected.comment_count_l1
     assert end["replies_collected"] == len(inline)
-    assert (end["missing"], end["pages"]) == (0, there.pages)
+    assert (end["missing"], end["pages"]) == (0, expected.pages)
     assert (end["complete"], end["stop_reason"]) == (True, "complete")
     ledger = project.note(note)
     assert as_stored(without(end, "scraped_at")).items() <= ledger.items()
     assert (ledger["state"], ledger["checkpoint"]) == ("ended", None)
-    assert ledger["billed_calls"] == there.pages
+    assert ledger["billed_calls"] == expected.pages
 
 
 def check_bill(api: Simulator, done: Outcome, notes: Iterable[str]) -> None:
-    """Billed calls are the pages that exist, and the crawl knows it."""
+    """Check that the billed calls are the existing pages, and that the crawl counted them."""
     pages = page_count(notes)
     books = api.books()
     assert (books["calls"], books["billed"], books["repeated"]) == (pages, pages, 0)
@@ -167,7 +169,7 @@ def test_the_documented_note_is_stored_and_exported_field_by_field(
     comments = {item["comment_id"]: item for item in done.items("comment")}
     stored = project.documents("comments")
     assert len(stored) == 801
-    (began,) = (one["began_at"] for one in project.documents("note_history").values())
+    (began,) = (document["began_at"] for document in project.documents("note_history").values())
     for raw in sample():
         item, document = comments[raw["id"]], stored[raw["id"]]
         assert without(item, "scraped_at") == comment_of(raw)
@@ -332,12 +334,12 @@ def test_a_crawl_without_a_store_knows_what_it_delivered(
     note = sized_note(25)
     done = without_store.crawl(notes=[note])
     assert done.status == 0, done
-    there = expected_note(note)
-    assert set(done.ids("comment")) == {*there.first_level, *there.inline_replies}
+    expected = expected_note(note)
+    assert set(done.ids("comment")) == {*expected.first_level, *expected.inline_replies}
     assert {item["is_new"] for item in done.items("comment")} == {None}
     (end,) = done.items("note")
     assert end["comments_collected"] == 25
-    assert end["replies_collected"] == len(there.inline_replies)
+    assert end["replies_collected"] == len(expected.inline_replies)
     check_bill(api, done, [note])
 
 

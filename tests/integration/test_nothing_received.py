@@ -1,4 +1,4 @@
-"""A crawl that receives nothing changes nothing: what it wanted stands beside the notes' state."""
+"""A crawl that receives nothing changes no note's state; the ledger records what it wanted."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ KNOWN = [ENDED, LEFT, QUEUED]
 PAGES = 5
 OTHER: dict[str, Any] = {"retries": {"code": 301}, "unknown code": {"code": 999}, "empty": {}}
 UNCHANGING = ("wanted", "billed_calls", "last_write")
-"""Fields of the ledger that a crawl without an answer may change: what it wants, what it costs."""
+"""Fields of the ledger that a crawl without an answer may change: its wish and its cost."""
 
 
 def prepare(api: Simulator, project: Project) -> dict[str, Document]:
-    """A note that has ended, one that was left at its third page, and one that is queued."""
+    """Prepare a note that has ended, one that was left at its third page, and a queued one."""
     assert project.crawl(notes=[ENDED], feed=False).status == 0
     api.script({"rules": [{"page": 3, "code": 999}]})
     assert project.crawl(notes=[LEFT], feed=False).status == 3
@@ -39,7 +39,7 @@ def prepare(api: Simulator, project: Project) -> dict[str, Document]:
 
 
 def ledger(project: Project) -> dict[str, Document]:
-    """The ledger without what a crawl without an answer may change."""
+    """Return the ledger without the fields that a crawl without an answer may change."""
     notes = project.documents("notes")
     for note in notes.values():
         for name in UNCHANGING:
@@ -218,7 +218,7 @@ def test_a_store_that_fails_at_once_leaves_every_note_as_it_was(
     assert api.books()["billed"] <= paid + PAGES + 3 + 2 + PAGES
 
 
-def test_a_note_without_what_is_wanted_is_told_from_an_empty_ledger(
+def test_a_note_without_what_is_wanted_is_distinguished_from_an_empty_ledger(
     api: Simulator, project: Project
 ) -> None:
     empty = project.crawl(mode="resume", feed=False)
@@ -226,8 +226,8 @@ def test_a_note_without_what_is_wanted_is_told_from_an_empty_ledger(
     assert project.crawl(notes=[ENDED], feed=False).status == 0
     ended = project.crawl(mode="resume", feed=False)
     assert ended.status == 0, ended
-    (told,) = (line for line in ended.lines("WARNING") if "ledger" in line)
-    assert "all 1 notes in the ledger have ended" in told
+    (warning,) = (line for line in ended.lines("WARNING") if "ledger" in line)
+    assert "all 1 notes in the ledger have ended" in warning
 
 
 def test_status_names_what_is_wanted(api: Simulator, project: Project) -> None:

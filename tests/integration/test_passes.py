@@ -1,4 +1,4 @@
-"""Passes over notes that other runs, other arguments and odd answers come between."""
+"""Passes over notes, interrupted by other runs, other arguments and odd answers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ THERE = expected_note(NOTE)
 
 
 def stop_before_threads(project: Project, **arguments: str) -> None:
-    """Crawl up to the note's own end; its threads are left."""
+    """Crawl the note's own pages to the end, and none of its threads."""
     given = {"replies": "all", **arguments}
     stopped = project.crawl(notes=[NOTE], feed=False, env={"XHS_MAX_CALLS": "1"}, **given)
     assert stopped.status == 3, stopped
@@ -42,10 +42,10 @@ def test_a_pass_is_finished_as_it_was_asked_for(api: Simulator, project: Project
     told = {"user_id": THERE.author_id, "comment_count": 104, "comment_count_l1": 4}
     assert told.items() <= item.items()
     assert item["replies_collected"] == 100
-    (one,) = history(project, NOTE)
+    (document,) = history(project, NOTE)
     counts = {"comments_new": 4, "replies_new": 100, "comments_met": 4, "comment_count": 104}
-    assert counts.items() <= one.items()
-    assert one["billed_calls"] == api.books()["billed"]
+    assert counts.items() <= document.items()
+    assert document["billed_calls"] == api.books()["billed"]
 
 
 def test_what_a_crawl_names_itself_counts_for_a_pass_that_was_left(
@@ -67,7 +67,7 @@ def test_a_pass_wins_over_what_is_kept_with_its_note(api: Simulator, project: Pr
     assert project.comment_ids(NOTE) == (set(THERE.first_level), THERE.replies)
 
 
-def test_a_cursor_that_is_stale_by_now_begins_its_thread_anew(
+def test_a_cursor_that_is_stale_by_now_restarts_its_thread(
     api: Simulator, project: Project
 ) -> None:
     stop_before_threads(project)
@@ -100,7 +100,7 @@ def test_a_comment_that_another_run_has_newer_is_met(api: Simulator, project: Pr
             found["comments"].update_one({"_id": comment["_id"]}, {"$set": {"scraped_at": ahead}})
     assert project.crawl(notes=[NOTE], feed=False, replies="all").status == 0
     assert replies(project) == THERE.replies
-    assert [one["comments_met"] for one in history(project, NOTE)] == [4, 4]
+    assert [document["comments_met"] for document in history(project, NOTE)] == [4, 4]
 
 
 def test_nothing_has_vanished_before_its_pass_has_ended(api: Simulator, project: Project) -> None:
@@ -142,9 +142,7 @@ def test_replies_that_were_not_kept_are_asked_for_from_the_start(
     assert project.comment_ids(note)[1] == expected_note(note).replies
 
 
-def test_an_update_that_is_kept_with_a_note_goes_by_no_cache(
-    api: Simulator, project: Project
-) -> None:
+def test_an_update_that_is_kept_with_a_note_uses_no_cache(api: Simulator, project: Project) -> None:
     listed = project.folder / "notes.txt"
     listed.write_text(NOTE)
     project.command("enqueue", str(listed), "-a", "mode=update")
@@ -166,7 +164,9 @@ def test_a_note_that_cannot_be_read_so_stays_as_it_was(api: Simulator, project: 
     assert project.crawl(mode="resume", feed=False).status == 0
 
 
-def test_a_rehearsal_goes_by_what_passes_have_cost(api: Simulator, project: Project) -> None:
+def test_a_dry_run_estimates_by_the_cost_of_earlier_passes(
+    api: Simulator, project: Project
+) -> None:
     notes = [sized_note(95, serial) for serial in range(3)]
     assert project.crawl(notes=notes, feed=False, mode="update").status == 0
     first = project.crawl(mode="update", dry_run="1").output.splitlines()

@@ -1,4 +1,4 @@
-"""Files that a crawl creates are for their owner alone, whatever the umask of who starts it."""
+"""Only their owner can read the files that a crawl creates, whatever the umask."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ NOTE = sized_note(25)
 
 @pytest.fixture(autouse=True)
 def umask() -> Iterator[None]:
-    """The umask that most users have."""
+    """Set the umask that most users have."""
     before = os.umask(0o022)
     yield
     os.umask(before)
 
 
 def modes(folder: Path) -> dict[str, int]:
-    """The modes of all that a folder holds, folders too, by the path within."""
+    """Return the modes of all files and folders in a folder, by their path in it."""
     return {str(path.relative_to(folder)): mode(path) for path in folder.rglob("*")}
 
 
@@ -45,7 +45,7 @@ def mode(path: Path) -> int:
 
 
 def assert_private(folder: Path, *expected: str) -> None:
-    """Check that a folder holds these things among others, and shows nobody any of them."""
+    """Check that a folder holds these files, among others, and that nobody else can read them."""
     found = modes(folder)
     for pattern in expected:
         assert list(folder.glob(pattern)), (pattern, found)
@@ -100,8 +100,8 @@ def test_a_file_that_is_there_keeps_its_mode(without_store: Project, option: str
 
 
 def test_what_the_demo_creates_is_its_owners(tmp_path: Path) -> None:
-    there = environment(tmp_path, SCRAPY_SETTINGS_MODULE="xhs.settings")
-    done = scrapy("demo", environment=there, cwd=tmp_path)
+    variables = environment(tmp_path, SCRAPY_SETTINGS_MODULE="xhs.settings")
+    done = scrapy("demo", environment=variables, cwd=tmp_path)
     assert done.status == 0, done
     assert_private(tmp_path, "demo/comments.json", "demo/crawl.log", "demo/mongodb")
     assert "-O data/comments.json" in done.output

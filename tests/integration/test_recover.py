@@ -1,4 +1,4 @@
-"""``scrapy recover``: what it stores from spill files and from ``rejected``, what stays and why."""
+"""``scrapy recover``: what it stores from spill files and ``rejected``, what stays, and why."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ NOTE = sized_note(25, 1)
 
 @pytest.fixture
 def spill(project: Project) -> Path:
-    """Where the project's spill files are."""
+    """The project's spill folder."""
     folder = project.folder / "spill"
     folder.mkdir()
     project.environment["XHS_SPILL_DIR"] = str(folder)
@@ -44,7 +44,7 @@ def spill(project: Project) -> Path:
 
 
 def user(serial: int, when: datetime = NOW, **fields: Any) -> Write:
-    """The write of a user."""
+    """Return the write of a user."""
     item = {"item_type": "user", "user_id": f"u{serial}", "nickname": "n", "extra": {}, **fields}
     return item_write({**item, "scraped_at": when.isoformat()})
 
@@ -52,7 +52,7 @@ def user(serial: int, when: datetime = NOW, **fields: Any) -> Write:
 def put(
     folder: Path, name: str, writes: Iterable[Write], database: str, when: datetime = NOW
 ) -> Path:
-    """A spill file with these writes."""
+    """Create a spill file with these writes."""
     path = folder / f"{name}.jsonl"
     lines = [head(database), *(encode(Entry(write, "it was away", when)) for write in writes)]
     path.write_text("".join(f"{line}\n" for line in lines))
@@ -60,7 +60,7 @@ def put(
 
 
 def stays(recovered: Outcome) -> list[str]:
-    """What stays, and why."""
+    """Return the lines about writes that stay."""
     lines = recovered.output.splitlines()
     return [line.partition("stays: ")[2] for line in lines if "stays: " in line]
 
@@ -84,7 +84,7 @@ def test_where_nothing_waits_nothing_is_done(project: Project) -> None:
 def test_what_was_spilled_is_stored_and_its_file_goes(project: Project, spill: Path) -> None:
     put(spill, "one", map(user, range(3)), project.name)
     put(spill, "two", map(user, range(1200, 2500)), project.name)
-    lock_of(spill / "one.jsonl").touch()  # of a run that was killed
+    lock_of(spill / "one.jsonl").touch()  # as a killed run leaves it
     assert recover(project).output.startswith("1303 writes stored from spill files\n")
     assert list(spill.iterdir()) == []
     users = project.documents("users")
@@ -193,7 +193,7 @@ def test_an_older_answer_overwrites_no_newer_one(project: Project, spill: Path) 
 
 
 def ledger_writes(note: str) -> list[Write]:
-    """What a crawl asks the ledger for, that settles two pages of a note and is stopped then."""
+    """Return the ledger writes of a crawl that finishes two pages of a note and is stopped."""
     begun = Checkpoint(PageRef(note), "v4", "full", NOW)
     return [
         add_note(note, Wanted("full"), NOW),
@@ -226,7 +226,7 @@ def test_what_a_later_crawl_has_overtaken_changes_the_cost_alone(
     assert api.books()["calls"] == calls
 
 
-def test_what_nothing_has_overtaken_goes_on_as_it_was_left(project: Project, spill: Path) -> None:
+def test_what_nothing_has_overtaken_continues_as_it_was_left(project: Project, spill: Path) -> None:
     first, *rest = ledger_writes(NOTE)
     put(spill, "b", rest, project.name, when=LATER)
     put(spill, "a", [first], project.name, when=LATER)
@@ -238,7 +238,7 @@ def test_what_nothing_has_overtaken_goes_on_as_it_was_left(project: Project, spi
 
 
 def test_a_recovery_that_was_killed_books_nothing_twice(project: Project, spill: Path) -> None:
-    """It was killed between the last write and the removal of the file."""
+    """The kill came between the last write and the removal of the file."""
     path = put(spill, "file", ledger_writes(NOTE), project.name, when=LATER)
     text = path.read_text()
     recover(project)
@@ -296,7 +296,7 @@ def test_what_looks_like_a_type_of_the_spill_is_unchanged(project: Project, spil
     assert stays(recover(project)) == []
     users = project.documents("users")
     found = {name: users[f"u{n}"]["extra"]["of_tomorrow"] for n, name in enumerate(EXTENDED)}
-    # pymongo reads what looks like a reference as one, wherever it stands.
+    # pymongo decodes anything that looks like a DBRef.
     plain = {
         name: dict(one.as_doc()) if isinstance(one, DBRef) else one for name, one in found.items()
     }
@@ -305,13 +305,13 @@ def test_what_looks_like_a_type_of_the_spill_is_unchanged(project: Project, spil
 
 
 def set_aside(recovered: Outcome) -> list[str]:
-    """What is set aside, and why."""
+    """Return the lines about writes that are set aside."""
     lines = recovered.output.splitlines()
     return [line.partition("not tried again: ")[2] for line in lines if "set aside" in line]
 
 
 def test_what_no_database_can_hold_is_set_aside_once(project: Project, spill: Path) -> None:
-    """Too large for a document, and so large that the line need not be read to know."""
+    """Too large for a document, or a line so long that it is not read."""
     huge = user(2, extra={"huge": "x" * 17_000_000})
     larger = user(4, extra={"huge": "x" * 20_000_000})
     path = put(spill, "file", [user(1), huge, user(3), larger, user(5)], project.name)
@@ -328,7 +328,7 @@ def test_what_no_database_can_hold_is_set_aside_once(project: Project, spill: Pa
     aside = spill / "file.unstorable"
     assert aside.stat().st_mode & 0o777 == 0o600
     reasons = ("a write to users: no database can hold it", "more than any database can hold")
-    # The longer line is found as the file is read, the other as it is stored.
+    # The longer line is detected while reading, the other while storing.
     told = sorted(set_aside(done))
     for line, reason, found in zip((3, 5), reasons, told, strict=True):
         assert f"{path}, line {line}: " in found
@@ -371,7 +371,7 @@ def test_a_crawl_sets_aside_what_no_database_can_hold(
 
 
 def raw_comments(api: Simulator, note: str) -> list[dict[str, Any]]:
-    """A note's first comments as the API has them."""
+    """Return a note's first comments as the API sends them."""
     comments: list[dict[str, Any]] = api.call(noteId=note)["data"]["comments"]
     return comments
 
@@ -379,7 +379,7 @@ def raw_comments(api: Simulator, note: str) -> list[dict[str, Any]]:
 def reject(
     project: Project, kind: str, raw: Any, note: str = NOTE, when: datetime = NOW, **more: Any
 ) -> str:
-    """Keep an object as a version would have that did not understand it; its ID."""
+    """Put an object into ``rejected``, as a version that cannot read it would; return its ID."""
     given = {"author_id": None, "parent_comment_id": None, "scraped_at": when.isoformat(), **more}
     origin = Provenance(note, 1, raw, **given)
     write = rejected_write(kind, origin, [Problem("like_count", "was not understood")], when)
@@ -389,7 +389,7 @@ def reject(
 
 
 def test_what_is_valid_by_now_moves_to_where_it_belongs(api: Simulator, project: Project) -> None:
-    """A comment, a reply and a user that the crawl lacked."""
+    """A comment, a reply and a user that were missing in the store."""
     note = threaded_note(15, 2, 7)
     comments = raw_comments(api, note)
     comment, reply = comments[3], comments[5]["sub_comments"][0]
@@ -458,7 +458,7 @@ def test_the_author_is_who_the_page_said(api: Simulator, project: Project) -> No
 
 
 def test_an_object_of_an_older_version_has_less_to_go_by(api: Simulator, project: Project) -> None:
-    """It was kept without author, parent and the moment of its answer."""
+    """It was kept without author, parent and time of its answer."""
     raw = raw_comments(api, NOTE)[0]
     key = reject(project, "comment", raw, when=EARLIER)
     missing = dict.fromkeys(("author_id", "parent_comment_id", "scraped_at"), "")
@@ -500,8 +500,8 @@ def test_what_is_still_wrong_stays_with_its_reason(api: Simulator, project: Proj
         {"_id": "by hand too", "kind": "user", "raw": "{", "last_seen_at": NOW},
         {"_id": "by hand as well", "kind": "page", "raw": "1", "note_id": NOTE, "errors": 1},
     ]
-    with database(project.uri, project.name) as there:
-        there["rejected"].insert_many(foreign)
+    with database(project.uri, project.name) as stored:
+        stored["rejected"].insert_many(foreign)
     kept |= {str(one["_id"]): "is not a rejected object" for one in foreign}
     before = project.documents("rejected")
     done = recover(project)
@@ -533,7 +533,7 @@ def test_many_rejected_objects_all_get_their_turn(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "env", "said"),
+    ("words", "env", "message"),
     [
         ((), {"MONGODB_URI": ""}, "MONGODB_URI"),
         (("--force",), {}, "--force"),
@@ -543,13 +543,13 @@ def test_many_rejected_objects_all_get_their_turn(project: Project) -> None:
     ids=["no store", "option", "word", "no spill folder"],
 )
 def test_wrong_use_is_refused(
-    project: Project, spill: Path, words: tuple[str, ...], env: dict[str, str | None], said: str
+    project: Project, spill: Path, words: tuple[str, ...], env: dict[str, str | None], message: str
 ) -> None:
     path = put(spill, "file", [user(1)], project.name)
     done = project.command("recover", *words, env=env)
     assert (done.status, done.output) == (2, "")
     assert done.errors.startswith("error: ")
-    assert said in done.errors
+    assert message in done.errors
     assert len(done.errors.splitlines()) == 1
     assert path.exists()
 
@@ -565,7 +565,7 @@ def test_where_the_database_is_away_everything_stays(project: Project, spill: Pa
     assert (path.read_text(), list(spill.iterdir())) == (text, [path])
 
 
-def test_a_crawl_stores_what_waits_and_tells_what_stays(project: Project, spill: Path) -> None:
+def test_a_crawl_stores_what_waits_and_reports_what_stays(project: Project, spill: Path) -> None:
     put(spill, "whole", [user(1)], project.name)
     path = put(spill, "other", [user(2)], f"{project.name}other")
     done = project.crawl(notes=[NOTE], feed=False)

@@ -1,4 +1,4 @@
-"""What is no valid item is kept whole with its reasons, and everything beside it is stored."""
+"""Invalid items are kept unchanged with the reasons, and all others are stored."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 NOTE = sized_note(25)
 HUGE = 2**70
 
-# On page one: the place of the comment, what is changed in it, and what is wrong then.
+# On page one: the comment's place and change, and the error that results.
 STRANGE: list[tuple[list[Any], Any, str, str | None]] = [
     ([0], "a text", "comment", "comment_id"),
     ([1, "id"], None, "comment", "comment_id"),
@@ -64,22 +64,22 @@ def test_strange_elements_are_kept_whole_and_their_page_mates_stored(
         if field is not None:
             assert field in {error["path"] for error in document["errors"]}, document["errors"]
 
-    there = expected_note(NOTE)
-    lost = {there.first_level[path[0]] for path, _, kind, _ in STRANGE if kind == "comment"}
+    expected = expected_note(NOTE)
+    lost = {expected.first_level[path[0]] for path, _, kind, _ in STRANGE if kind == "comment"}
     first, replies = project.comment_ids(NOTE)
-    # The comment whose user has no proper ID names that user, so it is rejected as well.
-    lost.add(there.first_level[7])
-    assert first == set(there.first_level) - lost
+    # The comment of the user without a proper ID names that user, so it is rejected too.
+    lost.add(expected.first_level[7])
+    assert first == set(expected.first_level) - lost
     assert first == {
         item["comment_id"] for item in done.items("comment") if item["parent_comment_id"] is None
     }
     orphans = {
         reply
-        for root, thread in there.inline.items()
-        if root in (there.first_level[0], there.first_level[1])
+        for root, thread in expected.inline.items()
+        if root in (expected.first_level[0], expected.first_level[1])
         for reply in thread
     }
-    assert replies >= there.inline_replies - orphans
+    assert replies >= expected.inline_replies - orphans
     stats = done.stats
     assert stats["xhs/rejected"] == len(project.documents("rejected"))
     for field, count in {"like_count": 2, "content": 1, "created_at": 1, "user_id": 2}.items():
@@ -112,7 +112,7 @@ def test_a_second_run_does_not_double_what_is_rejected(api: Simulator, project: 
 
 
 def test_answers_without_what_they_should_have(api: Simulator, project: Project) -> None:
-    """No data, no list of comments, a list of nonsense: kept, named, and the others go on."""
+    """No data, no list of comments, a list of nonsense: kept and named, other notes continue."""
     data: list[Any] = [
         "text",
         [1],
@@ -123,7 +123,7 @@ def test_answers_without_what_they_should_have(api: Simulator, project: Project)
     notes = [sized_note(5, serial) for serial in range(len(data))]
     mixed = sized_note(15, 50)
     rules: list[dict[str, Any]] = [
-        {"note": note, "data": one} for note, one in zip(notes, data, strict=True)
+        {"note": note, "data": answer} for note, answer in zip(notes, data, strict=True)
     ]
     strange: list[Any] = [None, 7, [], {}, {"id": ""}, {"id": 17}]
     rules.append(
@@ -139,11 +139,14 @@ def test_answers_without_what_they_should_have(api: Simulator, project: Project)
     assert ends[good] == ends[mixed] == "complete"
     assert {ends[note] for note in notes} == {"unreadable_answer"}
     assert api.books()["calls"] == len(notes) + 2 + 2
-    for note, one in zip(notes, data, strict=True):
+    for note, answer in zip(notes, data, strict=True):
         (document,) = project.documents("rejected", note_id=note).values()
-        assert json.loads(document["raw"]) == one
+        assert json.loads(document["raw"]) == answer
         assert document["errors"]
-    kept = [json.loads(one["raw"]) for one in project.documents("rejected", note_id=mixed).values()]
+    kept = [
+        json.loads(answer["raw"])
+        for answer in project.documents("rejected", note_id=mixed).values()
+    ]
     assert sorted(map(json.dumps, kept)) == sorted(map(json.dumps, strange))
     assert project.comment_ids(mixed)[0] == set(expected_note(mixed).first_level[:10])
     assert project.comment_ids(good)[0] == set(expected_note(good).first_level)

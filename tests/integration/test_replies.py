@@ -1,4 +1,4 @@
-"""replies=all: every reply of every thread, each page of them paid for once."""
+"""replies=all: every reply of every thread is stored, and each page is paid for once."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from support.threads import (
     authors,
     cost,
     delivered,
-    kept,
+    pages_left,
     paid_twice,
-    rest,
+    stored_threads,
     thread_calls,
     with_replies,
 )
@@ -71,33 +71,37 @@ def replies_paid(api: Simulator) -> int:
 
 
 def assert_whole(api: Simulator, project: Project, notes: Iterable[str]) -> None:
-    """Everything of these notes is stored, and the ledger knows what each cost."""
+    """Check that these notes are stored entirely and the ledger has the cost of each."""
     notes = list(notes)
-    found, ledger, books = kept(project), project.documents("notes"), api.books()["notes"]
+    found, ledger, books = stored_threads(project), project.documents("notes"), api.books()["notes"]
     for note in notes:
-        there, document = expected_note(note), ledger[note]
+        expected, document = expected_note(note), ledger[note]
         assert found.get(note, {}) == with_replies(note), note
         assert (document["state"], document["checkpoint"]) == ("ended", None), document
-        reason = "complete" if there.exists else "not_found"
-        assert (document["stop_reason"], document["complete"]) == (reason, there.exists), document
-        assert (document["pages"], document["missing"]) == (there.pages, 0), document
-        assert document["replies_collected"] == len(there.replies), document
+        reason = "complete" if expected.exists else "not_found"
+        assert (document["stop_reason"], document["complete"]) == (reason, expected.exists), (
+            document
+        )
+        assert (document["pages"], document["missing"]) == (expected.pages, 0), document
+        assert document["replies_collected"] == len(expected.replies), document
         assert document["billed_calls"] == books[note]["billed"], document
 
 
 def inline_threads(note: str) -> set[str]:
-    """The comments of which all replies come inline."""
-    there = expected_note(note)
-    return {root for root, thread in there.threads.items() if there.inline.get(root) == thread}
+    """Return the comments whose replies all come inline."""
+    expected = expected_note(note)
+    return {
+        root for root, thread in expected.threads.items() if expected.inline.get(root) == thread
+    }
 
 
 def open_threads(note: str) -> list[str]:
-    """The comments of which two replies or more did not come inline."""
-    there = expected_note(note)
+    """Return the comments of which at least two replies did not come inline."""
+    expected = expected_note(note)
     return [
         root
-        for root, thread in there.threads.items()
-        if len(thread) - len(there.inline.get(root, ())) >= 2
+        for root, thread in expected.threads.items()
+        if len(thread) - len(expected.inline.get(root, ())) >= 2
     ]
 
 
@@ -112,15 +116,15 @@ def test_every_reply_is_stored_and_paid_for_once(api: Simulator, project: Projec
     assert done.stats["xhs/replies/calls_expected"] == books["paths"][REPLIES]
     assert_whole(api, project, notes)
 
-    every = {one: what for note in notes for one, what in with_replies(note).items()}
+    every = {comment: parents for note in notes for comment, parents in with_replies(note).items()}
     assert sorted(done.ids("comment")) == sorted(every)
     assert delivered(done.items("comment")) == every
     wrote = {user for note in notes for user in authors(note, with_replies(note))}
     assert set(done.ids("user")) == project.documents("users").keys() == wrote
     for item in done.items("note"):
-        there = expected_note(item["note_id"])
-        assert (item["pages"], item["replies_collected"]) == (there.pages, len(there.replies))
-        *_, last = (one for one in done.feed if one.get("note_id") == item["note_id"])
+        expected = expected_note(item["note_id"])
+        assert (item["pages"], item["replies_collected"]) == (expected.pages, len(expected.replies))
+        *_, last = (fed for fed in done.feed if fed.get("note_id") == item["note_id"])
         assert last is item, "a note ends after all of its comments"
 
 
@@ -130,7 +134,7 @@ def test_there_is_no_call_where_every_reply_came_inline(api: Simulator, project:
     done = crawl_all(project, [note])
     assert done.status == 0, done
     calls = thread_calls(api)
-    assert {call["comment"] for call in calls} == rest(note).keys()
+    assert {call["comment"] for call in calls} == pages_left(note).keys()
     assert len(calls) == expected_note(note).reply_pages
     inline = expected_note(note).inline
     begun: dict[str, str | None] = {}
@@ -144,7 +148,7 @@ def test_there_is_no_call_where_every_reply_came_inline(api: Simulator, project:
 def test_without_a_store_the_feed_has_all(api: Simulator, without_store: Project) -> None:
     done = crawl_all(without_store, NOTES)
     assert done.status == 0, done
-    every = {one: what for note in NOTES for one, what in with_replies(note).items()}
+    every = {comment: parents for note in NOTES for comment, parents in with_replies(note).items()}
     assert sorted(done.ids("comment")) == sorted(every)
     assert delivered(done.items("comment")) == every
     assert api.books()["billed"] == cost(NOTES)
@@ -163,7 +167,7 @@ def test_what_was_left_out_before_is_fetched_later(
     done = crawl_all(project, notes)
     assert done.status == 0, done
     assert api.books()["billed"] == cost(notes)
-    found = kept(project)
+    found = stored_threads(project)
     assert {note: found[note] for note in notes} == {note: with_replies(note) for note in notes}
 
 
@@ -184,7 +188,7 @@ def test_a_thread_that_did_not_change_is_not_fetched_again(
         collected = {item["note_id"]: item["replies_collected"] for item in done.items("note")}
         assert collected == {note: len(expected_note(note).replies) for note in notes}
     assert api.books()["billed"] == 3 * page_count(notes)
-    found = kept(project)
+    found = stored_threads(project)
     assert {note: found[note] for note in notes} == {note: with_replies(note) for note in notes}
 
 
@@ -218,7 +222,7 @@ def test_a_thread_that_lost_or_gained_replies_is_fetched_again(
     api.reset()
     done = crawl_all(project, notes)
     assert done.status == 0, done
-    again = {root: rest(note)[root] for note in notes for root in open_threads(note)[:3]}
+    again = {root: pages_left(note)[root] for note in notes for root in open_threads(note)[:3]}
     fetched = [call["comment"] for call in thread_calls(api)]
     assert sorted(fetched) == sorted(root for root, times in again.items() for _ in range(times))
     assert_replies_kept(project, notes)
@@ -228,7 +232,7 @@ def test_a_thread_that_lost_or_gained_replies_is_fetched_again(
 
 
 def assert_replies_kept(project: Project, notes: Iterable[str]) -> None:
-    found = kept(project)
+    found = stored_threads(project)
     for note in notes:
         assert found[note] == with_replies(note), note
 
@@ -238,27 +242,27 @@ def test_a_reply_that_was_not_there_before_is_stored(api: Simulator, project: Pr
     late = {thread[-1] for thread in expected_note(note).threads.values()}
     api.change(note, vanish=late)
     assert crawl_all(project, [note]).status == 0
-    assert kept(project)[note].keys() == with_replies(note).keys() - late
+    assert stored_threads(project)[note].keys() == with_replies(note).keys() - late
     api.reset()
     done = crawl_all(project, [note])
     assert done.status == 0, done
     assert_replies_kept(project, [note])
-    assert {one["comment_id"] for one in done.items("comment") if one["is_new"]} == late
+    assert {comment["comment_id"] for comment in done.items("comment") if comment["is_new"]} == late
     assert api.books()["billed"] == cost([note])
 
 
 def test_a_count_that_promises_too_much_is_asked_once(api: Simulator, project: Project) -> None:
     note = sized_note(25, replies=False)
-    said = {"path": ["comments", 4, "sub_comment_count"], "value": 37}
-    api.script({"rules": [{"endpoint": "comments", "page": 1, "patch": [said]}]})
+    patch = {"path": ["comments", 4, "sub_comment_count"], "value": 37}
+    api.script({"rules": [{"endpoint": "comments", "page": 1, "patch": [patch]}]})
     done = crawl_all(project, [note])
     assert done.status == 0, done
     assert [call["comment"] for call in thread_calls(api)] == [expected_note(note).first_level[4]]
     assert done.stats["xhs/replies/calls_expected"] == 4
     assert crawl_all(project, [note]).status == 0
     assert len(thread_calls(api)) == 1
-    said["value"] = 38
-    api.script({"rules": [{"endpoint": "comments", "page": 1, "patch": [said]}]})
+    patch["value"] = 38
+    api.script({"rules": [{"endpoint": "comments", "page": 1, "patch": [patch]}]})
     assert crawl_all(project, [note]).status == 0
     assert len(thread_calls(api)) == 2
 
@@ -279,7 +283,7 @@ def test_an_update_follows_the_threads_of_new_comments(api: Simulator, project: 
     assert sum(new.values()) > 3
     assert len(thread_calls(api)) == sum(new.values())
     assert api.books()["billed"] - sum(new.values()) in (6, 7)
-    assert kept(project)[note] == with_replies(note, grown=60)
+    assert stored_threads(project)[note] == with_replies(note, grown=60)
 
 
 FAULTS: list[dict[str, Any]] = [
@@ -340,8 +344,8 @@ def test_many_small_budgets_end_as_one_run_does(api: Simulator, project: Project
     books = api.books()
     assert (books["billed"], books["repeated"]) == (cost(NOTES), 0)
     assert_whole(api, project, NOTES)
-    received = sorted(one for done in crawls for one in done.ids("comment"))
-    assert received == sorted(one for note in NOTES for one in with_replies(note))
+    received = sorted(comment for done in crawls for comment in done.ids("comment"))
+    assert received == sorted(comment for note in NOTES for comment in with_replies(note))
 
 
 def start(
@@ -351,7 +355,7 @@ def start(
 
 
 def stop(api: Simulator, crawl: subprocess.Popen[bytes], how: signal.Signals, calls: int) -> str:
-    """Stop a crawl once there were so many calls; its log."""
+    """Signal a crawl after ``calls`` calls or at its end; return its log."""
     while api.books()["calls"] < calls and crawl.poll() is None:
         time.sleep(0.005)
     crawl.send_signal(how)
@@ -428,7 +432,7 @@ def test_kills_between_the_stores_writes_lose_no_reply(api: Simulator, project: 
 
 
 def assert_little_is_paid_twice(api: Simulator, project: Project, ends: list[int]) -> None:
-    """Go on to the end: everything is there, and what the kills cost is within its bound."""
+    """Finish the crawl; check that all is stored and the kills cost few pages."""
     done = crawl_all(project, KILLED, mode="resume")
     assert done.status == 0, done
     assert_replies_kept(project, KILLED)
@@ -451,7 +455,7 @@ def test_a_long_thread_is_followed_to_its_end(api: Simulator, project: Project) 
         assert ended.items() <= comments[root]["thread"].items()
 
 
-def test_a_killed_long_thread_goes_on_from_its_cursor(api: Simulator, project: Project) -> None:
+def test_a_killed_long_thread_continues_from_its_cursor(api: Simulator, project: Project) -> None:
     note = threaded_note(2, 95)
     api.script({"latency": 0.2})
     crawl = start(project, [note], "full")
@@ -480,10 +484,10 @@ def test_a_killed_long_thread_goes_on_from_its_cursor(api: Simulator, project: P
 
 def test_a_refused_thread_flaws_its_note_alone(api: Simulator, project: Project) -> None:
     note, good = sized_note(120), sized_note(45)
-    there = expected_note(note)
+    expected = expected_note(note)
     refused = [
-        next(root for root in rest(note) if root not in there.inline),
-        next(root for root in rest(note) if root in there.inline),
+        next(root for root in pages_left(note) if root not in expected.inline),
+        next(root for root in pages_left(note) if root in expected.inline),
     ]
     api.script({"rules": [{"comment": refused, "code": 400}]})
     done = crawl_all(project, [note, good])
@@ -493,10 +497,10 @@ def test_a_refused_thread_flaws_its_note_alone(api: Simulator, project: Project)
     document = project.note(note)
     assert (document["state"], document["complete"]) == ("ended", False)
     assert document["checkpoint"] is None
-    shown = {*there.inline.get(refused[1], ())}
-    hidden = {reply for root in refused for reply in there.threads[root]} - shown
-    assert kept(project)[note].keys() == with_replies(note).keys() - hidden
-    assert kept(project)[good] == with_replies(good)
+    shown = {*expected.inline.get(refused[1], ())}
+    hidden = {reply for root in refused for reply in expected.threads[root]} - shown
+    assert stored_threads(project)[note].keys() == with_replies(note).keys() - hidden
+    assert stored_threads(project)[good] == with_replies(good)
     asked = [call["comment"] for call in thread_calls(api) if call["code"] == 400]
     assert sorted(asked) == sorted([refused[0], refused[1], refused[1]])
 
@@ -506,8 +510,8 @@ def test_a_refused_thread_flaws_its_note_alone(api: Simulator, project: Project)
     assert api.books()["calls"] == 0
     done = crawl_all(project, [note])
     assert done.status == 0, done
-    left = rest(note)
-    assert api.books()["billed"] == there.pages + sum(left[root] for root in refused)
+    left = pages_left(note)
+    assert api.books()["billed"] == expected.pages + sum(left[root] for root in refused)
     assert_replies_kept(project, [note])
     assert (project.note(note)["stop_reason"], project.note(note)["complete"]) == ("complete", True)
 
@@ -519,8 +523,8 @@ def test_a_thread_whose_calls_fail_for_good_is_left_to_resume(
     api: Simulator, project: Project, fault: dict[str, Any], reason: str
 ) -> None:
     note = usual_note(196)
-    failing = max(rest(note), key=lambda root: rest(note)[root])
-    page = min(2, rest(note)[failing])
+    failing = max(pages_left(note), key=lambda root: pages_left(note)[root])
+    page = min(2, pages_left(note)[failing])
     api.script({"rules": [{"comment": failing, "page": page, **fault}]})
     done = crawl_all(project, [note], "-s", "RETRY_TIMES=1")
     assert (done.status, done.reason) == (3, "finished"), done
@@ -528,7 +532,7 @@ def test_a_thread_whose_calls_fail_for_good_is_left_to_resume(
     assert (item["stop_reason"], item["complete"]) == (reason, False)
     document = project.note(note)
     assert (document["state"], document["stop_reason"]) == ("unfinished", reason)
-    missing = with_replies(note).keys() - kept(project)[note].keys()
+    missing = with_replies(note).keys() - stored_threads(project)[note].keys()
     assert missing
     assert missing <= set(expected_note(note).threads[failing])
     api.script({})
@@ -553,7 +557,7 @@ LIES = {
         ]
     )
 }
-"""Each with a note, how it may end, and the calls that a thread of it may cost."""
+"""Each with a note, its possible stop reasons, and the calls that a thread may cost."""
 
 
 def test_a_thread_whose_cursors_lie_ends_with_the_name_of_the_lie(
@@ -587,34 +591,34 @@ def test_a_thread_whose_cursors_lie_ends_with_the_name_of_the_lie(
     assert full.status == 0, full
     assert api.books()["billed"] == cost(notes)
     for note in notes:
-        assert kept(project)[note] == with_replies(note), note
+        assert stored_threads(project)[note] == with_replies(note), note
         assert (project.note(note)["stop_reason"], project.note(note)["complete"]) == (
             "complete",
             True,
         )
 
 
-def test_a_refused_cursor_of_a_comment_begins_its_thread_anew(
+def test_a_refused_cursor_of_a_comment_restarts_its_thread(
     api: Simulator, project: Project
 ) -> None:
     note = sized_note(120)
-    there = expected_note(note)
-    astray = [root for root in rest(note) if root in there.inline]
-    place = there.first_level.index(astray[0])
+    expected = expected_note(note)
+    astray = [root for root in pages_left(note) if root in expected.inline]
+    place = expected.first_level.index(astray[0])
     at = ["comments", place % 10, "sub_comment_cursor"]
-    foreign = cursor_text(there.first_level[0], 1)
+    foreign = cursor_text(expected.first_level[0], 1)
     patch = [{"path": at, "value": foreign}]
     rule = {"endpoint": "comments", "page": place // 10 + 1, "patch": patch}
     api.script({"rules": [rule]})
     done = crawl_all(project, [note])
     assert done.status == 0, done
     asked = [
-        (one["cursor"], one["code"]) for one in thread_calls(api) if one["comment"] == astray[0]
+        (call["cursor"], call["code"]) for call in thread_calls(api) if call["comment"] == astray[0]
     ]
-    anew = -(-len(there.threads[astray[0]]) // 10)
+    anew = -(-len(expected.threads[astray[0]]) // 10)
     assert [code for _, code in asked] == [400] + [0] * anew
     assert [cursor for cursor, _ in asked[:2]] == [foreign, None]
-    assert api.books()["billed"] == cost([note]) - rest(note)[astray[0]] + anew
+    assert api.books()["billed"] == cost([note]) - pages_left(note)[astray[0]] + anew
     assert_replies_kept(project, [note])
     assert project.note(note)["stop_reason"] == "complete"
 
@@ -659,7 +663,7 @@ def test_a_comment_without_a_proper_id_has_no_thread(
     done = crawl_all(project if with_store else without_store, [note], budget=20)
     assert (done.status, done.reason) == (0, "finished"), done
     assert "Traceback" not in done.errors
-    assert api.books()["calls"] == 1 + sum(rest(note, others).values())
+    assert api.books()["calls"] == 1 + sum(pages_left(note, others).values())
     assert delivered(done.items("comment")) == with_replies(note, others)
     (item,) = done.items("note")
     assert (item["stop_reason"], item["missing"]) == ("complete", 1)
@@ -669,7 +673,7 @@ def test_a_comment_without_a_proper_id_has_no_thread(
 def test_a_comment_that_comes_twice_has_its_thread_read_once(
     api: Simulator, project: Project, without_store: Project, with_store: bool
 ) -> None:
-    """On the next page, as where a new comment came in between, or on a page that is ignored."""
+    """On the next page, as when a new comment shifts the list, or on a page that is ignored."""
     shifted, ignored = threaded_note(25, 12, 51), sized_note(45, 3)
     ids = expected_note(shifted).first_level
     first = api.call(noteId=shifted)["data"]["comments"]
@@ -689,7 +693,7 @@ def test_a_comment_that_comes_twice_has_its_thread_read_once(
     shown = expected_note(ignored).first_level[:10]
     books = api.books()
     assert books["notes"][shifted]["billed"] == cost([shifted])
-    assert books["notes"][ignored]["billed"] == 2 + sum(rest(ignored, shown).values())
+    assert books["notes"][ignored]["billed"] == 2 + sum(pages_left(ignored, shown).values())
     expected = {**with_replies(shifted), **with_replies(ignored, shown)}
     assert delivered(done.items("comment")) == expected
 
@@ -704,7 +708,7 @@ def test_a_strange_reply_is_kept_and_the_others_stored(api: Simulator, project: 
     assert api.books()["billed"] == cost([note])
     inline = len(expected_note(note).inline.get(root, ()))
     strange = expected_note(note).threads[root][inline + 3]
-    assert kept(project)[note].keys() == with_replies(note).keys() - {strange}
+    assert stored_threads(project)[note].keys() == with_replies(note).keys() - {strange}
     (document,) = project.documents("rejected").values()
     assert json.loads(document["raw"])["id"] == strange
     assert (document["kind"], document["note_id"], document["page"]) == ("comment", note, 1)
@@ -727,7 +731,7 @@ def test_a_stop_of_the_account_among_threads_is_gone_on_with(
     assert_whole(api, project, KILLED)
 
 
-def test_a_job_directory_goes_on_among_threads(api: Simulator, project: Project) -> None:
+def test_a_job_directory_continues_among_threads(api: Simulator, project: Project) -> None:
     job = ["-s", f"JOBDIR={project.folder / 'job'}"]
     first = crawl_all(project, [THREADED], *job, budget=10)
     assert (first.status, first.reason) == (3, "budget_spent"), first
@@ -787,14 +791,14 @@ def test_a_flaw_of_a_thread_is_remembered_through_an_interruption(
     assert (document["stop_reason"], document["complete"]) == ("cursor_missing", False)
     assert (document["state"], document["checkpoint"]) == ("ended", None)
     books = api.books()
-    assert books["billed"] == cost([THREADED]) - rest(THREADED)[flawed] + 1
+    assert books["billed"] == cost([THREADED]) - pages_left(THREADED)[flawed] + 1
     assert books["repeated"] == 0
 
 
 def test_a_full_pass_that_is_resumed_asks_flawed_threads_too(
     api: Simulator, project: Project
 ) -> None:
-    """Those of the passes before it; one that ended flawed in this pass is left to the next."""
+    """Those of earlier passes; one that ended abnormally in this pass is left to the next."""
     note = threaded_note(4, 12, 54)
     *others, flawed = sorted(expected_note(note).first_level)
     api.script({"rules": [{"comment": flawed, "cursor": "missing"}]})
@@ -807,16 +811,16 @@ def test_a_full_pass_that_is_resumed_asks_flawed_threads_too(
     done = crawl_all(project, [note], mode="resume")
     assert done.status == 0, done
     assert flawed in {call["comment"] for call in thread_calls(api)}
-    assert kept(project)[note] == with_replies(note)
+    assert stored_threads(project)[note] == with_replies(note)
     assert project.note(note)["stop_reason"] == "complete"
 
 
 def test_an_empty_page_behind_a_cursor_that_just_came_is_the_end(
     api: Simulator, project: Project
 ) -> None:
-    """The count has hidden replies in it: no call more than was expected."""
+    """The count includes hidden replies; no call beyond the expected ones is made."""
     note = sized_note(120)
-    hidden = [root for root in rest(note) if root in expected_note(note).inline]
+    hidden = [root for root in pages_left(note) if root in expected_note(note).inline]
     empty = [{"path": ["comments"], "value": []}, {"path": ["has_more"], "value": False}]
     api.script({"rules": [{"endpoint": "replies", "comment": hidden, "page": 1, "patch": empty}]})
     done = crawl_all(project, [note])
@@ -828,7 +832,7 @@ def test_an_empty_page_behind_a_cursor_that_just_came_is_the_end(
     assert thread_calls(api) == []
 
 
-def test_an_empty_page_behind_a_cursor_of_another_run_begins_the_thread_anew(
+def test_an_empty_page_behind_a_cursor_of_another_run_restarts_the_thread(
     api: Simulator, project: Project
 ) -> None:
     note = threaded_note(4, 25, 55)
@@ -839,6 +843,6 @@ def test_an_empty_page_behind_a_cursor_of_another_run_begins_the_thread_anew(
     api.script({"rules": [{"comment": root, "times": 1, "patch": empty}]})
     done = crawl_all(project, mode="resume")
     assert done.status == 0, done
-    assert kept(project)[note] == with_replies(note)
+    assert stored_threads(project)[note] == with_replies(note)
     anew = -(-len(expected_note(note).threads[root]) // 10)
-    assert api.books()["billed"] == cost([note]) - rest(note)[root] + 1 + anew
+    assert api.books()["billed"] == cost([note]) - pages_left(note)[root] + 1 + anew

@@ -1,4 +1,4 @@
-"""Replies that comments report and nobody holds, named wherever a note is called complete."""
+"""Replies that comments report but the store lacks are named wherever a note is complete."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def counts(source: Document) -> tuple[int, int]:
 
 
 def expected(note: str, *, inline: bool = True) -> tuple[int, int]:
-    there = expected_note(note)
-    held = len(there.inline_replies) if inline else 0
-    return len(there.replies), len(there.replies) - held
+    expected = expected_note(note)
+    held = len(expected.inline_replies) if inline else 0
+    return len(expected.replies), len(expected.replies) - held
 
 
 def check(project: Project, done: Outcome, *, inline: bool = True) -> None:
-    """Feed, ledger, history, stats and last lines name the same numbers."""
+    """Check that feed, ledger, history, stats and last lines have the same numbers."""
     reported = missing = 0
     for item in done.items("note"):
         wanted = expected(item["note_id"], inline=inline)
@@ -48,7 +48,7 @@ def check(project: Project, done: Outcome, *, inline: bool = True) -> None:
 
 
 @pytest.mark.parametrize("replies", ["inline", "none"])
-def test_what_is_missing_is_what_truth_has_and_nobody_holds(
+def test_missing_replies_are_those_that_exist_and_are_not_stored(
     api: Simulator, project: Project, replies: str
 ) -> None:
     done = project.crawl(notes=[*NOTES, BARE], replies=replies)
@@ -91,7 +91,7 @@ def test_status_says_what_getting_them_would_cost_at_most(api: Simulator, projec
 def test_replies_under_one_comment_make_up_for_none_under_another(
     api: Simulator, project: Project
 ) -> None:
-    """A comment whose count has fallen behind what is held, and one that has vanished."""
+    """A comment with a count below its stored replies, and a vanished comment."""
     note = threaded_note(15, 17)
     assert project.crawl(notes=[note], replies="all", feed=False).status == 0
     first, second, third, *_ = expected_note(note).first_level
@@ -103,7 +103,7 @@ def test_replies_under_one_comment_make_up_for_none_under_another(
         comments.update_one(
             {"_id": third}, {"$set": {"vanished_at": vanished and vanished["first_seen_at"]}}
         )
-    # An empty page changes no comment, so the counts are taken as they are now.
+    # An empty page changes no comment, so the counts are the current ones.
     cut = [{"path": ["comments"], "value": []}, {"path": ["has_more"], "value": False}]
     api.script({"rules": [{"page": 1, "patch": cut}]})
     done = project.crawl(notes=[note], mode="update")

@@ -1,4 +1,4 @@
-"""mode=resume and JOBDIR: what has ended is left alone, the rest goes on, nothing is paid twice."""
+"""mode=resume and JOBDIR: ended notes are skipped, others continue, nothing is paid twice."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.crawl import Outcome, Project, database
 from support.expected import expected_note
-from support.pages import of_pages, page_count, stored
+from support.pages import expected_comments, page_count, stored
 from support.passes import leave_at_page_three, pages_of
 
 from xhs.simulator.notes import missing_note, sized_note, threaded_note
@@ -28,19 +28,19 @@ PAGES = 5
 
 
 def stop(api: Simulator, crawl: subprocess.Popen[bytes], how: signal.Signals, calls: int) -> str:
-    """Stop a crawl after so many calls; its log."""
+    """Signal a crawl after ``calls`` calls; return its log."""
     api.wait_for_calls(calls, crawl)
     crawl.send_signal(how)
     return crawl.communicate()[1].decode()
 
 
 def assert_all_there(project: Project, notes: Iterable[str]) -> None:
-    """Every comment of these notes is stored, and no other."""
-    assert stored(project) == {note: of_pages(note, None) for note in notes}
+    """Check that exactly the comments of these notes are stored."""
+    assert stored(project) == {note: expected_comments(note) for note in notes}
 
 
 def assert_whole(api: Simulator, project: Project, notes: Iterable[str]) -> None:
-    """Everything of these notes is there, and the ledger knows what each cost."""
+    """Check that these notes are stored entirely and the ledger has the cost of each."""
     assert_all_there(project, notes)
     books = api.books()["notes"]
     ledger = project.documents("notes")
@@ -53,7 +53,7 @@ def assert_whole(api: Simulator, project: Project, notes: Iterable[str]) -> None
 
 
 def end_state(project: Project) -> dict[str, dict[str, Document]]:
-    """All that a crawl leaves, but for when it was and what it cost."""
+    """Return all documents without times and costs."""
     passing = {"scraped_at", "first_seen_at", "last_seen_at", "last_crawled_at"}
     passing |= {"billed_calls", "last_write", "last_listed_latest"}
     return {
@@ -69,7 +69,7 @@ def end_state(project: Project) -> dict[str, dict[str, Document]]:
 def of_one_run(
     _api: Simulator, _server: str, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, dict[str, Document]]:
-    """What one undisturbed crawl of NOTES leaves."""
+    """End state of one undisturbed crawl of NOTES."""
     _api.reset()
     folder = tmp_path_factory.mktemp("one")
     project = Project(_api.url, folder, _server, folder.name)
@@ -94,7 +94,7 @@ FLAWED = {
 
 
 def lies() -> list[dict[str, Any]]:
-    """Rules by which each note of FLAWED ends so."""
+    """Return rules by which each note of FLAWED ends with its reason."""
     known = expected_note(FLAWED["no_progress"]).first_level[0]
 
     def nothing_new(page: int) -> dict[str, Any]:
@@ -193,13 +193,17 @@ STOPS: dict[str, tuple[Callable[[Simulator, Project], Outcome], str]] = {
 
 
 @pytest.mark.parametrize("name", STOPS)
-def test_it_goes_on_from_each_cursor(api: Simulator, project: Project, name: str) -> None:
+def test_it_continues_from_each_cursor(api: Simulator, project: Project, name: str) -> None:
     stopped, reason = STOPS[name]
     first = stopped(api, project)
     assert (first.status, first.reason) == (3, reason), first
     paid = api.books()["billed"]
     assert 0 < paid < page_count(NOTES)
-    ended = {note for note, one in project.documents("notes").items() if one["state"] == "ended"}
+    ended = {
+        note
+        for note, document in project.documents("notes").items()
+        if document["state"] == "ended"
+    }
 
     api.script({})
     done = project.crawl(notes=NOTES, mode="resume")
@@ -211,13 +215,13 @@ def test_it_goes_on_from_each_cursor(api: Simulator, project: Project, name: str
     ends = {item["note_id"]: item for item in done.items("note")}
     assert ends.keys() == set(NOTES) - ended
     for note, item in ends.items():
-        there = expected_note(note)
-        assert (item["pages"], item["complete"]) == (there.pages, True), item
-        assert item["comments_collected"] == len(there.first_level)
-        assert (item["replies_collected"], item["missing"]) == (len(there.inline_replies), 0)
+        expected = expected_note(note)
+        assert (item["pages"], item["complete"]) == (expected.pages, True), item
+        assert item["comments_collected"] == len(expected.first_level)
+        assert (item["replies_collected"], item["missing"]) == (len(expected.inline_replies), 0)
 
 
-def test_without_a_list_it_goes_on_with_what_the_ledger_knows(
+def test_without_a_list_it_continues_with_what_the_ledger_knows(
     api: Simulator, project: Project
 ) -> None:
     api.script({"rules": [{"after": 8, "code": 601}]})
@@ -244,9 +248,9 @@ def test_with_another_list_only_that_is_asked_for(api: Simulator, project: Proje
     assert set(done.ids("note")) == set(asked)
     found = stored(project)
     for note in asked:
-        there = expected_note(note)
-        assert found[note] == of_pages(note, None)
-        assert pages_of(api, note) == list(range(3 if note in old else 1, there.pages + 1))
+        expected = expected_note(note)
+        assert found[note] == expected_comments(note)
+        assert pages_of(api, note) == list(range(3 if note in old else 1, expected.pages + 1))
     after = project.documents("notes")
     assert after.keys() == {*old, *new}
     for note in (old[0], old[2]):
@@ -254,7 +258,7 @@ def test_with_another_list_only_that_is_asked_for(api: Simulator, project: Proje
     assert api.books()["billed"] == 2 * (PAGES - 2) + page_count(new)
 
 
-def test_a_checkpoint_of_another_order_or_version_begins_anew(
+def test_a_checkpoint_of_another_order_or_version_restarts(
     api: Simulator, project: Project
 ) -> None:
     other = sized_note(45, 420)
@@ -294,8 +298,8 @@ def test_a_cursor_that_leads_nowhere_is_given_up_once(api: Simulator, project: P
     done = project.crawl(mode="resume")
     assert done.status == 4, done
     ends = {item["note_id"]: item for item in done.items("note")}
-    told = [line for line in done.lines("WARNING") if "restarts" in line]
-    assert len(told) == len(notes)
+    warnings = [line for line in done.lines("WARNING") if "restarts" in line]
+    assert len(warnings) == len(notes)
     for name, note in notes.items():
         end, always = ends[note], name.startswith("always")
         assert pages_of(api, note) == ([3, 1, 2, 3] if always else [3, 1, 2, 3, 4, 5]), name
@@ -329,7 +333,7 @@ ODD: list[Document] = [
     {"state": "running", "checkpoint": {"cursor": 17}, "pages": None},
     {"state": "running", "checkpoint": {"cursor": "x" * 3000}, "comment_count_l1": 2**62},
 ]
-"""What the ledger has of a note; `tell_ledger` adds what each has."""
+"""Odd ledger documents; `fill_ledger` adds the fields that all have."""
 ODD_TYPES: list[Document] = [
     {"state": "running", "checkpoint": "a text"},
     {"state": "running", "checkpoint": ["a", "list"]},
@@ -345,8 +349,8 @@ ODD_ENDS: list[Document] = [
 ]
 
 
-def tell_ledger(project: Project, odd: Iterable[Document]) -> list[str]:
-    """Put these into the ledger; their notes."""
+def fill_ledger(project: Project, odd: Iterable[Document]) -> list[str]:
+    """Insert these documents into the ledger; return their notes."""
     notes = {}
     for serial, fields in enumerate(odd, 500):
         note = sized_note(25, serial)
@@ -368,27 +372,27 @@ def tell_ledger(project: Project, odd: Iterable[Document]) -> list[str]:
 def test_an_odd_document_in_the_ledger_keeps_no_note_from_its_end(
     api: Simulator, project: Project, odd: list[Document]
 ) -> None:
-    notes = [*tell_ledger(project, odd), NOTE]
+    notes = [*fill_ledger(project, odd), NOTE]
     done = project.crawl(notes=notes, mode="resume")
     assert "Traceback" not in done.errors, done
     assert done.status == 0, done
-    there = stored(project)
+    found = stored(project)
     for note in notes:
-        assert there[note].keys() >= set(expected_note(note).first_level[10:]), note
+        assert found[note].keys() >= set(expected_note(note).first_level[10:]), note
         assert project.note(note)["state"] == "ended"
 
 
 def test_an_end_that_nobody_knows_keeps_no_other_note_waiting(
     api: Simulator, project: Project
 ) -> None:
-    done = project.crawl(notes=[*tell_ledger(project, ODD_ENDS), NOTE], mode="resume")
+    done = project.crawl(notes=[*fill_ledger(project, ODD_ENDS), NOTE], mode="resume")
     assert "Traceback" not in done.errors, done
     assert project.comment_ids(NOTE)[0] == set(expected_note(NOTE).first_level)
     assert project.note(NOTE)["state"] == "ended"
 
 
 @pytest.mark.parametrize("mode", ["full", "update"])
-def test_notes_that_are_read_anew_are_resumed_too(
+def test_notes_that_are_read_again_are_resumed_too(
     api: Simulator, project: Project, mode: str
 ) -> None:
     notes = [sized_note(25, serial) for serial in range(600, 612)]
@@ -411,7 +415,7 @@ def job(project: Project) -> tuple[str, str]:
     return "-s", f"JOBDIR={project.folder / 'job'}"
 
 
-def test_the_first_start_with_a_job_directory_goes_by_its_mode(
+def test_the_first_start_with_a_job_directory_uses_its_mode(
     api: Simulator, project: Project
 ) -> None:
     assert project.crawl(notes=[NOTE], feed=False).status == 0
@@ -437,7 +441,7 @@ def test_a_start_that_began_nothing_is_no_first_start(api: Simulator, project: P
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-def test_a_job_directory_goes_on_after_a_stop(
+def test_a_job_directory_continues_after_a_stop(
     api: Simulator, project: Project, how: signal.Signals
 ) -> None:
     api.script({"latency": 0.1})
@@ -479,8 +483,10 @@ def test_two_crawls_at_once_end_as_one_does(
         assert crawl.returncode == 0, errors
         assert "Traceback" not in errors
     assert end_state(project) == of_one_run
-    booked = {note: one["billed_calls"] for note, one in project.documents("notes").items()}
-    assert booked == {note: one["billed"] for note, one in api.books()["notes"].items()}
+    booked = {
+        note: document["billed_calls"] for note, document in project.documents("notes").items()
+    }
+    assert booked == {note: book["billed"] for note, book in api.books()["notes"].items()}
 
 
 def test_ten_restarts_end_as_one_run_does(

@@ -1,4 +1,4 @@
-"""Retries: how many each failure gets, what they cost, and that they hold nobody up."""
+"""Retries: their number for each failure, their cost, and that they delay no other note."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def check_note(project: Project, note: str, reason: str, pages: int, billed: int) -> None:
-    """The note ended so, with its first ``pages`` stored and the rest at its checkpoint."""
+    """Check a note's end: its first ``pages`` are stored, and its checkpoint is at the next."""
     document = project.note(note)
     assert (document["stop_reason"], document["billed_calls"]) == (reason, billed)
     assert project.comment_ids(note)[0] == set(expected_note(note).first_level[: 10 * pages])
@@ -28,7 +28,7 @@ def check_note(project: Project, note: str, reason: str, pages: int, billed: int
 
 
 def refusals(stats: dict[str, Any]) -> dict[str, int]:
-    """How often each code was refused, as the stats have it."""
+    """Return the number of refusals of each code in the stats."""
     prefix = "xhs/calls/refused/"
     return {name.removeprefix(prefix): n for name, n in stats.items() if name.startswith(prefix)}
 
@@ -37,9 +37,9 @@ def refusals(stats: dict[str, Any]) -> dict[str, int]:
 def test_time_outs_may_use_a_third_of_the_retries(
     api: Simulator, project: Project, *, jobdir: bool
 ) -> None:
-    """A time-out may be paid twice, so fewer are asked again, however they mix with refusals."""
+    """A timed-out call may have been billed, so it gets fewer retries, also among refusals."""
     wrong: dict[str, tuple[dict[Any, str], str, int, int, int]] = {
-        # what each attempt at page 2 meets: reason, pages, calls, billed by the API and by us
+        # faults of the attempts at page 2: reason, pages, calls, billed by the API, by the crawl
         "hangs": ({"1-": "hang"}, "retries_exhausted", 1, 3, 3),
         "is refused": ({"1-": "301"}, "retries_exhausted", 1, 5, 1),
         "hangs twice": ({1: "hang", 2: "301", 3: "hang"}, "retries_exhausted", 1, 4, 3),
@@ -50,9 +50,9 @@ def test_time_outs_may_use_a_third_of_the_retries(
     fault: dict[str, dict[str, Any]] = {"hang": {"hang": True}, "301": {"code": 301}}
     note = {name: sized_note(25, serial) for serial, name in enumerate(wrong)}
     rules = [
-        {"note": note[name], "page": 2, "page_call": attempt, **fault[what]}
+        {"note": note[name], "page": 2, "page_call": attempt, **fault[kind]}
         for name, (attempts, *_) in wrong.items()
-        for attempt, what in attempts.items()
+        for attempt, kind in attempts.items()
     ]
     rules.append({"note": DOCUMENTED_NOTE, "page": 40, "page_call": 1, "hang": True})
     api.script({"rules": rules})
@@ -99,7 +99,7 @@ def test_without_retries_each_failure_is_final(
 
 
 def test_the_code_decides_whatever_the_http_status(api: Simulator, project: Project) -> None:
-    """With ``RETRY_TIMES=1``, each page 2 is asked twice at most, and once where that is final."""
+    """With ``RETRY_TIMES=1``, page 2 is requested at most twice, and once if the code is final."""
     expected: list[tuple[dict[str, Any], str, int]] = [
         ({"status": 500, "envelope": True, "page_call": 1}, "complete", 4),
         ({"status": 404, "envelope": True, "code": 301, "page_call": 1}, "complete", 4),
@@ -160,7 +160,7 @@ def test_a_fatal_code_is_fatal_under_any_http_status(
 
 @pytest.fixture
 def under_500(api: Simulator) -> Iterator[str]:
-    """The address of the stand-in where every answer comes whole, under HTTP 500."""
+    """Address of a relay that sends every answer of the stand-in with HTTP 500."""
 
     with relay(api, lambda query, body: Answer(body, status=500)) as address:
         yield address
@@ -177,7 +177,7 @@ def test_code_0_under_http_500_is_a_page(api: Simulator, project: Project, under
 
 
 def test_a_retry_holds_no_place(api: Simulator, project: Project) -> None:
-    """With one place, others go on between the attempts of a note that waits."""
+    """With one concurrent request, other notes continue while a note waits for its retry."""
     slow, *others = [sized_note(10, serial) for serial in range(3)]
     api.script({"rules": [{"note": slow, "page_call": "1-2", "code": 301}]})
     done = project.crawl("-s", "CONCURRENT_REQUESTS=1", notes=[slow, *others])

@@ -1,4 +1,4 @@
-"""What whoever runs a crawl reads: a structured log, the end of a run, monitors."""
+"""What operators read: the structured log, the end of a run, monitors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REJECTED = {"path": ["comments", 0, "like_count"], "value": "many"}
 
 
 def entries(log: str) -> list[dict[str, Any]]:
-    """A structured log, each line of which must be an object."""
+    """Parse a structured log; each line must be an object."""
     found = [json.loads(line) for line in log.splitlines()]
     assert found
     assert all({"time", "level", "logger", "message"} <= set(entry) for entry in found)
@@ -70,7 +70,7 @@ def test_the_end_of_a_run_that_left_something_has_the_command(without_store: Pro
     assert run["resume"] in done.errors.splitlines()[-1], "the last line is for people"
 
 
-def test_an_update_of_an_empty_ledger_is_told(project: Project) -> None:
+def test_an_update_of_an_empty_ledger_is_reported(project: Project) -> None:
     done = project.crawl(mode="update", feed=False)
     assert done.status == 0, done
     assert any("scrapy enqueue" in line for line in done.lines("WARNING"))
@@ -163,7 +163,7 @@ def test_no_personal_data_is_in_a_log_of_everything(
 
 
 def monitors(done: Outcome) -> dict[str, str]:
-    """What Spidermon says of each of its monitors."""
+    """Return Spidermon's verdict on each of its monitors."""
     pattern = re.compile(r"\[Spidermon\] (\w+)/test_\w+\.\.\. (OK|FAIL)")
     return {match[1]: match[2] for match in pattern.finditer(done.errors)}
 
@@ -195,7 +195,7 @@ def test_monitors_look_at_what_matters(
     )
     found = monitors(done)
     assert set(found) == {"RejectedItems", "NotesLeft", "RefusedCalls", "SomeComments"}
-    assert {name for name, said in found.items() if said == "FAIL"} == failed, done
+    assert {name for name, verdict in found.items() if verdict == "FAIL"} == failed, done
 
 
 def test_monitors_are_off_unless_asked_for(without_store: Project) -> None:

@@ -1,7 +1,7 @@
-"""The project deployed to a running Scrapyd: what its jobs do, leave and say.
+"""The project deployed to a running Scrapyd: its jobs, their results and their logs.
 
-Two servers share what was deployed once: one as most have it, with an items file for each job and
-the token in its environment, and one with a token file and without items files.
+Two servers share one deployment: a usual one, with an items file for each job and the token in its
+environment, and one with a token file and without items files.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from support import scrapyd as support
 from support.canary import command_lines, files_with, found_in
 from support.crawl import TOKEN, Outcome, Project
 from support.expected import expected_note
-from support.pages import of_pages, page_count
+from support.pages import expected_comments, page_count
 from support.passes import billed
 from support.scrapyd import Scrapyd, copy_project, read_lines
-from support.threads import cost, kept, with_inline, with_replies
+from support.threads import cost, stored_threads, with_inline, with_replies
 
 from xhs.simulator.notes import missing_note, sized_note, threaded_note, usual_note
 from xhs.store.embedded.server import resolve
@@ -41,19 +41,19 @@ pytestmark = pytest.mark.skipif(
 )
 
 DAILY = "daily"
-"""The database of jobs that name none."""
+"""Database of jobs that name none."""
 
 NOTE = sized_note(25)
 NOTES = [sized_note(40, serial) for serial in range(20)]
-"""Four more than are asked for at once."""
+"""Four more notes than concurrent requests."""
 
 MOST_TWICE = 24
-"""Pages that a crawl may have asked for and not yet settled."""
+"""Pages that a crawl may have requested and not finished."""
 
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The checkout, where a deployment may leave what it likes."""
+    """A checkout in which a deployment may leave files."""
     return copy_project(tmp_path_factory.mktemp("scrapyd") / "project")
 
 
@@ -61,7 +61,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def scrapyd(
     _api: Simulator, _server: str, tmp_path_factory: pytest.TempPathFactory, checkout: Path
 ) -> Iterator[Scrapyd]:
-    """A server with the project deployed, the token in its environment, and items files."""
+    """A server with the project deployed, the token in its environment and items files."""
     folder = tmp_path_factory.mktemp("scrapyd")
     env = {
         "JUSTONEAPI_TOKEN": TOKEN,
@@ -78,7 +78,7 @@ def scrapyd(
 def plain(
     _api: Simulator, _server: str, tmp_path_factory: pytest.TempPathFactory, scrapyd: Scrapyd
 ) -> Iterator[Scrapyd]:
-    """A server with the same project, a token file that is not there yet, and no items files."""
+    """A server with the same project, a missing token file and no items files."""
     folder = tmp_path_factory.mktemp("plain")
     env = {
         "JUSTONEAPI_TOKEN_FILE": str(folder / "token"),
@@ -91,7 +91,7 @@ def plain(
 
 @pytest.fixture
 def token_file(plain: Scrapyd) -> Path:
-    """Where that server looks for its token: a file that is not there."""
+    """Path of that server's token file; the file is missing."""
     path = Path(plain.environment["JUSTONEAPI_TOKEN_FILE"])
     path.unlink(missing_ok=True)
     return path
@@ -99,21 +99,25 @@ def token_file(plain: Scrapyd) -> Path:
 
 @pytest.fixture
 def settings(project: Project) -> dict[str, str]:
-    """What a job is told, so that it has the test's own database."""
+    """Settings by which a job uses the test's own database."""
     return {"MONGODB_DATABASE": project.name, "XHS_SPILL_DIR": project.environment["XHS_SPILL_DIR"]}
 
 
 def wait_for_calls(api: Simulator, scrapyd: Scrapyd, job: str, calls: int) -> None:
-    """Wait until so many calls have been made, and see that the job goes on."""
+    """Wait until ``calls`` calls have been made; fail if the job ends before."""
     scrapyd.wait_until(job, lambda: api.books()["calls"] >= calls)
 
 
 def assert_whole(project: Project, notes: Iterable[str]) -> None:
-    """Stored are these notes as they are, ID by ID, and nothing else, and the ledger says so."""
+    """Check that exactly these notes' comments are stored, and that the ledger agrees."""
     comments, ledger = project.documents("comments"), project.documents("notes")
-    shown = {comment: parent for note in notes for comment, parent in of_pages(note, None).items()}
-    assert {key: one["parent_comment_id"] for key, one in comments.items()} == shown
-    assert {one["user_id"] for one in comments.values()} <= project.documents("users").keys()
+    shown = {
+        comment: parent for note in notes for comment, parent in expected_comments(note).items()
+    }
+    assert {key: comment["parent_comment_id"] for key, comment in comments.items()} == shown
+    assert {comment["user_id"] for comment in comments.values()} <= project.documents(
+        "users"
+    ).keys()
     for note in notes:
         document = ledger[note]
         assert (document["state"], document["stop_reason"]) == ("ended", "complete"), document
@@ -121,23 +125,27 @@ def assert_whole(project: Project, notes: Iterable[str]) -> None:
 
 
 def assert_items(done: Outcome, notes: Iterable[str]) -> None:
-    """The items file holds these notes' comments, each once, their users and their ends."""
-    wanted = {comment: parent for note in notes for comment, parent in of_pages(note, None).items()}
-    found = {one["comment_id"]: one["parent_comment_id"] for one in done.items("comment")}
+    """Check that the items file holds these notes' comments once, their users and their ends."""
+    wanted = {
+        comment: parent for note in notes for comment, parent in expected_comments(note).items()
+    }
+    found = {
+        comment["comment_id"]: comment["parent_comment_id"] for comment in done.items("comment")
+    }
     assert found == wanted
     assert len(done.ids("comment")) == len(wanted)
     assert sorted(done.ids("note")) == sorted(notes)
-    assert {one["user_id"] for one in done.items("comment")} <= set(done.ids("user"))
+    assert {comment["user_id"] for comment in done.items("comment")} <= set(done.ids("user"))
 
 
 def password(uri: str) -> str:
-    """The password of an embedded server."""
+    """Return the password of an embedded server."""
     with resolve(uri) as lease:
         return urlsplit(lease.uri).password or ""
 
 
 def can_import_project(scrapyd: Scrapyd) -> bool:
-    """Whether a job would find the project without what was deployed."""
+    """True if a job can import the project without the deployed egg."""
     words = [sys.executable, "-c", "import xhs"]
     done = subprocess.run(
         words, env=scrapyd.environment, cwd=scrapyd.folder, capture_output=True, check=False
@@ -169,7 +177,7 @@ def test_a_job_ends_with_its_log_its_items_and_the_database_filled(
     assert (books["calls"], books["repeated"]) == (books["billed"], 0)
     assert done.stats["xhs/calls/billed"] == books["billed"]
 
-    (listed,) = (one for one in scrapyd.jobs()["finished"] if one["id"] == job)
+    (listed,) = (finished for finished in scrapyd.jobs()["finished"] if finished["id"] == job)
     assert listed["log_url"].endswith(f"/{job}.log")
     assert listed["items_url"].endswith(f"/{job}.jl")
     held = files_with(scrapyd.folder, NOTE)
@@ -243,7 +251,7 @@ def test_several_jobs_at_once_share_notes_and_a_database(
         assert_items(done, notes)
     assert_whole(project, NOTES[:9])
     ledger = project.documents("notes")
-    assert {note: one["billed_calls"] for note, one in ledger.items()} == billed(api)
+    assert {note: document["billed_calls"] for note, document in ledger.items()} == billed(api)
 
 
 @pytest.mark.parametrize(
@@ -251,7 +259,7 @@ def test_several_jobs_at_once_share_notes_and_a_database(
     [(["INT"], 0), (["INT", "INT"], MOST_TWICE), (["KILL"], MOST_TWICE)],
     ids=["once", "twice", "by KILL"],
 )
-def test_resume_goes_on_where_a_job_was_cancelled(
+def test_resume_continues_where_a_job_was_cancelled(
     api: Simulator,
     project: Project,
     scrapyd: Scrapyd,
@@ -259,7 +267,7 @@ def test_resume_goes_on_where_a_job_was_cancelled(
     signals: list[str],
     most_twice: int,
 ) -> None:
-    """``cancel.json`` sends SIGINT where no signal is named."""
+    """``cancel.json`` sends SIGINT if no signal is named."""
     api.script({"latency": 0.4})
     job = scrapyd.schedule(settings, notes=",".join(NOTES))
     wait_for_calls(api, scrapyd, job, 24)
@@ -288,8 +296,9 @@ def test_resume_goes_on_where_a_job_was_cancelled(
 def test_a_redeployment_in_mid_job_disturbs_nothing(
     api: Simulator, tmp_path: Path, scrapyd: Scrapyd, checkout: Path, own_server: Project
 ) -> None:
-    """Neither of another version nor of the same, which overwrites the file that the job runs
-    from. The job has notes and threads to end yet, and a store of its own to give back.
+    """Neither of another version nor of the same, which overwrites the egg of the running job.
+
+    The job still has notes and threads to finish, and a store of its own to release.
     """
     project = own_server
     settings = {"MONGODB_URI": project.uri, "MONGODB_DATABASE": project.name}
@@ -317,17 +326,19 @@ def test_a_redeployment_in_mid_job_disturbs_nothing(
     for outcome, bot in ((done, "xhs"), (next_done, "another")):
         assert f"started (bot: {bot})" in outcome.errors
         assert "Traceback" not in outcome.errors
-    assert kept(project) == {note: with_replies(note) for note in notes} | {
+    assert stored_threads(project) == {note: with_replies(note) for note in notes} | {
         later: with_inline(later, expected_note(later).first_level)
     }
-    assert {one["stop_reason"] for one in project.documents("notes").values()} == {"complete"}
+    assert {document["stop_reason"] for document in project.documents("notes").values()} == {
+        "complete"
+    }
     assert api.books()["billed"] == cost(notes) + expected_note(later).pages
 
 
 def test_relative_paths_begin_where_scrapyd_was_started(
     api: Simulator, tmp_path: Path, scrapyd: Scrapyd
 ) -> None:
-    """Scrapyd gives each job the current directory that it has itself."""
+    """Scrapyd's jobs inherit its current directory."""
     name = tmp_path.name
     folder = scrapyd.folder / name
     folder.mkdir()
@@ -360,7 +371,7 @@ def test_what_is_wrong_with_a_relative_path_is_said_of_the_absolute_one(
 
 
 def feed_files(folder: Path) -> dict[str, list[Document]]:
-    """The files of a preset ``jsonl``, by the item type that begins their names."""
+    """Return the files of a preset ``jsonl`` by the item type that begins their names."""
     files = {path.name.partition("-")[0]: path for path in folder.glob("*.jsonl")}
     assert len(files) == len(list(folder.iterdir()))
     return {name: read_lines(path) for name, path in files.items()}
@@ -369,7 +380,7 @@ def feed_files(folder: Path) -> dict[str, list[Document]]:
 def test_an_items_file_takes_the_place_of_other_feeds_but_not_of_presets(
     scrapyd: Scrapyd, tmp_path: Path, settings: dict[str, str]
 ) -> None:
-    """Scrapyd gives ``FEEDS`` itself, after those of whoever schedules the job."""
+    """Scrapyd sets ``FEEDS`` itself, after the settings of the schedule."""
     own = tmp_path / "own.jsonl"
     settings |= {"FEEDS": json.dumps({str(own): {"format": "jsonlines"}})}
     settings |= {"XHS_FEEDS": "jsonl", "XHS_FEEDS_URI": str(tmp_path / "data")}
@@ -422,14 +433,16 @@ def test_the_daily_update_needs_no_file_on_the_host(
     fresh = expected_note(notes[0], 12)
     roots = set(fresh.first_level) - set(expected_note(notes[0]).first_level)
     new = {*roots, *(reply for root in roots for reply in fresh.inline.get(root, ()))}
-    assert {one["comment_id"] for one in second.items("comment") if one["is_new"]} == new
+    assert {
+        comment["comment_id"] for comment in second.items("comment") if comment["is_new"]
+    } == new
     assert project.documents("comments").keys() == new | set(first.ids("comment"))
 
 
 def run_daily(scrapyd: Scrapyd) -> Outcome:
-    """Schedule the daily update by the line of a crontab, as cron runs it, and wait for its end.
+    """Schedule the daily update by a crontab's line, as cron runs it, and wait for its end.
 
-    Without curl the same request is made otherwise.
+    Without curl, the same request is made in Python.
     """
     if shutil.which("curl", path=os.defpath) is None:
         return scrapyd.run(mode="update")

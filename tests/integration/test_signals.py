@@ -1,4 +1,4 @@
-"""SIGINT, SIGTERM or SIGHUP at any moment of a crawl's process: it stops, and nothing is lost."""
+"""A crawl stops at SIGINT, SIGTERM or SIGHUP at any moment and loses nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 from support.crawl import Project, crawl_words
 from support.expected import expected_note
 from support.marks import linux, needs_embedded, posix
-from support.pages import of_pages, page_count
+from support.pages import expected_comments, page_count
 from support.proxy import Proxy
 from support.simulator import PROJECT
 
@@ -49,7 +49,7 @@ UNBEGUN = "before the crawl began: no note was begun"
 
 
 class Crawl:
-    """A crawl under way, whose log can be waited for."""
+    """A running crawl, with its log so far."""
 
     def __init__(
         self, project: Project, *words: str, notes: list[str] | None = None, **options: Any
@@ -59,7 +59,7 @@ class Crawl:
         self.log = ""
 
     def wait_for(self, text: str) -> None:
-        """Read the log until a line has this text."""
+        """Read the log until it contains the text."""
         assert self.process.stderr is not None
         for line in self.process.stderr:
             self.log += line.decode()
@@ -72,7 +72,7 @@ class Crawl:
             self.process.send_signal(number)
 
     def end(self) -> int:
-        """Wait for its end; the exit status."""
+        """Wait for its end; return its exit status."""
         try:
             self.log += self.process.communicate(timeout=RETRY_SECONDS)[1].decode()
         finally:
@@ -85,7 +85,7 @@ class Crawl:
 
 @pytest.fixture
 def server(_server: str) -> Iterator[Proxy]:
-    """The server, and what can come between."""
+    """A proxy of the server."""
     with resolve(_server) as lease:
         found = re.search(r":(\d+)/", lease.uri)
         assert found
@@ -94,7 +94,7 @@ def server(_server: str) -> Iterator[Proxy]:
 
 
 def handles_signals(process: subprocess.Popen[bytes]) -> bool:
-    """Whether the project's code has got so far: neither Python nor Scrapy handles SIGHUP."""
+    """True if the project has installed its handlers: neither Python nor Scrapy handles SIGHUP."""
     with contextlib.suppress(OSError):
         status = Path(f"/proc/{process.pid}/status").read_text()
         found = re.search(r"^SigCgt:\s*(\w+)", status, re.MULTILINE)
@@ -138,16 +138,16 @@ def test_signals_at_random_moments_lose_nothing_and_cost_nothing(
     assert books["repeated"] == 0
     assert books["billed"] == page_count(NOTES)
     ledger = project.documents("notes")
-    assert {note: one["billed_calls"] for note, one in ledger.items()} == {
+    assert {note: document["billed_calls"] for note, document in ledger.items()} == {
         note: expected_note(note).pages for note in NOTES
     }
-    assert {one["stop_reason"] for one in ledger.values()} == {"complete"}
-    expected = {comment for note in NOTES for comment in of_pages(note, None)}
+    assert {document["stop_reason"] for document in ledger.values()} == {"complete"}
+    expected = {comment for note in NOTES for comment in expected_comments(note)}
     assert project.documents("comments").keys() == expected
 
 
 def write_and_wait(process: subprocess.Popen[bytes]) -> None:
-    """Write the first line of a list that goes on, and wait until it is read."""
+    """Write the first line of an unfinished list, and wait until it is read."""
     import fcntl
     import termios
 
@@ -264,7 +264,7 @@ class Own:
 def test_a_signal_ends_the_wait_for_a_database_that_is_away_at_the_start(
     api: Simulator, project: Project, module: str, method: str
 ) -> None:
-    """While the spill is restored, and while the ledger is asked for the notes."""
+    """During the restoring of spill files, and during the query for the ledger's notes."""
     if method == "_bulk":
         spill = Spill(Path(project.environment["XHS_SPILL_DIR"]), project.name)
         spill.keep([Write("users", "u", {"$set": {"nickname": "n"}})], "away")
@@ -297,7 +297,7 @@ class Own:
 
 
 def closing(project: Project, seconds: float) -> Crawl:
-    """A crawl that is over but for a pipeline, which closes in so many seconds."""
+    """Start a crawl; return when only a pipeline that closes in ``seconds`` is left."""
     project.add_module(CLOSES.format(seconds=seconds))
     pipelines = json.dumps({**ITEM_PIPELINES, "users_own.Own": 400})
     feed = ["-O", str(project.folder / "feed.json")]

@@ -1,4 +1,4 @@
-"""A crawl stopped by its user, its store or the API: what was paid for is kept, the rest named."""
+"""Crawls stopped by user, store or API store all that was paid for and name the rest."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOTES = [sized_note(60, serial) for serial in range(12)]
 
 
 def check_landed(project: Project, books: dict[str, Any], status: int, errors: str) -> None:
-    """The user stopped the crawl: each call is in the ledger, and each page is stored."""
+    """Check that after a user's stop each call is in the ledger and each page is stored."""
     assert status == 3, errors
     assert "Closing spider (shutdown)" in errors
     assert "Traceback" not in errors
@@ -62,7 +62,7 @@ def test_one_signal_lands_what_is_in_flight(
 def test_no_call_leaves_the_queue_of_a_delay_after_a_signal(
     api: Simulator, project: Project
 ) -> None:
-    """Twelve wait there; one more may have left before the signal came."""
+    """Twelve calls wait there; one more may be sent before the signal."""
     crawl = project.start_crawl("-s", "DOWNLOAD_DELAY=1", notes=NOTES)
     api.wait_for_calls(2, crawl)
     crawl.send_signal(signal.SIGTERM)
@@ -72,7 +72,7 @@ def test_no_call_leaves_the_queue_of_a_delay_after_a_signal(
 
 
 def check_stopped(project: Project, done: Outcome, pages: dict[str, int]) -> None:
-    """The crawl stopped for want of money, with so many pages of each note stored."""
+    """Check that the crawl stopped for lack of balance, with these pages of each note stored."""
     assert (done.status, done.reason) == (3, "balance_exhausted"), done
     assert "Traceback" not in done.errors
     for note, count in pages.items():
@@ -82,7 +82,7 @@ def check_stopped(project: Project, done: Outcome, pages: dict[str, int]) -> Non
 
 
 def test_what_is_in_flight_at_a_fatal_code_lands(api: Simulator, project: Project) -> None:
-    """Pages are stored and each call is in the ledger; what fails is not asked again."""
+    """Pages are stored and each call is in the ledger; failures are not retried."""
     fatal, refused, cut, *whole = [sized_note(25, serial) for serial in range(25)]
     short = sized_note(5)
     begun = [fatal, refused, cut, short, DOCUMENTED_NOTE, *whole[:11]]
@@ -109,7 +109,7 @@ def test_what_is_in_flight_at_a_fatal_code_lands(api: Simulator, project: Projec
         ended: tuple[str, str | None] = ("unfinished", "interrupted")
         if note == short:
             ended = ("ended", "complete")
-        if note in (fatal, refused, cut):  # no page came
+        if note in (fatal, refused, cut):  # no page was received
             ended = ("queued", None)
         assert (ledger[note]["state"], ledger[note].get("stop_reason")) == ended
         assert ledger[note]["billed_calls"] == books["notes"][note]["billed"]
@@ -117,7 +117,7 @@ def test_what_is_in_flight_at_a_fatal_code_lands(api: Simulator, project: Projec
 
 
 def test_no_retry_leaves_after_a_fatal_code(api: Simulator, project: Project) -> None:
-    """It comes while the retries of other notes wait."""
+    """The code comes while the retries of other notes wait."""
     fatal, *others = [sized_note(25, serial) for serial in range(8)]
     asleep = [*others, DOCUMENTED_NOTE]
     rules = [{"note": fatal, "code": 601, "delay": 0.4}, {"note": asleep, "page": 2, "code": 301}]
@@ -134,7 +134,7 @@ def test_no_retry_leaves_after_a_fatal_code(api: Simulator, project: Project) ->
 def test_no_call_leaves_the_queue_of_a_delay_after_a_fatal_code(
     api: Simulator, project: Project
 ) -> None:
-    """Nor do they wait for one another until they are dropped: it would be for minutes."""
+    """They are dropped at once: one after the other would take minutes."""
     notes = [DOCUMENTED_NOTE, *(sized_note(25, serial) for serial in range(127))]
     api.script({"rules": [{"call": 2, "code": 601}]})
     words = ["-s", "DOWNLOAD_DELAY=1.2", "-s", f"CONCURRENT_REQUESTS={len(notes)}"]
@@ -150,7 +150,7 @@ def test_no_call_leaves_the_queue_of_a_delay_after_a_fatal_code(
 def test_no_call_that_waits_for_the_budget_leaves_after_a_fatal_code(
     api: Simulator, project: Project
 ) -> None:
-    """A refusal gives its part of the budget back, and others wait for it."""
+    """A refusal releases budget for which other calls wait."""
     notes = [DOCUMENTED_NOTE, *(sized_note(25, serial) for serial in range(19))]
     api.script(
         {

@@ -1,4 +1,4 @@
-"""The store on a real server: its indexes, and how documents merge."""
+"""The store on a real server: its indexes and the merging of documents."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def user(scraped_at: str, **fields: Any) -> dict[str, Any]:
 
 
 def written(project: Project, *items: dict[str, Any]) -> tuple[list[bool | None], Document]:
-    """Write these one after the other: whether each was new, and the document in the end."""
+    """Write these items in turn; return whether each was new, and the final document."""
 
     async def write() -> list[bool | None]:
         async with Store(project.uri, project.name) as store:

@@ -1,4 +1,4 @@
-"""A store that is slow, frozen, away or gone for good: nothing that was paid for is lost."""
+"""With a store that is slow, frozen, away or gone for good, nothing paid for is lost."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 from support.crawl import Outcome, Project
 from support.expected import expected_note
 from support.marks import needs_embedded, posix
-from support.pages import of_pages, pages_settled, stored
+from support.pages import expected_comments, pages_before_checkpoint, stored
 from support.proxy import Proxy
 from support.simulator import Simulator
 
@@ -38,11 +38,11 @@ pytestmark = needs_embedded
 NOTES = [sized_note(30, serial) for serial in range(40)]
 PAGES = 3 * len(NOTES)
 MOST_PAID = 64
-"""Calls that may be paid for while the store stands still."""
+"""Calls that may be paid for while the store is frozen."""
 MOST_UNSETTLED = 24
-"""Pages that are asked for and not settled: half as many again as calls are made at once."""
+"""Pages that may be requested and not finished: 1.5 × the concurrent requests."""
 BEFORE = 20
-"""Calls before something happens to the store."""
+"""Calls before the store is disturbed."""
 
 HURRY = """
 from xhs.store.mongo import retrying as patience
@@ -132,7 +132,7 @@ class NoRoom:
 
 
 class Store(NamedTuple):
-    """A store that can be disturbed, and where to crawl into it from."""
+    """A project whose store can be disturbed by a proxy."""
 
     project: Project
     proxy: Proxy
@@ -147,13 +147,13 @@ class Store(NamedTuple):
         return self.project.start_crawl(*words, *feed, notes=notes)
 
     def end(self, crawl: subprocess.Popen[bytes]) -> Outcome:
-        """Wait for a crawl to end."""
+        """Wait for a crawl to end; return its outcome."""
         errors = crawl.communicate()[1].decode()
         lines = (self.project.folder / "feed.jsonl").read_text().splitlines()
         return Outcome(crawl.returncode, "", errors, [json.loads(line) for line in lines])
 
     def extended(self, **extensions: str) -> list[str]:
-        """Options of a crawl with such extensions of a user's own, each with its module's text."""
+        """Add users' extensions, by name and code; return the options that enable them."""
         for name, text in extensions.items():
             (self.project.folder / f"{name.lower()}_module.py").write_text(text)
         added = {f"{name.lower()}_module.{name}": 1 for name in extensions}
@@ -164,7 +164,7 @@ class Store(NamedTuple):
 
 
 def open_store(url: str, folder: Path, server: str, name: str, proxy: Proxy) -> Store:
-    """A store behind a proxy; what is read back takes the direct way."""
+    """Return a store behind a proxy; the test reads the database directly."""
     project = Project(url, folder, server, name)
     with resolve(server) as lease:
         uri = re.sub(r":\d+/", f":{proxy.port}/", lease.uri)
@@ -189,13 +189,13 @@ def store(api: Simulator, _server: str, tmp_path: Path) -> Iterator[Store]:
     """A store behind a proxy, with a database of its own."""
     with Proxy(port_of(_server)) as proxy:
         opened = open_store(api.url, tmp_path, _server, f"failing{next(_NUMBERS)}", proxy)
-        # A crawl says good-bye to its server: for so long, if that is away.
+        # A crawl's farewell to its server takes this long if the server is away.
         opened.project.environment["MONGODB_URI"] += "&serverSelectionTimeoutMS=3000"
         yield opened
 
 
 def await_silence(api: Simulator) -> int:
-    """Wait until no more calls come; how many are paid for by then."""
+    """Wait until no more calls come; return how many were billed."""
     calls = -1
     while (books := api.books())["calls"] > calls:
         calls = books["calls"]
@@ -204,36 +204,37 @@ def await_silence(api: Simulator) -> int:
 
 
 def assert_whole(api: Simulator, project: Project, repeated: int | None = 0) -> None:
-    """Everything is there, each page was paid for once, and the ledger knows it."""
+    """Check that all is stored, that each page was paid for once, and that the ledger agrees."""
     books = api.books()
-    assert stored(project) == {note: of_pages(note, 3) for note in NOTES}
+    assert stored(project) == {note: expected_comments(note, 3) for note in NOTES}
     ledger = project.documents("notes")
-    assert {(one["state"], one["complete"], one["missing"]) for one in ledger.values()} == {
-        ("ended", True, 0)
-    }
+    assert {
+        (document["state"], document["complete"], document["missing"])
+        for document in ledger.values()
+    } == {("ended", True, 0)}
     if repeated is not None:
         assert books["repeated"] == repeated
         assert books["billed"] == PAGES + repeated
-        booked = {note: one["billed_calls"] for note, one in ledger.items()}
+        booked = {note: document["billed_calls"] for note, document in ledger.items()}
         assert booked == {note: books["notes"][note]["billed"] for note in NOTES}
 
 
 def assert_checkpoints_tell_what_is_there(project: Project, *, all_settled: bool = True) -> int:
-    """They never run ahead of what is stored, and lag behind only after a kill or a loss.
+    """Check that no checkpoint is ahead of its data; return how many pages lie before them.
 
-    How many pages lie before them.
+    With ``all_settled``, none lags behind either, as it may after a kill or a loss.
     """
-    there, before = stored(project), 0
+    comments, before = stored(project), 0
     for note, document in project.documents("notes").items():
-        settled = 3 if document["state"] == "ended" else pages_settled(document)
-        found, wanted = there.get(note, {}).keys(), of_pages(note, settled).keys()
+        settled = 3 if document["state"] == "ended" else pages_before_checkpoint(document)
+        found, wanted = comments.get(note, {}).keys(), expected_comments(note, settled).keys()
         assert found == wanted if all_settled else found >= wanted, document
         before += settled
     return before
 
 
 def entries(path: Path) -> list[Document]:
-    """The writes in a spill file, whose database is checked by the caller."""
+    """Return the writes in a spill file, without its first line."""
     return [json.loads(line) for line in path.read_text().splitlines()[1:]]
 
 
@@ -246,7 +247,8 @@ def test_a_slow_store_sets_the_pace(api: Simulator, store: Store) -> None:
     while crawl.poll() is None:
         billed = api.books()["billed"]
         booked = sum(
-            one.get("billed_calls", 0) for one in store.project.documents("notes").values()
+            document.get("billed_calls", 0)
+            for document in store.project.documents("notes").values()
         )
         most = max(most, billed - booked)
         time.sleep(0.05)
@@ -299,7 +301,7 @@ def test_a_store_that_comes_back_is_waited_for(api: Simulator, store: Store, how
     assert (
         len(done.ids("comment"))
         == len(set(done.ids("comment")))
-        == sum(len(of_pages(note, 3)) for note in NOTES)
+        == sum(len(expected_comments(note, 3)) for note in NOTES)
     )
 
 
@@ -311,7 +313,7 @@ def direct(own_server: Project, tmp_path: Path) -> Store:
 
 
 def server_of(store: Store) -> int:
-    """The process of a store's own server."""
+    """Return the process ID of a store's own server."""
     state = store.project.folder / "db" / _supervisor.STATE
     return int(json.loads(state.read_text())["server_pid"])
 
@@ -345,7 +347,7 @@ def test_writes_whose_acknowledgement_is_lost_are_done_once(api: Simulator, stor
 
 
 def assert_kept(api: Simulator, store: Store, done: Outcome, name: str) -> int:
-    """What was paid for is stored or in one private spill file; how many writes are there."""
+    """Check that all paid data is stored or in one private spill file; count the file's writes."""
     (path,) = store.spilled()
     assert path.suffix == ".jsonl"
     if os.name == "posix":
@@ -358,20 +360,24 @@ def assert_kept(api: Simulator, store: Store, done: Outcome, name: str) -> int:
     assert {entry["collection"] for entry in kept} == {"comments", "users", "notes"}
     assert done.stats["xhs/spilled"] == len(kept)
     assert "xhs/lost" not in done.stats
-    told = [line for line in done.lines("ERROR") if "XHS_SPILL_DIR" in line]
-    assert len(told) == 1
-    assert f"{len(kept)} writes" in told[0]
-    assert "scrapy recover" in told[0]
-    # The kept comments are in the feed as well: they are delivered, and nothing is lost.
+    errors = [line for line in done.lines("ERROR") if "XHS_SPILL_DIR" in line]
+    assert len(errors) == 1
+    assert f"{len(kept)} writes" in errors[0]
+    assert "scrapy recover" in errors[0]
+    # Spilled comments count as delivered, so they are in the feed too.
     books = api.books()["notes"]
-    paid = {one for note, cost in books.items() for one in of_pages(note, cost["billed"])}
+    paid = {
+        comment
+        for note, cost in books.items()
+        for comment in expected_comments(note, cost["billed"])
+    }
     assert set(done.ids("comment")) == paid
     assert {entry["key"] for entry in kept if entry["collection"] == "comments"} <= paid
     return len(kept)
 
 
 def gone(api: Simulator, store: Store, how: str) -> Outcome:
-    """A crawl whose store is gone for good; by its end the store is there again."""
+    """Crawl with a store that is gone until the crawl ends; return the outcome."""
     api.script({"latency": 0.05})
     crawl = store.start(*store.extended(Hurry=HURRY))
     api.wait_for_calls(BEFORE, crawl)
@@ -393,7 +399,7 @@ def gone(api: Simulator, store: Store, how: str) -> Outcome:
 
 
 def go_on(api: Simulator, store: Store) -> Outcome:
-    """Complete it, and pay for nothing twice."""
+    """Complete the crawl; check that nothing is paid for twice."""
     api.script({})
     done = store.crawl(notes=NOTES, mode="resume", feed=False)
     assert done.status == 0, done
@@ -413,12 +419,14 @@ def test_what_a_store_did_not_take_is_recovered(api: Simulator, store: Store, ho
     assert "stays" not in recovered.output
     assert store.spilled() == []
     books = api.books()
-    paid = {note: of_pages(note, cost["billed"]) for note, cost in books["notes"].items()}
+    paid = {note: expected_comments(note, cost["billed"]) for note, cost in books["notes"].items()}
     assert stored(store.project) == {note: shown for note, shown in paid.items() if shown} != before
     ledger = store.project.documents("notes")
-    assert {note: one["billed_calls"] for note, one in ledger.items() if one["billed_calls"]} == {
-        note: cost["billed"] for note, cost in books["notes"].items()
-    }
+    assert {
+        note: document["billed_calls"]
+        for note, document in ledger.items()
+        if document["billed_calls"]
+    } == {note: cost["billed"] for note, cost in books["notes"].items()}
     assert_checkpoints_tell_what_is_there(store.project)
     go_on(api, store)
 
@@ -445,16 +453,16 @@ def test_what_a_store_did_not_take_among_threads_is_recovered(
     done = store.crawl(notes=THREADED, mode="resume", replies="all", feed=False)
     assert done.status == 0, done
     for note in THREADED:
-        there = expected_note(note)
-        assert store.project.comment_ids(note) == (set(there.first_level), there.replies)
+        expected = expected_note(note)
+        assert store.project.comment_ids(note) == (set(expected.first_level), expected.replies)
     books = api.books()
     assert books["repeated"] == 0
     assert books["billed"] == sum(
         expected_note(note).pages + expected_note(note).reply_pages for note in THREADED
     )
     ledger = store.project.documents("notes")
-    booked = {note: one["billed_calls"] for note, one in ledger.items()}
-    assert booked == {note: one["billed"] for note, one in books["notes"].items()}
+    booked = {note: document["billed_calls"] for note, document in ledger.items()}
+    assert booked == {note: book["billed"] for note, book in books["notes"].items()}
     passes = store.project.documents("note_history").values()
     assert {one["note_id"]: one["billed_calls"] for one in passes} == booked
 
@@ -465,9 +473,9 @@ def test_what_a_killed_server_did_not_take_the_next_run_stores(
     done = gone(api, direct, "killed")
     kept = assert_kept(api, direct, done, "xhs")
     again = go_on(api, direct)
-    told = [line for line in again.lines("INFO") if "an earlier run had spilled" in line]
-    assert len(told) == 1
-    assert str(kept) in told[0]
+    lines = [line for line in again.lines("INFO") if "an earlier run had spilled" in line]
+    assert len(lines) == 1
+    assert str(kept) in lines[0]
 
 
 def test_a_crawl_that_is_stopped_while_its_store_is_away_keeps_what_it_has(
@@ -514,7 +522,7 @@ def assert_told_of_loss(done: Outcome) -> None:
     assert last == [f"{lost:.0f} items were paid for and could not be stored"]
 
 
-def test_where_store_and_spill_fail_the_loss_is_told(api: Simulator, store: Store) -> None:
+def test_where_store_and_spill_fail_the_loss_is_reported(api: Simulator, store: Store) -> None:
     api.script({"latency": 0.05})
     crawl = store.start(*store.extended(Hurry=HURRY, Block=BLOCK))
     api.wait_for_calls(BEFORE, crawl)
@@ -533,16 +541,16 @@ def test_where_store_and_spill_fail_the_loss_is_told(api: Simulator, store: Stor
     assert again.status == 0, again
     assert_whole(api, store.project, repeated=None)
     assert api.books()["repeated"] <= MOST_PAID
-    told = [line for line in done.lines("ERROR") if str(store.spill) in line]
-    assert told, "nobody is told why the spill could not be written"
+    errors = [line for line in done.lines("ERROR") if str(store.spill) in line]
+    assert errors, "no error says why the spill could not be written"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits as POSIX has them")
 @pytest.mark.parametrize("disk", ["Full", "FullOnce"])
-def test_a_disk_that_is_full_loses_no_more_than_is_told(
+def test_a_disk_that_is_full_loses_no_more_than_is_reported(
     api: Simulator, store: Store, disk: str
 ) -> None:
-    """Also where there is room again later: what was kept then is whole."""
+    """Also if there is room again later: what was spilled then is complete."""
     api.script({"latency": 0.05})
     options = store.extended(Hurry=HURRY, **{disk: FULL_DISK})
     crawl = store.start(*options)
@@ -558,8 +566,8 @@ def test_a_disk_that_is_full_loses_no_more_than_is_told(
     store.proxy.mend()
     recovered = store.project.command("recover")
     assert recovered.status == 0, recovered
-    there = {one for ids in stored(store.project).values() for one in ids}
-    assert there >= set(done.ids("comment"))
+    comment_ids = {one for ids in stored(store.project).values() for one in ids}
+    assert comment_ids >= set(done.ids("comment"))
     assert_checkpoints_tell_what_is_there(store.project, all_settled=False)
     api.script({})
     again = store.crawl(notes=NOTES, mode="resume", feed=False)
@@ -579,10 +587,9 @@ def test_a_disk_of_the_embedded_store_that_is_full_is_named(api: Simulator, dire
 
 @pytest.fixture(params=[17_000_000, 50_000_000], ids=["document", "message"])
 def huge(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Simulator, str, str]]:
-    """A stand-in, a note with a comment beyond what a document, or a message to the server, may
-    have, and that comment's ID.
+    """A stand-in, a note with a comment larger than a document or a message, and its ID.
 
-    It is the fourth on page two, and ``rejected`` cannot hold it either.
+    The comment is the fourth on page two, and ``rejected`` cannot hold it either.
     """
     note = sized_note(60, 900)
     patch = {"path": ["comments", 3, "content"], "value": "x" * request.param}
@@ -593,7 +600,7 @@ def huge(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Simul
 
 
 def update_of(entry: Document) -> Document:
-    """The update that a line of a spill file holds."""
+    """Return the update in a line of a spill file."""
     update: Document = bson.decode(b64decode(entry["update"]))
     return update
 
@@ -611,9 +618,9 @@ def test_a_document_that_no_database_can_hold_is_set_aside(
     assert done.status == 0, done
     assert "Traceback" not in done.errors
     assert api.books()["billed"] == 6 + 3
-    shown = of_pages(note, 6)
+    shown = expected_comments(note, 6)
     del shown[lost]
-    assert stored(store.project) == {note: shown, other: of_pages(other, 3)}
+    assert stored(store.project) == {note: shown, other: expected_comments(other, 3)}
     assert store.project.documents("rejected") == {}
     (end,) = (item for item in done.items("note") if item["note_id"] == note)
     assert (end["stop_reason"], end["missing"]) == ("complete", 1)
@@ -645,7 +652,7 @@ def test_a_document_that_no_database_can_hold_is_set_aside(
 def test_where_the_spill_cannot_take_it_no_further_call_is_paid(
     store: Store, huge: tuple[Simulator, str, str]
 ) -> None:
-    """Page three is on its way by then."""
+    """Page three is in flight by then."""
     api, note, lost = huge
     store.project.environment["JUSTONEAPI_BASE_URL"] = api.url
     done = store.crawl(*store.extended(Block=BLOCK), notes=[note])
@@ -657,14 +664,14 @@ def test_where_the_spill_cannot_take_it_no_further_call_is_paid(
     store.spill.unlink()
     again = store.crawl(notes=[note], mode="resume", feed=False)
     assert again.status == 0, again
-    shown = of_pages(note, 6)
+    shown = expected_comments(note, 6)
     del shown[lost]
     assert stored(store.project) == {note: shown}
     assert len(store.spilled()) == 1
 
 
 class Patient(NamedTuple):
-    """A crawl with the patience that is shipped, whose store is gone."""
+    """A crawl with the default patience whose store is gone."""
 
     api: Simulator
     store: Store
@@ -673,7 +680,7 @@ class Patient(NamedTuple):
 
 @pytest.fixture(scope="module", autouse=True)
 def patient(_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Patient]:
-    """It begins with the first test and waits beside the others: two minutes are long."""
+    """Start the crawl before the first test, so that its two minutes pass beside the others."""
     folder = tmp_path_factory.mktemp("patient")
     with Simulator("--latency", "0.05") as api, Proxy(port_of(_server)) as proxy:
         store = open_store(api.url, folder, _server, folder.name, proxy)

@@ -1,4 +1,4 @@
-"""Strange answers: each object is stored or kept with its reason, and the others with it."""
+"""Strange answers: each object is stored or rejected with a reason, and the others are stored."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from support.simulator import Simulator
 
 PLACE = 3
-"""Of the comment that is changed, on the first page of its note."""
+"""Place of the changed comment on the first page of its note."""
 LARGEST = 2**63 - 1
 LONG = "长" * 130_000
 PROVIDERS_OWN = {
@@ -30,7 +30,7 @@ PROVIDERS_OWN = {
 
 
 def nested(levels: int) -> Any:
-    """So many levels, by turns lists and objects."""
+    """Return nested lists and objects, by turns, of this depth."""
     value: Any = "deep"
     for level in range(levels):
         value = [value] if level % 2 else {"in": value}
@@ -38,9 +38,9 @@ def nested(levels: int) -> Any:
 
 
 class Case(NamedTuple):
-    """What is changed in a comment, and what becomes of the comment.
+    """A change of a comment, and its result.
 
-    ``rejected``: the field that is named as wrong; ``user``: whether its user is stored.
+    ``rejected``: the field that is named as invalid. ``user``: True if its user is stored.
     """
 
     path: list[Any]
@@ -95,7 +95,7 @@ CASES: dict[str, Case] = {
     "booleans as counts": Case(["like_count"], True, "like_count"),
 }
 NOTES = {name: sized_note(25, serial, replies=False) for serial, name in enumerate(CASES)}
-"""Each with three pages, the first of them strange."""
+"""Notes with three pages, the first of them strange."""
 
 ANSWERS: dict[str, tuple[Any, str]] = {
     "a list": ([{"id": "a", "content": "b"}], "unreadable_answer"),
@@ -109,7 +109,7 @@ ANSWERS: dict[str, tuple[Any, str]] = {
     "deep": ({"comments": nested(151), "has_more": False}, "unreadable_answer"),
     "a surrogate": ({"comments": "\ud83d", "has_more": False, "\udfff": 1}, "unreadable_answer"),
 }
-"""The whole ``data`` of a note's second page, and how the note ends."""
+"""The ``data`` of a note's second page, and the note's stop reason."""
 SPOILT = {name: sized_note(25, 100 + n, replies=False) for n, name in enumerate(ANSWERS)}
 
 
@@ -134,7 +134,7 @@ GOOD = sized_note(25, 300)
 
 
 class Crawl(NamedTuple):
-    """The one crawl of all of these, and what came of it."""
+    """One crawl of all strange notes, and its results."""
 
     done: Outcome
     books: Document
@@ -146,7 +146,7 @@ class Crawl(NamedTuple):
 
 @pytest.fixture(scope="module")
 def crawl(_api: Simulator, _server: str, tmp_path_factory: pytest.TempPathFactory) -> Crawl:
-    """Crawl all of it at once."""
+    """Crawl all strange notes at once."""
     rules: list[dict[str, Any]] = []
     for name, case in CASES.items():
         change = {"path": ["comments", PLACE, *case.path], "value": case.value}
@@ -162,25 +162,25 @@ def crawl(_api: Simulator, _server: str, tmp_path_factory: pytest.TempPathFactor
     everything = [*NOTES.values(), *SPOILT.values(), *LED_ASTRAY.values(), GOOD]
     done = project.crawl(notes=everything)
     rejected: dict[str, list[Document]] = {}
-    for one in project.documents("rejected").values():
-        rejected.setdefault(one["note_id"], []).append(one)
+    for document in project.documents("rejected").values():
+        rejected.setdefault(document["note_id"], []).append(document)
     comments, users, notes = map(project.documents, ("comments", "users", "notes"))
     return Crawl(done, _api.books(), comments, users, notes, rejected)
 
 
 def stored(crawl: Crawl, note: str) -> set[str]:
-    return {key for key, one in crawl.comments.items() if one["note_id"] == note}
+    return {key for key, comment in crawl.comments.items() if comment["note_id"] == note}
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two JSON values are equal, NaN included."""
+    """True if two JSON values are equal, NaN included."""
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 def test_nothing_stops_the_crawl(crawl: Crawl) -> None:
     assert (crawl.done.status, crawl.done.reason) == (4, "finished"), crawl.done
     assert "Traceback" not in crawl.done.errors
-    assert {one["state"] for one in crawl.notes.values()} == {"ended"}
+    assert {note_document["state"] for note_document in crawl.notes.values()} == {"ended"}
     assert crawl.done.stats["xhs/notes/left"] == 0
     assert crawl.books["repeated"] == 0
     assert stored(crawl, GOOD) >= set(expected_note(GOOD).first_level)
@@ -191,14 +191,14 @@ def test_a_strange_comment_is_stored_or_kept(crawl: Crawl, name: str) -> None:
     case, note = CASES[name], NOTES[name]
     first_level = expected_note(note).first_level
     strange = first_level[PLACE]
-    there = stored(crawl, note)
-    assert there >= {*first_level} - {strange}, "its page mates are stored"
-    kept = [one for one in crawl.rejected.get(note, ()) if one["kind"] == "comment"]
+    comment_ids = stored(crawl, note)
+    assert comment_ids >= {*first_level} - {strange}, "its page mates are stored"
+    kept = [entry for entry in crawl.rejected.get(note, ()) if entry["kind"] == "comment"]
     if case.rejected is None:
-        assert strange in there
+        assert strange in comment_ids
         assert kept == []
     else:
-        assert there == {*first_level} - {strange}
+        assert comment_ids == {*first_level} - {strange}
         (document,) = kept
         raw = json.loads(document["raw"])
         for step in case.path:
@@ -208,7 +208,7 @@ def test_a_strange_comment_is_stored_or_kept(crawl: Crawl, name: str) -> None:
         assert all(error["message"] for error in document["errors"])
         assert (document["note_id"], document["page"]) == (note, 1)
     end = crawl.notes[note]
-    assert (end["stop_reason"], end["missing"]) == ("complete", len({*first_level} - there))
+    assert (end["stop_reason"], end["missing"]) == ("complete", len({*first_level} - comment_ids))
     assert end["billed_calls"] == 3
 
 
@@ -216,21 +216,23 @@ def test_a_strange_comment_is_stored_or_kept(crawl: Crawl, name: str) -> None:
     "name", [name for name, case in CASES.items() if case.rejected is None and case.path]
 )
 def test_what_is_stored_is_unchanged(crawl: Crawl, name: str) -> None:
-    """Where it has no field of its own, it is in ``extra`` as it came."""
+    """A value without a field of its own is unchanged in ``extra``."""
     case, note = CASES[name], NOTES[name]
     document = crawl.comments[expected_note(note).first_level[PLACE]]
     (item,) = (
-        one for one in crawl.done.items("comment") if one["comment_id"] == document["comment_id"]
+        comment
+        for comment in crawl.done.items("comment")
+        if comment["comment_id"] == document["comment_id"]
     )
     field, *_ = case.path
-    for one in (document, item):
+    for stored_or_fed in (document, item):
         if field == "user":
             anonymous = case.path in (["user"], ["user", "userid"])
-            assert (one["user_id"] is None) == anonymous
+            assert (stored_or_fed["user_id"] is None) == anonymous
         elif field in {"content", "like_count", "show_tags"}:
-            assert same(one[field], case.value)
-        elif field in one["extra"]:
-            assert same(one["extra"][field], case.value)
+            assert same(stored_or_fed[field], case.value)
+        elif field in stored_or_fed["extra"]:
+            assert same(stored_or_fed["extra"][field], case.value)
         else:
             assert field == "sub_comments"
 
@@ -240,11 +242,11 @@ def test_what_is_stored_is_unchanged(crawl: Crawl, name: str) -> None:
 )
 def test_a_strange_user_is_stored_or_kept(crawl: Crawl, name: str) -> None:
     case, note = CASES[name], NOTES[name]
-    kept = [one for one in crawl.rejected.get(note, ()) if one["kind"] == "user"]
+    kept = [entry for entry in crawl.rejected.get(note, ()) if entry["kind"] == "user"]
     value = case.value
     if case.user:
         assert kept == []
-        (user,) = (one for one in crawl.done.items("user") if "of_tomorrow" in one["extra"])
+        (user,) = (user for user in crawl.done.items("user") if "of_tomorrow" in user["extra"])
         assert same(user["extra"]["of_tomorrow"], value)
     elif len(case.path) == 2:
         (document,) = kept
@@ -278,7 +280,7 @@ def test_a_strange_cursor_loses_no_page_and_no_cost(crawl: Crawl, name: str) -> 
 def test_an_integer_of_thousands_of_digits_is_paid_for_once(
     api: Simulator, project: Project
 ) -> None:
-    """Python's own reader of JSON refuses it, and with it the whole page."""
+    """Python's JSON parser refuses it, and with it the whole page."""
     note = sized_note(5, 400, replies=False)
     envelope = api.call(noteId=note)
     envelope["data"]["comments"][PLACE]["score"] = "digits"

@@ -1,4 +1,4 @@
-"""The throttle, as the API and Scrapy's own debug lines see it: it slows down for a limit alone."""
+"""The throttle slows down for a rate limit only, as the API's books and debug lines show."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _DELAY = re.compile(r"slot: 127\.0\.0\.1 \| conc: *\d+ \| delay: *(\d+) ms")
 
 
 def delays(done: Outcome) -> list[int]:
-    """The delay after each answer, in milliseconds, as ``AUTOTHROTTLE_DEBUG`` tells it."""
+    """Return the delay in ms after each answer, as logged for ``AUTOTHROTTLE_DEBUG``."""
     return [int(delay) for line in done.lines("INFO") for delay in _DELAY.findall(line)]
 
 
 def check_whole(api: Simulator, project: Project, done: Outcome, notes: list[str]) -> None:
-    """Everything arrived, and nothing was paid twice."""
+    """Check that everything arrived and nothing was paid for twice."""
     assert (done.status, done.reason) == (0, "finished"), done
     assert "Traceback" not in done.errors
     assert api.books()["billed"] == page_count(notes)
@@ -46,7 +46,7 @@ def test_a_limit_is_respected(api: Simulator, project: Project) -> None:
 
 
 def test_refusals_at_random_are_no_limit(api: Simulator, project: Project) -> None:
-    """One call in twenty is too fast by chance: nothing is held back."""
+    """One call in twenty is refused at random; nothing slows down."""
     notes = [sized_note(100, serial, replies=False) for serial in range(20)]
     api.script({"refuse_share": {"302": 0.05}})
     done = project.crawl(*_DEBUG, notes=notes, feed=False)
@@ -57,7 +57,7 @@ def test_refusals_at_random_are_no_limit(api: Simulator, project: Project) -> No
 
 
 def test_a_row_of_http_429_alone_is_a_limit(api: Simulator, project: Project) -> None:
-    """The throttle learns of it, though there is no envelope with a code."""
+    """The throttle reacts to it, although there is no envelope with a code."""
     notes = [sized_note(5, serial) for serial in range(6)]
     api.script({"rules": [{"note_call": 1, "status": 429}]})
     done = project.crawl(*_DEBUG, notes=notes)

@@ -1,4 +1,4 @@
-"""The token is in the process's memory and on the wire, and nowhere else."""
+"""The token is in the process's memory and on the wire only."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 pytestmark = needs_embedded
 
-LARGE = "600"  # bytes; an answer has more
+LARGE = "600"  # bytes; answers are larger
 ODD_TOKEN = "canary/7f3a+9b52=c1d8&4e60"
-"""One that looks different in an address."""
+"""A token that looks different in a URL."""
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def with_database(own_server: Project) -> Watched:
 
 
 def test_the_search_would_find_it(api: Simulator, with_database: Watched, tmp_path: Path) -> None:
-    """The same search, for what a crawl does write: the note's ID, in each of the places."""
+    """The same search finds the note's ID, which a crawl writes to each of the places."""
     done = with_database.crawl()
     assert done.status == 0, done
     places = {path.relative_to(tmp_path).parts[0] for path in files_with(tmp_path, NOTE)}
@@ -95,9 +95,9 @@ def test_after_a_failure(api: Simulator, watched: Watched, failure: str) -> None
 
 
 def test_after_a_refused_connection(watched: Watched) -> None:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{one.getsockname()[1]}"
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
     done = watched.crawl("-s", "RETRY_TIMES=1", env={"JUSTONEAPI_BASE_URL": url})
     assert done.status == 3, done
     assert "xhs/calls/unknown" not in done.stats
@@ -134,7 +134,7 @@ def test_other_servers_never_get_it(
 ) -> None:
     """A redirect to another server is not followed, so nothing is sent there.
 
-    Not even where redirects are switched on: a call's answer is an envelope or a failure.
+    Enabling redirects changes nothing: the answer to a call is an envelope or a failure.
     """
     with socket.create_server(("127.0.0.1", 0)) as other:
         location = f"http://127.0.0.1:{other.getsockname()[1]}/"
@@ -201,7 +201,7 @@ class Pipeline:
 def test_after_an_exception_in_a_callback(
     api: Simulator, watched: Watched, spider: str, status: int
 ) -> None:
-    """Also where a user's code tells all that it was given, with the variables of each frame."""
+    """Also if a user's code logs all of its arguments, with the variables of each frame."""
     hangs = spider == "errback"
     api.script(HANGS if hangs else {})
     report = watched.folder / "report"
@@ -260,7 +260,7 @@ class Talking:
 
 
 def talk(watched: Watched, moment: str, *words: str) -> Outcome:
-    """Crawl with an extension of a user's own that logs a signed address at a moment."""
+    """Crawl with a user's extension that logs a signed URL at a given moment."""
     own = watched.project.extension(TALKING.replace("MOMENT", moment), "Talking", 500)
     env: dict[str, str | None] = {"JUSTONEAPI_TOKEN": ODD_TOKEN}
     done = watched.crawl(*own, *words, env=env)
@@ -268,11 +268,11 @@ def talk(watched: Watched, moment: str, *words: str) -> Outcome:
     return done
 
 
-def check_masked(watched: Watched, said: str) -> None:
-    assert "[users_own] DEBUG: sent http://127.0.0.1/?noteId=1&token=***\n" in said
-    assert "UserWarning: sent http://127.0.0.1/?noteId=1&token=***\n" in said
-    assert "ERROR: failed at http://127.0.0.1/?noteId=1&token=***\nTraceback" in said
-    assert "\nValueError: ***\n" in said
+def check_masked(watched: Watched, log: str) -> None:
+    assert "[users_own] DEBUG: sent http://127.0.0.1/?noteId=1&token=***\n" in log
+    assert "UserWarning: sent http://127.0.0.1/?noteId=1&token=***\n" in log
+    assert "ERROR: failed at http://127.0.0.1/?noteId=1&token=***\nTraceback" in log
+    assert "\nValueError: ***\n" in log
     watched.check(masked=True)
 
 

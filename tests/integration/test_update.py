@@ -1,4 +1,4 @@
-"""mode=update: what is new, for the calls that this takes, and no gap whatever came before."""
+"""mode=update: fetches what is new in few calls and leaves no gap, whatever came before."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.crawl import Outcome, Project
 from support.expected import expected_note
-from support.pages import pages_settled
+from support.pages import pages_before_checkpoint
 from support.passes import assert_stored, billed, history, pages_of, pinned_notes
 from support.simulator import REPLIES
 
@@ -31,14 +31,14 @@ PAGES = 5
 
 
 def crawl_whole(api: Simulator, project: Project, notes: Iterable[str], **arguments: Any) -> None:
-    """Crawl these in full, and forget what it cost."""
+    """Crawl these notes in full, and empty the books."""
     done = project.crawl(notes=list(notes), feed=False, **arguments)
     assert done.status == 0, done
     api.reset_books()
 
 
 def update(api: Simulator, project: Project, *notes: str, **arguments: Any) -> Outcome:
-    """Update these, or what the ledger has; the books are of this run alone."""
+    """Update these notes, or the ledger's; the books hold this run only."""
     api.reset_books()
     done = project.crawl(notes=notes, mode="update", **arguments)
     assert "Traceback" not in done.errors, done
@@ -46,10 +46,13 @@ def update(api: Simulator, project: Project, *notes: str, **arguments: Any) -> O
 
 
 def kill_at_page(api: Simulator, project: Project, note: str, page: int) -> None:
-    """Kill an update of ``note`` that has settled the pages of its pass before this one."""
+    """Kill an update of ``note`` after the pages of its pass before ``page`` are finished."""
     api.script({"rules": [{"note": note, "page": page, "delay": 60}]})
     crawl = project.start_crawl(notes=[note], mode="update")
-    while pages_of(api, note)[-1:] != [page] or pages_settled(project.note(note)) != page - 1:
+    while (
+        pages_of(api, note)[-1:] != [page]
+        or pages_before_checkpoint(project.note(note)) != page - 1
+    ):
         assert crawl.poll() is None, crawl.communicate()[1].decode()
         time.sleep(0.1)
     crawl.kill()
@@ -59,7 +62,7 @@ def kill_at_page(api: Simulator, project: Project, note: str, page: int) -> None
 
 
 def ends(done: Outcome) -> dict[str, tuple[str, int, bool]]:
-    """How each note ended: the reason, the pages of its pass, whether it is complete."""
+    """Return each note's stop reason, number of pages, and completeness."""
     return {
         item["note_id"]: (item["stop_reason"], item["pages"], item["complete"])
         for item in done.items("note")
@@ -67,7 +70,7 @@ def ends(done: Outcome) -> dict[str, tuple[str, int, bool]]:
 
 
 def assert_feed(done: Outcome, note: str, grown: int, pages: int) -> None:
-    """The feed has every comment of these pages, and what was not there before is new."""
+    """Check that the feed has every comment of these pages, and which of them are new."""
     now, before = expected_note(note, grown), expected_note(note)
     wanted: dict[str, bool] = {}
     for root in now.first_level[: 10 * pages]:
@@ -131,11 +134,11 @@ def test_likes_of_what_it_sees_are_brought_up_to_date(api: Simulator, project: P
     assert update(api, project, NOTE).status == 0
     after = project.documents("comments")
     seen = set(expected_note(NOTE).first_level[:8])
-    for key, one in before.items():
-        if one["parent_comment_id"] is None:
+    for key, comment in before.items():
+        if comment["parent_comment_id"] is None:
             more = 7 if key in seen else 0
-            assert after[key]["like_count"] == one["like_count"] + more, key
-            assert (after[key]["last_seen_at"] > one["last_seen_at"]) == (key in seen)
+            assert after[key]["like_count"] == comment["like_count"] + more, key
+            assert (after[key]["last_seen_at"] > comment["last_seen_at"]) == (key in seen)
 
 
 GONE: dict[str, tuple[int, slice, int]] = {
@@ -165,8 +168,8 @@ def test_comments_deleted_since_leave_no_gap(api: Simulator, project: Project) -
     for name, (grow, gone, _) in GONE.items():
         note = notes[name]
         lost = frozenset(expected_note(note, grow).first_level[gone])
-        there = set(expected_note(note, grow, lost).first_level)
-        assert project.comment_ids(note)[0] == there | set(expected_note(note).first_level), name
+        expected = set(expected_note(note, grow, lost).first_level)
+        assert project.comment_ids(note)[0] == expected | set(expected_note(note).first_level), name
 
     for note in (*notes.values(), pinned, other):
         api.change(note, grow=3)
@@ -225,7 +228,7 @@ def test_an_update_killed_between_its_pages_leaves_no_gap(api: Simulator, projec
     assert set(document["watermark"]["comment_ids"]) == set(
         expected_note(NOTE, 95).first_level[:10]
     )
-    assert [one["mode"] for one in history(project, NOTE)] == ["full", "update", "update"]
+    assert [document["mode"] for document in history(project, NOTE)] == ["full", "update", "update"]
 
 
 def test_an_update_killed_in_the_pass_after_the_one_it_finished_leaves_no_gap(
@@ -272,7 +275,7 @@ def test_a_first_pass_that_was_interrupted_is_finished_and_followed_by_an_update
     assert ends(done) == {NOTE: ("up_to_date", 2, True)}, done
     assert pages_of(api, NOTE) == [3, 4, 5, 1, 2]
     assert_stored(project, NOTE, 12)
-    assert [one["mode"] for one in history(project, NOTE)] == ["full", "update"]
+    assert [document["mode"] for document in history(project, NOTE)] == ["full", "update"]
 
 
 def test_an_update_that_the_budget_stopped_is_finished_by_the_next(
@@ -314,7 +317,7 @@ def test_a_budget_that_ends_with_the_pass_to_be_finished_leaves_the_next(
 
 
 def time_of(note: str, place: int, grown: int = 0) -> str:
-    """When the comment at a place of the list was written."""
+    """Return when the comment at a place of the list was written."""
     layout = note_layout(note, grown)
     return datetime.fromtimestamp(layout.time(layout.size - 1 - place), UTC).isoformat()
 
@@ -432,8 +435,8 @@ def test_where_the_order_is_not_by_time_it_says_so_and_reads_on(
     assert pages_of(api, NOTE) == list(range(1, pages + 1))
     assert ends(done) == {NOTE: (reason, pages, True)}
     assert_stored(project, NOTE, 5)
-    told = [line for line in done.lines("WARNING") if "default" in line]
-    assert bool(told) == (reason == "complete"), done
+    warnings = [line for line in done.lines("WARNING") if "default" in line]
+    assert bool(warnings) == (reason == "complete"), done
 
 
 def test_in_another_order_it_says_so_and_reads_on(api: Simulator, project: Project) -> None:
@@ -500,7 +503,7 @@ def test_an_empty_ledger_is_nothing_to_do(api: Simulator, project: Project) -> N
 
 
 @pytest.mark.parametrize("changed", ["version", "sort"])
-def test_a_checkpoint_of_another_order_or_version_begins_anew(
+def test_a_checkpoint_of_another_order_or_version_restarts(
     api: Simulator, project: Project, changed: str
 ) -> None:
     crawl_whole(api, project, [NOTE])
@@ -519,9 +522,7 @@ def test_a_checkpoint_of_another_order_or_version_begins_anew(
     assert project.note(NOTE)["state"] == "ended"
 
 
-def test_a_checkpoint_that_the_api_refuses_begins_anew_once(
-    api: Simulator, project: Project
-) -> None:
+def test_a_checkpoint_that_the_api_refuses_restarts_once(api: Simulator, project: Project) -> None:
     crawl_whole(api, project, [NOTE])
     api.change(NOTE, grow=60)
     kill_at_page(api, project, NOTE, 4)
@@ -587,10 +588,10 @@ def test_threads_of_what_is_not_met_are_left(api: Simulator, project: Project) -
     done = update(api, project, note, replies="all")
     assert done.status == 0, done
     now = expected_note(note, 5)
-    met, older = now.first_level[:10], now.first_level[10:]
+    listed, older = now.first_level[:10], now.first_level[10:]
     asked = {call["comment"] for call in api.books()["log"]} - {None}
-    assert asked == {root for root in met if len(now.inline.get(root, ())) < 5}
-    held = {reply for root in met for reply in now.threads[root]}
+    assert asked == {root for root in listed if len(now.inline.get(root, ())) < 5}
+    held = {reply for root in listed for reply in now.threads[root]}
     held |= {reply for root in older for reply in now.inline.get(root, ())}
     assert project.comment_ids(note) == (set(now.first_level), held)
     document = project.note(note)

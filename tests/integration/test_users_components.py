@@ -1,4 +1,4 @@
-"""A user's own components, at their worst: the crawl ends, and says what they did."""
+"""The worst components of users: the crawl ends and reports what they did."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def comments() -> set[str]:
     return {*expected_note(NOTE).first_level, *expected_note(NOTE).inline_replies}
 
 
-def test_whatever_a_pipeline_does_to_an_item_the_crawl_ends_and_tells(project: Project) -> None:
+def test_whatever_a_pipeline_does_to_an_item_the_crawl_ends_and_reports(project: Project) -> None:
     done = crawl(project, PIPELINES, *pipeline("Own", 400))
     assert done.status == 0, done
     assert done.run["pipelines"] == {"failed": 7, "unclosed": 0}
@@ -126,7 +126,7 @@ def test_what_a_pipeline_before_the_store_loses_is_kept_as_rejected(project: Pro
     assert project.note(NOTE)["stop_reason"] == "complete"
 
 
-def test_what_is_lost_where_there_is_no_store_is_told(without_store: Project) -> None:
+def test_what_is_lost_where_there_is_no_store_is_reported(without_store: Project) -> None:
     done = crawl(without_store, PIPELINES, *pipeline("Late", 400))
     assert done.status == 1, done
     assert done.run["lost"] == len(comments())
@@ -150,11 +150,13 @@ def test_items_may_lose_fields_without_a_store(without_store: Project) -> None:
     assert set(done.ids("comment")) == comments()
 
 
-def test_feeds_that_no_extension_writes_are_told(without_store: Project) -> None:
+def test_feeds_that_no_extension_writes_are_reported(without_store: Project) -> None:
     extensions = {**EXTENSIONS, "xhs.feeds.isolation.FeedExporter": None}
     done = without_store.crawl("-s", f"EXTENSIONS={json.dumps(extensions)}", notes=[missing_note()])
     assert done.status == 0, done
-    assert any("The FeedExporter extension is not enabled" in one for one in done.lines("WARNING"))
+    assert any(
+        "The FeedExporter extension is not enabled" in line for line in done.lines("WARNING")
+    )
 
 
 def test_a_filter_that_raises_costs_its_own_feed_alone(project: Project) -> None:

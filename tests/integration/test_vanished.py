@@ -1,4 +1,4 @@
-"""vanished_at: an inference that only a complete pass in the same order may draw, and undo."""
+"""vanished_at is set and unset only by a complete pass in the same order."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def crawl(project: Project, status: int = 0, **arguments: Any) -> Outcome:
 
 
 def counts(done: Outcome) -> tuple[Any, ...]:
-    """What a note's item says of what is held."""
+    """Return the counts of a note's item: reported, collected, missing."""
     (end,) = done.items("note")
     return end["comment_count_l1"], end["comments_collected"], end["missing"]
 
@@ -44,13 +44,13 @@ def test_what_a_later_pass_no_longer_meets_is_marked_until_it_returns(
     assert counts(crawl(project)) == (42, 42, 0)
     assert vanished(project, NOTE) == GONE
     marked = project.documents("comments")
-    assert all(began < marked[one]["vanished_at"] < datetime.now(UTC) for one in GONE)
+    assert all(began < marked[comment]["vanished_at"] < datetime.now(UTC) for comment in GONE)
     document = project.note(NOTE)
     assert (document["comments_collected"], document["missing"]) == (42, 0)
 
     assert counts(crawl(project)) == (42, 42, 0)
     after = project.documents("comments")
-    assert all(after[one]["vanished_at"] == marked[one]["vanished_at"] for one in GONE)
+    assert all(after[comment]["vanished_at"] == marked[comment]["vanished_at"] for comment in GONE)
 
     api.reset()
     assert counts(crawl(project)) == (45, 45, 0)
@@ -173,7 +173,7 @@ def test_a_pass_that_is_not_complete_marks_nothing(
 
 
 def interrupt(api: Simulator, project: Project, page: int) -> None:
-    """Leave a full pass before this page."""
+    """Interrupt a full pass before this page."""
     api.script({"rules": [{"page": page, "code": 999}]})
     crawl(project, 3)
     api.script({})
@@ -207,7 +207,7 @@ def test_what_vanishes_after_its_page_was_read_is_not_marked_by_that_pass(
     assert vanished(project, NOTE) == GONE
 
 
-def test_a_pass_begun_anew_marks_by_itself_alone(api: Simulator, project: Project) -> None:
+def test_a_restarted_pass_marks_by_itself_alone(api: Simulator, project: Project) -> None:
     crawl(project)
     interrupt(api, project, 3)
     api.change(NOTE, vanish=GONE)
@@ -231,7 +231,7 @@ def test_a_pass_whose_cursor_led_nowhere_marks_by_what_it_met(
 @pytest.mark.parametrize("replies", ["inline", "all"])
 def test_replies_are_never_marked(api: Simulator, project: Project, replies: str) -> None:
     note = threaded_note(25, 4, 2010)
-    there = expected_note(note)
+    expected = expected_note(note)
 
     def crawl_note() -> Document:
         done = project.crawl(notes=[note], replies=replies)
@@ -239,8 +239,8 @@ def test_replies_are_never_marked(api: Simulator, project: Project, replies: str
         return done.items("note")[0]
 
     held = crawl_note()["replies_collected"]
-    root, other = there.first_level[1], next(iter(there.inline))
-    api.change(note, vanish=[root, *there.threads[other]])
+    root, other = expected.first_level[1], next(iter(expected.inline))
+    api.change(note, vanish=[root, *expected.threads[other]])
     end = crawl_note()
     assert vanished(project, note) == {root}
     assert (end["comments_collected"], end["replies_collected"]) == (24, held)

@@ -1,4 +1,4 @@
-"""Answers in the web's shape, and answers that have changed theirs."""
+"""Answers in the web's shape, and answers whose shape has changed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CREATED = {"path": ["comments", "*", "time"], "remove": True}
 
 
 def comparable(done: Outcome) -> dict[str, Document]:
-    """The fields of comments that both shapes have."""
+    """Return the fields of comments that both shapes have."""
     found = {}
     for item in done.items("comment"):
         apart = NOT_OF_THE_WEB | ({"sub_comment_count"} if item["parent_comment_id"] else set())
@@ -35,18 +35,18 @@ def complaints(done: Outcome) -> list[str]:
 
 def test_the_webs_shape_gives_the_same_comments(api: Simulator, without_store: Project) -> None:
     documented = without_store.crawl(notes=[NOTE])
-    assert any(one["pictures"] for one in documented.items("comment"))
+    assert any(comment["pictures"] for comment in documented.items("comment"))
     api.script({"rules": web_shape.script(api, NOTE)})
     done = without_store.crawl(notes=[NOTE])
     assert done.status == 0, done
     assert complaints(done) == complaints(documented)
     assert comparable(done) == comparable(documented)
-    for one in done.items("comment"):
-        assert not {"create_time", "user_info"} & set(one["extra"])
-        for rest in one["extra"].get("pictures", ()):
+    for comment in done.items("comment"):
+        assert not {"create_time", "user_info"} & set(comment["extra"])
+        for rest in comment["extra"].get("pictures", ()):
             assert set(rest) == {"info_list"}
-    assert {one["avatar_url"] for one in done.items("user")} == {
-        one["avatar_url"] for one in documented.items("user")
+    assert {user["avatar_url"] for user in done.items("user")} == {
+        user["avatar_url"] for user in documented.items("user")
     }
 
 
@@ -55,7 +55,7 @@ def test_since_ends_the_webs_shape_as_it_does_the_documented(
 ) -> None:
     assert project.crawl(notes=[NOTE], feed=False).status == 0
     times = sorted(
-        (one["created_at"] for one in project.documents("comments").values()), reverse=True
+        (comment["created_at"] for comment in project.documents("comments").values()), reverse=True
     )
     since = times[12].isoformat().replace("+00:00", "Z")
     rules = web_shape.script(api, NOTE)
@@ -65,8 +65,10 @@ def test_since_ends_the_webs_shape_as_it_does_the_documented(
         api.reset_books()
         done = project.crawl(notes=[NOTE], since=since)
         assert done.status == 0, done
-        assert {one["stop_reason"] for one in done.items("note")} == {"since"}
-        first_level = [one for one in done.items("comment") if not one["parent_comment_id"]]
+        assert {item["stop_reason"] for item in done.items("note")} == {"since"}
+        first_level = [
+            comment for comment in done.items("comment") if not comment["parent_comment_id"]
+        ]
         assert all(one["created_at"] >= since for one in first_level)
         costs.append((api.books()["billed"], sorted(done.ids("comment"))))
     assert costs[0] == costs[1]
@@ -76,7 +78,7 @@ def test_since_ends_the_webs_shape_as_it_does_the_documented(
 def test_an_update_finds_its_ground_by_the_time_in_the_webs_shape(
     api: Simulator, project: Project
 ) -> None:
-    """The comments of the first page are gone, so that no ID says where the last pass was."""
+    """The comments of the first page are gone, so no ID of the watermark is found."""
     api.script({"rules": web_shape.script(api, NOTE)})
     assert project.crawl(notes=[NOTE], mode="update", feed=False).status == 0
     api.script({"rules": []})
@@ -85,22 +87,24 @@ def test_an_update_finds_its_ground_by_the_time_in_the_webs_shape(
     api.reset_books()
     done = project.crawl(notes=[NOTE], mode="update")
     assert api.books()["billed"] == 1
-    assert [one["stop_reason"] for one in done.items("note")] == ["up_to_date"], done
+    assert [item["stop_reason"] for item in done.items("note")] == ["up_to_date"], done
 
 
-def test_comments_without_a_time_are_kept_under_since_and_told(
+def test_comments_without_a_time_are_kept_under_since_and_reported(
     api: Simulator, project: Project
 ) -> None:
     api.script({"rules": [{"endpoint": "comments", "note": NOTE, "patch": [CREATED]}]})
     done = project.crawl(notes=[NOTE, OTHER], since="2030-01-01")
     assert done.status == 0, done
-    first_level = {one["comment_id"] for one in done.items("comment") if one["note_id"] == NOTE}
+    first_level = {
+        comment["comment_id"] for comment in done.items("comment") if comment["note_id"] == NOTE
+    }
     assert first_level >= set(expected_note(NOTE).first_level)
-    told = [line for line in done.lines("WARNING") if "no readable time" in line]
-    assert len(told) == 2, done
-    assert NOTE in told[0]
-    assert "page 1: 10 comments" in told[0]
-    assert told[1].startswith("45 comments"), done
+    warnings = [line for line in done.lines("WARNING") if "no readable time" in line]
+    assert len(warnings) == 2, done
+    assert NOTE in warnings[0]
+    assert "page 1: 10 comments" in warnings[0]
+    assert warnings[1].startswith("45 comments"), done
 
 
 def test_comments_without_a_time_are_no_matter_without_since(

@@ -1,4 +1,4 @@
-"""Wrong input ends a crawl before its first call: one line an error, all at once, status 2."""
+"""Wrong input ends a crawl before its first call with status 2 and one line for each error."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 NOTE = sized_note(1)
 SECRET = "hunter2-of-the-database"
 SHARER = "Zhang 张三"
-"""Whose name stands in a share text."""
+"""Name of a person in a share text."""
 
 
 def refused(api: Simulator, done: Outcome, *expected: str) -> list[str]:
-    """Check that a crawl was refused with these errors, one line each, and asked nothing."""
+    """Check that a crawl was refused with these errors, one line each, and made no call."""
     errors = done.lines("ERROR")
     assert done.status == 2, done
     assert len(errors) == len(expected), errors
     for part in expected:
         assert sum(part in error for error in errors) == 1, (part, errors)
-    said = done.output + done.errors
-    assert "Traceback" not in said
-    assert TOKEN not in said
-    assert SECRET not in said
+    output = done.output + done.errors
+    assert "Traceback" not in output
+    assert TOKEN not in output
+    assert SECRET not in output
     assert api.books()["calls"] == 0
     return errors
 
@@ -214,12 +214,12 @@ WRONG_SHARES = {
 
 
 def assert_unquoted(done: Outcome) -> None:
-    """A command was refused, and no word of a share text stands in what it said."""
+    """Check that a command was refused and its output quotes no word of a share text."""
     assert done.status == 2, done
-    said = done.output + done.errors
+    output = done.output + done.errors
     for word in (*SHARER.split(), SECRET, "水果店", "发布"):
-        assert word not in said, done
-    assert "Traceback" not in said
+        assert word not in output, done
+    assert "Traceback" not in output
 
 
 @pytest.mark.parametrize("share", WRONG_SHARES)
@@ -243,14 +243,16 @@ def test_wherever_a_share_text_is_given_it_is_not_quoted(
     refused(api, done, "line 1: neither a text nor", f"line 2: '{PROFILE}' ")
     assert_unquoted(done := without_store.crawl(notes_file=share))
     refused(api, done, "notes_file: the name must end in")
-    assert_unquoted(done := without_store.crawl(*share.split(), notes=[NOTE]))  # no quotation marks
+    assert_unquoted(
+        done := without_store.crawl(*share.split(), notes=[NOTE])
+    )  # without quotation marks
     refused(api, done, "too many arguments")
-    there = {"MONGODB_URI": "mongodb://127.0.0.1:1"}  # it is wrong before any database is asked
+    unreachable = {"MONGODB_URI": "mongodb://127.0.0.1:1"}  # refused before any database is queried
     for words in (["status", "--note", share], ["enqueue", share], ["enqueue", *share.split()]):
-        done = without_store.command(*words, env=there)
+        done = without_store.command(*words, env=unreachable)
         assert_unquoted(done)
         assert len(done.errors.splitlines()) == 1, done
-    assert_unquoted(done := without_store.command("enqueue", str(file), env=there))
+    assert_unquoted(done := without_store.command("enqueue", str(file), env=unreachable))
     assert len(done.errors.splitlines()) == 2, done
 
 
@@ -290,9 +292,9 @@ def test_a_share_text_as_spider_option_or_value_is_not_quoted(
 def test_enqueue_quotes_no_share_text_either(api: Simulator, without_store: Project) -> None:
     file = without_store.folder / "notes.txt"
     file.write_text(NOTE)
-    there = {"MONGODB_URI": "mongodb://127.0.0.1:1"}
+    unreachable = {"MONGODB_URI": "mongodb://127.0.0.1:1"}
     for given in (SHARE, SHARE.partition("?")[0], f"mode={SHARE}"):
-        done = without_store.command("enqueue", "-a", given, str(file), env=there)
+        done = without_store.command("enqueue", "-a", given, str(file), env=unreachable)
         assert_unquoted(done)
         assert len(done.errors.splitlines()) == 1, done
 
@@ -303,13 +305,13 @@ def test_an_argument_that_is_given_twice_is_refused(api: Simulator, without_stor
     assert "commas" in error
     done = without_store.crawl("-a", "sort=normal", "-a", "sort=latest", notes=[NOTE])
     refused(api, done, "sort is given 2 times")
-    there = {"MONGODB_URI": "mongodb://127.0.0.1:1"}
-    done = without_store.command("status", "--note", NOTE, "--note", sized_note(2), env=there)
+    unreachable = {"MONGODB_URI": "mongodb://127.0.0.1:1"}
+    done = without_store.command("status", "--note", NOTE, "--note", sized_note(2), env=unreachable)
     assert (done.status, len(done.errors.splitlines())) == (2, 1), done
     file = without_store.folder / "notes.txt"
     file.write_text(NOTE)
     words = ("enqueue", "-a", "sort=normal", "-a", "sort=latest", str(file))
-    done = without_store.command(*words, env=there)
+    done = without_store.command(*words, env=unreachable)
     assert (done.status, len(done.errors.splitlines())) == (2, 1), done
     assert "sort is given 2 times" in done.errors
 
@@ -357,9 +359,9 @@ def test_misspelt_options_words_and_spiders(api: Simulator, without_store: Proje
 
 
 def closed_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port: int = unused.getsockname()[1]
         return port
 
 
@@ -371,10 +373,10 @@ def test_a_database_that_cannot_be_reached(api: Simulator, project: Project) -> 
     errors = [line for line in done.lines("ERROR") if "MongoDB" in line or where in line]
     assert len(errors) == 1, done
     assert where in errors[0]
-    said = done.output + done.errors
-    assert SECRET not in said
-    assert TOKEN not in said
-    assert "Traceback" not in said
+    output = done.output + done.errors
+    assert SECRET not in output
+    assert TOKEN not in output
+    assert "Traceback" not in output
     assert api.books()["calls"] == 0
 
 
@@ -382,9 +384,9 @@ def test_a_connection_string_that_is_none(api: Simulator, project: Project) -> N
     done = project.crawl(notes=[NOTE], env={"MONGODB_URI": f"mongo://me:{SECRET}@host"})
     assert done.status in (1, 2), done
     assert "MONGODB_URI" in " ".join(done.lines("ERROR"))
-    said = done.output + done.errors
-    assert SECRET not in said
-    assert "Traceback" not in said
+    output = done.output + done.errors
+    assert SECRET not in output
+    assert "Traceback" not in output
     assert api.books()["calls"] == 0
 
 

@@ -1,4 +1,4 @@
-"""Crawls with everything on that writes, and the search for secrets in all that they leave."""
+"""Crawls with all of Scrapy's output turned on, and a search for secrets in what they leave."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ NOTE = sized_note(25)
 PROCESSES = Path("/proc")
 
 _WAITING = {"tcp": "0A", "tcp6": "0A", "udp": "07", "udp6": "07"}
-"""The state of a socket without a peer, by protocol: Linux's TCP_LISTEN and TCP_CLOSE."""
+"""State of a socket without a peer, by protocol: Linux's TCP_LISTEN and TCP_CLOSE."""
 
 
 def forms(secret: str) -> set[bytes]:
-    """How a secret may be written down."""
+    """Return the encoded forms in which a secret may be written."""
     spelled = {secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1]}
     found = {spelling.encode("utf-16-le") for spelling in spelled}
     for plain in {spelling.encode() for spelling in spelled}:
@@ -41,16 +41,16 @@ def forms(secret: str) -> set[bytes]:
 
 
 def found_in(data: bytes, *secrets: str) -> bool:
-    """Whether data holds a secret (the token, unless others are named), also compressed."""
+    """True if data, plain or compressed, holds a secret (by default the token)."""
     with contextlib.suppress(OSError, EOFError):
         data += gzip.decompress(data)
     return any(form in data for secret in secrets or (TOKEN,) for form in forms(secret))
 
 
 def files_with(folder: Path, *secrets: str) -> list[Path]:
-    """What below a folder holds a secret (the token, unless others are named), in name or content.
+    """Return paths below a folder with a secret (by default the token) in name or content.
 
-    A file that goes while it is looked for is none: a database's own may.
+    A file that disappears during the search is skipped, as a database's own may.
     """
     found = []
     for path in folder.rglob("*"):
@@ -63,14 +63,14 @@ def files_with(folder: Path, *secrets: str) -> list[Path]:
 
 
 def command_lines() -> Iterator[bytes]:
-    """The command line of every process there is."""
+    """Yield the command line of every process."""
     for entry in PROCESSES.glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
             yield entry.read_bytes()
 
 
 def children(process: int) -> list[int]:
-    """The processes that a process has started, and those that they have (Linux)."""
+    """Return the processes that a process has started, and theirs (Linux)."""
     found = []
     for entry in PROCESSES.glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
@@ -82,31 +82,31 @@ def children(process: int) -> list[int]:
 
 
 def open_ports(process: int) -> set[tuple[str, int]]:
-    """The hosts and ports at which a process waits for whoever comes (Linux)."""
-    there, sockets, found = PROCESSES / str(process), set(), set()
-    for entry in (there / "fd").iterdir():
+    """Return the hosts and ports at which a process accepts connections or datagrams (Linux)."""
+    folder, sockets, found = PROCESSES / str(process), set(), set()
+    for entry in (folder / "fd").iterdir():
         with contextlib.suppress(OSError):
             sockets.add(str(entry.readlink()))
     for protocol, state in _WAITING.items():
-        for line in (there / "net" / protocol).read_text().splitlines()[1:]:
-            _, address, _, of, *_, inode = line.split()[:10]
-            if of == state and f"socket:[{inode}]" in sockets:
+        for line in (folder / "net" / protocol).read_text().splitlines()[1:]:
+            _, address, _, socket_state, *_, inode = line.split()[:10]
+            if socket_state == state and f"socket:[{inode}]" in sockets:
                 host, port = address.split(":")
                 found.add((_read_host(host), int(port, 16)))
     return found
 
 
-def _read_host(words: str) -> str:
-    """An address as Linux writes it: 32 bits at a time, in the machine's own order."""
-    numbers = [int(words[at : at + 8], 16) for at in range(0, len(words), 8)]
+def _read_host(digits: str) -> str:
+    """Read an address as Linux writes it: 32 bits at a time, in the machine's byte order."""
+    numbers = [int(digits[at : at + 8], 16) for at in range(0, len(digits), 8)]
     packed = struct.pack(f"={len(numbers)}I", *numbers)
     return str(ipaddress.ip_address(packed))
 
 
 class Watched:
-    """A place to crawl from in which everything that is written stays below one folder.
+    """A project whose crawls write below one folder only.
 
-    ``secrets`` are what must not be found: the token, unless others are named.
+    ``secrets`` must not be found there; by default that is the token.
     """
 
     def __init__(self, project: Project, *secrets: str) -> None:
@@ -119,13 +119,13 @@ class Watched:
         self._temporary.mkdir()
 
     def add_module(self, code: str) -> None:
-        """Let commands import code of a user's own, as ``users_own``."""
+        """Let commands import a user's code as ``users_own``."""
         self.project.add_module(code)
 
     def crawl(
         self, *words: str, spider: str = "comments", env: dict[str, str | None] | None = None
     ) -> Outcome:
-        """Crawl with everything on that Scrapy can write, watching the process list."""
+        """Crawl with all of Scrapy's output turned on, and watch the process list."""
         feed = self.folder / "feed.json"
         if feed.exists():  # the job directory makes this a resume, which overwrites no feed
             feed = self.folder / "feed-2.json"
@@ -134,7 +134,7 @@ class Watched:
         return self.run("crawl", spider, *given, *words, env=env)
 
     def run(self, *words: str, env: dict[str, str | None] | None = None) -> Outcome:
-        """Run a command of Scrapy to its end, watching the process list."""
+        """Run a command of Scrapy to its end, and watch the process list."""
         with self.start(*words, env=env) as process:
             seen = 0
             while True:
@@ -155,15 +155,17 @@ class Watched:
     def start(
         self, *words: str, env: dict[str, str | None] | None = None
     ) -> Iterator[subprocess.Popen[bytes]]:
-        """A command of Scrapy at DEBUG, killed where it outlasts the block."""
+        """Start a command of Scrapy at DEBUG; kill it if it outlasts the block."""
         options = ["-s", "HTTPCACHE_ENABLED=1", "-s", f"HTTPCACHE_DIR={self.folder / 'cache'}"]
         command = [sys.executable, "-m", "scrapy", *words, *options, "-L", "DEBUG"]
         changed = {**self.project.environment, "TMPDIR": str(self._temporary), **(env or {})}
-        there = {name: value for name, value in changed.items() if value is not None}
+        variables = {name: value for name, value in changed.items() if value is not None}
         with (
             (self.logs / "out").open("wb") as out,
             (self.logs / "err").open("wb") as err,
-            subprocess.Popen(command, stdout=out, stderr=err, env=there, cwd=PROJECT) as process,
+            subprocess.Popen(
+                command, stdout=out, stderr=err, env=variables, cwd=PROJECT
+            ) as process,
         ):
             try:
                 yield process
@@ -171,19 +173,19 @@ class Watched:
                 process.kill()
 
     def check(self, *, masked: bool | None = False) -> None:
-        """The secrets are in no file below the folder, and in no document of the database.
+        """Check that no secret is in a file below the folder or in a document of the database.
 
-        ``masked`` says whether one was to be written and was masked: seldom, since what masks is
-        the second line of defence. None: either will do.
+        ``masked``: True if a secret must have been masked in a log, which is rare because masking
+        is the second line of defence. None: either will do.
         """
         found = files_with(self.folder, *self._secrets)
         assert not found, found
         if masked is not None:
             logs = (*self.logs.iterdir(), *self.folder.glob("*.log"))
             assert any("***" in log.read_text() for log in logs) == masked, logs
-        with database(self.project.uri, self.project.name) as there:
-            for name in there.list_collection_names():
-                for document in there[name].find():
+        with database(self.project.uri, self.project.name) as stored:
+            for name in stored.list_collection_names():
+                for document in stored[name].find():
                     assert not found_in(repr(document).encode(), *self._secrets), document
         found = files_with(self.folder, *self._secrets)
         assert not found, found

@@ -1,4 +1,4 @@
-"""The codes that stop a crawl, and the reason with which each does."""
+"""The codes that stop a crawl, each with its close reason."""
 
 FATAL = {
     100: "token_rejected",

@@ -1,4 +1,4 @@
-"""A crawl as a process of its own, and what it leaves: status, log, stats, feed, database."""
+"""Crawls in processes of their own, and their results: status, log, stats, feed, database."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 
 TOKEN = "canary-7f3a9b52c1d84e60"
-"""The token of every crawl here; it occurs nowhere else."""
+"""Token of every crawl here; the text occurs nowhere else."""
 
 _PATIENCE = 120
 _STAT = re.compile(r"^[ {]'(?P<name>[^']+)': (?:(?P<number>-?[\d.]+)|'(?P<text>[^']*)')[,}]", re.M)
@@ -38,7 +38,7 @@ _LINE = re.compile(
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a command ended, and what it said."""
+    """Result of a command: its exit status, its output and its feed."""
 
     status: int
     output: str
@@ -47,7 +47,7 @@ class Outcome:
 
     @property
     def stats(self) -> Document:
-        """The numbers and texts of the stats that Scrapy logs at the end."""
+        """The numbers and texts of the stats that Scrapy logs at the end of a crawl."""
         _, found, dump = self.errors.partition("Dumping Scrapy stats:\n")
         assert found, self.errors
         return {
@@ -62,21 +62,21 @@ class Outcome:
 
     @property
     def run(self) -> Document:
-        """The end of the run, as a log of text has it."""
+        """The JSON object at the end of a text log."""
         [line] = [text for text in self.lines("INFO") if text.startswith('{"exit_status"')]
-        found: Document = json.loads(line)
-        return found
+        result: Document = json.loads(line)
+        return result
 
     def lines(self, level: str) -> list[str]:
-        """The log lines of a level, without time and logger."""
+        """Return the log lines of a level, without time and logger."""
         return [match["text"] for match in _LINE.finditer(self.errors) if match["level"] == level]
 
     def items(self, item_type: str) -> list[Document]:
-        """The feed's items of one type."""
+        """Return the feed's items of one type."""
         return [item for item in self.feed if item["item_type"] == item_type]
 
     def ids(self, item_type: str) -> list[str]:
-        """The IDs of the feed's items of one type."""
+        """Return the IDs of the feed's items of one type."""
         return [item[f"{item_type}_id"] for item in self.items(item_type)]
 
     def __str__(self) -> str:
@@ -84,11 +84,11 @@ class Outcome:
 
 
 def environment(home: Path, **more: str | None) -> dict[str, str]:
-    """An environment in which nothing of the developer's own can be found."""
-    kept = {
+    """Return an environment without the developer's own settings."""
+    inherited = {
         name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "TMPDIR") if name in os.environ
     }
-    clean = {**kept, "HOME": str(home), "LANG": "C.UTF-8", "PYTHONPATH": str(PROJECT)}
+    clean = {**inherited, "HOME": str(home), "LANG": "C.UTF-8", "PYTHONPATH": str(PROJECT)}
     return clean | {name: value for name, value in more.items() if value is not None}
 
 
@@ -101,8 +101,8 @@ def scrapy(
     """Run a command of Scrapy in the project."""
     stdin = stdin.encode() if isinstance(stdin, str) else stdin
     env = dict(environment)
-    if found := helper(env, PROJECT):
-        done = found.run([*words], env, cwd, stdin, _PATIENCE)
+    if fork := helper(env, PROJECT):
+        done = fork.run([*words], env, cwd, stdin, _PATIENCE)
     else:
         done = subprocess.run(
             [sys.executable, "-m", "scrapy", *words],
@@ -118,7 +118,7 @@ def scrapy(
 
 @contextmanager
 def database(uri: str, name: str) -> Iterator[Database[Document]]:
-    """A database, while the block lasts."""
+    """Open a database while the block lasts."""
     with resolve(uri) as lease, MongoClient[Document](lease.uri, tz_aware=True) as client:
         yield client[name]
 
@@ -131,7 +131,7 @@ def crawl_words(notes: Collection[str], arguments: Mapping[str, str]) -> list[st
 
 
 class Project:
-    """A place to crawl from: the stand-in's address, a folder, a database of its own."""
+    """Environment and folder of a user's crawls, with the stand-in's address and a database."""
 
     def __init__(self, url: str, folder: Path, uri: str, database: str) -> None:
         self.folder = folder
@@ -148,7 +148,7 @@ class Project:
         self._feeds = 0
 
     def add_module(self, code: str) -> None:
-        """Let commands import code of a user's own, as ``users_own``."""
+        """Let commands import a user's code as ``users_own``."""
         (self.folder / "users_own.py").write_text(code)
         self.environment["PYTHONPATH"] = f"{self.folder}{os.pathsep}{PROJECT}"
 
@@ -160,10 +160,10 @@ class Project:
     def command(
         self, *words: str, stdin: str | bytes = b"", env: Mapping[str, str | None] | None = None
     ) -> Outcome:
-        """Run a command of Scrapy here; ``env`` adds variables, or removes them with None."""
+        """Run a command of Scrapy; ``env`` adds variables, or removes them if they are None."""
         changed: dict[str, str | None] = {**self.environment, **(env or {})}
-        there = {name: value for name, value in changed.items() if value is not None}
-        return scrapy(*words, environment=there, stdin=stdin)
+        variables = {name: value for name, value in changed.items() if value is not None}
+        return scrapy(*words, environment=variables, stdin=stdin)
 
     def crawl(
         self,
@@ -174,7 +174,7 @@ class Project:
         env: Mapping[str, str | None] | None = None,
         **arguments: str,
     ) -> Outcome:
-        """Crawl ``notes``; keyword arguments are the spider's own, words are options."""
+        """Crawl ``notes``; keyword arguments are the spider's, words are options."""
         given = crawl_words(notes, arguments)
         self._feeds += 1
         path = self.folder / f"feed-{self._feeds}.json"
@@ -196,16 +196,16 @@ class Project:
         return self.start(*crawl_words(notes, arguments), *words)
 
     def documents(self, collection: str, **query: Any) -> dict[str, Document]:
-        """The documents of a collection by their IDs."""
-        with database(self.uri, self.name) as found:
-            return {document["_id"]: document for document in found[collection].find(query)}
+        """Return the documents of a collection by ID."""
+        with database(self.uri, self.name) as stored:
+            return {document["_id"]: document for document in stored[collection].find(query)}
 
     def note(self, note_id: str) -> Document:
-        """A note's ledger document."""
+        """Return a note's ledger document."""
         return self.documents("notes", _id=note_id)[note_id]
 
     def comment_ids(self, note_id: str) -> tuple[set[str], set[str]]:
-        """The IDs of a note's stored comments: first level, and replies."""
-        found = self.documents("comments", note_id=note_id)
-        first = {key for key, one in found.items() if one["parent_comment_id"] is None}
-        return first, set(found) - first
+        """Return the IDs of a note's stored comments: first level, and replies."""
+        stored = self.documents("comments", note_id=note_id)
+        first = {key for key, comment in stored.items() if comment["parent_comment_id"] is None}
+        return first, stored.keys() - first

@@ -1,4 +1,7 @@
-"""What the documents have to say, as the code has it. Imported from here alone."""
+"""Names and values that the documents must state, read from the code.
+
+Tests of the documents import the project's code through this module only.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ def arguments() -> dict[str, object]:
     """Return the spider's arguments with their defaults."""
     from xhs.crawl.arguments import Arguments
 
-    return {one.name: one.default for one in fields(Arguments) if one.metadata}
+    return {field.name: field.default for field in fields(Arguments) if field.metadata}
 
 
 def settings(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
@@ -71,7 +74,7 @@ def schemas() -> dict[str, Schema]:
     """Return the items' schemas by item type."""
     from xhs.items import ITEM_TYPES
 
-    return {name: one.item_class.jsonschema for name, one in ITEM_TYPES.items()}
+    return {name: item_type.item_class.jsonschema for name, item_type in ITEM_TYPES.items()}
 
 
 def collections() -> set[str]:
@@ -114,7 +117,7 @@ def exit_statuses() -> set[int]:
 
 
 def stats() -> set[str]:
-    """Return the stats that occur in the code; ``xhs/notes/<>`` if its end is filled in."""
+    """Return the stats that occur in the code; ``xhs/notes/<>`` if the code fills in its end."""
     found = set()
     for path in (PROJECT / "xhs").rglob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -150,11 +153,13 @@ def commands() -> dict[str, set[str]]:
 
 
 def _own_options(command: Any) -> set[str]:
-    """The options of a command that the class of Scrapy's which it is made from does not have."""
+    """Return the options that a command adds to those of its base class in Scrapy."""
     from scrapy.settings import Settings
 
     command.settings = Settings()
-    scrapys: Any = next(one for one in type(command).mro() if one.__module__.startswith("scrapy."))
+    scrapys: Any = next(
+        base for base in type(command).mro() if base.__module__.startswith("scrapy.")
+    )
     own, inherited = (argparse.ArgumentParser(conflict_handler="resolve") for _ in range(2))
     command.add_options(own)
     scrapys.add_options(command, inherited)
@@ -166,7 +171,7 @@ def _words(parser: argparse.ArgumentParser) -> set[str]:
 
 
 def result_fields() -> set[str]:
-    """Return the fields of the object that ends a log, those of objects in it dotted."""
+    """Return the fields of the object that ends a log; those of nested objects are dotted."""
     from xhs.result import crawl_result, refused_result
 
     def leaves(described: Mapping[str, Any], path: str = "") -> Iterator[str]:
@@ -219,7 +224,7 @@ def defines(name: str, path: str) -> bool:
 
 
 def packages_and_modules() -> set[str]:
-    """Return what is directly in the package, as ``xhs/api/`` and ``xhs/items.py``."""
+    """Return the package's direct members, as ``xhs/api/`` and ``xhs/items.py``."""
     return {
         f"xhs/{path.name}/" if path.is_dir() else f"xhs/{path.name}"
         for path in (PROJECT / "xhs").iterdir()

@@ -48,11 +48,11 @@ class Block:
 def blocks(page: Path) -> list[Block]:
     """Return a page's fenced blocks in order."""
     found = re.findall(r"^```(\w*)\n(.*?)^```$", read(page), re.DOTALL | re.MULTILINE)
-    return [Block(*one) for one in found]
+    return [Block(*block) for block in found]
 
 
 def prose(page: Path) -> Iterator[tuple[int, str]]:
-    """Yield the lines, with their numbers, that are neither of a table nor of a block."""
+    """Yield the numbered lines outside tables and fenced blocks."""
     in_block = False
     for number, line in enumerate(read(page).splitlines(), 1):
         if line.startswith("```"):
@@ -62,7 +62,7 @@ def prose(page: Path) -> Iterator[tuple[int, str]]:
 
 
 def links(page: Path) -> set[str]:
-    """Return where a page's links lead, other sites left out."""
+    """Return the targets of a page's links, without those to other sites."""
     text = "\n".join(line for line in read(page).splitlines())
     return {link for link in _LINK.findall(text) if "://" not in link}
 
@@ -82,7 +82,7 @@ def section(page: Path, heading: str) -> str:
 
 
 def rows(text: str, first_column: str) -> list[list[str]]:
-    """Return the rows of the one table whose first column has this title, without its heads."""
+    """Return the rows, without the header, of the only table whose first column has this title."""
     tables = re.findall(rf"^\| {re.escape(first_column)} \|.*\n(?:\|.*\n?)*", text, re.MULTILINE)
     assert len(tables) == 1, f"{len(tables)} tables begin with the column {first_column!r}"
     return [
@@ -92,7 +92,7 @@ def rows(text: str, first_column: str) -> list[list[str]]:
 
 
 def codes(cell: str) -> list[str]:
-    """Return what stands between back-ticks in a cell."""
+    """Return the texts between back-ticks in a cell."""
     return _CODE.findall(cell)
 
 

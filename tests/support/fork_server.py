@@ -1,6 +1,7 @@
-"""Started by :mod:`support.forks`: imports what a crawl imports, except the settings (they read the
-environment), then forks a process for each command, which becomes what ``python -m scrapy`` makes
-of its words.
+"""Helper process of :mod:`support.forks`.
+
+It imports the modules that a crawl needs, except the settings, which read the environment. Then it
+forks a process for each command, which runs ``python -m scrapy`` with the command's words.
 """
 
 from __future__ import annotations
@@ -24,45 +25,43 @@ _LIBRARIES = """
     scrapy.extensions.remote_control scrapy.extensions.telnet scrapy.squeues
     jsonschema_rs pymongo scrapy_jsonschema
 """
-
-
-_NOT_OF_A_CRAWL = ("settings", "simulator", "monitors")
+_NOT_NEEDED = ("settings", "simulator", "monitors")
 
 
 def import_project() -> None:
-    """Import the project's modules, and forget where they are."""
+    """Import the project's modules; leave the import path as it was."""
     sys.path.insert(0, os.path.abspath(f"{__file__}/../../.."))  # noqa: PTH100
     for module in pkgutil.walk_packages(import_module("xhs").__path__, "xhs."):
         _, name, *_ = module.name.split(".")
-        if name not in _NOT_OF_A_CRAWL and not module.name.endswith("._supervisor"):
+        if name not in _NOT_NEEDED and not module.name.endswith("._supervisor"):
             import_module(module.name)
     del sys.path[0]
 
 
-def serve(door: socket.socket) -> bool:
-    """Fork for each command that comes; False once none can come, True in a forked process."""
+def serve(connection: socket.socket) -> bool:
+    """Fork for each command received; return False at the end, True in a forked process."""
     while True:
-        sign, streams, *_ = socket.recv_fds(door, 1, 3)
-        if not sign:
+        data, streams, *_ = socket.recv_fds(connection, 1, 3)
+        if not data:
             return False
-        with door.makefile() as lines:
-            asked = json.loads(lines.readline())
+        with connection.makefile() as lines:
+            command = json.loads(lines.readline())
         process = os.fork()
         if not process:
             for number, stream in enumerate(streams):
                 os.dup2(stream, number)
                 os.close(stream)
-            become(**asked)
+            prepare(**command)
             return True
         for stream in streams:
             os.close(stream)
-        door.sendall(b"%d\n" % process)
+        connection.sendall(b"%d\n" % process)
         _, status = os.waitpid(process, 0)
-        door.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
+        connection.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
 
 
-def become(words: list[str], env: dict[str, str], cwd: str) -> None:
-    """Have words, environment, folder and path as if started with them."""
+def prepare(words: list[str], env: dict[str, str], cwd: str) -> None:
+    """Set arguments, environment, folder and path as if the process was started with them."""
     os.environ.clear()
     os.environ.update(env)
     time.tzset()

@@ -1,10 +1,10 @@
-"""Commands of Scrapy in processes that need not start from nothing, as a user's do.
+"""Commands of Scrapy in forked processes, which start faster than new ones.
 
-Most of what a short crawl takes is the import of Scrapy, of other libraries and of the project. A
-helper has them imported, and forks a process for each command. The streams of this process, its
-environment, its folder and how it ends are what they were if it had been started; only what a
-module does as it is imported has been done before. Two helpers take turns: a crawl and the next
-one must not have the same hashes, by which a set is ordered.
+Most of the time of a short crawl goes into importing Scrapy, other libraries and the project. A
+helper process imports them once and forks a process for each command. Streams, environment, folder
+and exit status of that process are those of a newly started one; only the side effects of the
+imports come earlier. Two helpers take turns, so that two crawls in a row have different hash seeds
+and therefore different orders of sets.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _helpers: list[Helper] = []
 
 
 def helper(environment: Mapping[str, str], project: Path) -> Helper | None:
-    """The one to fork next, or None where a process of this environment starts otherwise.
+    """Return the helper to fork next, or None if this environment needs a new process.
 
-    So it may with another PYTHONPATH, if there is something by the name of a library.
+    With another PYTHONPATH, for example, a module of a library's name may take its place.
     """
     read = {name: value for name, value in environment.items() if name.startswith(_READ_AT_START)}
     if not AVAILABLE or read != {**_ENVIRONMENT, "PYTHONPATH": str(project)}:
@@ -47,12 +47,12 @@ def helper(environment: Mapping[str, str], project: Path) -> Helper | None:
 
 
 class Helper:
-    """A process that forks others, one at a time; it ends with the one that has started it."""
+    """A process that forks others, one at a time, and ends with the process that started it."""
 
     def __init__(self) -> None:
-        self._door, theirs = socket.socketpair()
+        self._connection, theirs = socket.socketpair()
         with theirs:
-            # Neither files nor terminals, just as the streams of the commands.
+            # As for the commands, no stream is a file or a terminal.
             self._process = subprocess.Popen(
                 [sys.executable, str(Path(__file__).with_name("fork_server.py"))],
                 stdin=theirs.fileno(),
@@ -60,23 +60,23 @@ class Helper:
                 stderr=subprocess.PIPE,
                 env=_ENVIRONMENT,
             )
-        self._answers = self._door.makefile()
+        self._answers = self._connection.makefile()
         atexit.register(self._end)
 
     def _end(self) -> None:
         self._answers.close()
-        self._door.close()
+        self._connection.close()
         self._process.communicate()
 
     def run(
         self, words: list[str], env: dict[str, str], cwd: Path, stdin: bytes, timeout: float
     ) -> subprocess.CompletedProcess[bytes]:
-        """As `subprocess.run`, of ``python -m scrapy`` with these words."""
+        """Run ``python -m scrapy`` with these words, as `subprocess.run` does."""
         deadline = time.monotonic() + timeout
         (stdin_end, write), (out, out_end), (err, err_end) = (os.pipe() for _ in range(3))
-        socket.send_fds(self._door, [b"!"], [stdin_end, out_end, err_end])
-        self._door.sendall(json.dumps({"words": words, "env": env, "cwd": str(cwd)}).encode())
-        self._door.sendall(b"\n")
+        socket.send_fds(self._connection, [b"!"], [stdin_end, out_end, err_end])
+        self._connection.sendall(json.dumps({"words": words, "env": env, "cwd": str(cwd)}).encode())
+        self._connection.sendall(b"\n")
         for end in (stdin_end, out_end, err_end):
             os.close(end)
         started = self._answers.readline()
@@ -85,14 +85,14 @@ class Helper:
         process = int(started)
         try:
             output, errors = _communicate(write, stdin, out, err, deadline)
-            self._door.settimeout(max(0.001, deadline - time.monotonic()))
+            self._connection.settimeout(max(0.001, deadline - time.monotonic()))
             status = int(self._answers.readline())
         except TimeoutError as error:
             os.kill(process, signal.SIGKILL)
-            self._door.settimeout(None)
+            self._connection.settimeout(None)
             self._answers.readline()
             raise subprocess.TimeoutExpired(words, timeout) from error
-        self._door.settimeout(None)
+        self._connection.settimeout(None)
         return subprocess.CompletedProcess(words, status, output, errors)
 
 

@@ -1,4 +1,4 @@
-"""A user's own extension that kills its crawl at a moment of the store's."""
+"""A user's extension that kills its crawl at a given moment of storing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def kind(write):
 
 
 class Killer:
-    # Kills its own process when the n-th moment of a kind has come.
+    # Kills its own process at the n-th moment of a kind.
 
     def __init__(self, moment, number):
         self.moment, self.left = moment, number
@@ -29,19 +29,19 @@ class Killer:
 
         def counted_put(writer, write):
             name = kind(write)
-            killer.come(f"before {name}")
+            killer.reached(f"before {name}")
             future = put(writer, write)
-            future.add_done_callback(lambda _: killer.come(f"after {name}"))
+            future.add_done_callback(lambda _: killer.reached(f"after {name}"))
             return future
 
         async def counted_bulk(writer, collection, batch):
-            killer.come(f"sending {collection}")
+            killer.reached(f"sending {collection}")
             await bulk(writer, collection, batch)
-            killer.come(f"sent {collection}")
+            killer.reached(f"sent {collection}")
 
         Writer.put, Writer._bulk = counted_put, counted_bulk
 
-    def come(self, moment):
+    def reached(self, moment):
         self.left -= moment == self.moment
         if not self.left:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -50,4 +50,4 @@ class Killer:
     def from_crawler(cls, crawler):
         return cls(crawler.settings["KILL_AT"], crawler.settings.getint("KILL_NUMBER"))
 """
-"""Its module: ``KILL_AT`` names the moment, ``KILL_NUMBER`` which of its kind."""
+"""Code of its module. ``KILL_AT`` is the kind of moment, ``KILL_NUMBER`` its number."""

@@ -1,4 +1,4 @@
-"""What the stand-in shows on a note's pages, and how far the ledger says a note is."""
+"""Comments on the pages of notes: expected, stored, and before a checkpoint."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from support.crawl import Document, Project
 
 
-def of_pages(note: str, pages: int | None) -> dict[str, str | None]:
-    """The comments of a note's first pages, or of all, and the parent of each."""
-    there = expected_note(note)
-    first_level = there.first_level if pages is None else there.first_level[: 10 * pages]
+def expected_comments(note: str, pages: int | None = None) -> dict[str, str | None]:
+    """Return the comments on a note's first pages, by default on all, each with its parent."""
+    expected = expected_note(note)
+    first_level = expected.first_level[: None if pages is None else 10 * pages]
     shown: dict[str, str | None] = dict.fromkeys(first_level)
-    return shown | {reply: root for root in first_level for reply in there.inline.get(root, ())}
+    return shown | {reply: root for root in first_level for reply in expected.inline.get(root, ())}
 
 
 def page_count(notes: Iterable[str]) -> int:
@@ -34,7 +34,7 @@ def stored(project: Project) -> dict[str, dict[str, str | None]]:
     return found
 
 
-def pages_settled(document: Document) -> int:
-    """How many pages lie before a note's checkpoint; 0 where it has none."""
+def pages_before_checkpoint(document: Document) -> int:
+    """Return how many pages lie before a note's checkpoint; 0 if it has none."""
     cursor = (document.get("checkpoint") or {}).get("cursor")
     return json.loads(cursor)["index"] - 1 if cursor else 0

@@ -1,4 +1,4 @@
-"""What passes over notes cost and left, and pages that say less than there is."""
+"""Costs and results of passes over notes, and rules for incomplete pages."""
 
 from __future__ import annotations
 
@@ -18,27 +18,28 @@ if TYPE_CHECKING:
 
 
 def pinned_notes(number: int, start: int = 0) -> list[str]:
-    """Notes of a few pages with pinned comments."""
+    """Return notes of a few pages with pinned comments."""
     every = (usual_note(serial) for serial in count(start))
     found = (note for note in every if profile(note).pinned)
     return list(islice((note for note in found if 25 <= profile(note).first_level <= 80), number))
 
 
 def pages_of(api: Simulator, note: str) -> list[int]:
-    """The page of each call for a note, in turn, since the books were emptied."""
+    """Return the page of each call for a note, in order, since the books were emptied."""
     return [call["page"] for call in api.books()["log"] if call["note"] == note]
 
 
 def billed(api: Simulator) -> dict[str, int]:
-    """What each note has cost since the books were emptied."""
-    return {note: one["billed"] for note, one in api.books()["notes"].items()}
+    """Return what each note has cost since the books were emptied."""
+    return {note: book["billed"] for note, book in api.books()["notes"].items()}
 
 
 def assert_stored(
     project: Project, note: str, grown: int = 0, first: int | None = None, known: int = 0
 ) -> None:
-    """Stored are a note's comments as it has grown, or the ``first`` of them, with the replies
-    that come with them. Of the note as it was before it grew, the first ``known`` are there too.
+    """Check that a grown note's ``first`` comments and their inline replies are stored.
+
+    The first ``known`` comments of the note before it grew are stored too.
     """
     now = expected_note(note, grown)
     wanted = [*now.first_level[:first], *expected_note(note).first_level[:known]]
@@ -57,19 +58,19 @@ def leave_at_page_three(api: Simulator, project: Project, *notes: str, **argumen
 
 
 def history(project: Project, note: str) -> list[Document]:
-    """The passes over a note, the first one first."""
-    found = project.documents("note_history", note_id=note).values()
-    return sorted(found, key=lambda one: (one["began_at"], one["ended_at"]))
+    """Return the passes over a note, oldest first."""
+    documents = project.documents("note_history", note_id=note).values()
+    return sorted(documents, key=lambda document: (document["began_at"], document["ended_at"]))
 
 
 def vanished(project: Project, note: str) -> set[str]:
-    """The IDs of a note's comments that are marked as vanished, replies too."""
-    found = project.documents("comments", note_id=note)
-    return {key for key, one in found.items() if one["vanished_at"] is not None}
+    """Return the IDs of a note's comments, replies included, that are marked as vanished."""
+    comments = project.documents("comments", note_id=note)
+    return {key for key, comment in comments.items() if comment["vanished_at"] is not None}
 
 
 def cut_short(note: str, page: int = 1, keep: int = 10) -> dict[str, Any]:
-    """A rule: after so many comments of a page there seems to be no more."""
+    """Return a rule: a page has ``keep`` comments and claims to be the last."""
     end: list[dict[str, Any]] = [
         {"path": ["has_more"], "value": False},
         {"path": ["cursor"], "value": ""},
@@ -79,13 +80,13 @@ def cut_short(note: str, page: int = 1, keep: int = 10) -> dict[str, Any]:
 
 
 def hidden(note: str, page: int, *places: int) -> dict[str, Any]:
-    """A rule: a page lacks these comments."""
-    removed = ({"path": ["comments", one], "remove": True} for one in sorted(places)[::-1])
+    """Return a rule: a page lacks the comments at these places."""
+    removed = ({"path": ["comments", place], "remove": True} for place in sorted(places)[::-1])
     return {"note": note, "page": page, "patch": list(removed)}
 
 
 def ledger_rows(project: Project, *words: str) -> Iterator[tuple[str, str]]:
-    """The rows of ``scrapy status``: the note, and what is said of it."""
+    """Yield the rows of ``scrapy status``: the note, and the rest of the row."""
     done = project.command("status", *words)
     assert (done.status, done.errors) == (0, ""), done
     for line in done.output.splitlines()[1:]:

@@ -1,4 +1,4 @@
-"""A proxy between a crawl and its database, which fails as it is told."""
+"""A proxy between a crawl and its database that fails on demand."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Proxy:
-    """Stands between a crawl and its database, and does to the connections what it is told."""
+    """A proxy between a crawl and its database; its methods disturb the connections."""
 
     def __init__(self, port: int) -> None:
         self._target = ("127.0.0.1", port)
@@ -25,9 +25,9 @@ class Proxy:
         self._listener: socket.socket | None = None
         self.port = 0
         self.delay = 0.0
-        """Seconds by which each answer is late."""
+        """Seconds by which each answer is delayed."""
         self.lose = 0
-        """So many acknowledgements of writes are cut off yet."""
+        """Number of acknowledgements of writes still to be cut off."""
 
     def __enter__(self) -> Self:
         self.mend()
@@ -40,11 +40,11 @@ class Proxy:
             thread.join()
 
     def freeze(self) -> None:
-        """Pass nothing on any more, and keep the connections."""
+        """Stop forwarding; keep the connections."""
         self._flows.clear()
 
     def thaw(self) -> None:
-        """Pass on again, what has waited first."""
+        """Forward again, first what has waited."""
         self._flows.set()
 
     def cut(self) -> None:
@@ -53,11 +53,11 @@ class Proxy:
             if self._listener is not None:
                 _close(self._listener)
                 self._listener = None
-            for one in self._sockets:
-                _close(one)
+            for connection in self._sockets:
+                _close(connection)
 
     def mend(self) -> None:
-        """Take connections, on the same port as before."""
+        """Accept connections, on the same port as before."""
         with self._lock:
             self._listener = socket.create_server(("127.0.0.1", self.port))
             self.port = self._listener.getsockname()[1]
@@ -105,12 +105,12 @@ class Proxy:
 
     def _end(self, *sockets: socket.socket) -> None:
         with self._lock:
-            for one in sockets:
-                _close(one)
-                self._sockets.discard(one)
+            for connection in sockets:
+                _close(connection)
+                self._sockets.discard(connection)
 
 
-def _close(one: socket.socket) -> None:
+def _close(connection: socket.socket) -> None:
     with contextlib.suppress(OSError):
-        one.shutdown(socket.SHUT_RDWR)
-    one.close()
+        connection.shutdown(socket.SHUT_RDWR)
+    connection.close()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Answer(NamedTuple):
-    """What the crawl gets."""
+    """The answer that the crawl receives."""
 
     body: bytes
     status: int = 200

@@ -1,4 +1,4 @@
-"""A server that speaks S3, as a process of its own."""
+"""Local servers that speak S3."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ KEYS = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": SECRET,
     "AWS_DEFAULT_REGION": "us-east-1",
-    "AWS_EC2_METADATA_DISABLED": "true",  # else a client without keys asks the network for some
+    "AWS_EC2_METADATA_DISABLED": "true",  # else a client asks the network for keys
 }
 DENIED = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
 
 
 class Bucket:
-    """A bucket, and the environment in which a crawl finds its server."""
+    """A bucket, and the environment that leads a crawl to its server."""
 
     def __init__(self, url: str, name: str) -> None:
         self.environment: dict[str, str | None] = {**KEYS, "AWS_ENDPOINT_URL": url}
@@ -45,17 +45,17 @@ class Bucket:
         self._client.put_object(Bucket=self.name, Key=key, Body=data)
 
     def objects(self) -> dict[str, bytes]:
-        """The contents by their keys."""
-        found = self._client.list_objects_v2(Bucket=self.name).get("Contents", [])
+        """Return the contents by key."""
+        entries = self._client.list_objects_v2(Bucket=self.name).get("Contents", [])
         return {
-            one["Key"]: self._client.get_object(Bucket=self.name, Key=one["Key"])["Body"].read()
-            for one in found
+            entry["Key"]: self._client.get_object(Bucket=self.name, Key=entry["Key"])["Body"].read()
+            for entry in entries
         }
 
 
 @contextmanager
 def bucket(name: str) -> Iterator[Bucket]:
-    """An empty bucket on a server that runs while the block lasts."""
+    """Yield an empty bucket on a server that runs while the block lasts."""
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
@@ -66,37 +66,38 @@ def bucket(name: str) -> Iterator[Bucket]:
 
 def _address(process: subprocess.Popen[str]) -> str:
     assert process.stderr is not None
-    said = ""
+    output = ""
     for line in process.stderr:
-        said += line
+        output += line
         if found := re.search(r"Running on (http://\S+)", line):
             return found[1]
-    raise AssertionError(said)
+    raise AssertionError(output)
 
 
 class Guarded:
-    """A server that grants what is in ``granted`` (a method and the end of a path) and refuses all
-    else; what was asked of it.
+    """A server that grants some requests (by method and end of the path) and refuses all others.
+
+    ``requests`` are all that it has received.
     """
 
     def __init__(self, url: str, *granted: tuple[str, str]) -> None:
         self.environment: dict[str, str | None] = {**KEYS, "AWS_ENDPOINT_URL": url}
         self.granted = granted
-        self.asked: list[tuple[str, str]] = []
+        self.requests: list[tuple[str, str]] = []
 
 
 @contextmanager
 def guarded(*granted: tuple[str, str]) -> Iterator[Guarded]:
-    """A server as :class:`Guarded`, while the block lasts."""
+    """Run a :class:`Guarded` server while the block lasts."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def answer(self) -> None:
-            found.asked.append((self.command, self.path.partition("?")[0]))
+            guard.requests.append((self.command, self.path.partition("?")[0]))
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            method, path = found.asked[-1]
-            grants = any(method == name and path.endswith(end) for name, end in found.granted)
+            method, path = guard.requests[-1]
+            grants = any(method == name and path.endswith(end) for name, end in guard.granted)
             body = b"" if grants or method == "HEAD" else DENIED
             self.send_response(200 if grants else 403)
             self.send_header("Content-Length", str(len(body)))
@@ -109,9 +110,9 @@ def guarded(*granted: tuple[str, str]) -> Iterator[Guarded]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        found = Guarded(f"http://127.0.0.1:{server.server_address[1]}", *granted)
+        guard = Guarded(f"http://127.0.0.1:{server.server_address[1]}", *granted)
         Thread(target=server.serve_forever, daemon=True).start()
         try:
-            yield found
+            yield guard
         finally:
             server.shutdown()

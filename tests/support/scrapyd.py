@@ -1,4 +1,4 @@
-"""A Scrapyd of its own, and this project deployed to it as a user does it."""
+"""A Scrapyd server for tests, and this project deployed to it as a user would."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 MISSING = [name for name in ("scrapyd", "scrapyd_client") if importlib.util.find_spec(name) is None]
-"""What of Scrapyd is not installed."""
+"""Parts of Scrapyd that are not installed."""
 
 _SECONDS = 60
 _TICK = 0.1
@@ -37,21 +37,21 @@ _OPENER = build_opener(ProxyHandler({}))
 
 
 def script(name: str) -> str:
-    """A console script of the environment that the tests run in."""
+    """Return a console script of the environment that runs the tests."""
     found = shutil.which(name, path=sysconfig.get_path("scripts"))
     assert found, f"no script {name}"
     return found
 
 
 def read_lines(path: Path) -> list[Document]:
-    """The items of a feed in JSON Lines."""
+    """Return the items of a feed in JSON Lines."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def copy_project(folder: Path, change: str = "") -> Path:
-    """A copy of the project to deploy from, since that leaves files; where they lie.
+    """Copy the project and return the copy, since deploying leaves files behind.
 
-    ``change`` becomes the last lines of its settings. It moves all modules within the egg, too.
+    ``change`` is appended to its settings; then all modules also move within the egg.
     """
     folder.mkdir()
     for name in _DEPLOYED:
@@ -69,10 +69,10 @@ def copy_project(folder: Path, change: str = "") -> Path:
 
 
 class Scrapyd:
-    """A Scrapyd that runs while the ``with`` block lasts, in a folder of its own.
+    """A Scrapyd server that runs while the ``with`` block lasts, in a folder of its own.
 
-    Its jobs can import the project from the deployed egg alone. ``env`` is added to its
-    environment, ``options`` to its configuration; a job that still runs at the end is killed.
+    Its jobs can import the project from the deployed egg only. ``env`` is added to its environment,
+    ``options`` to its configuration. A job that still runs at the end is killed.
     """
 
     def __init__(self, folder: Path, env: Mapping[str, str | None], **options: str) -> None:
@@ -88,7 +88,7 @@ class Scrapyd:
     def __enter__(self) -> Self:
         self._home.mkdir(parents=True)
         self._journal.touch()
-        for _ in range(_STARTS):  # somebody else may have taken the port meanwhile
+        for _ in range(_STARTS):  # another process may have taken the port
             if self._start():
                 return self
         raise AssertionError(f"Scrapyd did not start:\n{self.journal}")
@@ -110,16 +110,16 @@ class Scrapyd:
 
     @property
     def eggs(self) -> Path:
-        """Where it keeps what was deployed; another may share it."""
+        """Folder of the deployed eggs; servers may share it."""
         return Path(self._options.get("eggs_dir", self.folder / "eggs"))
 
     @property
     def journal(self) -> str:
-        """What it has said itself."""
+        """The server's own log."""
         return self._journal.read_text(encoding="utf-8")
 
     def deploy(self, project: Path, *words: str) -> Outcome:
-        """Run ``scrapyd-deploy`` in a project, with this server as a target of the user's own."""
+        """Run ``scrapyd-deploy`` in a project, with this server as the user's target."""
         target = f"[deploy:{_TARGET}]\nurl = {self.url}\n"
         (self._home / ".scrapy.cfg").write_text(target, encoding="utf-8")
         outcome = self._scrapyd_deploy(project, _TARGET, *words)
@@ -127,7 +127,7 @@ class Scrapyd:
         return outcome
 
     def build(self, project: Path) -> Path:
-        """What would be deployed, as a file: deploying it again and again is quicker then."""
+        """Build the egg of a project, for quicker repeated deployments."""
         egg = project.with_suffix(".egg")
         self._scrapyd_deploy(project, "--build-egg", str(egg))
         return egg
@@ -135,29 +135,29 @@ class Scrapyd:
     def schedule(
         self, settings: Mapping[str, str] | None = None, *, project: str = "xhs", **arguments: str
     ) -> str:
-        """Schedule a crawl; its job's ID."""
+        """Schedule a crawl; return its job's ID."""
         given = [("project", project), ("spider", "comments"), *arguments.items()]
         given += [("setting", f"{name}={value}") for name, value in (settings or {}).items()]
         return str(self.call("schedule", given)["jobid"])
 
     def cancel(self, job: str, *, project: str = "xhs", **more: str) -> str | None:
-        """Cancel a job once; the state in which it was."""
+        """Cancel a job once; return its previous state."""
         given = [("project", project), ("job", job), *more.items()]
         state: str | None = self.call("cancel", given)["prevstate"]
         return state
 
     def jobs(self) -> dict[str, list[dict[str, Any]]]:
-        """All jobs by their state, as ``listjobs.json`` has them."""
+        """Return all jobs by state, as in ``listjobs.json``."""
         answer = self.call("listjobs")
         return {state: answer[state] for state in ("pending", "running", "finished")}
 
     def state(self, job: str) -> str | None:
-        """The state of a job."""
-        found: str | None = self.call(f"status.json?job={job}")["currstate"]
-        return found
+        """Return the state of a job."""
+        state: str | None = self.call(f"status.json?job={job}")["currstate"]
+        return state
 
     def wait(self, *jobs: str) -> list[Outcome]:
-        """Wait until jobs have ended; how each did."""
+        """Wait until jobs have ended; return their outcomes."""
         deadline = time.monotonic() + _SECONDS
         for job in jobs:
             while self.state(job) != "finished":
@@ -166,7 +166,7 @@ class Scrapyd:
         return [self._outcome(job) for job in jobs]
 
     def wait_until(self, job: str, happened: Callable[[], bool]) -> None:
-        """Wait until something has happened while a job is not at its end."""
+        """Wait until ``happened`` is true; fail if the job ends before."""
         deadline = time.monotonic() + _SECONDS
         while not happened():
             assert self.state(job) != "finished", self.log(job)
@@ -174,22 +174,26 @@ class Scrapyd:
             time.sleep(_TICK)
 
     def run(self, settings: Mapping[str, str] | None = None, **arguments: str) -> Outcome:
-        """Schedule a crawl and wait for its end."""
+        """Schedule a crawl, wait for its end and return the outcome."""
         (done,) = self.wait(self.schedule(settings, **arguments))
         return done
 
     def log(self, job: str) -> str:
-        """A job's log, empty where there is none."""
+        """Return a job's log; empty if there is none."""
         path = self._path("logs", job, "log")
         return path.read_text(encoding="utf-8") if path else ""
 
     def items(self, job: str) -> list[Document]:
-        """A job's items, none where there is no file of them."""
+        """Return a job's items; empty if it has no items file."""
         path = self._path("items", job, "jl")
         return read_lines(path) if path else []
 
     def call(self, path: str, given: list[tuple[str, str]] | None = None) -> dict[str, Any]:
-        """Ask Scrapyd; an answer that says ``error`` is a ValueError."""
+        """Call Scrapyd and return the answer.
+
+        Raises:
+            ValueError: if the answer is an error.
+        """
         path = path if ".json" in path else f"{path}.json"
         body = urlencode(given).encode() if given else None
         with _OPENER.open(Request(f"{self.url}{path}", body), timeout=_SECONDS) as response:  # noqa: S310 (its own address)
@@ -213,15 +217,15 @@ class Scrapyd:
         return outcome
 
     def _start(self) -> bool:
-        with socket.create_server(("127.0.0.1", 0)) as one:
-            port = one.getsockname()[1]
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}/"
         options = {
             "bind_address": "127.0.0.1",
             "http_port": port,
             "poll_interval": 0.1,
             "max_proc": 4,
-            "jobs_to_keep": 100,  # it deletes logs and items of older jobs, five by default
+            "jobs_to_keep": 100,  # older logs and items are deleted; the default is 5
             "eggs_dir": self.folder / "eggs",
             "logs_dir": self.folder / "logs",
             "dbs_dir": self.folder / "dbs",
@@ -253,7 +257,7 @@ class Scrapyd:
         return False
 
     def _outcome(self, job: str) -> Outcome:
-        """How a job has ended; what it wrote to its log is its errors. Status -1: by a signal."""
+        """Return a job's outcome, with its log as the errors. Status -1: ended by a signal."""
         ends = [end["status"] for end in _DIED.finditer(self.journal) if end["job"] == job]
         status = ends[-1] or "0"
         return Outcome(-1 if status == "None" else int(status), "", self.log(job), self.items(job))

@@ -1,4 +1,4 @@
-"""The stand-in of the API as a process of its own, for tests."""
+"""The stand-in of the API in a process of its own."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ class Simulator:
 
     @property
     def status(self) -> int | None:
-        """The exit status, once it has ended."""
+        """The exit status; None while it runs."""
         assert self._process is not None
         return self._process.poll()
 
     def books(self) -> dict[str, Any]:
-        """What was called, billed and delivered; see `xhs.simulator.call_log`."""
+        """Return what was called, billed and delivered; see `xhs.simulator.call_log`."""
         return self._control("/_books")
 
     def wait_for_calls(self, calls: int, crawl: subprocess.Popen[bytes]) -> None:
@@ -78,34 +78,38 @@ class Simulator:
             time.sleep(0.02)
 
     def reset_books(self) -> None:
-        """Empty the books; script and world stay, the script's counts begin anew."""
+        """Empty the books. Script and data set stay; the counts of its rules restart."""
         self._control("/_books/reset", {})
 
     def script(self, script: dict[str, Any]) -> None:
-        """Replace the script; see `xhs.simulator.schemas`. A wrong one is a ValueError."""
+        """Replace the script; see `xhs.simulator.schemas`.
+
+        Raises:
+            ValueError: if the script is invalid.
+        """
         self._control("/_script", script)
 
     def change(
         self, note: str, *, grow: int = 0, vanish: int | Iterable[str] = 0, likes: int = 0
     ) -> dict[str, Any]:
-        """Let a note grow, lose comments or gain likes; what became of it so far."""
+        """Let a note grow, lose comments or gain likes; return all changes of it so far."""
         vanish = vanish if isinstance(vanish, int) else list(vanish)
         wanted = {"note": note, "grow": grow, "vanish": vanish, "likes": likes}
         return self._control("/_world", wanted)
 
     def reset(self) -> None:
-        """Everything as at the start: books, script and world."""
+        """Restore books, script and data set as at the start."""
         self._control("/_reset", {})
 
     def call(self, path: str = COMMENTS, **query: str) -> dict[str, Any]:
-        """One call of the API, with a token unless one is given; the envelope."""
+        """Make a call, with a token unless one is given; return the envelope."""
         status, body = self.fetch(path, **query)
         assert status == 200
         envelope: dict[str, Any] = json.loads(body)
         return envelope
 
     def fetch(self, path: str = COMMENTS, **query: str) -> tuple[int, bytes]:
-        """One call of the API; HTTP status and body."""
+        """Make a call; return HTTP status and body."""
         return self._send(path + "?" + urlencode({"token": TOKEN, **query}), None)
 
     def _control(self, path: str, document: dict[str, Any] | None = None) -> dict[str, Any]:

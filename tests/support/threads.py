@@ -1,4 +1,4 @@
-"""A note's threads as the stand-in shows them, and what a crawl has kept of them."""
+"""The threads of notes: as the stand-in has them, and as a crawl has stored them."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ if TYPE_CHECKING:
     from support.simulator import Simulator
 
 Comments = dict[str, tuple[str | None, str | None]]
-"""Comments by their IDs: the parent of each, and the reply that it answers."""
+"""Comments by ID, each with its parent and the reply that it answers."""
 
 
 def number_in(layout: NoteLayout, comment_id: str) -> int:
-    """Which of a note's first-level comments this is."""
+    """Return the number of a first-level comment in its note."""
     number = layout.number_of(comment_id)
     assert number is not None
     return number
 
 
 def moment(note: str, comment_id: str) -> datetime:
-    """When a first-level comment was written."""
+    """Return when a first-level comment was written."""
     layout = note_layout(note)
     return datetime.fromtimestamp(layout.time(number_in(layout, comment_id)), UTC)
 
 
 def with_replies(note: str, roots: Iterable[str] | None = None, grown: int = 0) -> Comments:
-    """These first-level comments, or all, with all of their replies."""
+    """Return these first-level comments, by default all, with all of their replies."""
     layout = note_layout(note, grown)
     builder = CommentBuilder(layout, 0, frozenset())
     found: Comments = {}
@@ -53,80 +53,81 @@ def with_replies(note: str, roots: Iterable[str] | None = None, grown: int = 0) 
 
 
 def with_inline(note: str, roots: Iterable[str]) -> Comments:
-    """These first-level comments with the replies that come with them."""
+    """Return these first-level comments with their inline replies."""
     roots = list(roots)
     inline = expected_note(note).inline
     shown = {*roots, *(reply for root in roots for reply in inline.get(root, ()))}
-    return {one: what for one, what in with_replies(note, roots).items() if one in shown}
+    return {key: value for key, value in with_replies(note, roots).items() if key in shown}
 
 
 def authors(note: str, comments: Comments) -> set[str]:
-    """The users who wrote these comments."""
+    """Return the users who wrote these comments."""
     layout = note_layout(note)
     builder = CommentBuilder(layout, 0, frozenset())
     found = set()
-    for one, (root, _) in comments.items():
-        number = number_in(layout, root or one)
+    for comment_id, (root, _) in comments.items():
+        number = number_in(layout, root or comment_id)
         raw = builder.comment(number)
         if root is not None:
-            raw = builder.reply(number, layout.thread(number).index(one))
+            raw = builder.reply(number, layout.thread(number).index(comment_id))
         user: dict[str, str] = raw.get("user") or raw["user_info"]
         found.add(user.get("userid") or user["user_id"])
     return found
 
 
-def rest(note: str, roots: Iterable[str] | None = None) -> dict[str, int]:
-    """By its comment, how many pages of each thread did not come inline; none where all did."""
-    there = expected_note(note)
+def pages_left(note: str, roots: Iterable[str] | None = None) -> dict[str, int]:
+    """Return how many pages of each thread did not come inline, without those that did entirely."""
+    expected = expected_note(note)
     left = {
-        root: len(thread) - len(there.inline.get(root, ()))
-        for root, thread in there.threads.items()
+        root: len(thread) - len(expected.inline.get(root, ()))
+        for root, thread in expected.threads.items()
         if roots is None or root in set(roots)
     }
     return {root: -(-count // 10) for root, count in left.items() if count}
 
 
 def cost(notes: Iterable[str]) -> int:
-    """What it costs to crawl these notes once, with all replies."""
+    """Return the calls that a crawl of these notes with all replies takes."""
     return sum(expected_note(note).pages + expected_note(note).reply_pages for note in notes)
 
 
-def kept(project: Project) -> dict[str, Comments]:
-    """What is stored of each note."""
+def stored_threads(project: Project) -> dict[str, Comments]:
+    """Return the stored comments of each note."""
     found: dict[str, Comments] = {}
-    for key, one in project.documents("comments").items():
-        parent_and_target = one["parent_comment_id"], one["target_comment_id"]
-        found.setdefault(one["note_id"], {})[key] = parent_and_target
+    for comment_id, comment in project.documents("comments").items():
+        parent_and_target = comment["parent_comment_id"], comment["target_comment_id"]
+        found.setdefault(comment["note_id"], {})[comment_id] = parent_and_target
     return found
 
 
 def delivered(comments: Iterable[Document]) -> Comments:
-    """What a feed holds of comments."""
+    """Return the comments of a feed."""
     return {
-        one["comment_id"]: (one["parent_comment_id"], one["target_comment_id"]) for one in comments
+        comment["comment_id"]: (comment["parent_comment_id"], comment["target_comment_id"])
+        for comment in comments
     }
 
 
 def thread_calls(api: Simulator) -> list[dict[str, Any]]:
-    """The calls of the replies endpoint, in turn."""
+    """Return the calls of the replies endpoint, in order."""
     return [call for call in api.books()["log"] if call["path"] == REPLIES]
 
 
 def assert_no_thread_is_ahead(project: Project) -> None:
-    """What lies before each thread's checkpoint is stored, and all of one that was followed."""
+    """Check that all replies before each thread's cursor, or of a followed thread, are stored."""
     comments = project.documents("comments")
-    for root, one in comments.items():
-        thread = one.get("thread") or {}
-        replies = expected_note(one["note_id"]).threads.get(root, [])
+    for root, comment in comments.items():
+        thread = comment.get("thread") or {}
+        replies = expected_note(comment["note_id"]).threads.get(root, [])
         if thread.get("followed") is not None:
-            assert comments.keys() >= set(replies), one
+            assert comments.keys() >= set(replies), comment
         elif cursor := thread.get("cursor"):
             last = replies.index(json.loads(cursor)["cursor"])
-            assert comments.keys() >= set(replies[: last + 1]), one
+            assert comments.keys() >= set(replies[: last + 1]), comment
 
 
 def paid_twice(log: list[dict[str, Any]], ends: list[int]) -> Counter[int]:
-    """For each run, how many pages that it had paid for were paid for again by a later one.
+    """Return, for each run, how many of its paid pages a later run has paid for again.
 
     ``ends``: the number of the last call of each run.
     """

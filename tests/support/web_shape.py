@@ -1,6 +1,4 @@
-"""The stand-in's answers in the shape in which the web has them, which some answers of the family
-come in.
-"""
+"""The stand-in's answers in the web's shape, which some endpoints of the family use."""
 
 from __future__ import annotations
 
@@ -14,8 +12,8 @@ if TYPE_CHECKING:
 _KEPT = ("id", "note_id", "content", "status", "ip_location", "at_users", "show_tags", "liked")
 
 
-def of_user(user: dict[str, Any]) -> dict[str, Any]:
-    """A user."""
+def web_user(user: dict[str, Any]) -> dict[str, Any]:
+    """Return a user in the web's shape."""
     return {
         "user_id": user["userid"],
         "nickname": user["nickname"],
@@ -24,8 +22,8 @@ def of_user(user: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def of_picture(picture: dict[str, Any]) -> dict[str, Any]:
-    """A picture of a comment."""
+def web_picture(picture: dict[str, Any]) -> dict[str, Any]:
+    """Return a picture in the web's shape."""
     preview, large = picture["url"], picture["origin_url"]
     return {
         "width": picture["width"],
@@ -39,29 +37,29 @@ def of_picture(picture: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def of_comment(raw: dict[str, Any]) -> dict[str, Any]:
-    """A comment with the replies that came with it: counts as text, its time in milliseconds."""
+def web_comment(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return a comment and its inline replies: counts as text, the time in milliseconds."""
     found = {name: raw[name] for name in _KEPT if name in raw}
     found["create_time"] = raw["time"] * 1000
     found["like_count"] = str(raw["like_count"])
     if raw.get("user"):
-        found["user_info"] = of_user(raw["user"])
+        found["user_info"] = web_user(raw["user"])
     if raw.get("pictures"):
-        found["pictures"] = [of_picture(one) for one in raw["pictures"]]
+        found["pictures"] = [web_picture(raw_object) for raw_object in raw["pictures"]]
     if target := raw.get("target_comment"):
-        found["target_comment"] = {"id": target["id"], "user_info": of_user(target["user"])}
+        found["target_comment"] = {"id": target["id"], "user_info": web_user(target["user"])}
     if "sub_comment_has_more" in raw:
         found["sub_comment_count"] = str(raw["sub_comment_count"])
         found["sub_comment_has_more"] = raw["sub_comment_has_more"]
         found["sub_comment_cursor"] = raw["sub_comment_cursor"]
-        found["sub_comments"] = [of_comment(one) for one in raw["sub_comments"]]
+        found["sub_comments"] = [web_comment(raw_object) for raw_object in raw["sub_comments"]]
     return found
 
 
-def of_page(data: dict[str, Any]) -> dict[str, Any]:
-    """A page. The web's names no counts."""
+def web_page(data: dict[str, Any]) -> dict[str, Any]:
+    """Return a page in the web's shape, which has no counts."""
     return {
-        "comments": [of_comment(one) for one in data["comments"]],
+        "comments": [web_comment(comment) for comment in data["comments"]],
         "cursor": data["cursor"],
         "has_more": data["has_more"],
         "user_id": data["user_id"],
@@ -69,7 +67,7 @@ def of_page(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def pages(api: Simulator, note: str) -> Iterator[dict[str, Any]]:
-    """The ``data`` of a note's pages as the stand-in has them."""
+    """Yield the ``data`` of a note's pages as the stand-in has them."""
     cursor: dict[str, str] = {}
     while True:
         data = api.call(noteId=note, **cursor)["data"]
@@ -80,9 +78,9 @@ def pages(api: Simulator, note: str) -> Iterator[dict[str, Any]]:
 
 
 def script(api: Simulator, *notes: str) -> list[dict[str, Any]]:
-    """Rules by which the stand-in answers so for these notes."""
+    """Return rules that make the stand-in answer in this shape for these notes."""
     return [
-        {"endpoint": "comments", "note": note, "page": number, "data": of_page(data)}
+        {"endpoint": "comments", "note": note, "page": number, "data": web_page(data)}
         for note in notes
         for number, data in enumerate(pages(api, note), 1)
     ]
