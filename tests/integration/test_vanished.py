@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.crawl import database
 from support.expected import expected_note
 from support.passes import cut_short, hidden, vanished
 
@@ -140,11 +141,19 @@ def test_misses_are_compared_with_those_of_the_pass_that_met_it(
 def test_a_comment_that_came_and_was_rejected_has_not_vanished(
     api: Simulator, project: Project
 ) -> None:
+    """An object that somebody else has put into ``rejected`` is no obstacle."""
+    foreign: list[Document] = [
+        {"note_id": NOTE, "kind": "comment", "last_seen_at": datetime.now(UTC) + timedelta(days=1)},
+        {"note_id": NOTE, "kind": "comment", "last_seen_at": datetime.now(UTC) + timedelta(days=1)},
+    ]
+    foreign[1]["raw"] = "{"
+    with database(project.uri, project.name) as stored:
+        stored["rejected"].insert_many(foreign)
     for place in (7, 2):
         content = {"path": ["comments", place, "content"], "value": {"an": "object"}}
         api.script({"rules": [{"page": 1, "patch": [content]}]})
         crawl(project)
-    assert len(project.documents("rejected")) == 2
+    assert len(project.documents("rejected")) == 2 + len(foreign)
     assert IDS[2] not in vanished(project, NOTE)
 
 

@@ -26,7 +26,7 @@ from xhs.store.mongo.history import History
 from xhs.store.mongo.notes import Ledger
 from xhs.store.mongo.rejected import Rejected
 from xhs.store.mongo.replies import Threads
-from xhs.store.mongo.retrying import FULL_DISK, describe
+from xhs.store.mongo.retrying import FULL_DISK, describe, retry_until_answered
 from xhs.store.mongo.writer import Writer
 from xhs.store.spill.files import Spill, SpillFailed
 from xhs.store.spill.restore import Restored, restore
@@ -167,8 +167,13 @@ class Store:
         return self.writer.failure is not None
 
     async def count(self, collection: str) -> int:
-        """Return the number of documents in a collection."""
-        return await self._database[collection].count_documents({})
+        """Return the number of documents in a collection.
+
+        Raises:
+            StoreFailed: if the database does not answer.
+        """
+        documents = self._database[collection]
+        return await retry_until_answered(lambda: documents.count_documents({}))
 
     async def __aenter__(self) -> Store:
         await self.open()

@@ -78,9 +78,14 @@ class History:
         self._database = database
 
     async def orders(self, note_id: str) -> set[str]:
-        """Return the sort orders in which a pass over a note was complete."""
+        """Return the sort orders in which a pass over a note was complete.
+
+        Raises:
+            StoreFailed: if the database does not answer.
+        """
         query = {"note_id": note_id, "stop_reason": "complete"}
-        return set(await self._database[HISTORY].distinct("sort", query))
+        history = self._database[HISTORY]
+        return set(await retry_until_answered(lambda: history.distinct("sort", query)))
 
     async def usual_calls(self, note_id: str | None = None) -> float | None:
         """Return the average billed calls of a note's updates, or None if it had none.
@@ -159,11 +164,17 @@ class History:
         return marked
 
     async def _rejected_since(self, note_id: str, began: datetime) -> list[str]:
-        """Return the IDs of comments that were listed but invalid: they have not vanished."""
+        """Return the IDs of comments that were listed but invalid: they have not vanished.
+
+        A rejected object that no crawl has written, and that is unreadable, names no comment.
+        """
         query = {"note_id": note_id, "kind": "comment", "last_seen_at": {"$gte": began}}
         ids = []
         async for document in self._database[REJECTED].find(query, {"raw": 1}):
-            raw = json.loads(document["raw"])
+            try:
+                raw = json.loads(document["raw"])
+            except (KeyError, TypeError, ValueError):
+                continue
             if isinstance(raw, dict) and isinstance(raw.get("id"), str):
                 ids.append(raw["id"])
         return ids
