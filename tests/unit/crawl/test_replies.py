@@ -1,4 +1,3 @@
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -101,7 +100,8 @@ def test_a_cursor_that_came_with_a_comment_is_old_in_a_resumed_pass() -> None:
         assert thread == Thread("c1", 12, 11, "c", is_old=resumed)
 
 
-def test_without_a_store_an_item_replaces_the_stored_comment() -> None:
+@pytest.mark.anyio
+async def test_without_a_store_an_item_replaces_the_stored_comment() -> None:
     fields = {
         "note_id": NOTE,
         "comment_id": "c1",
@@ -111,7 +111,7 @@ def test_without_a_store_an_item_replaces_the_stored_comment() -> None:
     storage = NullStorage()
     storage.delivered(fields, Provenance(NOTE, 1, {}, listing=Listing("latest", NOW, 1)))
     reading = Checkpoint(PageRef(NOTE), "v4", "full", NOW)
-    (comments,) = asyncio.run(collect(storage.answered_comments(reading)))
+    (comments,) = await collect(storage.answered_comments(reading))
     assert comments == [AnsweredComment("c1", 3, 1, "c")]
     assert thread_of(comments[0], reading, False) == Thread("c1", 3, 2, "c")
 

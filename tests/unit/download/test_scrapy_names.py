@@ -265,8 +265,9 @@ def stat(crawler: Crawler, name: str) -> int:
     return int(crawler.stats.get_value(name, 0))
 
 
+@pytest.mark.anyio
 @pytest.mark.parametrize("failure", [503, DownloadTimeoutError("no answer in time")])
-def test_scrapys_retry_waits(failure: int | Exception) -> None:
+async def test_scrapys_retry_waits(failure: int | Exception) -> None:
     crawler = make_crawler(RETRY_TIMES=1)
     middleware = BackoffRetryMiddleware.from_crawler(crawler)
 
@@ -279,16 +280,16 @@ def test_scrapys_retry_waits(failure: int | Exception) -> None:
         manager = DownloaderMiddlewareManager(middleware, crawler=crawler)
         return await manager.download_async(download, request)
 
-    request = asyncio.run(retry(Request("http://api.example/")))
+    request = await retry(Request("http://api.example/"))
     assert isinstance(request, Request)
     assert request.meta[WAIT] > 0
     assert request.meta[REASON] in {"503 Service Unavailable", "no answer in time"}
     assert stat(crawler, "retry/count") == 1
     if isinstance(failure, Exception):
         with pytest.raises(type(failure)):
-            asyncio.run(retry(request))
+            await retry(request)
     else:
-        assert asyncio.run(retry(request)).status == failure
+        assert (await retry(request)).status == failure
     assert stat(crawler, "retry/max_reached") == 1
 
 
@@ -320,34 +321,32 @@ class FailingAtTheEnd(JsonItemExporter):
         raise OSError("No space left on device")
 
 
-def export(crawler: Crawler, s3_client: object = None) -> None:
+async def export(crawler: Crawler, s3_client: object = None) -> None:
     """Deliver one item to the feeds of a crawler, and close them."""
-
-    async def run() -> None:
-        exporter = FeedExporter.from_crawler(crawler)
-        send, spider = crawler.signals.send_catch_log, crawler.spider
-        send(signals.spider_opened, spider=spider)
-        for slot in exporter.slots:
-            if isinstance(slot.storage, S3FeedStorage):
-                slot.storage.s3_client = s3_client
-        send(signals.item_scraped, item={"item_type": "user"}, spider=spider, response=None)
-        await crawler.signals.send_catch_log_async(
-            signals.spider_closed, spider=spider, reason="finished"
-        )
-
-    asyncio.run(run())
+    exporter = FeedExporter.from_crawler(crawler)
+    send, spider = crawler.signals.send_catch_log, crawler.spider
+    send(signals.spider_opened, spider=spider)
+    for slot in exporter.slots:
+        if isinstance(slot.storage, S3FeedStorage):
+            slot.storage.s3_client = s3_client
+    send(signals.item_scraped, item={"item_type": "user"}, spider=spider, response=None)
+    await crawler.signals.send_catch_log_async(
+        signals.spider_closed, spider=spider, reason="finished"
+    )
 
 
-def test_scrapy_does_not_count_a_broken_feed_as_stored(tmp_path: Path) -> None:
+@pytest.mark.anyio
+async def test_scrapy_does_not_count_a_broken_feed_as_stored(tmp_path: Path) -> None:
     feeds = {str(tmp_path / "a.json"): {"format": "json"}}
     crawler = make_crawler(FEEDS=feeds, FEED_EXPORTERS={"json": FailingAtTheEnd})
-    export(crawler)
+    await export(crawler)
     assert stat(crawler, f"{Stat.FEEDS_FAILED}FileFeedStorage") == 1
     assert stat(crawler, "feedexport/success_count/FileFeedStorage") == 0
 
 
+@pytest.mark.anyio
 @pytest.mark.parametrize("accepted", [True, False])
-def test_scrapy_keeps_a_feed_until_s3_has_it(tmp_path: Path, *, accepted: bool) -> None:
+async def test_scrapy_keeps_a_feed_until_s3_has_it(tmp_path: Path, *, accepted: bool) -> None:
     class Client:
         def upload_fileobj(self, **_: Any) -> None:
             if not accepted:
@@ -358,13 +357,14 @@ def test_scrapy_keeps_a_feed_until_s3_has_it(tmp_path: Path, *, accepted: bool) 
         AWS_REGION_NAME="us-east-1",
         XHS_SPILL_DIR=str(tmp_path),
     )
-    export(crawler, Client())
+    await export(crawler, Client())
     assert len(list((tmp_path / "feeds").iterdir())) == (0 if accepted else 1)
     assert stat(crawler, "feedexport/success_count/S3FeedStorage") == accepted
     assert stat(crawler, f"{Stat.FEEDS_FAILED}S3FeedStorage") == (not accepted)
 
 
-def test_scrapys_pipelines_are_closed_whatever_one_raises() -> None:
+@pytest.mark.anyio
+async def test_scrapys_pipelines_are_closed_whatever_one_raises() -> None:
     closed: list[str] = []
 
     class Slow:
@@ -379,6 +379,6 @@ def test_scrapys_pipelines_are_closed_whatever_one_raises() -> None:
     crawler = make_crawler()
     processor = ItemProcessor(Slow(), Broken(), crawler=crawler)
     with pytest.raises(ValueError, match="cannot be closed"):
-        asyncio.run(processor.close_spider_async())
+        await processor.close_spider_async()
     assert closed == ["slow"]
     assert stat(crawler, "xhs/pipelines/unclosed") == 1

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from xhs.store.mongo.collections import Document
 from xhs.store.mongo.paging import batches_by_id
 
 
+@pytest.mark.anyio
 @pytest.mark.parametrize(
     ("full", "count", "expected", "queries"),
     [
@@ -19,7 +18,7 @@ from xhs.store.mongo.paging import batches_by_id
         (2, 4, [["0", "1"], ["2", "3"]], 3),
     ],
 )
-def test_each_batch_continues_after_the_last_id(
+async def test_each_batch_continues_after_the_last_id(
     full: int, count: int, expected: list[list[str]], queries: int
 ) -> None:
     conditions: list[Document] = []
@@ -29,9 +28,7 @@ def test_each_batch_continues_after_the_last_id(
         stored = [str(number) for number in range(count)]
         return [{"_id": key} for key in stored if key > ids["$gt"]][:2]
 
-    async def read() -> list[list[str]]:
-        return [[note["_id"] for note in batch] async for batch in batches_by_id(fetch, full)]
-
-    assert asyncio.run(read()) == expected
+    read = [[note["_id"] for note in batch] async for batch in batches_by_id(fetch, full)]
+    assert read == expected
     last_ids = ["", *(batch[-1] for batch in expected)]
     assert conditions == [{"$gt": last_id} for last_id in last_ids[:queries]]

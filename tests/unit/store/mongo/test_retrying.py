@@ -26,23 +26,20 @@ async def error() -> None:
     raise AutoReconnect("gone")
 
 
+@pytest.mark.anyio
 @pytest.mark.parametrize("operation", [no_answer, error])
-def test_retries_are_shorter_once_the_process_must_stop(
+async def test_retries_are_shorter_once_the_process_must_stop(
     operation: Callable[[], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retrying, "_SHORT_RETRY_SECONDS", 0.01)
     monkeypatch.setattr(retrying, "_limit_seconds", retrying.RETRY_SECONDS)
-
-    async def run() -> None:
-        pending = asyncio.ensure_future(retry_until_answered(operation, 10**9))
-        await asyncio.sleep(0)
-        shorten_retries()
-        with pytest.raises(StoreFailed, match="has not answered"):
-            await pending
-        with pytest.raises(StoreFailed, match="has not answered"):
-            await retry_until_answered(operation, 10**9)
-
-    asyncio.run(run())
+    pending = asyncio.ensure_future(retry_until_answered(operation, 10**9))
+    await asyncio.sleep(0)
+    shorten_retries()
+    with pytest.raises(StoreFailed, match="has not answered"):
+        await pending
+    with pytest.raises(StoreFailed, match="has not answered"):
+        await retry_until_answered(operation, 10**9)
 
 
 def test_describe_names_a_full_disk() -> None:

@@ -16,6 +16,8 @@ from xhs.store.mongo.collections import COMMENTS, USERS, Write
 from xhs.store.mongo.writer import Writer
 from xhs.store.spill.files import Spill, SpillReader, decode
 
+pytestmark = pytest.mark.anyio
+
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TIMES = {"$min": {"first_seen_at": NOW}, "$max": {"last_seen_at": NOW, "last_listed_latest": NOW}}
 
@@ -86,16 +88,16 @@ async def put(database: Database, *writes: Write) -> list[bool | BaseException |
     return results
 
 
-def test_pending_writes_are_sent_in_one_bulk_per_collection() -> None:
+async def test_pending_writes_are_sent_in_one_bulk_per_collection() -> None:
     database = Database()
     writes = [write("a"), write("u", collection=USERS), write("b")]
-    assert asyncio.run(put(database, *writes)) == [True] * 3
+    assert await put(database, *writes) == [True] * 3
     assert sorted(database.bulks) == [(COMMENTS, ["a", "b"]), (USERS, ["u"])]
 
 
-def test_a_bulk_has_each_document_once_and_writes_keep_their_order() -> None:
+async def test_a_bulk_has_each_document_once_and_writes_keep_their_order() -> None:
     database = Database()
-    asyncio.run(put(database, write("a", 1), write("b"), write("a", 2), write("a", 3), write("c")))
+    await put(database, write("a", 1), write("b"), write("a", 2), write("a", 3), write("c"))
     assert database.bulks == [
         (COMMENTS, ["a", "b", "c"]),
         (COMMENTS, ["a"]),
@@ -103,37 +105,37 @@ def test_a_bulk_has_each_document_once_and_writes_keep_their_order() -> None:
     ]
 
 
-def test_an_existing_document_is_merged_and_not_new() -> None:
+async def test_an_existing_document_is_merged_and_not_new() -> None:
     database = Database(refused((1, 11000)))
-    results = asyncio.run(put(database, write("a"), write("b")))
+    results = await put(database, write("a"), write("b"))
     assert results == [True, False]
     assert database.bulks == [(COMMENTS, ["a", "b"]), (COMMENTS, ["b"])]
 
 
-def test_only_first_and_last_times_are_merged_into_a_newer_answer() -> None:
+async def test_only_first_and_last_times_are_merged_into_a_newer_answer() -> None:
     database = Database(refused((0, 11000)))
     database.matched = 0
-    assert asyncio.run(put(database, write("a"))) == [False]
+    assert await put(database, write("a")) == [False]
     assert database.operations[-1] == UpdateOne({"_id": "a"}, TIMES)
 
 
-def test_a_document_that_cannot_be_merged_is_refused_without_a_failure() -> None:
+async def test_a_document_that_cannot_be_merged_is_refused_without_a_failure() -> None:
     database = Database(refused((0, 11000), (1, 11000)), refused((1, 17419)))
-    merged, too_large = asyncio.run(put(database, write("a"), write("b")))
+    merged, too_large = await put(database, write("a"), write("b"))
     assert merged is False
     assert isinstance(too_large, Unstorable)
     assert too_large.permanent
 
 
-def test_a_document_refused_by_this_database_may_be_stored_by_another() -> None:
-    (refusal,) = asyncio.run(put(Database(refused((0, 121))), write("a")))
+async def test_a_document_refused_by_this_database_may_be_stored_by_another() -> None:
+    (refusal,) = await put(Database(refused((0, 121))), write("a"))
     assert isinstance(refusal, Unstorable)
     assert not refusal.permanent
 
 
-def test_documents_are_updated_first_while_most_are_stored() -> None:
+async def test_documents_are_updated_first_while_most_are_stored() -> None:
     database = Database(refused((0, 11000)), None, None)
-    known, again = asyncio.run(one_by_one(database, write("a"), write("b")))
+    known, again = await one_by_one(database, write("a"), write("b"))
     assert (known, again) == (False, True)
     assert [type(operation) for operation in database.operations] == [
         InsertOne,
@@ -149,17 +151,17 @@ async def one_by_one(database: Database, *writes: Write) -> list[bool | None]:
     return results
 
 
-def test_a_refused_document_does_not_affect_the_rest_of_its_bulk() -> None:
-    first, second = asyncio.run(put(Database(refused((0, 17420))), write("a"), write("b")))
+async def test_a_refused_document_does_not_affect_the_rest_of_its_bulk() -> None:
+    first, second = await put(Database(refused((0, 17420))), write("a"), write("b"))
     assert isinstance(first, Unstorable)
     assert "17420" in str(first)
     assert second is True
 
 
 @pytest.mark.parametrize("value", [2**70, "\ud83d", {"a\x00b": 1}])
-def test_a_document_that_bson_cannot_hold_is_refused(value: object) -> None:
+async def test_a_document_that_bson_cannot_hold_is_refused(value: object) -> None:
     database = Database(OverflowError("int too large"))
-    good, bad = asyncio.run(put(database, write("a"), write("b", value)))
+    good, bad = await put(database, write("a"), write("b", value))
     assert good is True
     assert isinstance(bad, Unstorable)
     assert bad.permanent
@@ -170,9 +172,9 @@ def test_a_document_that_bson_cannot_hold_is_refused(value: object) -> None:
 AWAY = AutoReconnect("gone")
 
 
-def test_a_database_that_is_away_for_a_while_is_retried() -> None:
+async def test_a_database_that_is_away_for_a_while_is_retried() -> None:
     database = Database(AWAY, AWAY)
-    assert asyncio.run(put(database, write("a"))) == [True]
+    assert await put(database, write("a")) == [True]
     assert database.bulks == [(COMMENTS, ["a"])] * 3
 
 
@@ -198,16 +200,16 @@ def spilled(path: Path) -> list[Write]:
         return [decode(reader.text(line)).write for line in reader.lines()]
 
 
-def test_a_failed_database_is_reported_once_and_receives_no_more_bulks() -> None:
-    results, reports, _ = asyncio.run(abandon(None))
+async def test_a_failed_database_is_reported_once_and_receives_no_more_bulks() -> None:
+    results, reports, _ = await abandon(None)
     assert all(isinstance(result, StoreFailed) for result in results)
     assert len(reports) == 1
     assert "gone" not in reports[0]
 
 
-def test_writes_that_a_failed_database_did_not_take_are_in_the_spill(tmp_path: Path) -> None:
+async def test_writes_that_a_failed_database_did_not_take_are_in_the_spill(tmp_path: Path) -> None:
     spill = Spill(tmp_path / "spill", "xhs")
-    results, reports, _ = asyncio.run(abandon(spill))
+    results, reports, _ = await abandon(spill)
     spill.close()
     assert results == [None] * 3
     assert len(reports) == 1
@@ -216,39 +218,30 @@ def test_writes_that_a_failed_database_did_not_take_are_in_the_spill(tmp_path: P
     assert spilled(path) == [write("a"), write("u", collection=USERS), write("b")]
 
 
-def test_the_spill_keeps_the_order_of_writes_in_flight_at_the_failure(
+async def test_the_spill_keeps_the_order_of_writes_in_flight_at_the_failure(
     tmp_path: Path,
 ) -> None:
     """The comments have failed while a bulk of users is unanswered."""
     spill = Spill(tmp_path / "spill", "xhs")
-
-    async def run() -> None:
-        database = Database(*[AWAY] * 99)
-        database.turns[USERS] = 10**9
-        writer = Writer(database, spill, retry_seconds=0.2)  # type: ignore[arg-type]
-        users = [writer.put(write("u", 1, USERS))]
-        assert await writer.put(write("a")) is None
-        users.append(writer.put(write("u", 2, USERS)))
-        assert await asyncio.gather(*users) == [None, None]
-        await writer.close()
-
-    asyncio.run(run())
+    database = Database(*[AWAY] * 99)
+    database.turns[USERS] = 10**9
+    writer = Writer(database, spill, retry_seconds=0.2)  # type: ignore[arg-type]
+    users = [writer.put(write("u", 1, USERS))]
+    assert await writer.put(write("a")) is None
+    users.append(writer.put(write("u", 2, USERS)))
+    assert await asyncio.gather(*users) == [None, None]
+    await writer.close()
     spill.close()
     (path,) = spill.folder.iterdir()
     assert spilled(path) == [write("a"), write("u", 1, USERS), write("u", 2, USERS)]
 
 
-def test_a_write_that_no_database_can_hold_is_not_spilled(tmp_path: Path) -> None:
+async def test_a_write_that_no_database_can_hold_is_not_spilled(tmp_path: Path) -> None:
     spill = Spill(tmp_path / "spill", "xhs")
-
-    async def run() -> list[bool | BaseException | None]:
-        writer = Writer(Database(*[AWAY] * 99), spill, retry_seconds=0.2)  # type: ignore[arg-type]
-        puts = [writer.put(write("a", "x" * 17_000_000)), writer.put(write("b"))]
-        results = await asyncio.gather(*puts, return_exceptions=True)
-        await writer.close()
-        return results
-
-    too_large, spilled_write = asyncio.run(run())
+    writer = Writer(Database(*[AWAY] * 99), spill, retry_seconds=0.2)  # type: ignore[arg-type]
+    puts = [writer.put(write("a", "x" * 17_000_000)), writer.put(write("b"))]
+    too_large, spilled_write = await asyncio.gather(*puts, return_exceptions=True)
+    await writer.close()
     spill.close()
     assert isinstance(too_large, Unstorable)
     assert too_large.permanent
@@ -257,88 +250,71 @@ def test_a_write_that_no_database_can_hold_is_not_spilled(tmp_path: Path) -> Non
     assert spilled(path) == [write("b")]
 
 
-def test_a_spill_that_cannot_be_written_is_a_failure(tmp_path: Path) -> None:
+async def test_a_spill_that_cannot_be_written_is_a_failure(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    results, _, _ = asyncio.run(abandon(Spill(tmp_path / "file" / "spill", "xhs")))
+    results, _, _ = await abandon(Spill(tmp_path / "file" / "spill", "xhs"))
     assert all("spill" in str(result) for result in results)
     assert all(isinstance(result, StoreFailed) for result in results)
 
 
-def test_closing_carries_out_pending_writes() -> None:
-    async def run() -> tuple[bool | None, Database]:
-        database = Database()
-        writer = Writer(database)  # type: ignore[arg-type]
-        future = writer.put(write("a"))
-        await writer.close()
-        return future.result(), database
-
-    done, database = asyncio.run(run())
-    assert done is True
+async def test_closing_carries_out_pending_writes() -> None:
+    database = Database()
+    writer = Writer(database)  # type: ignore[arg-type]
+    future = writer.put(write("a"))
+    await writer.close()
+    assert future.result() is True
     assert database.bulks == [(COMMENTS, ["a"])]
 
 
-def test_a_closed_writer_accepts_no_writes() -> None:
-    async def run() -> None:
-        writer = Writer(Database())  # type: ignore[arg-type]
-        await writer.close()
+async def test_a_closed_writer_accepts_no_writes() -> None:
+    writer = Writer(Database())  # type: ignore[arg-type]
+    await writer.close()
+    with pytest.raises(StoreFailed):
         await writer.put(write("a"))
 
-    with pytest.raises(StoreFailed):
-        asyncio.run(run())
 
-
-def test_a_merged_write_without_first_and_last_times_is_applied_once() -> None:
+async def test_a_merged_write_without_first_and_last_times_is_applied_once() -> None:
     database = Database(refused((0, 11000)))
     count = Write(COMMENTS, "a", {"$inc": {"billed_calls": 1}})
-    assert asyncio.run(put(database, count)) == [False]
+    assert await put(database, count) == [False]
     assert database.bulks == [(COMMENTS, ["a"]), (COMMENTS, ["a"])]
 
 
-def test_a_document_that_makes_a_server_reject_the_bulk_is_isolated() -> None:
+async def test_a_document_that_makes_a_server_reject_the_bulk_is_isolated() -> None:
     """It may be nested too deeply, or too large for the server only."""
-
-    async def run() -> tuple[list[bool | BaseException | None], Database]:
-        database = Database()
-        database.refused_key = "c"
-        return await put(database, *(write(name) for name in "abcde")), database
-
-    results, database = asyncio.run(run())
+    database = Database()
+    database.refused_key = "c"
+    results = await put(database, *(write(name) for name in "abcde"))
     assert isinstance(results[2], Unstorable)
     assert "15" in str(results[2])
     assert [result for place, result in enumerate(results) if place != 2] == [True] * 4
     assert {key(operation) for operation in database.operations} == set("abde")
 
 
-def test_an_unexpected_error_fails_every_write_too() -> None:
-    async def run() -> list[bool | BaseException | None]:
-        writer = Writer(Database(RuntimeError("content")))  # type: ignore[arg-type]
-        first = await asyncio.gather(writer.put(write("a")), return_exceptions=True)
-        second = await asyncio.gather(writer.put(write("b")), return_exceptions=True)
-        with pytest.raises(RuntimeError):
-            await writer.close()
-        return [*first, *second]
-
-    for error in asyncio.run(run()):
+async def test_an_unexpected_error_fails_every_write_too() -> None:
+    writer = Writer(Database(RuntimeError("content")))  # type: ignore[arg-type]
+    first = await asyncio.gather(writer.put(write("a")), return_exceptions=True)
+    second = await asyncio.gather(writer.put(write("b")), return_exceptions=True)
+    with pytest.raises(RuntimeError):
+        await writer.close()
+    for error in [*first, *second]:
         assert isinstance(error, StoreFailed)
         assert "content" not in str(error)
 
 
 @pytest.mark.parametrize("answer", [None, refused((0, 17420)), refused((0, 11000))])
-def test_a_cancelled_caller_does_not_affect_others(answer: Exception | None) -> None:
-    async def run() -> list[bool | None]:
-        writer = Writer(Database(answer))  # type: ignore[arg-type]
-        gone, stays = writer.put(write("a")), writer.put(write("b"))
-        gone.cancel()
-        results = [await stays, await writer.put(write("c"))]
-        await writer.close()
-        return results
-
-    assert asyncio.run(run())[1] is True
+async def test_a_cancelled_caller_does_not_affect_others(answer: Exception | None) -> None:
+    writer = Writer(Database(answer))  # type: ignore[arg-type]
+    gone, stays = writer.put(write("a")), writer.put(write("b"))
+    gone.cancel()
+    results = [await stays, await writer.put(write("c"))]
+    await writer.close()
+    assert results[1] is True
 
 
-def test_many_writes_are_split_into_bulks() -> None:
+async def test_many_writes_are_split_into_bulks() -> None:
     database = Database()
-    results = asyncio.run(put(database, *(write(str(i)) for i in range(2500))))
+    results = await put(database, *(write(str(i)) for i in range(2500)))
     assert results == [True] * 2500
     assert [key for _, keys in database.bulks for key in keys] == [str(i) for i in range(2500)]
     assert max(len(keys) for _, keys in database.bulks) <= 1000

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from xhs.store.mongo.collections import Document
 
+pytestmark = pytest.mark.anyio
+
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -70,8 +72,8 @@ def put(folder: Path, *writes: Write | str) -> Path:
     return path
 
 
-def run(folder: Path, writer: Writer) -> Restored:
-    return asyncio.run(restore(folder, "xhs", writer, Ledger()))  # type: ignore[arg-type]
+async def run(folder: Path, writer: Writer) -> Restored:
+    return await restore(folder, "xhs", writer, Ledger())  # type: ignore[arg-type]
 
 
 def entries(path: Path) -> list[Entry]:
@@ -88,40 +90,42 @@ def refuse(key: str, *, permanent: bool) -> Callable[[Write], None]:
     return check
 
 
-def test_a_write_that_this_database_refuses_is_tried_again(tmp_path: Path) -> None:
+async def test_a_write_that_this_database_refuses_is_tried_again(tmp_path: Path) -> None:
     path = put(tmp_path, write("a"), write("b"), write("c"))
-    refused = run(tmp_path, Writer(refuse("b", permanent=False)))
+    refused = await run(tmp_path, Writer(refuse("b", permanent=False)))
     assert (refused.stored, refused.set_aside) == (2, [])
     assert refused.left == [f"{path}, line 3: a write to users: no such thing here"]
     (entry,) = entries(path)
     assert (entry.write, entry.reason) == (write("b"), "no such thing here")
-    assert run(tmp_path, Writer()) == Restored(1)
-    assert list(tmp_path.iterdir()) == []
+    assert await run(tmp_path, Writer()) == Restored(1)
+    assert list(tmp_path.iterdir()) == []  # noqa: ASYNC240
 
 
 @pytest.mark.parametrize("collection", [USERS, HISTORY, NOTES])
-def test_a_write_that_no_database_can_hold_is_tried_once(tmp_path: Path, collection: str) -> None:
+async def test_a_write_that_no_database_can_hold_is_tried_once(
+    tmp_path: Path, collection: str
+) -> None:
     path = put(tmp_path, write("a", collection=collection), write("b"))
-    refused = run(tmp_path, Writer(refuse("a", permanent=True)))
+    refused = await run(tmp_path, Writer(refuse("a", permanent=True)))
     aside = tmp_path / "file.unstorable"
     assert (refused.stored, refused.left) == (1, [])
     sentence = f"{path}, line 2: a write to {collection}: no such thing here; now in {aside}"
     assert refused.set_aside == [sentence]
     assert [entry.write.key for entry in entries(aside)] == ["a"]
     writer = Writer()
-    assert run(tmp_path, writer) == Restored()
+    assert await run(tmp_path, writer) == Restored()
     assert writer.stored == []
-    assert list(tmp_path.iterdir()) == [aside]
+    assert list(tmp_path.iterdir()) == [aside]  # noqa: ASYNC240
 
 
-def test_a_line_that_is_too_long_is_moved_unchanged(
+async def test_a_line_that_is_too_long_is_moved_unchanged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spill_module, "LONGEST_LINE", 1000)
     long = "no entry, 界, \0" * 200_000
     put(tmp_path, write("a"), long, write("b"), write("c", "x" * 1000), long)
     writer = Writer()
-    restored = run(tmp_path, writer)
+    restored = await run(tmp_path, writer)
     assert (restored.stored, restored.left, len(restored.set_aside)) == (2, [], 3)
     assert [write.key for write in writer.stored] == ["a", "b"]
     aside = tmp_path / "file.unstorable"
@@ -129,12 +133,14 @@ def test_a_line_that_is_too_long_is_moved_unchanged(
     assert aside.read_text() == "".join(f"{line}\n" for line in [head("xhs"), long, kept, long])
 
 
-def test_a_line_of_maximum_size_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_line_of_maximum_size_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     line = encode(Entry(write("a", "x" * 5000), "away", NOW))
     for longest, stored in ((len(line) + 1, 1), (len(line), 0)):
         monkeypatch.setattr(spill_module, "LONGEST_LINE", longest)
         put(tmp_path, write("a", "x" * 5000))
-        assert run(tmp_path, Writer()).stored == stored
+        assert (await run(tmp_path, Writer())).stored == stored
 
 
 def test_the_largest_document_fits_into_a_line() -> None:
@@ -144,16 +150,16 @@ def test_the_largest_document_fits_into_a_line() -> None:
 
 
 @pytest.mark.parametrize("collection", [USERS, HISTORY, NOTES])
-def test_large_writes_are_not_all_in_memory_at_once(tmp_path: Path, collection: str) -> None:
+async def test_large_writes_are_not_all_in_memory_at_once(tmp_path: Path, collection: str) -> None:
     put(tmp_path, *(write(f"k{serial}", "x" * 3_000_000, collection) for serial in range(20)))
     writer = Writer()
-    assert run(tmp_path, writer).stored == 20
+    assert (await run(tmp_path, writer)).stored == 20
     assert writer.most < 13
 
 
-def test_only_a_hundred_lines_that_stay_are_reported_one_by_one(tmp_path: Path) -> None:
+async def test_only_a_hundred_lines_that_stay_are_reported_one_by_one(tmp_path: Path) -> None:
     path = put(tmp_path, *(f"no entry {serial}" for serial in range(130)), write("a"))
-    restored = run(tmp_path, Writer())
+    restored = await run(tmp_path, Writer())
     assert restored.stored == 1
     assert len(restored.left) == 101
     assert restored.left[-1] == f"{path}: and 30 more lines"
@@ -161,7 +167,7 @@ def test_only_a_hundred_lines_that_stay_are_reported_one_by_one(tmp_path: Path) 
     assert lines == [head("xhs"), *(f"no entry {serial}" for serial in range(130))]
 
 
-def test_a_failed_store_leaves_the_files_unchanged(tmp_path: Path) -> None:
+async def test_a_failed_store_leaves_the_files_unchanged(tmp_path: Path) -> None:
     path = put(tmp_path, "no entry", write("a"), write("b"), write("c"))
     before = path.read_bytes()
 
@@ -172,6 +178,6 @@ def test_a_failed_store_leaves_the_files_unchanged(tmp_path: Path) -> None:
             raise StoreFailed("gone")
 
     with pytest.raises(StoreFailed):
-        run(tmp_path, Writer(check))
-    assert list(tmp_path.iterdir()) == [path]
+        await run(tmp_path, Writer(check))
+    assert list(tmp_path.iterdir()) == [path]  # noqa: ASYNC240
     assert path.read_bytes() == before
