@@ -14,11 +14,11 @@ from xhs.api.endpoints import VERSIONS, check_base_url
 from xhs.crawl import arguments as spider_arguments
 from xhs.crawl.arguments import Arguments, WrongArguments, missing_notes
 from xhs.crawl.note_list import NoteList, WrongNotes, read_notes
-from xhs.crawl.planning import STALE
+from xhs.crawl.planning import CACHED_UPDATE
 from xhs.crawl.price import Price, read_price
 from xhs.download.token import TOKEN, TOKEN_FILE, NoToken, Token, read_token
-from xhs.feeds.folders import unwritable
-from xhs.feeds.presets import check_feeds, check_s3, check_written, sends_to_s3
+from xhs.feeds.folders import folder_error
+from xhs.feeds.presets import check_feeds, check_overwrites, check_s3, sends_to_s3
 from xhs.logs.json_lines import FORMATS
 from xhs.logs.redaction import is_on_command_line
 from xhs.store.mongo.client import check_uri, has_password
@@ -85,13 +85,13 @@ def check_input(
     errors += check_settings(settings)
     feeds_for = (settings, arguments.mode, arguments.given.get("_job"))
     if not arguments.dry_run:
-        errors += check_written(*feeds_for)
+        errors += check_overwrites(*feeds_for)
     errors += check_s3(*feeds_for, dry_run=arguments.dry_run)
     if arguments.mode != "full" and not settings["MONGODB_URI"]:
         why = " (JOBDIR was used before, so the crawl resumes)" if resumes else ""
         errors.append(f"mode={arguments.mode} needs a store{why}: MONGODB_URI is empty")
     if arguments.mode == "update" and settings.getbool("HTTPCACHE_ENABLED"):
-        errors.append(f"mode=update: {STALE}")
+        errors.append(f"mode=update: {CACHED_UPDATE}")
     token, notes = None, None
     try:
         token = read_token(environment)
@@ -104,7 +104,7 @@ def check_input(
             "notes_file=-: a Scrapyd job has no standard input; name a file, or put the notes into "
             "the ledger with `scrapy enqueue` and crawl with mode=resume"
         )
-    elif arguments.names_notes:
+    elif arguments.has_notes:
         try:
             notes = read_notes(arguments)
         except WrongNotes as error:
@@ -203,7 +203,7 @@ def check_spill(folder: str) -> str | None:
     """Return why the spill cannot be written to a folder; None if it can."""
     if not folder:
         return "XHS_SPILL_DIR is empty: name a folder for writes that the database does not take"
-    why = unwritable(Path(folder))
+    why = folder_error(Path(folder))
     return f"XHS_SPILL_DIR={folder}: {why}" if why else None
 
 

@@ -41,7 +41,7 @@ class PageMiddleware:
         try:
             async for output in result:
                 if not isinstance(output, Request) and not is_note(output):
-                    self._pages.hand_over(response)
+                    self._pages.count_yielded(response)
                 yield output
             whole = True
         finally:

@@ -11,7 +11,7 @@ from datetime import datetime
 from itemadapter import ItemAdapter
 
 from xhs.api.fields import parse_again
-from xhs.api.values import iso
+from xhs.api.values import format_time
 from xhs.crawl.storage import Problem, Unstorable
 from xhs.items import make_item
 from xhs.store.mongo.client import Store
@@ -65,7 +65,7 @@ def _parse(document: Document) -> Write | list[Problem]:
         note_id=document["note_id"],
         author_id=document.get("author_id"),
         parent_comment_id=document.get("parent_comment_id"),
-        scraped_at=iso(scraped_at),
+        scraped_at=format_time(scraped_at),
     )
     if parsed is None:
         return [Problem(**error) for error in document["errors"]]

@@ -20,7 +20,7 @@ from xhs.crawl.storage import Problem, Provenance
 from xhs.simulator.notes import sized_note, threaded_note
 from xhs.store.mongo.collections import Write, item_write, rejected_write
 from xhs.store.mongo.notes import add_note, end_note, leave_note, save_checkpoint
-from xhs.store.spill.files import Entry, Spill, encode, head, lock_of
+from xhs.store.spill.files import Entry, Spill, encode, head, lock_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -84,7 +84,7 @@ def test_where_nothing_waits_nothing_is_done(project: Project) -> None:
 def test_what_was_spilled_is_stored_and_its_file_goes(project: Project, spill: Path) -> None:
     put(spill, "one", map(user, range(3)), project.name)
     put(spill, "two", map(user, range(1200, 2500)), project.name)
-    lock_of(spill / "one.jsonl").touch()  # as a killed run leaves it
+    lock_path(spill / "one.jsonl").touch()  # as a killed run leaves it
     assert recover(project).output.startswith("1303 writes stored from spill files\n")
     assert list(spill.iterdir()) == []
     users = project.documents("users")

@@ -1,11 +1,12 @@
-"""From the provider's objects to the fields of items. Pure; raises nothing, whatever comes.
+"""The fields of comments and users: a table with the JSON Schema of each, and how it is read.
 
-What no field of its own was read from is kept unchanged in ``extra``. Where a field's value is not
-understood it is passed on as it came, and validation rejects the item with that reason.
-Sources of the field names: the documented example of Note Comments V4, and answers of the same
+Pure; raises nothing, whatever comes. What no field was read from is kept unchanged in ``extra``. A
+value that is not understood is passed on as it came, and validation rejects the item for it.
+
+Sources of the API's names: the documented example of Note Comments V4, and answers of the same
 family (``target_comment``, counts as text), the web's among them (``user_info``, ``create_time``,
-``url_pre`` and ``url_default`` of pictures). Of a field that came under two names the documented
-one counts, if it has a value; the other stays in ``extra``.
+``url_pre`` and ``url_default`` of pictures). If a field came under two names, the documented one
+counts if it has a value; the other stays in ``extra``.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ from xhs.api.page import (
     tag_types,
 )
 from xhs.api.schema import Schema, nullable
-from xhs.api.values import boolean, count, moment
+from xhs.api.values import parse_boolean, parse_count, parse_time
 
 Fields = dict[str, Any]
 
 
 class Parsed(NamedTuple):
-    """An item's fields, and the provider's object that they were read from."""
+    """The fields of an item, and the object of the API that they were read from."""
 
     item_type: str
     fields: Fields
@@ -46,7 +47,7 @@ _PICTURE_FIELDS = frozenset({"width", "height"})
 
 
 class Context(NamedTuple):
-    """Facts about an object that stand beside it in the answer, or are derived from it."""
+    """Facts about a comment from outside its object, or derived from it."""
 
     note_id: str = ""
     parent_id: str | None = None
@@ -112,8 +113,8 @@ def _picture(raw: Fields) -> Fields:
     return {
         "url": raw.get(name_in(raw, *_PREVIEW)),
         "origin_url": raw.get(name_in(raw, *_LARGE)),
-        "width": count(raw.get("width")),
-        "height": count(raw.get("height")),
+        "width": parse_count(raw.get("width")),
+        "height": parse_count(raw.get("height")),
     }
 
 
@@ -157,11 +158,11 @@ COMMENT_FIELDS = {
     ),
     "created_at": Field(
         nullable(schema.time("When the comment was written.")),
-        lambda raw, _: moment(raw.get(name_in(raw, *TIME))),
+        lambda raw, _: parse_time(raw.get(name_in(raw, *TIME))),
     ),
-    "like_count": _converted("like_count", count, nullable(schema.count("Likes."))),
+    "like_count": _converted("like_count", parse_count, nullable(schema.count("Likes."))),
     "sub_comment_count": _converted(
-        "sub_comment_count", count, nullable(schema.count("Replies, as reported."))
+        "sub_comment_count", parse_count, nullable(schema.count("Replies, as reported."))
     ),
     "ip_location": _sent(
         "ip_location",
@@ -175,13 +176,13 @@ COMMENT_FIELDS = {
     "at_users": _sent("at_users", nullable(schema.array("Users mentioned with @, as sent."))),
     "comment_type": _converted(
         "comment_type",
-        count,
+        parse_count,
         nullable(schema.integer("As sent: 0 is text, 2 goes with pictures.")),
     ),
     "status": _converted(
         "status", _status, nullable(schema.integer("As sent; -2, 0 and 3 have been seen."))
     ),
-    "hidden": _converted("hidden", boolean, nullable(schema.flag("As sent."))),
+    "hidden": _converted("hidden", parse_boolean, nullable(schema.flag("As sent."))),
     "is_pinned": Field(
         nullable(schema.flag("True if the comment is pinned to the top, out of its order.")),
         lambda _, context: is_pinned(context.tags),
@@ -211,7 +212,7 @@ USER_FIELDS = {
     "red_id": _sent(
         "red_id", nullable(schema.text("The number or name by which the app finds the user."))
     ),
-    "ai_agent": _converted("ai_agent", boolean, nullable(schema.flag("As sent."))),
+    "ai_agent": _converted("ai_agent", parse_boolean, nullable(schema.flag("As sent."))),
     "additional_tags": _sent("additional_tags", nullable(schema.mapping("As sent."))),
 }
 """The fields of a user, in the order of the feeds' columns."""
@@ -238,11 +239,13 @@ def parse_page(
     author_id: str | None = None,
     parent_id: str | None = None,
 ) -> Iterator[Parsed]:
-    """Every comment of a page, its inline replies where ``replies``, and each distinct user once.
+    """Yield every comment of a page, and each distinct user once.
 
-    ``note_id`` is the note that was asked for, used where a comment does not name its note;
-    ``author_id`` is its author, where the page does not tell. ``parent_id`` is the comment whose
-    replies were asked for, on a page of these.
+    Args:
+        note_id: the requested note, for comments that do not name theirs.
+        replies: yield the replies that came with a comment, too.
+        author_id: the note's author, if the page does not name one.
+        parent_id: on a page of replies, the comment that they belong to.
     """
     users: set[str] = set()
     author = page.author_id or author_id
@@ -263,7 +266,7 @@ def parse_again(
     parent_comment_id: str | None,
     scraped_at: str,
 ) -> Parsed | None:
-    """One comment or user that was kept as the provider's object; None for anything else."""
+    """Parse a comment or user again from its object of the API; return None for any other kind."""
     if kind == "comment":
         fields = comment_fields(
             raw, note_id=note_id, author_id=author_id, parent_id=parent_comment_id
@@ -276,9 +279,9 @@ def parse_again(
 
 
 def _thread(raw: Raw, parent_id: str | None, *, inline: bool) -> Iterator[tuple[Raw, str | None]]:
-    """A comment and, where ``inline``, the replies that came with it; each with its parent."""
+    """Yield a comment and, if ``inline``, the replies that came with it, each with its parent."""
     comment_id = identifier(raw.get("id")) if isinstance(raw, dict) else None
-    # Should a page of replies hold the comment that they answer: that is of the first level.
+    # A page of replies may hold the comment that they belong to, which is of the first level.
     top = comment_id == parent_id or parent_id is None
     yield raw, None if top else parent_id
     if inline and top:
@@ -288,7 +291,7 @@ def _thread(raw: Raw, parent_id: str | None, *, inline: bool) -> Iterator[tuple[
 
 
 def _is_first(user: Fields, users: set[str]) -> bool:
-    """True if a user was not on the page before, as far as that can be told."""
+    """True if no user with this ID was on the page before. Users without an ID are all first."""
     user_id = _user_id(user)
     if not isinstance(user_id, str):
         return True
@@ -305,7 +308,7 @@ def _dated(fields: Fields, scraped_at: str) -> Fields:
 def comment_fields(
     raw: Raw, *, note_id: str, author_id: str | None, parent_id: str | None
 ) -> Fields:
-    """The fields of a comment, or of a reply where ``parent_id`` names its first-level comment."""
+    """Return the fields of a comment; of a reply if ``parent_id`` names its first-level comment."""
     if not isinstance(raw, dict):
         raw = {}
     user = _user(raw)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from xhs.api.values import boolean, count, instant
+from xhs.api.values import parse_boolean, parse_count, parse_datetime
 
 Raw = Any
 """A JSON value as the provider sent it."""
@@ -158,13 +158,13 @@ def _listed(raw: Raw) -> ListedComment:
         return ListedComment(None, None, is_pinned=False)
     return ListedComment(
         identifier(raw.get("id")),
-        instant(raw.get(name_in(raw, *TIME))),
+        parse_datetime(raw.get(name_in(raw, *TIME))),
         is_pinned=is_pinned(tag_types(raw)) is True,
     )
 
 
 def _boolean(value: Raw) -> bool | None:
-    value = boolean(value)
+    value = parse_boolean(value)
     return value != 0 if isinstance(value, int) else None
 
 
@@ -175,7 +175,7 @@ def identifier(value: Raw) -> str | None:
 
 
 def _reported_count(value: Raw) -> int | None:
-    number = count(value)
+    number = parse_count(value)
     is_integer = isinstance(number, int) and not isinstance(number, bool)
     return number if is_integer and 0 <= number < 2**63 else None
 

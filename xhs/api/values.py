@@ -17,7 +17,7 @@ _MILLISECONDS_FROM = 10**11
 """In seconds this is the year 5138; in milliseconds, 1973."""
 
 
-def count(value: Any) -> Any:
+def parse_count(value: Any) -> Any:
     """Parse a count: 17, ``"17"``, 17.0, ``"1.2万"`` (12000), ``"10+"`` (10), ``""`` (None)."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
@@ -32,7 +32,7 @@ def count(value: Any) -> Any:
     return int(number) if number == int(number) else value
 
 
-def moment(value: Any) -> Any:
+def parse_time(value: Any) -> Any:
     """Convert seconds or milliseconds since 1970, as number or text, to ISO 8601 in UTC."""
     if isinstance(value, str) and re.fullmatch(r"\d{1,17}", value, re.ASCII):
         value = int(value)
@@ -40,14 +40,14 @@ def moment(value: Any) -> Any:
         return value
     try:
         seconds = value / 1000 if abs(value) >= _MILLISECONDS_FROM else value
-        return iso(datetime.fromtimestamp(seconds, UTC))
+        return format_time(datetime.fromtimestamp(seconds, UTC))
     except (ValueError, OverflowError, OSError):
         return value
 
 
-def instant(value: Any) -> datetime | None:
-    """Parse a time like :func:`moment`, to a ``datetime``; None if it is not understood."""
-    text = moment(value)
+def parse_datetime(value: Any) -> datetime | None:
+    """Parse a time like :func:`parse_time`, to a ``datetime``; None if it is not understood."""
+    text = parse_time(value)
     if not isinstance(text, str):
         return None
     try:
@@ -57,7 +57,7 @@ def instant(value: Any) -> datetime | None:
     return time if time.tzinfo else None
 
 
-def iso(time: datetime) -> str:
+def format_time(time: datetime) -> str:
     """Format an aware time as in items: ISO 8601, UTC, ``Z``, milliseconds if there are any."""
     precision = "milliseconds" if time.microsecond else "seconds"
     return time.astimezone(UTC).isoformat(timespec=precision).replace("+00:00", "Z")
@@ -72,7 +72,7 @@ def is_storable(text: str) -> bool:
     return True
 
 
-def boolean(value: Any) -> Any:
+def parse_boolean(value: Any) -> Any:
     """Parse a boolean, also as text."""
     if isinstance(value, str) and value.lower() in {"true", "false"}:
         return value.lower() == "true"

@@ -10,7 +10,7 @@ from xhs.api import codes, envelope
 from xhs.api.endpoints import balance_url
 from xhs.checks import check_api_settings
 from xhs.command import ProjectCommand
-from xhs.download.fetch_once import NoAnswer, ask
+from xhs.download.fetch_once import NoAnswer, fetch_envelope
 from xhs.download.token import NoToken, read_token
 from xhs.logs.redaction import masked, spellings
 from xhs.reasons import ExitStatus
@@ -36,7 +36,7 @@ class Command(ProjectCommand):
             return
         url = balance_url(self.settings["JUSTONEAPI_BASE_URL"])
         try:
-            answer = ask(url, token, self.settings.getfloat("DOWNLOAD_TIMEOUT"))
+            answer = fetch_envelope(url, token, self.settings.getfloat("DOWNLOAD_TIMEOUT"))
         except NoAnswer as error:
             self.fail(str(error), ExitStatus.FAILED)
             return

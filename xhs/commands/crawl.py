@@ -26,8 +26,8 @@ from xhs.crawl.note_ids import find_notes, is_word
 from xhs.crawl.price import Price
 from xhs.download.budget import CallBudget
 from xhs.extensions import CrawlState, CrawlStore
-from xhs.feeds.isolation import warn_of_no_exporter
-from xhs.feeds.presets import options_to_continue, preset_settings
+from xhs.feeds.isolation import warn_if_no_exporter
+from xhs.feeds.presets import continuation_options, preset_settings
 from xhs.logs import json_lines as structured_log
 from xhs.reasons import STOPPED, ExitStatus
 from xhs.result import (
@@ -109,7 +109,7 @@ class Command(CrawlCommand):
 
     def _crawl(self, crawler: Crawler, checked: CheckedInput, opts: argparse.Namespace) -> None:
         crawler.signals.connect(_freeze, signals.spider_opened)
-        crawler.signals.connect(warn_of_no_exporter, signals.engine_started)
+        crawler.signals.connect(warn_if_no_exporter, signals.engine_started)
         shutdown.deliver(partial(self._stop, crawler), partial(self._force, crawler))
         self.crawler_process.crawl(crawler, checked=checked)
         self.crawler_process.start(install_signal_handlers=False)
@@ -199,7 +199,7 @@ def _command(opts: argparse.Namespace, settings: BaseSettings) -> str:
     if has_store:
         arguments["mode"] = "resume"
     words = [f"-a {shlex.quote(f'{name}={value}')}" for name, value in arguments.items()]
-    words += options_to_continue(settings, outputs, append=has_store)
+    words += continuation_options(settings, outputs, append=has_store)
     options = dict(setting.split("=", 1) for setting in opts.set if "=" in setting)
     options |= preset_settings(settings)
     words += [f"-s {shlex.quote(f'{name}={value}')}" for name, value in options.items()]

@@ -9,7 +9,7 @@ from itertools import islice
 from xhs.command import StoreCommand, read_arguments, unknown_words
 from xhs.crawl.arguments import NOTE_ARGUMENTS, Arguments, WrongArguments, is_argument_name, parse
 from xhs.crawl.note_list import NoteList, WrongNotes, read_notes
-from xhs.crawl.storage import LOOKUP
+from xhs.crawl.storage import NOTES_PER_QUERY
 from xhs.store.mongo.client import Store
 
 
@@ -96,7 +96,7 @@ class Command(StoreCommand):
                 self.print(f"{queued} notes queued")
                 return
             queued, remaining = 0, iter(notes)
-            while batch := list(islice(remaining, LOOKUP)):
+            while batch := list(islice(remaining, NOTES_PER_QUERY)):
                 queued += await store.ledger.enqueue(batch, kept)
             self.print(
                 f"{queued} notes queued, {len(notes) - queued} were queued or under way already"

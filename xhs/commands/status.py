@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from xhs.api.endpoints import SORTS
-from xhs.api.values import iso
+from xhs.api.values import format_time
 from xhs.command import StoreCommand
 from xhs.crawl.estimate import calls_for_replies
 from xhs.crawl.note_ids import find_notes
@@ -170,7 +170,7 @@ def _row(values: Mapping[str, Any]) -> str:
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _plain(part) for name, part in value.items() if name != "_id"}
-    return iso(value) if isinstance(value, datetime) else value
+    return format_time(value) if isinstance(value, datetime) else value
 
 
 def _shown(value: Any) -> str:

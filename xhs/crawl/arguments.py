@@ -97,7 +97,7 @@ class Arguments:
         return parse({**kept, **self.given}) if kept else self
 
     @property
-    def names_notes(self) -> bool:
+    def has_notes(self) -> bool:
         """True if an argument names notes or a file of notes."""
         return self.notes is not None or self.notes_file is not None
 
@@ -148,7 +148,7 @@ def is_argument_name(name: str) -> bool:
 
 def missing_notes(arguments: Arguments) -> str | None:
     """Return the error for a crawl that needs notes and was given none; else None."""
-    if arguments.names_notes or arguments.mode != "full":
+    if arguments.has_notes or arguments.mode != "full":
         return None
     if any(
         not is_argument_name(name) or name.lower().startswith("note") for name in arguments.given

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from xhs.api.endpoints import PageRef
-from xhs.api.values import iso
+from xhs.api.values import format_time
 from xhs.crawl.arguments import Arguments
 from xhs.crawl.expected_calls import ExpectedCalls
 from xhs.crawl.open_notes import FIRST_CALL, OpenChain, OpenNote, OpenNotes, OpenThread, ThreadQueue
@@ -123,7 +123,7 @@ class NoteCrawls:
 
         False if the store fails.
         """
-        self._progress.page_done(note, note.facts(), note.checkpoint_here())
+        self._progress.page_done(note, note.facts(), note.current_checkpoint())
         calls = 0
         try:
             async for thread in self._progress.threads(note):
@@ -199,7 +199,7 @@ class NoteCrawls:
         """Begin the requested update after an earlier pass was finished."""
         note_id = note.note_id
         try:
-            stored = (await self._storage.known_notes([note_id])).get(note_id)
+            stored = (await self._storage.note_records([note_id])).get(note_id)
         except StoreFailed as error:
             self._on_failure(error)
             return
@@ -210,7 +210,7 @@ class NoteCrawls:
                 yield output
 
 
-def named(page: PageRef) -> str:
+def chain_name(page: PageRef) -> str:
     """Return the name of a page's chain for a log line."""
     of_thread = f" (replies to {page.comment_id})" if page.comment_id else ""
     return f"Note {page.note_id}{of_thread}"
@@ -230,7 +230,7 @@ def _note_fields(note: OpenNote, stop: StopReason, counts: StoredCounts | None) 
         "pages": paginator.pages,
         "complete": note.is_complete,
         "stop_reason": stop.value,
-        "scraped_at": note.answered_at or iso(datetime.now(UTC)),
+        "scraped_at": note.answered_at or format_time(datetime.now(UTC)),
     }
 
 
@@ -240,7 +240,9 @@ def _log_end(paginator: CommentPaginator, stop: StopReason, failure: str) -> Non
         page, level = page + 1, logging.ERROR
     why = failure or ADVICE.get(stop)
     detail = f": {why}" if why else ""
-    logger.log(level, "%s ended at page %d: %s%s", named(paginator.next_page), page, stop, detail)
+    logger.log(
+        level, "%s ended at page %d: %s%s", chain_name(paginator.next_page), page, stop, detail
+    )
 
 
 def _log_missing(item: Mapping[str, Any], rejected: int) -> None:

@@ -151,7 +151,7 @@ class OpenNote(OpenChain):
         present = {name: value for name, value in fields.items() if value is not None}
         return present | {"pages": paginator.pages}
 
-    def checkpoint_here(self) -> Checkpoint:
+    def current_checkpoint(self) -> Checkpoint:
         """Return the checkpoint after the last page received."""
         paginator = self.paginator
         return replace(
@@ -250,7 +250,7 @@ class OpenNotes:
         """Return an open note; None if it is not open."""
         return self._notes.get(note_id)
 
-    def waits_no_longer(self) -> None:
+    def count_begun(self) -> None:
         """Count a note that has begun, or is skipped, as no longer waiting."""
         self.waiting = max(0, (self.waiting or 0) - 1)
 

@@ -57,7 +57,7 @@ class PageTracker:
         """Take note that an item is in the store, so that it is not rejected afterwards."""
         self._provenances.pop(id(item), None)
 
-    def hand_over(self, page: Hashable) -> None:
+    def count_yielded(self, page: Hashable) -> None:
         """Count an item of ``page`` that has passed every spider middleware."""
         if entry := self._pages.get(page):
             entry.handed_over += 1

@@ -14,11 +14,11 @@ from xhs.crawl.arguments import NOTE_ARGUMENTS, Arguments, WrongArguments
 from xhs.crawl.checkpoint import Checkpoint, Wanted, pass_arguments
 from xhs.crawl.note_list import NoteList
 from xhs.crawl.paginator import CommentPaginator, Limits, Watermark
-from xhs.crawl.storage import LOOKUP, NoteRecord, Storage
+from xhs.crawl.storage import NOTES_PER_QUERY, NoteRecord, Storage
 from xhs.reasons import StopReason
 
 _BATCH = 1000
-STALE = "an update with HTTPCACHE_ENABLED: a cached first page would hide what is new"
+CACHED_UPDATE = "an update with HTTPCACHE_ENABLED: a cached first page would hide what is new"
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +178,7 @@ async def plan_notes(
             yield PlannedNote(note_id, None, problem)
             continue
         if is_cached and isinstance(plan, NotePlan) and plan.checkpoint.mode == "update":
-            yield PlannedNote(note_id, None, STALE)
+            yield PlannedNote(note_id, None, CACHED_UPDATE)
         else:
             yield PlannedNote(note_id, plan)
 
@@ -195,8 +195,8 @@ async def _notes_to_crawl(
             yield note.note_id, note
         return
     remaining = iter(notes)
-    while batch := list(islice(remaining, LOOKUP)):
-        records = await storage.known_notes(batch)
+    while batch := list(islice(remaining, NOTES_PER_QUERY)):
+        records = await storage.note_records(batch)
         for note_id in batch:
             yield note_id, records.get(note_id)
 

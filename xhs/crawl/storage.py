@@ -166,8 +166,11 @@ class Storage(Protocol):
     def notes(self, *, to_resume: bool) -> AsyncIterator[NoteRecord]:
         """Yield the notes that :meth:`count_notes` counts."""
 
-    async def known_notes(self, note_ids: Sequence[str]) -> dict[str, NoteRecord]:
-        """Return those of these notes that are in the ledger. :data:`LOOKUP` IDs at most."""
+    async def note_records(self, note_ids: Sequence[str]) -> dict[str, NoteRecord]:
+        """Return the records of the notes that the ledger has, by ID.
+
+        ``note_ids``: at most :data:`NOTES_PER_QUERY`.
+        """
 
     async def mark_wanted(
         self, note_ids: Sequence[str] | None, wanted: Wanted | None, *, is_default: bool = False
@@ -244,7 +247,7 @@ class Storage(Protocol):
         """Count the first-level comments held that are not older than ``since``."""
 
 
-LOOKUP = 200
+NOTES_PER_QUERY = 200
 """The most notes in one query."""
 
 
@@ -305,7 +308,7 @@ class NullStorage:
         return
         yield
 
-    async def known_notes(self, note_ids: Sequence[str]) -> dict[str, NoteRecord]:
+    async def note_records(self, note_ids: Sequence[str]) -> dict[str, NoteRecord]:
         return {}
 
     async def mark_wanted(

@@ -31,7 +31,7 @@ class _AnyStatus(HTTPErrorProcessor):
     https_response = http_response
 
 
-def ask(url: str, token: Token, timeout: float) -> Envelope:
+def fetch_envelope(url: str, token: Token, timeout: float) -> Envelope:
     """Call an address of the API, and return the envelope whatever its code.
 
     Raises:

@@ -22,7 +22,7 @@ from scrapy.http import Response, TextResponse
 from xhs.api import codes, envelope
 from xhs.api.endpoints import is_loopback
 from xhs.api.envelope import Envelope
-from xhs.api.values import iso
+from xhs.api.values import format_time
 from xhs.download._scrapy import flush_slots, is_closing, keep_address_out_of_log, send_once
 from xhs.download.budget import CallBudget, CallsStopped
 from xhs.download.failures import (
@@ -130,7 +130,7 @@ class JustOneApiDownloadHandler(BaseDownloadHandler):
             raise NoEnvelope(message)
         budget.answered(note_id, answer)
         headers = response.headers.copy()
-        headers[RECEIVED_HEADER] = iso(datetime.now(UTC))
+        headers[RECEIVED_HEADER] = format_time(datetime.now(UTC))
         return response.replace(
             cls=ApiResponse,
             status=codes.status_of(answer.code),
@@ -178,4 +178,4 @@ def _server(parts: SplitResult) -> tuple[str, str | None, int | None]:
 def received_at(response: Response) -> str:
     """Return when an answer came, in ISO 8601 and UTC; for a cached one, when it first came."""
     stamp: Any = response.headers.get(RECEIVED_HEADER)
-    return stamp.decode() if stamp else iso(datetime.now(UTC))
+    return stamp.decode() if stamp else format_time(datetime.now(UTC))

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 
-def unwritable(folder: Path) -> str | None:
+def folder_error(folder: Path) -> str | None:
     """Return why a folder cannot be written to; None if it can. It need not exist yet."""
     existing = folder.absolute()
     while not existing.exists() and existing != existing.parent:

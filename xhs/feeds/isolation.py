@@ -167,7 +167,7 @@ def refused(crawler: Crawler) -> bool:
     return exporter is None or not exporter.is_open
 
 
-def warn_of_no_exporter(sender: Crawler) -> None:
+def warn_if_no_exporter(sender: Crawler) -> None:
     """Log a warning if there are feeds but ``EXTENSIONS`` has no feed exporter."""
     if sender.settings.getdict("FEEDS") and not sender.get_extension(feedexport.FeedExporter):
         logger.warning(

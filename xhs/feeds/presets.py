@@ -20,7 +20,7 @@ from scrapy.settings import BaseSettings
 from scrapy.utils.conf import feed_process_params_from_cli
 from w3lib.url import file_uri_to_path
 
-from xhs.feeds.folders import unwritable
+from xhs.feeds.folders import folder_error
 from xhs.feeds.s3 import S3, S3Refused
 from xhs.items import ITEM_TYPES
 from xhs.logs.redaction import MASK, is_on_command_line
@@ -111,7 +111,7 @@ def check_feeds(settings: BaseSettings) -> Iterator[str]:
             yield f"{name} given with -s is visible in process lists: set it in the environment"
 
 
-def check_written(settings: BaseSettings, mode: str, job: str | None) -> Iterator[str]:
+def check_overwrites(settings: BaseSettings, mode: str, job: str | None) -> Iterator[str]:
     """Yield an error for each feed of an earlier crawl that this crawl would destroy.
 
     These are feeds that ``resume`` and ``update`` continue but would overwrite, and files of one
@@ -144,8 +144,8 @@ def check_written(settings: BaseSettings, mode: str, job: str | None) -> Iterato
 def check_s3(settings: BaseSettings, mode: str, job: str | None, *, dry_run: bool) -> Iterator[str]:
     """Yield an error for each folder that S3 refuses, and each object that would be overwritten.
 
-    Objects are checked as in :func:`check_written`. A dry run looks for the bucket only, and writes
-    nothing.
+    Objects are checked as in :func:`check_overwrites`. A dry run looks for the bucket only, and
+    writes nothing.
     """
     s3, checked = None, set()
     for label, uri in _feeds_in_s3(settings):
@@ -169,7 +169,7 @@ def check_s3(settings: BaseSettings, mode: str, job: str | None, *, dry_run: boo
                 return
 
 
-def options_to_continue(
+def continuation_options(
     settings: BaseSettings, outputs: Sequence[str], *, append: bool
 ) -> Iterator[str]:
     """Yield the options with which a next crawl continues the files of ``-o`` and ``-O``.
@@ -310,7 +310,7 @@ def _stamped(uri: str) -> str:
 
 def _base_error(uri: str) -> str | None:
     if folder := _local(uri):
-        return unwritable(folder)
+        return folder_error(folder)
     return None if urlsplit(uri).scheme == "s3" else _PLACES
 
 
@@ -330,4 +330,4 @@ def _file_error(uri: str) -> str | None:
         return f"{path.absolute()} is a folder"
     if path.exists():
         return None if os.access(path, os.W_OK) else f"{path.absolute()} cannot be written"
-    return unwritable(path.parent)
+    return folder_error(path.parent)

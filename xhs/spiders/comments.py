@@ -29,7 +29,7 @@ from xhs.crawl import arguments as spider_arguments
 from xhs.crawl.checkpoint import Checkpoint
 from xhs.crawl.estimate import Estimate, estimate
 from xhs.crawl.expected_calls import ExpectedCalls
-from xhs.crawl.note_crawl import Next, NoteCrawls, PageRequest, named
+from xhs.crawl.note_crawl import Next, NoteCrawls, PageRequest, chain_name
 from xhs.crawl.note_list import NoteList
 from xhs.crawl.open_notes import FIRST_CALL, OpenChain, OpenNote, OpenThread
 from xhs.crawl.paginator import CommentPaginator, calls_for
@@ -166,11 +166,11 @@ class CommentsSpider(Spider):
         await mark_wanted(notes, self.arguments, state.storage)
         async for _, plan, _ in self._planned(notes):
             if isinstance(plan, Skip):
-                state.notes.waits_no_longer()
+                state.notes.count_begun()
                 state.count(Stat.of_skipped(plan.reason))
             elif plan is not None:
                 await state.notes.room()
-                state.notes.waits_no_longer()
+                state.notes.count_begun()
                 state.count(Stat.NOTES_BEGUN)
                 async for output in self._outputs(self.note_crawls.begin(plan)):
                     yield output
@@ -391,16 +391,16 @@ class CommentsSpider(Spider):
         progress = self.crawl_state.progress
         if isinstance(chain, OpenThread):
             return partial(progress.thread_page_done, note, chain, following.cursor)
-        return partial(progress.page_done, note, note.facts(), note.checkpoint_here())
+        return partial(progress.page_done, note, note.facts(), note.current_checkpoint())
 
     def _warn_of_restart(self, first_page: PageRef, why: str) -> None:
-        self.logger.warning("%s restarts: its cursor %s", named(first_page), why)
+        self.logger.warning("%s restarts: its cursor %s", chain_name(first_page), why)
 
     def _warn_of_missing(self, paginator: CommentPaginator, fields: Sequence[str]) -> None:
         self.logger.warning(
             "%s, page %d: null in every object that should have it: %s. The API may have changed "
             "its answers; what it sent is kept in `extra`. Each field is reported once per run",
-            named(paginator.next_page),
+            chain_name(paginator.next_page),
             paginator.pages,
             ", ".join(fields),
         )
@@ -411,7 +411,7 @@ class CommentsSpider(Spider):
             self.logger.warning(
                 "%s, page %d: %d comments have no readable time: since can neither exclude them "
                 "nor end the note there, so they are kept, and the pages after them requested",
-                named(paginator.next_page),
+                chain_name(paginator.next_page),
                 paginator.pages,
                 comments,
             )
@@ -421,7 +421,7 @@ class CommentsSpider(Spider):
         self.logger.warning(
             "%s is in the order %s, not by time: it is read to its end, because neither since nor "
             "the watermark can end it earlier",
-            named(note.paginator.next_page),
+            chain_name(note.paginator.next_page),
             page.strategy or note.paginator.sort,
         )
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xhs.api.values import boolean, count, iso, moment
+from xhs.api.values import format_time, parse_boolean, parse_count, parse_time
 
 json_scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 
@@ -34,7 +34,7 @@ json_scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text
     ],
 )
 def test_counts(value: object, expected: int | None) -> None:
-    number = count(value)
+    number = parse_count(value)
     assert number == expected
     assert type(number) is type(expected)
 
@@ -60,12 +60,12 @@ def test_counts(value: object, expected: int | None) -> None:
     ],
 )
 def test_a_count_that_is_not_understood_is_unchanged(value: object) -> None:
-    assert count(value) is value
+    assert parse_count(value) is value
 
 
 @given(st.integers(min_value=0, max_value=10**18 - 1))
 def test_a_count_as_text_is_parsed(number: int) -> None:
-    assert count(str(number)) == count(number) == number
+    assert parse_count(str(number)) == parse_count(number) == number
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_count_as_text_is_parsed(number: int) -> None:
     ],
 )
 def test_times(value: object, expected: str) -> None:
-    assert moment(value) == expected
+    assert parse_time(value) == expected
 
 
 @pytest.mark.parametrize(
@@ -107,14 +107,14 @@ def test_times(value: object, expected: str) -> None:
     ],
 )
 def test_a_time_that_is_not_understood_is_unchanged(value: object) -> None:
-    assert moment(value) is value
+    assert parse_time(value) is value
 
 
 @given(st.datetimes(min_value=datetime(1975, 1, 1), max_value=datetime(2400, 1, 1)))  # noqa: DTZ001
 def test_seconds_and_milliseconds_give_the_same_time(time: datetime) -> None:
     seconds = int(time.replace(tzinfo=UTC).timestamp())
-    assert moment(seconds) == moment(seconds * 1000)
-    assert datetime.fromisoformat(moment(seconds)).timestamp() == seconds
+    assert parse_time(seconds) == parse_time(seconds * 1000)
+    assert datetime.fromisoformat(parse_time(seconds)).timestamp() == seconds
 
 
 @given(
@@ -125,7 +125,7 @@ def test_seconds_and_milliseconds_give_the_same_time(time: datetime) -> None:
     )
 )
 def test_iso_is_utc_to_the_millisecond(time: datetime) -> None:
-    text = iso(time)
+    text = format_time(time)
     assert text.endswith("Z")
     back = datetime.fromisoformat(text)
     assert timedelta(0) <= time - back < timedelta(milliseconds=1)
@@ -136,16 +136,16 @@ def test_iso_is_utc_to_the_millisecond(time: datetime) -> None:
     [("true", True), ("True", True), ("FALSE", False), (True, True), (False, False)],
 )
 def test_booleans(value: object, expected: bool) -> None:
-    assert boolean(value) is expected
+    assert parse_boolean(value) is expected
 
 
 @pytest.mark.parametrize("value", ["", "yes", "1", 0, 1, None, []])
 def test_a_boolean_that_is_not_understood_is_unchanged(value: object) -> None:
-    assert boolean(value) is value
+    assert parse_boolean(value) is value
 
 
 @given(json_scalars)
 def test_nothing_raises(value: object) -> None:
-    count(value)
-    moment(value)
-    boolean(value)
+    parse_count(value)
+    parse_time(value)
+    parse_boolean(value)

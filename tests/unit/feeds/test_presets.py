@@ -12,7 +12,13 @@ from scrapy.settings import Settings
 
 from xhs import items as schemas
 from xhs.addons import FeedPresets
-from xhs.feeds.presets import PRESETS, check_feeds, check_written, options_to_continue, preset_feeds
+from xhs.feeds.presets import (
+    PRESETS,
+    check_feeds,
+    check_overwrites,
+    continuation_options,
+    preset_feeds,
+)
 
 Feed = dict[str, Any]
 
@@ -150,7 +156,7 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def overwritten(mode: str, uri: str | Path, **feed: Any) -> list[str]:
-    return list(check_written(Settings({"FEEDS": {uri: feed}}), mode, "job-1"))
+    return list(check_overwrites(Settings({"FEEDS": {uri: feed}}), mode, "job-1"))
 
 
 @pytest.mark.parametrize("mode", ["resume", "update"])
@@ -214,4 +220,4 @@ def test_a_feed_that_overwrites_nothing_passes(
 )
 def test_the_next_crawl_continues_the_feed(written: Path, output: str, next_output: str) -> None:
     settings = Settings({"XHS_FEEDS": ""})
-    assert list(options_to_continue(settings, [output], append=True)) == [f"-o {next_output}"]
+    assert list(continuation_options(settings, [output], append=True)) == [f"-o {next_output}"]

@@ -9,7 +9,7 @@ from typing import Any
 
 from pymongo.asynchronous.database import AsyncDatabase
 
-from xhs.api.values import iso
+from xhs.api.values import format_time
 from xhs.crawl.checkpoint import Checkpoint
 from xhs.crawl.storage import StoredCounts
 from xhs.store.mongo.collections import (
@@ -68,7 +68,7 @@ def _missed(document: Mapping[str, Any]) -> int | None:
 
 
 def _key(note_id: str, began: datetime) -> str:
-    return f"{note_id}/{iso(began)}"
+    return f"{note_id}/{format_time(began)}"
 
 
 class History:

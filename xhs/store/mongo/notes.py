@@ -15,7 +15,7 @@ from xhs.api.endpoints import PageRef
 from xhs.crawl.arguments import NOTE_ARGUMENTS
 from xhs.crawl.checkpoint import PASS_ARGUMENTS, Checkpoint, Wanted, pass_arguments
 from xhs.crawl.paginator import Watermark
-from xhs.crawl.storage import LOOKUP, NoteRecord, StoredCounts, StoreFailed
+from xhs.crawl.storage import NOTES_PER_QUERY, NoteRecord, StoredCounts, StoreFailed
 from xhs.reasons import StopReason, read_reason
 from xhs.store.mongo.collections import (
     COMMENTS,
@@ -302,7 +302,7 @@ class Ledger:
         return await retry_until_answered(lambda: self._database[COMMENTS].count_documents(query))
 
     async def enqueue(self, note_ids: Sequence[str], arguments: Mapping[str, str]) -> int:
-        """Queue at most :data:`LOOKUP` notes and store ``arguments`` with them.
+        """Queue at most :data:`NOTES_PER_QUERY` notes and store ``arguments`` with them.
 
         A note that has ended is queued again, and its arguments are replaced. A note that is
         queued, running or unfinished keeps its state, and its arguments if none are given.
@@ -356,7 +356,7 @@ class Ledger:
         update = {"$set": {"wanted": wanted_document(wanted)}}
         await retry_until_answered(lambda: self._database[NOTES].update_many(query, update))
 
-    async def want_as_kept(self, note_ids: Sequence[str] | None) -> None:
+    async def set_wanted_to_kept_mode(self, note_ids: Sequence[str] | None) -> None:
         """Replace the mode of the wanted passes of these notes, or of all, by the notes' own modes.
 
         A note's own mode is the ``mode`` in its stored arguments.
@@ -388,7 +388,7 @@ class Ledger:
         return result.modified_count
 
     async def known(self, note_ids: Sequence[str]) -> dict[str, Document]:
-        """Return the documents of at most :data:`LOOKUP` notes, by note ID.
+        """Return the documents of at most :data:`NOTES_PER_QUERY` notes, by note ID.
 
         Raises:
             StoreFailed: if the database does not answer.
@@ -403,7 +403,9 @@ class Ledger:
             StoreFailed: if the database does not answer.
         """
         query = _TO_RESUME if to_resume else {}
-        async for batch in batches_by_id(lambda ids: self._find({**query, "_id": ids}), LOOKUP):
+        async for batch in batches_by_id(
+            lambda ids: self._find({**query, "_id": ids}), NOTES_PER_QUERY
+        ):
             for note in batch:
                 yield note
 
@@ -417,7 +419,7 @@ class Ledger:
         return await retry_until_answered(lambda: self._database[NOTES].count_documents(query))
 
     async def _find(self, query: Document) -> list[Document]:
-        return await self._database[NOTES].find(query).sort("_id").limit(LOOKUP).to_list()
+        return await self._database[NOTES].find(query).sort("_id").limit(NOTES_PER_QUERY).to_list()
 
     async def notes(self, query: Document) -> AsyncIterator[Document]:
         """Yield the notes that match ``query`` in the order of their IDs, without retries.

@@ -80,7 +80,7 @@ class MongoStorage:
         async for document in self._store.ledger.each(to_resume=to_resume):
             yield notes.read_note(document, _now())
 
-    async def known_notes(self, note_ids: Sequence[str]) -> dict[str, NoteRecord]:
+    async def note_records(self, note_ids: Sequence[str]) -> dict[str, NoteRecord]:
         documents = await self._store.ledger.known(note_ids)
         return {key: notes.read_note(document, _now()) for key, document in documents.items()}
 
@@ -89,7 +89,7 @@ class MongoStorage:
     ) -> None:
         await self._store.ledger.want(note_ids, wanted)
         if wanted is not None and is_default:
-            await self._store.ledger.want_as_kept(note_ids)
+            await self._store.ledger.set_wanted_to_kept_mode(note_ids)
 
     def add_note(self, note_id: str, wanted: Wanted) -> Written:
         return self._store.writer.put(notes.add_note(note_id, wanted, _now()))

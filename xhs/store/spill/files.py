@@ -81,7 +81,7 @@ class Spill:
             if self._file is None:
                 path = self._name()
                 if self._lock is None:
-                    self._lock = take_lock(lock_of(path))
+                    self._lock = take_lock(lock_path(path))
                 self._file = self._create(path)
             self.kept += _append(self._file, _lines(writes, reason))
 
@@ -92,7 +92,7 @@ class Spill:
             SpillFailed: if this fails.
         """
         with self._failing():
-            path = unstorable_of(self._name())
+            path = unstorable_path(self._name())
             if self._aside is None:
                 self._aside = self._create(path)
             self.unstorable += _append(self._aside, _lines([write], reason))
@@ -104,7 +104,7 @@ class Spill:
             if descriptor is not None:
                 os.close(descriptor)
         if self._path is not None and self._lock is not None:
-            drop_lock(lock_of(self._path), self._lock)
+            drop_lock(lock_path(self._path), self._lock)
         self._file = self._aside = self._lock = self._path = None
 
     def _name(self) -> Path:
@@ -133,12 +133,12 @@ class Spill:
             raise SpillFailed(f"{self.folder}: {error.strerror}") from None
 
 
-def lock_of(path: Path) -> Path:
+def lock_path(path: Path) -> Path:
     """Return the path of the file that is locked while a spill file is in use."""
     return path.with_suffix(".lock")
 
 
-def unstorable_of(path: Path) -> Path:
+def unstorable_path(path: Path) -> Path:
     """Return the path of a spill file's companion for writes that no database can hold."""
     return path.with_suffix(".unstorable")
 

@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from xhs.crawl.storage import LOOKUP, Unstorable
+from xhs.crawl.storage import NOTES_PER_QUERY, Unstorable
 from xhs.store.lock import drop_lock, take_lock
 from xhs.store.mongo.collections import HISTORY, NOTES, Document, Write
 from xhs.store.mongo.history import pass_counts
@@ -24,8 +24,8 @@ from xhs.store.spill.files import (
     SpillReader,
     decode,
     encode,
-    lock_of,
-    unstorable_of,
+    lock_path,
+    unstorable_path,
 )
 
 T = TypeVar("T")
@@ -62,7 +62,7 @@ async def restore(folder: Path, database: str, writer: Writer, ledger: Ledger) -
     for path in _files(folder):
         lock = None
         try:
-            lock = take_lock(lock_of(path))
+            lock = take_lock(lock_path(path))
             if lock is None:
                 continue
             await _restore_file(path, database, writer, ledger, restored)
@@ -72,14 +72,14 @@ async def restore(folder: Path, database: str, writer: Writer, ledger: Ledger) -
             restored.left.append(f"{path}: {getattr(error, 'strerror', None) or error}")
         finally:
             if lock is not None:
-                drop_lock(lock_of(path), lock)
+                drop_lock(lock_path(path), lock)
     return restored
 
 
 async def _restore_file(
     path: Path, database: str, writer: Writer, ledger: Ledger, restored: Restored
 ) -> None:
-    aside = _unused(unstorable_of(path))
+    aside = _unused(unstorable_path(path))
     left = NewFile(path.with_suffix(".new"), database)
     unstorable = NewFile(aside.with_suffix(".unstorable.new"), database)
     with left, unstorable:
@@ -161,7 +161,7 @@ class _FileRestore:
             passes = [(line, self._entry(line)) for line in lines]
             await _correct_counts(passes, self._ledger)
             await self._store(passes)
-        for keys in _batches(sorted(self._notes), self._size_of_note, LOOKUP):
+        for keys in _batches(sorted(self._notes), self._size_of_note, NOTES_PER_QUERY):
             stored = await self._ledger.known(keys)
             notes = [self._note(key, stored.get(key, {})) for key in keys]
             await self._store(await _update_notes(notes, stored, self._ledger))

@@ -98,7 +98,7 @@ async def test_a_write_that_this_database_refuses_is_tried_again(tmp_path: Path)
     (entry,) = entries(path)
     assert (entry.write, entry.reason) == (write("b"), "no such thing here")
     assert await run(tmp_path, Writer()) == Restored(1)
-    assert list(tmp_path.iterdir()) == []  # noqa: ASYNC240
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("collection", [USERS, HISTORY, NOTES])
@@ -115,7 +115,7 @@ async def test_a_write_that_no_database_can_hold_is_tried_once(
     writer = Writer()
     assert await run(tmp_path, writer) == Restored()
     assert writer.stored == []
-    assert list(tmp_path.iterdir()) == [aside]  # noqa: ASYNC240
+    assert list(tmp_path.iterdir()) == [aside]
 
 
 async def test_a_line_that_is_too_long_is_moved_unchanged(
@@ -179,5 +179,5 @@ async def test_a_failed_store_leaves_the_files_unchanged(tmp_path: Path) -> None
 
     with pytest.raises(StoreFailed):
         await run(tmp_path, Writer(check))
-    assert list(tmp_path.iterdir()) == [path]  # noqa: ASYNC240
+    assert list(tmp_path.iterdir()) == [path]
     assert path.read_bytes() == before
