@@ -193,7 +193,7 @@ def test_all_that_is_wrong_stands_in_the_jobs_own_log_and_no_call_is_made(
     done = scrapyd.run(settings, notes=f"{NOTE},{NOTE[:-1]},nonsense", bogus="1", mode="fast")
     assert done.status == 2, done
     expected = (
-        "XHS_MAX_CALLS=some is no number of calls",
+        "XHS_MAX_CALLS=some must be a whole number",
         "bogus: no such argument; there are notes, ",
         "mode='fast' is none of full, resume, update",
         f"notes: '{NOTE[:-1]}' is not a note ID",
