@@ -113,8 +113,7 @@ async def _cost(storage: Storage, plan: NotePlan) -> Cost | str:
     least = pages = 0
     if plan.first_page is not None:
         # If the API listed fewer comments than it reported, it is likely to do so again.
-        last_pass = await storage.last_pass(note_id, plan.first_page.sort)
-        pages_before = last_pass.pages if last_pass else None
+        pages_before = await storage.pages_of_last_pass(note_id, plan.first_page.sort)
         wanted = plan.reported
         if wanted is None and pages_before is not None:
             wanted = PAGE_SIZE * pages_before

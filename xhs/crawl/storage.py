@@ -120,12 +120,6 @@ class Problem:
     message: str
 
 
-class LastPass(NamedTuple):
-    """The last pass that read a note to its end."""
-
-    pages: int | None
-
-
 class Storage(Protocol):
     """The store of a crawl's notes and items.
 
@@ -240,8 +234,8 @@ class Storage(Protocol):
     async def usual_calls(self, note_id: str | None = None) -> float | None:
         """Return the average calls of an update of this note; without one, of a complete pass."""
 
-    async def last_pass(self, note_id: str, sort: str) -> LastPass | None:
-        """Return the last pass that read a note to its end in this order."""
+    async def pages_of_last_pass(self, note_id: str, sort: str) -> int | None:
+        """Return the pages of the last pass that read a note to its end in this order."""
 
     async def count_since(self, note_id: str, since: datetime) -> int:
         """Count the first-level comments held that are not older than ``since``."""
@@ -380,7 +374,7 @@ class NullStorage:
     async def usual_calls(self, note_id: str | None = None) -> float | None:
         return None
 
-    async def last_pass(self, note_id: str, sort: str) -> LastPass | None:
+    async def pages_of_last_pass(self, note_id: str, sort: str) -> int | None:
         return None
 
     async def count_since(self, note_id: str, since: datetime) -> int:

@@ -11,7 +11,6 @@ from xhs.crawl.checkpoint import Checkpoint, Wanted
 from xhs.crawl.paginator import Watermark
 from xhs.crawl.replies import AnsweredComment, Thread
 from xhs.crawl.storage import (
-    LastPass,
     Listing,
     NoteRecord,
     Problem,
@@ -153,9 +152,9 @@ class MongoStorage:
     async def usual_calls(self, note_id: str | None = None) -> float | None:
         return await self._store.history.usual_calls(note_id)
 
-    async def last_pass(self, note_id: str, sort: str) -> LastPass | None:
+    async def pages_of_last_pass(self, note_id: str, sort: str) -> int | None:
         document = await self._store.history.last_whole(note_id, sort)
-        return None if document is None else LastPass(document.get("pages"))
+        return None if document is None else document.get("pages")
 
     async def count_since(self, note_id: str, since: datetime) -> int:
         return await self._store.ledger.count_since(note_id, since)
