@@ -18,8 +18,9 @@ from xhs.api.endpoints import PageRef
 from xhs.crawl.checkpoint import Checkpoint, Wanted
 from xhs.crawl.storage import Problem, Provenance
 from xhs.simulator.notes import sized_note, threaded_note
-from xhs.store.mongo.collections import Write, item_write, rejected_write
+from xhs.store.mongo.collections import Write, item_write
 from xhs.store.mongo.notes import add_note, end_note, leave_note, save_checkpoint
+from xhs.store.mongo.rejected import rejected_write
 from xhs.store.spill.files import Entry, Spill, encode, head, lock_path
 
 if TYPE_CHECKING:

@@ -19,7 +19,8 @@ from xhs.crawl.paginator import CommentPaginator
 from xhs.crawl.storage import Provenance
 from xhs.items import CommentItem, UserItem
 from xhs.simulator.documented import example
-from xhs.store.mongo.collections import item_write, rejected_write
+from xhs.store.mongo.collections import item_write
+from xhs.store.mongo.rejected import rejected_write
 from xhs.store.mongo.writer import _encoding_error
 from xhs.validation import problems
 

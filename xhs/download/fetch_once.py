@@ -12,8 +12,7 @@ from urllib.request import HTTPErrorProcessor, ProxyHandler, Request, build_open
 from xhs.api import envelope
 from xhs.api.endpoints import is_loopback
 from xhs.api.envelope import Envelope
-from xhs.download.signing import signed_url
-from xhs.download.token import Token
+from xhs.download.token import Token, signed_url
 
 _MAX_SIZE = 1_000_000
 

@@ -33,8 +33,7 @@ from xhs.download.failures import (
     without_address,
 )
 from xhs.download.page_request import page_of
-from xhs.download.signing import UnsigningCrawler, sign
-from xhs.download.token import AccessToken, NoToken
+from xhs.download.token import AccessToken, NoToken, UnsigningCrawler, sign
 
 logger = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""The access token: read from the environment only, and shown nowhere."""
+"""The access token: read from the environment only, added to calls, and shown nowhere."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
+from urllib.parse import urlencode, urlsplit
 
+from scrapy import Request
 from scrapy.crawler import Crawler
+from scrapy.signalmanager import SignalManager
 
+from xhs.api.endpoints import TOKEN_PARAMETER
 from xhs.component import Component
 from xhs.logs.redaction import keep_out_of_logs
 
@@ -99,3 +103,53 @@ def _shown(path: str) -> str:
     if "/" in path or "\\" in path:
         return f"={path}"
     return f" (its value is not shown, in case it is the token; looked for in {Path.cwd()})"
+
+
+class SignedRequest(Request):
+    """A request with the token in its address. Its ``repr`` is that of the unsigned request."""
+
+    unsigned: Request
+
+    def __str__(self) -> str:
+        return str(self.unsigned)
+
+    __repr__ = __str__
+
+
+def signed_url(url: str, token: Token) -> str:
+    """Return an address of the API with the token added."""
+    separator = "&" if urlsplit(url).query else "?"
+    return f"{url}{separator}{urlencode({TOKEN_PARAMETER: token.reveal()})}"
+
+
+def sign(request: Request, token: Token) -> SignedRequest:
+    """Return a copy of ``request`` with the token added."""
+    signed = request.replace(cls=SignedRequest, url=signed_url(request.url, token))
+    signed.unsigned = request
+    return signed
+
+
+class UnsigningCrawler:
+    """A proxy of the crawler, for Scrapy's own download handler.
+
+    That handler sends the signals ``headers_received`` and ``bytes_received`` with the request that
+    it was given; their receivers get the request without the token.
+    """
+
+    def __init__(self, crawler: Crawler) -> None:
+        self._crawler = crawler
+        self.signals = _UnsigningSignals(crawler.signals)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._crawler, name)
+
+
+class _UnsigningSignals:
+    def __init__(self, signals: SignalManager) -> None:
+        self._signals = signals
+
+    def send_catch_log(self, signal: Any, **kwargs: Any) -> list[tuple[Any, Any]]:
+        request = kwargs.get("request")
+        if isinstance(request, SignedRequest):
+            kwargs["request"] = request.unsigned
+        return self._signals.send_catch_log(signal, **kwargs)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from xhs.crawl.storage import Listing, Problem, Provenance
+from xhs.crawl.storage import Listing
 from xhs.items import ITEM_TYPES
 
 Document = dict[str, Any]
@@ -99,38 +97,12 @@ def item_write(item: Mapping[str, Any], listing: Listing | None = None) -> Write
 def document_fields(item: Mapping[str, Any]) -> Document:
     """Return an item's fields as a document stores them: with dates as ``datetime``."""
     return {
-        name: _date(value) if name in _DATES else value
+        name: as_date(value) if name in _DATES else value
         for name, value in item.items()
         if name not in _NOT_STORED
     }
 
 
-def rejected_write(
-    kind: str, origin: Provenance, problems: Sequence[Problem], rejected_at: datetime
-) -> Write:
-    """Return the write that stores an invalid object in full."""
-    raw = json.dumps(origin.raw, sort_keys=True)
-    digest = hashlib.sha256("\n".join((origin.note_id, kind, raw)).encode()).hexdigest()
-    fields = {
-        "kind": kind,
-        "note_id": origin.note_id,
-        "page": origin.page,
-        "raw": raw,
-        "author_id": origin.author_id,
-        "parent_comment_id": origin.parent_comment_id,
-        "scraped_at": _date(origin.scraped_at),
-        "errors": [{"path": problem.path, "message": problem.message} for problem in problems],
-    }
-    return Write(
-        REJECTED,
-        digest,
-        {
-            "$set": fields,
-            "$min": {"first_seen_at": rejected_at},
-            "$max": {"last_seen_at": rejected_at},
-        },
-    )
-
-
-def _date(value: Any) -> Any:
+def as_date(value: Any) -> Any:
+    """Return an item's time as a date; null stays null."""
     return datetime.fromisoformat(value) if isinstance(value, str) else value

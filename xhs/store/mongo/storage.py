@@ -23,8 +23,9 @@ from xhs.crawl.storage import (
 from xhs.reasons import StopReason
 from xhs.store.mongo import notes
 from xhs.store.mongo.client import Store
-from xhs.store.mongo.collections import item_write, rejected_write
+from xhs.store.mongo.collections import item_write
 from xhs.store.mongo.history import pass_ended
+from xhs.store.mongo.rejected import rejected_write
 from xhs.store.mongo.replies import thread_write
 from xhs.store.spill.files import SpillFailed
 

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from xhs.crawl.storage import Problem, Provenance
-from xhs.store.mongo.collections import item_write, rejected_write
+from xhs.store.mongo.collections import item_write
+from xhs.store.mongo.rejected import rejected_write
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 COMMENT: dict[str, Any] = {
