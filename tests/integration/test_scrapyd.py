@@ -311,7 +311,7 @@ def test_a_redeployment_in_mid_job_disturbs_nothing(
         scrapyd.deploy(checkout, "--egg", str(egg), "-p", of["project"], "-v", version)
 
     deploy(one, "1")
-    api.script({"latency": 1})
+    api.script({"latency": 4})
     job = scrapyd.schedule(settings, **of, _version="1", notes=",".join(notes), replies="all")
     wait_for_calls(api, scrapyd, job, 2)
     deploy(other, "1")
