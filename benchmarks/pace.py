@@ -24,19 +24,23 @@ from urllib.request import ProxyHandler, Request, build_opener
 PROJECT = Path(__file__).parents[1]
 sys.path.insert(0, str(PROJECT))
 
-from xhs.simulator.notes import sized_note  # noqa: E402 (needs the line above)
+from xhs.settings import EXTENSIONS  # noqa: E402 (needs the line above)
+from xhs.simulator.notes import sized_note  # noqa: E402
 
 Books = dict[str, Any]
 Options = dict[str, list[str]]
 
 _OPENER = build_opener(ProxyHandler({}))
-_RUN = '{"xhs.extensions.run.Run": 0}'
+_SCRAPYS_THROTTLE = EXTENSIONS | {
+    "scrapy.extensions.throttle.AutoThrottle": 0,
+    "xhs.download.throttle.RefusalThrottle": None,
+}
 
 THROTTLES: Options = {
     "ours": [],
     "off": ["AUTOTHROTTLE_ENABLED=0"],
     "Scrapy's": [
-        f"EXTENSIONS={_RUN}",
+        f"EXTENSIONS={json.dumps(_SCRAPYS_THROTTLE)}",
         "AUTOTHROTTLE_ENABLED=1",
         "AUTOTHROTTLE_START_DELAY=0",
         "AUTOTHROTTLE_TARGET_CONCURRENCY=16",
