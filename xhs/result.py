@@ -191,8 +191,8 @@ def _loss_lines(result: CrawlResult) -> Iterator[tuple[int, str]]:
     if feeds["failed"] or feeds["items_missed"]:
         yield (
             logging.ERROR,
-            f"{feeds['failed']} feeds were not stored, and {feeds['items_missed']} items could not "
-            "be written to a feed: see the errors above",
+            f"{feeds['failed']} feeds were not stored, and {feeds['items_missed']} times an item "
+            "could not be written to a feed: see the errors above",
         )
 
 

@@ -127,6 +127,15 @@ def test_wrong_usage_is_one_line_and_status_2(
         assert len(done.errors.splitlines()) == 1
 
 
+def test_status_refuses_a_price_that_is_none(without_store: Project) -> None:
+    """Before it looks for the store."""
+    env = {"MONGODB_URI": "mongodb://127.0.0.1:1", "XHS_CALL_PRICE": "cheap"}
+    done = without_store.command("status", env=env)
+    assert (done.status, done.output) == (2, ""), done
+    assert done.errors.startswith("error: XHS_CALL_PRICE=cheap: an amount above 0")
+    assert len(done.errors.splitlines()) == 1
+
+
 def test_status_without_a_store_or_of_one_that_cannot_be_reached(without_store: Project) -> None:
     done = without_store.command("status")
     assert (done.status, len(done.errors.splitlines())) == (2, 1)

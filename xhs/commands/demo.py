@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
 import re
@@ -15,21 +14,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
 
-from xhs.command import ProjectCommand
+from xhs.command import StoreCommand
 from xhs.reasons import ExitStatus
 from xhs.simulator.notes import DOCUMENTED_NOTE, missing_note, usual_note
 from xhs.store.embedded import server as embedded
-from xhs.store.mongo.client import Store, StoreUnavailable
+from xhs.store.mongo.client import Store
 from xhs.store.mongo.collections import COMMENTS, USERS
 
 _FOLDER = Path("demo")
 _NOTES = [DOCUMENTED_NOTE, *(usual_note(serial) for serial in range(4)), missing_note()]
 
-_FOR_REAL_CRAWLS = re.compile("^(JUSTONEAPI|MONGODB|XHS|REDIS)_|_proxy$", re.IGNORECASE)
+_FOR_REAL_CRAWLS = re.compile("^(JUSTONEAPI|MONGODB|XHS)_|_proxy$", re.IGNORECASE)
 """Names of environment variables that the demo does not pass on to its crawl."""
 
 
-class Command(ProjectCommand):
+class Command(StoreCommand):
     """Crawls six notes of the stand-in into the embedded store and a JSON feed."""
 
     def short_desc(self) -> str:
@@ -71,17 +70,20 @@ class Command(ProjectCommand):
             f"\n{count['comment']} comments and {count['user']} users (one a page) in {feed}"
         )
         if uri:
-            try:
-                comments, users = asyncio.run(_stored(uri))
-            except StoreUnavailable as error:
-                self.fail(str(error), ExitStatus.FAILED)
+            store = Store(uri, "xhs")
+            self.run_on(store, self._count_stored(store, uri))
+            if self.exitcode:
                 return
-            self.print(f"{comments} comments and {users} distinct users in MongoDB ({uri})")
         self.print(f"The log of the crawl is {log}\n\nNext:")
         if uri:
             self.print(f"  MONGODB_URI={uri} scrapy status")
         self.print("  export JUSTONEAPI_TOKEN=…")
         self.print("  scrapy crawl comments -a notes=NOTE_ID_OR_LINK -O data/comments.json")
+
+    async def _count_stored(self, store: Store, uri: str) -> None:
+        async with store:
+            comments, users = await store.count(COMMENTS), await store.count(USERS)
+        self.print(f"{comments} comments and {users} distinct users in MongoDB ({uri})")
 
 
 @contextmanager
@@ -106,8 +108,3 @@ def _crawl(url: str, uri: str, feed: Path, log: Path) -> int:
     command = [sys.executable, "-m", "scrapy", "crawl", "comments", "-L", "INFO"]
     command += ["-a", f"notes={','.join(_NOTES)}", "-O", str(feed), "--logfile", str(log)]
     return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603 (ours)
-
-
-async def _stored(uri: str) -> tuple[int, int]:
-    async with Store(uri, "xhs") as store:
-        return await store.count(COMMENTS), await store.count(USERS)

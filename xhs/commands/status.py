@@ -78,11 +78,18 @@ class Command(StoreCommand):
                 self.fail("--note: " + (parsed.errors[0] if parsed.errors else "name one note"))
                 return
             query["_id"] = parsed.notes[0]
+        given = str(self.settings["XHS_CALL_PRICE"] or "")
+        try:
+            price = read_price(given)
+        except ValueError as error:
+            self.fail(f"XHS_CALL_PRICE={given}: {error}")
+            return
         if store := self.store():
-            self.run_on(store, self._print(store, query, opts.json))
+            self.run_on(store, self._print(store, query, price, opts.json))
 
-    async def _print(self, store: Store, query: Document, as_json: bool) -> None:
-        price = read_price(str(self.settings["XHS_CALL_PRICE"] or ""))
+    async def _print(
+        self, store: Store, query: Document, price: Price | None, as_json: bool
+    ) -> None:
         storage = MongoStorage(store)
         async with store:
             if (note_id := query.get("_id")) and not await self._has(store, query, note_id):

@@ -12,7 +12,10 @@ dataset all take effect, once for each note unless ``times`` is given.
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Schema = dict[str, Any]
 
@@ -29,10 +32,11 @@ def check(document: Any, schema: Schema, where: str = "") -> None:
     from jsonschema.validators import extend
 
     strict = Draft4Validator.TYPE_CHECKER  # 1.0 is no integer
-    finite = strict.redefine(
-        "number",
-        lambda _, value: strict.is_type(value, "number") and abs(value) <= sys.float_info.max,
-    )
+
+    def is_finite(name: str) -> Callable[[Any, Any], bool]:
+        return lambda _, value: strict.is_type(value, name) and abs(value) <= sys.float_info.max
+
+    finite = strict.redefine_many({name: is_finite(name) for name in ("integer", "number")})
     validator = extend(Draft202012Validator, type_checker=finite)  # type: ignore[no-untyped-call]
     error = best_match(validator(schema).iter_errors(document))
     if error is not None:

@@ -61,6 +61,8 @@ NOTE = sized_note(5)
         ({"rate": 0}, "less than or equal to the minimum of 0"),
         ({"rate": float("nan")}, "not of type 'number'"),
         ({"quota": 1.5}, "not of type 'integer'"),
+        ({"quota": -(10**400)}, "not of type 'integer'"),
+        ({"rules": [{"status": 10**400}]}, "not of type 'integer'"),
         ({"quota": 1.0}, "not of type 'integer'"),
         ({"balance": "12"}, "not of type 'number'"),
         ({"latency": [0.2]}, "too short .*two bounds"),

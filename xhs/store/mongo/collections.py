@@ -25,7 +25,12 @@ LARGEST_DOCUMENT = 16 * 1024 * 1024
 """Bytes of the largest document that MongoDB can hold."""
 
 _NOT_STORED = frozenset({"item_type", "is_new"})
-_DATES = frozenset({"created_at", "scraped_at"})
+_DATES = frozenset(
+    name
+    for item_type in ITEM_TYPES.values()
+    for name, schema in item_type.item_class.jsonschema["properties"].items()
+    if schema.get("format") == "date-time"
+)
 
 
 @dataclass(frozen=True, slots=True)

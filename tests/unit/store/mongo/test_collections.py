@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from xhs.crawl.storage import Problem, Provenance
-from xhs.store.mongo.collections import item_write
+from xhs.items import ITEM_TYPES
+from xhs.store.mongo.collections import document_fields, item_write
 from xhs.store.mongo.rejected import rejected_write
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -28,6 +29,16 @@ def test_dates_are_datetimes_and_fields_for_feeds_are_left_out() -> None:
     assert fields["scraped_at"] == NOW
     assert fields["created_at"] == datetime(2024, 2, 9, 2, 56, 12, tzinfo=UTC)
     assert not {"item_type", "is_new"} & set(fields)
+
+
+def test_every_time_of_an_item_is_a_date() -> None:
+    """A field that is added to an item becomes one by its schema alone."""
+    for item_type in ITEM_TYPES.values():
+        for name, schema in item_type.item_class.jsonschema["properties"].items():
+            is_time = schema.get("format") == "date-time"
+            stored = document_fields({"item_type": item_type.name, name: "2026-01-02T03:04:05Z"})
+            if name not in {"item_type", "is_new"}:
+                assert (stored[name] == NOW) is is_time, name
 
 
 def test_null_never_overwrites_and_other_values_do() -> None:
