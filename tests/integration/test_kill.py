@@ -108,7 +108,10 @@ def test_kills_between_the_stores_writes_lose_nothing(api: Simulator, project: P
         at = ["-s", f"KILL_AT={moment}", "-s", f"KILL_NUMBER={number}"]
         crawl = project.start_crawl(*killer, *at, notes=NOTES, mode="resume")
         errors = crawl.communicate()[1].decode()
+        if crawl.returncode == 0:  # a busy machine's bulks are fewer and larger: all is stored
+            break
         assert crawl.returncode == -signal.SIGKILL, (moment, errors)
         assert_no_checkpoint_is_ahead(project)
         ends.append(calls(api))
+    assert len(ends) > len(MOMENTS) // 2
     assert_little_is_paid_twice(api, project, ends)

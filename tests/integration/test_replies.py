@@ -425,9 +425,12 @@ def test_kills_between_the_stores_writes_lose_no_reply(api: Simulator, project: 
         at = ["-s", f"KILL_AT={moment}", "-s", f"KILL_NUMBER={number}"]
         crawl = start(project, KILLED, "resume", *killer, *at)
         errors = crawl.communicate()[1].decode()
+        if crawl.returncode == 0:  # a busy machine's bulks are fewer and larger: all is stored
+            break
         assert crawl.returncode == -signal.SIGKILL, (moment, errors)
         assert_no_thread_is_ahead(project)
         ends.append(api.books()["calls"])
+    assert len(ends) > len(MOMENTS) // 2
     assert_little_is_paid_twice(api, project, ends)
 
 
