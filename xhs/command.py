@@ -93,21 +93,24 @@ class StoreCommand(ProjectCommand):
             self.fail(store.why(error), ExitStatus.FAILED)
 
 
-def unknown_words(args: list[str], positional: tuple[str, ...]) -> str | None:
+def unknown_words(args: list[str], positional: tuple[str, ...], usage: str = "") -> str | None:
     """Return what is wrong with a command's positional words; None if nothing is.
 
     Unknown options are among them, since Scrapy passes these on. The words may be a share text
     without quotation marks, which is private, so only what looks like an option is quoted.
+    ``usage`` is shown if a word is missing.
     """
     if options := [word for word in args if word.startswith("-") and word != "-"]:
         names = [word.partition("=")[0] for word in options]
         return f"no such option: {' '.join(names)}" if all(map(is_word, names)) else _NO_OPTION
     if len(args) > len(positional):
-        extra = args[len(positional) :]
-        which = " ".join(extra) if all(map(is_word, extra)) else f"{len(extra)} more"
-        return f"too many arguments ({which}): a value with spaces needs quotation marks"
+        return (
+            f"too many arguments ({len(args) - len(positional)} more): write -a NAME=VALUE without "
+            "spaces around =, and a value with spaces in quotation marks"
+        )
     if len(args) < len(positional):
-        return f"missing: {' '.join(positional[len(args) :])}"
+        missing = " ".join(positional[len(args) :])
+        return f"missing: {missing}" + (f"; write {usage}" if usage else "")
     return None
 
 

@@ -295,3 +295,50 @@ def test_parse_says_that_what_came_is_no_page(api: Simulator, project: Project, 
     done = project.command("parse", "--spider=comments", "-c", "parse_page", url)
     assert done.status == 1, done
     assert "No page came" in done.lines("ERROR")[-1]
+
+
+@pytest.mark.parametrize("fault", [{"data": {"comment_list": [1]}}, {"code": 400}])
+@pytest.mark.parametrize("pages", [0, 2])
+def test_a_resumed_note_that_ends_without_a_page_is_not_bought_again(
+    api: Simulator, project: Project, pages: int, fault: dict[str, Any]
+) -> None:
+    """Whether an earlier crawl has stored pages of the pass, or got only empty answers."""
+    if pages:
+        stopped = project.crawl(notes=[NOTE], env={"XHS_MAX_CALLS": str(pages)})
+    else:
+        api.script({"rules": [{"data": {}}]})
+        stopped = crawl(project)
+    assert (stopped.status, project.note(NOTE)["state"]) == (3, "unfinished"), stopped
+    api.script({"rules": [{"page": 1, **fault}, {"page": pages + 1, **fault}]})
+    done = crawl(project, mode="resume")
+    reason = "unreadable_answer" if "data" in fault else "refused"
+    assert (done.status, end_of(done)[0]) == (4, reason), done
+    ledger = project.note(NOTE)
+    assert (ledger["state"], ledger["stop_reason"], ledger["complete"]) == ("ended", reason, False)
+    calls = api.books()["calls"]
+    assert crawl(project, mode="resume").status == 4
+    assert project.crawl(mode="resume").status == 0
+    assert api.books()["calls"] == calls
+    assert_stored(project, NOTE, first=10 * pages)
+
+
+def test_replies_that_came_along_do_not_hide_that_every_comment_was_rejected(
+    api: Simulator, project: Project
+) -> None:
+    note = sized_note(30, 27)
+    api.script({"rules": [ALL_INVALID]})
+    done = project.crawl(notes=[note])
+    assert (done.status, end_of(done)[0]) == (4, "all_rejected"), done
+    first_level, replies = project.comment_ids(note)
+    assert first_level == set()
+    assert replies == expected_note(note).inline_replies != set()
+
+
+def test_status_sends_nobody_to_another_order_for_what_was_rejected(
+    api: Simulator, project: Project
+) -> None:
+    api.script({"rules": [{"page": 2, **ALL_INVALID}]})
+    assert crawl(project).status == 0
+    done = project.command("status", "--note", NOTE, "--json")
+    advice = json.loads(done.output)["advice"]
+    assert advice == "10 of 45 not held, 10 in `rejected`: see there, and `scrapy recover`"

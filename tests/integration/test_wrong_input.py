@@ -247,6 +247,10 @@ def test_wherever_a_share_text_is_given_it_is_not_quoted(
         done := without_store.crawl(*share.split(), notes=[NOTE])
     )  # without quotation marks
     refused(api, done, "too many arguments")
+    for words in (["ZhangSan", "posted"], ["notes", NOTE]):
+        done = without_store.crawl(*words, notes=[NOTE])
+        (error,) = refused(api, done, "without spaces around =")
+        assert not set(words) & set(error.replace("(", " ").split())
     unreachable = {"MONGODB_URI": "mongodb://127.0.0.1:1"}  # refused before any database is queried
     for words in (["status", "--note", share], ["enqueue", share], ["enqueue", *share.split()]):
         done = without_store.command(*words, env=unreachable)

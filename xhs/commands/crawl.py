@@ -44,6 +44,8 @@ from xhs.stats import Stat
 
 logger = logging.getLogger(__name__)
 
+_USAGE = "scrapy crawl comments -a notes=…"
+
 
 class Command(CrawlCommand):
     """Runs a crawl, as a Scrapyd job too.
@@ -65,7 +67,7 @@ class Command(CrawlCommand):
 
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
         """Check arguments, settings, token and notes, then crawl and set the exit status."""
-        if problem := unknown_words(args, ("spider",)):
+        if problem := unknown_words(args, ("spider",), _USAGE):
             self._refuse([problem])
             return
         shutdown.install()
@@ -88,7 +90,7 @@ class Command(CrawlCommand):
             crawler = self.crawler_process.create_crawler(spider)
         except KeyError:
             problem = f"no such spider: {spider}" if is_word(spider) else "no spider is named"
-            self._refuse([f"{problem}; write scrapy crawl comments -a notes=…"])
+            self._refuse([f"{problem}; write {_USAGE}"])
             return None
         if not issubclass(crawler.spidercls, CommentsSpider):
             if "" in opts.spargs:

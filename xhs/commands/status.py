@@ -38,6 +38,16 @@ _COLUMNS = {
 """Columns of the table by their titles: field of the ledger, and width in characters."""
 
 _READ = (StopReason.COMPLETE, StopReason.UP_TO_DATE)
+_LATER = (
+    "the API gave no usable cursor: try mode=full later, or another JUSTONEAPI_COMMENTS_VERSION"
+)
+_ADVICE = ADVICE | {
+    StopReason.NOT_FOUND: "does not exist, or is hidden",
+    StopReason.REFUSED: "the API rejects the request (code 400): try -a mode=full",
+    StopReason.CURSOR_REPEATED: _LATER,
+    StopReason.CURSOR_MISSING: _LATER,
+    StopReason.NO_PROGRESS: _LATER,
+}
 _INCOMPLETE = {
     "$or": [
         {"complete": {"$ne": True}},
@@ -130,29 +140,41 @@ async def _add_counts_and_advice(
 
 
 async def _advice(store: Store, note: Document, price: Price | None) -> str | None:
-    orders = set()
+    orders, rejected = set(), 0
     if read_reason(note.get("stop_reason")) in _READ and note.get("missing"):
         orders = await store.history.orders(note["_id"])
-    return "; ".join(advice(note, orders, price)) or None
+        rejected = await store.rejected.count_comments(note["_id"])
+    return "; ".join(advice(note, orders, price, rejected)) or None
 
 
 def advice(
-    note: Mapping[str, Any], orders: Collection[str], price: Price | None = None
+    note: Mapping[str, Any],
+    orders: Collection[str],
+    price: Price | None = None,
+    rejected: int = 0,
 ) -> Iterator[str]:
     """Yield advice about a note that is incomplete, or did not end as requested.
 
-    ``orders``: sort orders in which the note has been read to its end.
+    ``orders``: sort orders in which the note has been read to its end. ``rejected``: comments and
+    replies of it that are in the collection ``rejected``.
     """
     if wanted := read_wanted(note.get("wanted")):
         yield f"mode={wanted.mode} was asked for and has not begun: -a mode=resume"
     stop, missing = read_reason(note.get("stop_reason")), note.get("missing")
     has_ended = note.get("state") == "ended"
-    if has_ended and stop == StopReason.NOT_FOUND:
-        yield "does not exist, or is hidden"
-    elif has_ended and stop in ADVICE:
-        yield ADVICE[stop]
+    if note.get("state") == "unfinished":
+        yield "not finished: -a mode=resume"
+        return
+    if has_ended and stop in _ADVICE:
+        yield _ADVICE[stop]
     elif has_ended and stop in _READ and isinstance(missing, int) and missing:
-        yield _missing_comments(f"{missing} of {note.get('comment_count_l1')} not shown", orders)
+        which = f"{missing} of {note.get('comment_count_l1')}"
+        if rejected:
+            yield f"{which} not held, {rejected} in `rejected`: see there, and `scrapy recover`"
+        else:
+            yield _missing_comments(f"{which} not shown", orders)
+    if stop == StopReason.NOT_FOUND:
+        return
     if replies := note.get("replies_missing"):
         which = f"{replies} of {note.get('replies_reported')} replies not held"
         if calls := note.get("replies_calls"):

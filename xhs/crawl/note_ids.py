@@ -206,7 +206,13 @@ def find_notes(value: str) -> NotesFound:
             errors.append(_full_width_error(plain))
             continue
         parts = list(_parts(piece))
+        if not (parts or piece.isascii()) and holds_link(piece.translate(_TO_ASCII)):
+            errors.append(_FULL_WIDTH_LINK)
+            continue
+        has_wrong_link = any(kind == "link" for kind, _ in parts)
         for kind, text in parts:
+            if kind == "like an ID" and has_wrong_link:
+                continue  # the rest of the link, after characters that no address has
             if kind == "note":
                 notes.append(text)
             elif kind == "foreign link":
@@ -222,7 +228,8 @@ def find_notes(value: str) -> NotesFound:
             word_end = match.end()
     if not has_link:
         errors += errors_without_link
-        if words and not is_text:
+        is_object = value.lstrip().startswith("{") and bool(errors)
+        if words and not is_text and not is_object:
             errors += [_word_error(word, number) for word in words]
         elif words and not errors:
             errors.append(_TEXT_BESIDE_IDS if notes else _TEXT_ALONE)
@@ -410,6 +417,11 @@ _NEITHER = "neither a note ID (24 hexadecimal characters) nor a link to a note"
 _TEXT_ALONE = f"this text contains {_NEITHER} (xiaohongshu.com, rednote.com)"
 _TEXT_BESIDE_IDS = (
     "there are words beside the note IDs: only a text with a link to a note may have them"
+)
+
+
+_FULL_WIDTH_LINK = (
+    "a link is written in full-width characters: copy it again from the app or the browser"
 )
 
 

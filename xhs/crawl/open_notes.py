@@ -48,7 +48,7 @@ class OpenChain:
     answered_at: str | None = None
     comments_met: int = 0
     comments_rejected: int = 0
-    """Comments of this chain, including inline replies, that this run has received and rejected."""
+    """Comments of this chain, without inline replies, that this run has received, and rejected."""
     lost: bool = False
     """True if items of a page are neither stored nor kept, so that no page may follow it."""
 

@@ -28,7 +28,7 @@ class NotePlan:
     ``arguments``: the crawl's, completed by those of the pass, then by those that the ledger keeps
     with the note. ``author_id``, ``comment_count``, ``reported`` (first-level comments) and
     ``known_watermark`` are those of the ledger. ``is_new``: the ledger does not have the note.
-    ``has_state``: its state in the ledger came from an answer, so only an answer may replace it.
+    ``has_state``: its state in the ledger came from a page, so only a page may replace it.
     ``resumed``: an earlier run began this pass. ``then_again``: another pass follows, since an
     update was requested and this pass finishes an earlier one.
     """
@@ -149,7 +149,8 @@ def _plan(
         stored.comment_count,
         stored.comment_count_l1,
         stored.watermark,
-        has_state=stored.stop_reason is not None or stored.checkpoint is not None,
+        has_state=stored.checkpoint is not None
+        or (stored.stop_reason is not None and stored.stop_reason.ended),
         resumed=resumed,
     )
 

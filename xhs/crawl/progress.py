@@ -80,13 +80,15 @@ class Progress:
         """Write the end of a note's pass from the note's item; False if that fails.
 
         The ledger is written even if the item is lost in the pipelines. A pass that ends before its
-        first page leaves unchanged what an earlier answer said. ``wanted``: the pass that follows.
+        first page leaves unchanged what an earlier pass said. A pass that is resumed had pages in
+        an earlier crawl, so its end is written. ``wanted``: the pass that follows.
         """
         await checkpoint_written(note)
         calls = self._take_calls(note)
         stop = StopReason(item["stop_reason"])
         try:
-            if note.has_page or not note.plan.has_state:
+            had_page = note.has_page or (note.plan.resumed and stop.ended)
+            if had_page or not note.plan.has_state:
                 checkpoint = replace(note.progress, calls=note.calls)
                 await self._storage.end_pass(
                     item, counts, checkpoint, calls, note.next_watermark, wanted

@@ -371,7 +371,9 @@ class CommentsSpider(Spider):
         for parsed in objects:
             parent = parsed.fields.get("parent_comment_id")
             is_comment = parsed.item_type == "comment"
-            chain.comments_met += is_comment
+            # A reply that came with a comment does not make up for a comment that is rejected.
+            is_inline = parent is not None and provenance.thread_id is None
+            chain.comments_met += is_comment and not is_inline
             listing = None
             if chain is note and note.counted and is_comment and not parent:
                 replies = len(inline_replies(parsed.raw)) if inline else 0

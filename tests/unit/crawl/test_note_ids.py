@@ -740,3 +740,32 @@ def test_shown_text_is_one_printable_line(text: str, width: int) -> None:
 def test_long_text_is_cut_to_the_width() -> None:
     assert shown("x" * 10, 10) == f"'{'x' * 10}'"
     assert shown("x" * 11, 10) == f"'{'x' * 9}…'"
+
+
+@pytest.mark.parametrize(
+    ("link", "error"),
+    [
+        ("http://xhslink.cn/abc", "full-width"),
+        (f"https://www.xiaohongshu.com/explore/{A}", "looks like a note ID"),
+    ],
+)
+def test_a_link_in_full_width_characters_is_an_error_also_beside_a_good_one(
+    link: str, error: str
+) -> None:
+    full_width = "".join(chr(ord(character) + 0xFEE0) for character in link)
+    for value in (full_width, f"{full_width} https://www.xiaohongshu.com/explore/{B}"):
+        (found,) = find_notes(value).errors
+        assert error in found
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        f'{{"note_id": "{A}"}}',
+        f'{{"note_id": "{A}", "x": 1}}',
+        f"https://www.xiaohongshu.com/张三/{A}",
+    ],
+)
+def test_one_value_is_one_error_also_of_several_parts(value: str) -> None:
+    (error,) = find_notes(value).errors
+    assert "张三" not in error

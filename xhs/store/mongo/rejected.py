@@ -61,6 +61,15 @@ class Rejected:
         async for batch in batches_by_id(self._fetch):
             yield batch
 
+    async def count_comments(self, note_id: str) -> int:
+        """Return how many comments and replies of a note are rejected.
+
+        Raises:
+            StoreFailed: if the database does not answer.
+        """
+        query = {"note_id": note_id, "kind": "comment"}
+        return await retry_until_answered(lambda: self._collection.count_documents(query))
+
     async def remove(self, ids: Sequence[str]) -> None:
         """Remove documents whose objects have been stored as items.
 
