@@ -162,10 +162,10 @@ def advice(
         yield f"mode={wanted.mode} was asked for and has not begun: -a mode=resume"
     stop, missing = read_reason(note.get("stop_reason")), note.get("missing")
     has_ended = note.get("state") == "ended"
-    if note.get("state") == "unfinished":
+    is_unfinished = note.get("state") == "unfinished"
+    if is_unfinished:
         yield "not finished: -a mode=resume"
-        return
-    if has_ended and stop in _ADVICE:
+    elif has_ended and stop in _ADVICE:
         yield _ADVICE[stop]
     elif has_ended and stop in _READ and isinstance(missing, int) and missing:
         which = f"{missing} of {note.get('comment_count_l1')}"
@@ -179,7 +179,8 @@ def advice(
         which = f"{replies} of {note.get('replies_reported')} replies not held"
         if calls := note.get("replies_calls"):
             cost = f"at most {calls} calls{in_money(price, calls)}"
-            yield f"{which}: -a mode=full -a replies=all, {cost}"
+            first = "then " if is_unfinished else ""
+            yield f"{which}: {first}-a mode=full -a replies=all, {cost}"
         else:
             yield f"{which}: the API does not show them"
 
