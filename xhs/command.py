@@ -97,16 +97,19 @@ def unknown_words(args: list[str], positional: tuple[str, ...], usage: str = "")
     """Return what is wrong with a command's positional words; None if nothing is.
 
     Unknown options are among them, since Scrapy passes these on. The words may be a share text
-    without quotation marks, which is private, so only what looks like an option is quoted.
-    ``usage`` is shown if a word is missing.
+    without quotation marks, which is private, so a command that logs its errors quotes only what
+    looks like an option. ``usage``: the usage of such a command, shown if a word is missing.
     """
     if options := [word for word in args if word.startswith("-") and word != "-"]:
         names = [word.partition("=")[0] for word in options]
         return f"no such option: {' '.join(names)}" if all(map(is_word, names)) else _NO_OPTION
     if len(args) > len(positional):
+        extra = args[len(positional) :]
+        quoted = not usage and all(map(is_word, extra))
+        which = " ".join(extra) if quoted else f"{len(extra)} more"
         return (
-            f"too many arguments ({len(args) - len(positional)} more): write -a NAME=VALUE without "
-            "spaces around =, and a value with spaces in quotation marks"
+            f"too many arguments ({which}): write -a NAME=VALUE without spaces around =, and a "
+            "value with spaces in quotation marks"
         )
     if len(args) < len(positional):
         missing = " ".join(positional[len(args) :])
