@@ -312,8 +312,7 @@ class Rejections(Component):
         if provenance is None:
             provenance = Provenance(str(adapter.get("note_id")), 0, adapter.asdict())
         kind = item_type(item) or "item"
-        of_chain = provenance.parent_comment_id is None or provenance.thread_id is not None
-        if kind == "comment" and is_invalid and of_chain:
+        if kind == "comment" and is_invalid and not provenance.is_inline:
             self._state.notes.rejected(provenance.note_id, provenance.thread_id)
         await self.reject(kind, provenance, problems)
 

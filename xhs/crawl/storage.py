@@ -111,6 +111,11 @@ class Provenance:
     thread_id: str | None = None
     listing: Listing | None = None
 
+    @property
+    def is_inline(self) -> bool:
+        """True for a reply that came with its first-level comment."""
+        return self.parent_comment_id is not None and self.thread_id is None
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:

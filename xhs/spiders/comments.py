@@ -371,9 +371,6 @@ class CommentsSpider(Spider):
         for parsed in objects:
             parent = parsed.fields.get("parent_comment_id")
             is_comment = parsed.item_type == "comment"
-            # A reply that came with a comment does not make up for a comment that is rejected.
-            is_inline = parent is not None and provenance.thread_id is None
-            chain.comments_met += is_comment and not is_inline
             listing = None
             if chain is note and note.counted and is_comment and not parent:
                 replies = len(inline_replies(parsed.raw)) if inline else 0
@@ -383,6 +380,8 @@ class CommentsSpider(Spider):
                 if isinstance(reported, int) and reported > replies:
                     note.thread_calls_listed += calls_for(reported - replies)
             origin = replace(provenance, raw=parsed.raw, parent_comment_id=parent, listing=listing)
+            # A reply that came with a comment does not make up for a comment that is rejected.
+            chain.comments_met += is_comment and not origin.is_inline
             items.append((make_item(parsed.item_type, parsed.fields), origin))
         return items
 
