@@ -3,7 +3,7 @@
     python benchmarks/pace.py [SCENARIO ...]
 
 All scenarios take about fifteen minutes. Each crawl is a process without a store against a stand-in
-of the API, measured by the stand-in's books. Seconds count from the first call to the last answer.
+of the API, measured by the stand-in's call log. Seconds: first call to last answer.
 "off" has no throttle. "Scrapy's" is AutoThrottle with its most favourable settings: no start delay,
 a target concurrency of 16, no jitter.
 """
@@ -27,7 +27,7 @@ sys.path.insert(0, str(PROJECT))
 from xhs.settings import EXTENSIONS  # noqa: E402 (needs the line above)
 from xhs.simulator.notes import sized_note  # noqa: E402
 
-Books = dict[str, Any]
+CallLog = dict[str, Any]
 Options = dict[str, list[str]]
 
 _OPENER = build_opener(ProxyHandler({}))
@@ -67,14 +67,14 @@ def heavy_tailed() -> list[str]:
 
 
 class StandIn:
-    """Address, books and script of the stand-in."""
+    """Address, call log and script of the stand-in."""
 
     def __init__(self, url: str) -> None:
         self.url = url
 
-    def books(self) -> Books:
-        books: Books = self._send("/_books", None)
-        return books
+    def call_log(self) -> CallLog:
+        call_log: CallLog = self._send("/_call_log", None)
+        return call_log
 
     def script(self, script: dict[str, Any]) -> None:
         self._send("/_script", script)
@@ -132,23 +132,23 @@ def wait_until(moment: float) -> None:
 
 def first_call(api: StandIn) -> float:
     """Wait for the first call; return its time."""
-    while not (log := api.books()["log"]):
+    while not (log := api.call_log()["log"]):
         time.sleep(0.05)
     return float(log[0]["time"])
 
 
 def complete_crawl(
     api: StandIn, script: Any, settings: Sequence[str], notes: Sequence[str]
-) -> Books:
-    """Run a crawl to its end; return the books, its exit status and its seconds."""
+) -> CallLog:
+    """Run a crawl to its end; return the call log, its exit status and its seconds."""
     api.reset()
     api.script(script)
     with crawl(api, settings, notes) as process:
         begun = first_call(api)
         status = process.wait()
-    books = api.books()
-    last = books["log"][-1]
-    return {**books, "status": status, "took": last["time"] + (last["seconds"] or 0) - begun}
+    call_log = api.call_log()
+    last = call_log["log"][-1]
+    return {**call_log, "status": status, "took": last["time"] + (last["seconds"] or 0) - begun}
 
 
 def compare_complete(
@@ -157,11 +157,12 @@ def compare_complete(
     found = {
         name: complete_crawl(api, script, settings, notes) for name, settings in variants.items()
     }
-    for name, books in found.items():
-        ratio = books["took"] / found[peer]["took"]
+    for name, call_log in found.items():
+        ratio = call_log["took"] / found[peer]["took"]
         print(
-            f"  {name:10}{books['took']:8.1f} s{ratio:8.2f} x {peer}"
-            f"{books['billed']:8} billed{books['calls']:8} calls, exit status {books['status']}"
+            f"  {name:10}{call_log['took']:8.1f} s{ratio:8.2f} x {peer}"
+            f"{call_log['billed']:8} billed{call_log['calls']:8} calls, "
+            f"exit status {call_log['status']}"
         )
 
 
@@ -172,10 +173,12 @@ def limited(api: StandIn, rate: int) -> None:
         api.script({"rate": rate, "latency": 0.2})
         with crawl(api, settings, NOTES):
             wait_until(first_call(api) + 60)
-            books = api.books()
-        used = books["billed"] / (60 * rate)
-        refused = books["codes"].get("302", 0) / books["calls"]
-        print(f"  {name:10}{used:8.0%} of the limit used{refused:8.1%} of {books['calls']} refused")
+            call_log = api.call_log()
+        used = call_log["billed"] / (60 * rate)
+        refused = call_log["codes"].get("302", 0) / call_log["calls"]
+        print(
+            f"  {name:10}{used:8.0%} of the limit used{refused:8.1%} of {call_log['calls']} refused"
+        )
 
 
 def temporary_limit(api: StandIn, rate: int = 5) -> None:
@@ -201,7 +204,9 @@ def calls_per_second(api: StandIn, start: float, seconds: int) -> list[tuple[int
     found = []
     for second in range(seconds):
         wait_until(start + second + 1.25)
-        log = [call for call in api.books()["log"] if second <= call["time"] - start < second + 1]
+        log = [
+            call for call in api.call_log()["log"] if second <= call["time"] - start < second + 1
+        ]
         found.append((len(log), sum(call["code"] == 302 for call in log)))
     return found
 
@@ -218,10 +223,10 @@ def outage(api: StandIn) -> None:
             wait_until(begun + 25)
             api.script({"latency": 0.2})
             process.wait()
-        books = api.books()
-        paid = sum(note["billed"] == 10 for note in books["notes"].values())
+        call_log = api.call_log()
+        paid = sum(note["billed"] == 10 for note in call_log["notes"].values())
         print(
-            f"  {name:10}{paid} of {len(NOTES)} notes whole, {books['calls']} calls, "
+            f"  {name:10}{paid} of {len(NOTES)} notes whole, {call_log['calls']} calls, "
             f"exit status {process.returncode}"
         )
 

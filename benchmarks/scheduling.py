@@ -94,8 +94,8 @@ def measure(api: StandIn, command: list[str], **environment: str) -> float:
         stderr=subprocess.DEVNULL,
         check=True,
     )
-    books = api.books()
-    return float(books["last_answer"] - books["first_call"])
+    call_log = api.call_log()
+    return float(call_log["last_answer"] - call_log["first_call"])
 
 
 def main() -> int:

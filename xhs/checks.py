@@ -111,7 +111,7 @@ def check_input(
             errors += error.messages
     if errors or token is None:
         raise WrongInput(errors)
-    return CheckedInput(arguments, notes, token, read_price(_text(settings, "XHS_CALL_PRICE")))
+    return CheckedInput(arguments, notes, token, read_price(settings["XHS_CALL_PRICE"]))
 
 
 def has_begun(settings: BaseSettings) -> bool:
@@ -136,11 +136,10 @@ def check_settings(settings: BaseSettings) -> list[str]:
     calls = str(settings["XHS_MAX_CALLS"])
     if not (calls.isascii() and calls.isdigit()):
         errors.append(f"XHS_MAX_CALLS={calls} must be a whole number, 0 or more")
-    price = _text(settings, "XHS_CALL_PRICE")
     try:
-        read_price(price)
+        read_price(settings["XHS_CALL_PRICE"])
     except ValueError as error:
-        errors.append(f"XHS_CALL_PRICE={price}: {error}")
+        errors.append(str(error))
     if uri := settings["MONGODB_URI"]:
         errors += _check_store(uri, settings["MONGODB_DATABASE"])
     may_spill = uri or sends_to_s3(settings)
@@ -205,11 +204,6 @@ def check_spill(folder: str) -> str | None:
         return "XHS_SPILL_DIR is empty: name a folder for writes that the database does not take"
     why = folder_error(Path(folder))
     return f"XHS_SPILL_DIR={folder}: {why}" if why else None
-
-
-def _text(settings: BaseSettings, name: str) -> str:
-    value = settings.get(name)
-    return "" if value is None else str(value)
 
 
 def _flag(settings: BaseSettings, name: str, errors: list[str]) -> bool:

@@ -89,7 +89,15 @@ _UNFINISHED = frozenset(
     }
 )
 
+_NO_USABLE_CURSOR = (
+    "the API gave no usable cursor: try mode=full later, or another JUSTONEAPI_COMMENTS_VERSION"
+)
 ADVICE = {
+    StopReason.NOT_FOUND: "does not exist, or is hidden",
+    StopReason.REFUSED: "the API rejects the request (code 400): try -a mode=full",
+    StopReason.CURSOR_REPEATED: _NO_USABLE_CURSOR,
+    StopReason.CURSOR_MISSING: _NO_USABLE_CURSOR,
+    StopReason.NO_PROGRESS: _NO_USABLE_CURSOR,
     StopReason.CURSOR_IGNORED: "the endpoint serves the first page only: try another "
     "JUSTONEAPI_COMMENTS_VERSION (the replies endpoint has only one)",
     StopReason.UNREADABLE_ANSWER: "this version of xhs cannot read the provider's answers; a store "

@@ -91,8 +91,8 @@ async def _store(store: Store, write: Write) -> list[Problem]:
 
 async def _update_counts(store: Store, note_ids: Sequence[str]) -> None:
     """Update the counts that the ledger keeps for notes that have ended."""
-    for note_id, note in (await store.ledger.known(note_ids)).items():
+    for note_id, note in (await store.ledger.documents(note_ids)).items():
         if note.get("state") == "ended":
-            held = await store.ledger.held(note_id)
+            held = await store.ledger.counts(note_id)
             fields = held.fields(note.get("comment_count_l1"))
             await store.writer.put(Write(NOTES, note_id, {"$set": fields}))

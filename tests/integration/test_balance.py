@@ -35,7 +35,7 @@ def test_it_falls_by_the_calls_billed(api: Simulator, without_store: Project) ->
     assert done.status == 0, done
     assert done.stats["xhs/calls/billed"] == 10
     assert balance(without_store) == Decimal(10) - 10 * Decimal("0.02")
-    assert api.books()["billed"] == 10
+    assert api.call_log()["billed"] == 10
 
 
 WRONG: list[tuple[dict[str, str | None], int, str]] = [

@@ -21,10 +21,10 @@ NOTE = sized_note(25)
 PAGES = 3
 
 
-def check_paid_pages(project: Project, books: Document) -> None:
+def check_paid_pages(project: Project, call_log: Document) -> None:
     """Check that exactly the pages that were billed and received are stored."""
     came = Counter(
-        call["note"] for call in books["log"] if call["billed"] and call["fault"] is None
+        call["note"] for call in call_log["log"] if call["billed"] and call["fault"] is None
     )
     shown = {
         comment
@@ -41,10 +41,10 @@ def test_a_budget_is_exact(api: Simulator, project: Project, limit: int, concurr
     words = ["-s", f"CONCURRENT_REQUESTS={concurrency}"]
     done = project.crawl(*words, notes=notes, env={"XHS_MAX_CALLS": str(limit)})
     assert (done.status, done.reason) == (3, "budget_spent"), done
-    books = api.books()
-    assert books["billed"] == done.stats["xhs/calls/billed"] == limit
+    call_log = api.call_log()
+    assert call_log["billed"] == done.stats["xhs/calls/billed"] == limit
     assert sum(note.get("billed_calls", 0) for note in project.documents("notes").values()) == limit
-    check_paid_pages(project, books)
+    check_paid_pages(project, call_log)
 
 
 @pytest.mark.parametrize(("limit", "concurrency"), [(10, 1), (40, 16), (40, 64)])
@@ -69,23 +69,23 @@ def test_a_budget_holds_whatever_fails(
     words = ["-s", "DOWNLOAD_TIMEOUT=1", "-s", f"CONCURRENT_REQUESTS={concurrency}"]
     done = project.crawl(*words, notes=notes, env={"XHS_MAX_CALLS": str(limit)})
     assert (done.status, done.reason) == (3, "budget_spent"), done
-    books, stats = api.books(), done.stats
-    not_billed = sum(call["status"] == 504 for call in books["log"])
+    call_log, stats = api.call_log(), done.stats
+    not_billed = sum(call["status"] == 504 for call in call_log["log"])
     assert not_billed >= 1
-    assert books["billed"] == limit - not_billed
-    lost = sum(call["billed"] and call["fault"] is not None for call in books["log"])
+    assert call_log["billed"] == limit - not_billed
+    lost = sum(call["billed"] and call["fault"] is not None for call in call_log["log"])
     assert lost >= 1
     assert stats["xhs/calls/unknown"] == lost + not_billed
-    assert stats["xhs/calls/billed"] == books["billed"] - lost
+    assert stats["xhs/calls/billed"] == call_log["billed"] - lost
     assert sum(note.get("billed_calls", 0) for note in project.documents("notes").values()) == limit
-    check_paid_pages(project, books)
+    check_paid_pages(project, call_log)
 
 
 def test_a_call_of_unknown_billing_counts(api: Simulator, project: Project) -> None:
     api.script({"rules": [{"call": 2, "truncate": True}]})
     done = project.crawl(notes=[sized_note(50)], env={"XHS_MAX_CALLS": "3"})
     assert (done.status, done.reason) == (3, "budget_spent"), done
-    assert api.books()["billed"] == 3
+    assert api.call_log()["billed"] == 3
 
 
 @pytest.mark.parametrize("concurrency", [1, 64])
@@ -104,9 +104,9 @@ def test_a_budget_that_just_suffices_is_not_spent(
     words = ["-s", f"CONCURRENT_REQUESTS={concurrency}"]
     done = project.crawl(*words, notes=notes, env={"XHS_MAX_CALLS": str(pages)})
     assert (done.status, done.reason) == (0, "finished"), done
-    books = api.books()
-    assert books["billed"] == pages < books["calls"]
-    check_paid_pages(project, books)
+    call_log = api.call_log()
+    assert call_log["billed"] == pages < call_log["calls"]
+    check_paid_pages(project, call_log)
     assert {note["stop_reason"] for note in project.documents("notes").values()} == {"complete"}
 
 
@@ -136,11 +136,11 @@ def test_a_limit_of_the_account_is_used_to_its_end(
     done = project.crawl(notes=notes)
     days.add(end_of_day())
     assert (done.status, done.reason) == (3, reason), done
-    books = api.books()
-    assert books["billed"] == done.stats["xhs/calls/billed"] == 30
-    assert 30 < books["calls"] <= 30 + 16
+    call_log = api.call_log()
+    assert call_log["billed"] == done.stats["xhs/calls/billed"] == 30
+    assert 30 < call_log["calls"] <= 30 + 16
     assert sum(note.get("billed_calls", 0) for note in project.documents("notes").values()) == 30
-    check_paid_pages(project, books)
+    check_paid_pages(project, call_log)
 
     *_, cause, advice = done.errors.splitlines()
     assert f"WARNING: {done.stats['xhs/notes/left']:.0f} notes are left" in cause
@@ -152,7 +152,7 @@ def test_a_limit_of_the_account_is_used_to_its_end(
     api.script({})
     again = project.command(*words)
     assert again.status == 0, again
-    check_paid_pages(project, api.books())
+    check_paid_pages(project, api.call_log())
     assert {note["stop_reason"] for note in project.documents("notes").values()} == {"complete"}
 
 
@@ -161,7 +161,7 @@ def test_a_budget_that_is_none_is_refused(api: Simulator, project: Project, valu
     done = project.crawl(notes=[NOTE], env={"XHS_MAX_CALLS": value})
     assert done.status == 2, done
     assert len(done.lines("ERROR")) == 1
-    assert api.books()["calls"] == 0
+    assert api.call_log()["calls"] == 0
 
 
 def test_a_cached_page_costs_nothing_and_a_refusal_is_not_cached(
@@ -170,9 +170,9 @@ def test_a_cached_page_costs_nothing_and_a_refusal_is_not_cached(
     cache = ["-s", "HTTPCACHE_ENABLED=1", "-s", f"HTTPCACHE_DIR={without_store.folder / 'cache'}"]
     api.script({"rules": [{"note_call": 1, "code": 301}]})
     first = without_store.crawl(*cache, notes=[NOTE])
-    assert api.books()["billed"] == PAGES
+    assert api.call_log()["billed"] == PAGES
     second = without_store.crawl(*cache, notes=[NOTE], env={"JUSTONEAPI_TOKEN": "another-token"})
-    assert api.books()["billed"] == PAGES
+    assert api.call_log()["billed"] == PAGES
     assert sorted(second.items("comment"), key=str) == sorted(first.items("comment"), key=str)
 
 
@@ -185,4 +185,4 @@ def test_more_notes_from_the_cache_than_there_are_places(
     for _ in range(2):
         done = without_store.crawl(*cache, notes=notes)
         assert (done.status, len(done.items("note"))) == (0, len(notes)), done
-        assert api.books()["billed"] == len(notes)
+        assert api.call_log()["billed"] == len(notes)

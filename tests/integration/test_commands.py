@@ -174,8 +174,8 @@ def test_parse_takes_a_page_and_bills_one_call(api: Simulator, without_store: Pr
     assert done.status == 0, done
     assert "Traceback" not in done.errors
     assert all(comment in done.output for comment in expected_note(LATE).first_level[:10])
-    books = api.books()
-    assert (books["calls"], books["billed"]) == (1, 1)
+    call_log = api.call_log()
+    assert (call_log["calls"], call_log["billed"]) == (1, 1)
     assert done.stats["xhs/calls/billed"] == 1
     assert TOKEN not in done.output + done.errors
 
@@ -193,7 +193,7 @@ def test_parse_takes_the_last_page_too(
     assert "Traceback" not in done.errors
     assert all(comment in done.output for comment in expected_note(note).first_level)
     assert "'stop_reason': 'complete'" in done.output
-    assert api.books()["calls"] == expected_note(note).pages
+    assert api.call_log()["calls"] == expected_note(note).pages
 
 
 SCRIPT = """
@@ -237,7 +237,7 @@ def test_a_crawl_from_a_script(api: Simulator, without_store: Project, kind: str
         "xhs/notes/left": 0,
         "xhs/calls/billed": 2,
     }
-    assert api.books()["calls"] == 2
+    assert api.call_log()["calls"] == 2
 
 
 @pytest.mark.parametrize("kind", ["CrawlerProcess", "AsyncCrawlerProcess"])
@@ -246,7 +246,7 @@ def test_wrong_arguments_from_a_script_are_a_value_error(
 ) -> None:
     done = from_a_script(without_store, kind, {"notes": WHOLE, "sort": "newest"})
     assert "WrongArguments: sort='newest' is none of latest, normal, like_count" in done.errors
-    assert api.books()["calls"] == 0
+    assert api.call_log()["calls"] == 0
 
 
 @pytest.mark.parametrize(
@@ -264,7 +264,7 @@ def test_wrong_input_from_a_script_closes_the_crawl(
     assert json.loads(done.output)["finish_reason"] == "wrong_input", done
     assert sum(message in line for line in done.lines("ERROR")) == 1, done
     assert "Traceback" not in done.errors
-    assert api.books()["calls"] == 0
+    assert api.call_log()["calls"] == 0
 
 
 def test_a_share_text_from_a_script_is_not_quoted(api: Simulator, without_store: Project) -> None:
@@ -284,7 +284,7 @@ def test_parse_without_a_token_says_so_and_calls_nothing(
     done = without_store.command(*words, env={"JUSTONEAPI_TOKEN": None})
     assert any(line.startswith("no token") for line in done.lines("ERROR")), done
     assert "Traceback" not in done.errors
-    assert api.books()["calls"] == 0
+    assert api.call_log()["calls"] == 0
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def test_the_proposed_command_loses_no_feed(
     assert {path.name for path in folder.iterdir()} == files
     found = comments(folder)
     assert set(found) == {*expected_note(NOTE).first_level, *expected_note(NOTE).inline_replies}
-    assert api.books()["billed"] == expected_note(NOTE).pages
+    assert api.call_log()["billed"] == expected_note(NOTE).pages
 
 
 def test_the_proposed_command_has_the_presets_too(project: Project) -> None:
@@ -129,12 +129,12 @@ def test_what_an_earlier_crawl_has_written_is_not_overwritten(
     words = (option, f"{folder / name}")
     first = project.crawl("-O", f"{folder / name}", notes=[NOTE], feed=False, env=ONE_CALL)
     assert first.status == 3, first
-    before, calls = path.read_bytes(), api.books()["calls"]
+    before, calls = path.read_bytes(), api.call_log()["calls"]
     done = project.crawl(*words, feed=False, notes=[NOTE], mode=mode)
     assert done.status == 2, done
     [error] = done.lines("ERROR")
     assert cures.format(folder) in error
-    assert (path.read_bytes(), api.books()["calls"]) == (before, calls)
+    assert (path.read_bytes(), api.call_log()["calls"]) == (before, calls)
     done = project.crawl(*shlex.split(cures.format(folder)), feed=False, notes=[NOTE], mode=mode)
     assert done.status == 0, done
     assert path.read_bytes().startswith(before)
@@ -165,12 +165,12 @@ def test_a_full_crawl_overwrites_as_requested(project: Project) -> None:
 def test_a_dry_run_opens_no_feed(api: Simulator, project: Project) -> None:
     path, new = project.folder / "a.json", project.folder / "feeds" / "b.jsonl"
     assert project.crawl("-O", str(path), notes=[NOTE], feed=False, env=ONE_CALL).status == 3
-    before, calls = path.read_bytes(), api.books()["calls"]
+    before, calls = path.read_bytes(), api.call_log()["calls"]
     for mode in ("resume", "update", "full"):
         words = ("-O", str(path), "-O", str(new))
         done = project.crawl(*words, notes=[NOTE], feed=False, mode=mode, dry_run="1")
         assert done.status == 0, done
-    assert (path.read_bytes(), api.books()["calls"]) == (before, calls)
+    assert (path.read_bytes(), api.call_log()["calls"]) == (before, calls)
     assert not new.parent.exists()
 
 
@@ -235,7 +235,7 @@ def test_a_crawl_that_is_refused_from_a_script_opens_no_feed(
     assert len(done.lines("ERROR")) == 1
     assert path.read_text() == '[{"item_type": "note"}]'
     assert not new.exists()
-    assert api.books()["calls"] == 0
+    assert api.call_log()["calls"] == 0
 
 
 def test_what_s3_refuses_closes_a_crawl_from_a_script(
@@ -250,4 +250,4 @@ def test_what_s3_refuses_closes_a_crawl_from_a_script(
     assert "the feed s3://lake/x/a.json: S3 refuses it (AccessDenied" in error
     assert "Traceback" not in done.errors
     assert s3.requests == [("PUT", f"/lake/x/{TRIAL}")]
-    assert api.books()["calls"] == 0
+    assert api.call_log()["calls"] == 0

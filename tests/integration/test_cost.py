@@ -69,7 +69,7 @@ def test_the_estimate_is_logged_when_every_first_page_has_come(
 ) -> None:
     done = project.crawl(notes=NEW, feed=False, env=PRICED)
     assert expected(done) == [f"Calls expected in all: about {PAGES} (0.90 CNY)"]
-    assert api.books()["billed"] == PAGES
+    assert api.call_log()["billed"] == PAGES
     assert done.run["calls"]["cost"] == "0.90 CNY"
     assert done.lines("INFO")[-1].startswith(f"{PAGES} calls billed (0.90 CNY), 0 of unknown")
 
@@ -87,7 +87,7 @@ def test_the_estimate_follows_the_arguments(
 ) -> None:
     done = project.crawl(notes=NEW, feed=False, **arguments)
     assert expected(done) == [f"Calls expected in all: {expectation}"]
-    assert api.books()["billed"] == int(expectation.split()[-1])
+    assert api.call_log()["billed"] == int(expectation.split()[-1])
 
 
 def test_an_update_that_reads_on_says_at_least(api: Simulator, project: Project) -> None:
@@ -111,7 +111,7 @@ def test_a_resumed_crawl_counts_what_is_left(api: Simulator, project: Project) -
     assert done.status == 3, done
     done = project.crawl(mode="resume", feed=False)
     assert expected(done) == ["Calls expected in all: about 8"]
-    assert api.books()["billed"] == 12
+    assert api.call_log()["billed"] == 12
 
 
 def test_an_update_that_first_finishes_what_was_left(api: Simulator, project: Project) -> None:
@@ -120,7 +120,7 @@ def test_an_update_that_first_finishes_what_was_left(api: Simulator, project: Pr
     assert done.status == 3, done
     done = project.crawl(mode="update", feed=False)
     assert expected(done) == ["Calls expected in all: at least 9"]
-    assert api.books()["billed"] == 4 + 9
+    assert api.call_log()["billed"] == 4 + 9
 
 
 def test_replies_alone_that_are_left_are_expected_at_most(api: Simulator, project: Project) -> None:
@@ -133,7 +133,7 @@ def test_replies_alone_that_are_left_are_expected_at_most(api: Simulator, projec
     match = re.fullmatch(r"Calls expected in all: at most (\d+) for replies", line)
     assert match, line
     assert left <= int(match[1]) <= left + 1
-    assert api.books()["billed"] == 2 + left
+    assert api.call_log()["billed"] == 2 + left
 
 
 def test_replies_are_expected_as_on_the_pages_that_came(api: Simulator, project: Project) -> None:
@@ -150,7 +150,7 @@ def test_replies_are_expected_as_on_the_pages_that_came(api: Simulator, project:
     guess = int(found[1])
     assert 0.8 * calls <= guess <= 1.2 * calls
     assert found[2] == f"{guess * 5 / 100:.2f}"
-    assert api.books()["billed"] == 3 + calls
+    assert api.call_log()["billed"] == 3 + calls
 
 
 def test_a_note_that_fails_holds_nothing_up(api: Simulator, project: Project) -> None:
@@ -180,4 +180,4 @@ def test_a_wrong_price_is_refused_before_the_first_call(api: Simulator, project:
     assert line == (
         "XHS_CALL_PRICE=0.05: an amount above 0 and its currency are needed, such as 0.05 CNY"
     )
-    assert api.books()["calls"] == 0
+    assert api.call_log()["calls"] == 0

@@ -50,7 +50,7 @@ def test_after_a_kill_the_server_ends_and_the_next_crawl_completes(
     notes = [sized_note(150), sized_note(35)]
     api.script({"latency": 0.05})
     process = own_server.start_crawl(notes=notes)
-    while api.books()["notes"].get(notes[0], {"calls": 0})["calls"] < 8:
+    while api.call_log()["notes"].get(notes[0], {"calls": 0})["calls"] < 8:
         assert process.poll() is None
         time.sleep(0.02)
     process.kill()
@@ -78,7 +78,7 @@ def test_after_a_kill_the_server_ends_and_the_next_crawl_completes(
         assert document["first_seen_at"] == before[key]["first_seen_at"]
     new = {item["comment_id"] for item in done.items("comment") if item["is_new"]}
     assert not new & before.keys()
-    assert api.books()["billed"] == page_count(notes)
+    assert api.call_log()["billed"] == page_count(notes)
     assert server_ends(folder)
 
 
@@ -103,5 +103,5 @@ def test_two_crawls_and_a_status_begin_at_the_same_moment(
         document = own_server.note(note)
         assert (document["state"], document["missing"]) == ("ended", 0)
     assert own_server.note(shared)["billed_calls"] == 4
-    assert api.books()["billed"] == 2 * 3 + 2 * 2
+    assert api.call_log()["billed"] == 2 * 3 + 2 * 2
     assert server_ends(own_server.folder / "new" / "db")

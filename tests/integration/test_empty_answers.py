@@ -46,7 +46,7 @@ def test_an_answer_with_nothing_in_it_is_asked_for_again(
     assert done.status == 0, done
     assert end_of(done) == ("complete", PAGES, True)
     assert pages_of(api, NOTE) == [1, 2, 2, 2, 3, 4, 5]
-    assert done.stats["xhs/calls/billed"] == api.books()["billed"] == PAGES + 2
+    assert done.stats["xhs/calls/billed"] == api.call_log()["billed"] == PAGES + 2
     assert project.note(NOTE)["billed_calls"] == PAGES + 2
     assert_stored(project, NOTE)
     (page,) = kept_pages(project)
@@ -66,11 +66,11 @@ def test_it_is_asked_for_again_twice_at_most_and_then_left(
     note = project.note(NOTE)
     assert (note["state"], note["stop_reason"]) == ("unfinished", "empty_answer")
     assert json.loads(note["checkpoint"]["cursor"])["index"] == 3
-    assert note["billed_calls"] == api.books()["billed"] == 5
+    assert note["billed_calls"] == api.call_log()["billed"] == 5
     assert [line for line in done.lines("WARNING") if "without data" in line], done
 
     api.script({})
-    api.reset_books()
+    api.reset_call_log()
     resumed = project.crawl(mode="resume")
     assert resumed.status == 0, resumed
     assert pages_of(api, NOTE) == [3, 4, 5]
@@ -81,7 +81,7 @@ def test_each_of_them_counts_in_the_budget(api: Simulator, project: Project) -> 
     api.script({"rules": [{"page": 1, "data": {}}]})
     done = project.crawl(notes=[NOTE], env={"XHS_MAX_CALLS": "2"})
     assert (done.status, done.reason) == (3, "budget_spent"), done
-    assert api.books()["billed"] == 2
+    assert api.call_log()["billed"] == 2
     assert project.note(NOTE)["billed_calls"] == 2
 
 
@@ -98,7 +98,7 @@ def test_an_update_that_meets_one_does_not_spoil_what_was_complete(
     assert {name: after[name] for name in unchanged} == {name: before[name] for name in unchanged}
 
     api.script({})
-    api.reset_books()
+    api.reset_call_log()
     done = project.crawl(mode="resume")
     assert done.status == 0, done
     assert end_of(done) == ("up_to_date", 1, True)
@@ -136,10 +136,10 @@ def test_a_thread_whose_answers_have_nothing_in_them_is_left(
     api.script({"rules": [{"endpoint": "replies", "comment": roots[0], "data": None}]})
     done = project.crawl(notes=[note], replies="all")
     assert done.status == 3, done
-    calls = [call for call in api.books()["log"] if call["comment"] == roots[0]]
+    calls = [call for call in api.call_log()["log"] if call["comment"] == roots[0]]
     assert len(calls) == 3
     assert end_of(done)[0] == "empty_answer"
-    assert project.note(note)["billed_calls"] == api.books()["billed"]
+    assert project.note(note)["billed_calls"] == api.call_log()["billed"]
     api.script({})
     assert project.crawl(mode="resume").status == 0
     assert project.comment_ids(note) == (
@@ -153,10 +153,10 @@ def test_none_of_them_stays_in_the_cache(api: Simulator, project: Project) -> No
     cache = ("-s", "HTTPCACHE_ENABLED=1", "-s", f"HTTPCACHE_DIR={project.folder / 'cache'}")
     assert project.crawl(*cache, notes=[NOTE]).status == 0
     assert pages_of(api, NOTE) == [1, 1, 2, 3, 4, 5]
-    api.reset_books()
+    api.reset_call_log()
     again = project.crawl(*cache, notes=[NOTE])
     assert end_of(again) == ("complete", PAGES, True)
-    assert api.books()["calls"] == 0
+    assert api.call_log()["calls"] == 0
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_a_note_of_which_every_comment_is_rejected_is_no_success(
     note = project.note(NOTE)
     assert (note["state"], note.get("watermark"), note["missing"]) == ("ended", None, 45)
     assert project.crawl(notes=[NOTE], mode="resume").status == 4
-    assert api.books()["calls"] == PAGES
+    assert api.call_log()["calls"] == PAGES
 
     api.script({})
     assert project.crawl(mode="update").status == 0
@@ -315,10 +315,10 @@ def test_a_resumed_note_that_ends_without_a_page_is_not_bought_again(
     assert (done.status, end_of(done)[0]) == (4, reason), done
     ledger = project.note(NOTE)
     assert (ledger["state"], ledger["stop_reason"], ledger["complete"]) == ("ended", reason, False)
-    calls = api.books()["calls"]
+    calls = api.call_log()["calls"]
     assert crawl(project, mode="resume").status == 4
     assert project.crawl(mode="resume").status == 0
-    assert api.books()["calls"] == calls
+    assert api.call_log()["calls"] == calls
     assert_stored(project, NOTE, first=10 * pages)
 
 

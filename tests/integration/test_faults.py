@@ -79,9 +79,9 @@ def test_what_passes_is_retried_and_everything_arrives(api: Simulator, project: 
     assert all(is_stored(project, note) for note in notes)
 
     pages = 3 * len(notes)
-    books = api.books()
-    assert books["calls"] == pages + len(faults)
-    assert books["billed"] == pages + len(CUT)
+    call_log = api.call_log()
+    assert call_log["calls"] == pages + len(faults)
+    assert call_log["billed"] == pages + len(CUT)
     stats = done.stats
     assert stats["xhs/calls/billed"] == pages
     assert stats["xhs/calls/unknown"] == len(CUT)
@@ -135,24 +135,26 @@ def test_a_third_of_all_calls_may_fail(api: Simulator, project: Project) -> None
     assert project.documents("comments").keys() == set(comments)
     assert sorted(done.ids("comment")) == sorted(comments)
 
-    books = api.books()
+    call_log = api.call_log()
     pages = page_count(notes)
     failed = Counter(
-        call["fault"] or call["code"] for call in books["log"] if call["fault"] or call["code"]
+        call["fault"] or call["code"] for call in call_log["log"] if call["fault"] or call["code"]
     )
     assert failed.keys() == {"code", "status", "html", "truncate", "reset", "hang"}
-    assert failed.total() == books["calls"] - pages
-    assert 0.3 < (failed.total() - len(once)) / (books["calls"] - len(once) - 81) < 0.4
+    assert failed.total() == call_log["calls"] - pages
+    assert 0.3 < (failed.total() - len(once)) / (call_log["calls"] - len(once) - 81) < 0.4
     undelivered = failed["truncate"] + failed["reset"] + failed["hang"]
-    assert books["billed"] - pages == undelivered == books["undelivered"] == books["repeated"]
+    assert (
+        call_log["billed"] - pages == undelivered == call_log["undelivered"] == call_log["repeated"]
+    )
     stats = done.stats
     assert (stats["xhs/calls/billed"], stats["xhs/calls/unknown"]) == (pages, undelivered)
     refused = sum(n for name, n in stats.items() if name.startswith("xhs/calls/refused/"))
     assert refused == failed["code"] + failed["status"] + failed["html"]
     ledger = project.documents("notes")
-    assert sum(document["billed_calls"] for document in ledger.values()) == books["billed"]
+    assert sum(document["billed_calls"] for document in ledger.values()) == call_log["billed"]
     for note in notes:
-        assert ledger[note]["billed_calls"] == books["notes"][note]["billed"]
+        assert ledger[note]["billed_calls"] == call_log["notes"][note]["billed"]
 
 
 def test_refused_parameters_end_their_note_alone(api: Simulator, project: Project) -> None:
@@ -169,7 +171,7 @@ def test_refused_parameters_end_their_note_alone(api: Simulator, project: Projec
         document = project.note(note)
         assert (document["state"], document["complete"]) == ("ended", False)
         assert (document["checkpoint"], document["billed_calls"]) == (None, billed)
-    assert api.books()["calls"] == 1 + 2 + 2
+    assert api.call_log()["calls"] == 1 + 2 + 2
     assert done.stats["xhs/notes/left"] == 0
 
 
@@ -191,7 +193,7 @@ def test_an_unknown_code_is_an_error_with_the_providers_words(
     assert (document["state"], document["stop_reason"]) == ("unfinished", "unknown_code")
     assert index_of(document) == 2
     assert is_stored(project, odd, pages=1)
-    assert api.books()["notes"][odd] == {"calls": 2, "billed": 1}
+    assert api.call_log()["notes"][odd] == {"calls": 2, "billed": 1}
     assert done.stats["xhs/notes/left"] == 1
 
 
@@ -203,7 +205,7 @@ def test_a_fatal_code_stops_the_crawl(api: Simulator, project: Project, code: in
     assert done.status == 3, done
     assert done.reason == FATAL[code]
     assert "Traceback" not in done.errors
-    assert api.books()["calls"] == 3
+    assert api.call_log()["calls"] == 3
     assert is_stored(project, note, pages=2)
     document = project.note(note)
     assert (document["state"], document["complete"]) == ("unfinished", False)
@@ -221,9 +223,9 @@ def test_after_a_fatal_code_nothing_more_is_sent(api: Simulator, project: Projec
     done = project.crawl(notes=notes)
     assert done.status == 3, done
     assert done.reason == "balance_exhausted"
-    books = api.books()
-    assert books["billed"] == 20
-    assert 20 < books["calls"] <= 20 + 16
+    call_log = api.call_log()
+    assert call_log["billed"] == 20
+    assert 20 < call_log["calls"] <= 20 + 16
     documents = project.documents("notes")
     assert {document["state"] for document in documents.values()} <= {"queued", "unfinished"}
     assert sum(document.get("billed_calls", 0) for document in documents.values()) == 20
@@ -250,7 +252,7 @@ def test_retries_come_to_an_end(api: Simulator, project: Project) -> None:
         assert index_of(document) == 2
         assert document["billed_calls"] == billed
         assert is_stored(project, note, pages=1)
-        assert api.books()["notes"][note] == {"calls": 3, "billed": billed}
+        assert api.call_log()["notes"][note] == {"calls": 3, "billed": billed}
     assert is_stored(project, GOOD)
     assert done.stats["xhs/notes/left"] == 2
     assert done.stats["xhs/notes/retries_exhausted"] == 2
@@ -311,7 +313,7 @@ def test_cursors_that_lie(api: Simulator, project: Project) -> None:
         assert (document["state"], document["stop_reason"]) == ("ended", reason), name
         assert (document["complete"], document["checkpoint"]) == (False, None), name
         assert document["billed_calls"] == calls, name
-        assert api.books()["notes"][note[name]] == {"calls": calls, "billed": calls}, name
+        assert api.call_log()["notes"][note[name]] == {"calls": calls, "billed": calls}, name
         assert is_stored(project, note[name], pages=pages), name
         assert document["missing"] == 45 - min(45, 10 * pages), name
         assert done.stats[f"xhs/notes/{reason}"] >= 1
@@ -328,10 +330,10 @@ def test_an_endpoint_that_ignores_cursors_costs_two_calls_a_note(
     done = project.crawl(notes=[*long, *short])
     assert (done.status, done.reason) == (4, "finished"), done
     assert ends(done) == dict.fromkeys(long, "cursor_ignored") | dict.fromkeys(short, "complete")
-    books = api.books()
+    call_log = api.call_log()
     for notes, calls in ((long, 2), (short, 1)):
         for note in notes:
-            assert books["notes"][note] == {"calls": calls, "billed": calls}
+            assert call_log["notes"][note] == {"calls": calls, "billed": calls}
             assert project.note(note)["billed_calls"] == calls
             assert is_stored(project, note, pages=1)
     warnings = done.lines("WARNING")
@@ -368,8 +370,8 @@ def test_a_note_that_changes_in_mid_crawl(api: Simulator, project: Project) -> N
     done = project.crawl(notes=notes)
     assert (done.status, done.reason) == (0, "finished"), done
     assert ends(done) == dict.fromkeys(notes, "complete")
-    books = api.books()
-    assert (books["repeated"], books["undelivered"]) == (0, 0)
+    call_log = api.call_log()
+    assert (call_log["repeated"], call_log["undelivered"]) == (0, 0)
     for note in notes:
         first_page, rest = (
             expected_note(note).first_level[:10],
@@ -378,7 +380,7 @@ def test_a_note_that_changes_in_mid_crawl(api: Simulator, project: Project) -> N
         shown = [comment for comment in rest if comment not in gone.get(note, ())]
         assert project.comment_ids(note)[0] == {*first_page, *shown}
         pages = 1 + max(1, -(-len(shown) // 10))
-        assert books["notes"][note]["billed"] == pages
+        assert call_log["notes"][note]["billed"] == pages
         assert project.note(note)["billed_calls"] == pages
         assert (project.note(note)["pages"], project.note(note)["complete"]) == (pages, True)
     assert project.note(grows)["missing"] == project.note(DOCUMENTED_NOTE)["missing"] == 15

@@ -260,7 +260,7 @@ def test_what_s3_refuses_is_reported_before_the_first_call(
     assert "Traceback" not in done.errors
     assert not of_libraries(done)
     assert not found_in(done.errors.encode(), TOKEN, SECRET, "secret-word")
-    assert api.books()["calls"] == 0
+    assert api.call_log()["calls"] == 0
     assert not list((without_store.folder / "spill").glob("**/*"))
 
 
@@ -272,7 +272,7 @@ def test_without_boto3_no_call_is_made(api: Simulator, without_store: Project) -
     assert done.lines("ERROR") == [
         "the feed s3://lake/out.json: boto3 is not installed: pip install boto3"
     ]
-    assert api.books()["calls"] == 0
+    assert api.call_log()["calls"] == 0
 
 
 def test_a_key_that_may_not_write_is_reported_once(api: Simulator, without_store: Project) -> None:
@@ -281,7 +281,7 @@ def test_a_key_that_may_not_write_is_reported_once(api: Simulator, without_store
     assert done.status == 2, done
     [error] = done.lines("ERROR")
     assert "XHS_FEEDS_URI=s3://lake/x: S3 refuses it (AccessDenied: Access Denied)" in error
-    assert api.books()["calls"] == 0
+    assert api.call_log()["calls"] == 0
 
 
 def test_a_key_that_may_only_write_is_enough(without_store: Project) -> None:
@@ -321,7 +321,7 @@ def test_an_object_is_not_overwritten_by_a_crawl_that_continues(
         done = project.crawl(option, words[1], mode="resume", feed=False, env=lake.environment)
         assert done.status == 2, done
         assert "-o 's3://lake/kept/out-%(time)s.jsonl'" in done.lines("ERROR")[0]
-    assert (lake.objects(), api.books()["billed"]) == (before, 1)
+    assert (lake.objects(), api.call_log()["billed"]) == (before, 1)
     _, *command = shlex.split(first.run["resume"])
     assert project.command(*command, env=lake.environment).status == 0
     parts = [data for key, data in lake.objects().items() if key.startswith("kept/")]
@@ -350,7 +350,7 @@ def test_feeds_that_cannot_be_written_cost_nothing(
     assert done.status == 2, done
     assert any(named in line for line in done.lines("ERROR"))
     assert (done.run["close_reason"], bool(done.run["errors"])) == ("wrong_input", True)
-    assert api.books()["calls"] == 0
+    assert api.call_log()["calls"] == 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /dev/full")
@@ -368,7 +368,7 @@ def test_a_disk_that_is_full_is_reported_and_stops_a_crawl_that_keeps_nothing_el
         assert "1 feeds were not stored" in done.lines("ERROR")[-1]
     else:
         assert (done.status, done.reason) == (3, "store_failed"), done
-        assert api.books()["billed"] <= 3
+        assert api.call_log()["billed"] <= 3
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /dev/full")
@@ -420,4 +420,4 @@ def test_an_exporter_that_raises_is_reported_and_counted(
     done = without_store.crawl("-s", f"FEED_EXPORTERS={exporters}", notes=[LONG], env=presets)
     assert (done.status, done.reason) == (3, "store_failed"), done
     assert any(line.endswith("cannot be written: TypeError") for line in done.lines("ERROR"))
-    assert api.books()["billed"] <= 3
+    assert api.call_log()["billed"] <= 3

@@ -31,7 +31,7 @@ NOTES[5], NOTES[25] = threaded_note(90, 2, 5), threaded_note(30, 7, 25)
 
 
 def calls(api: Simulator) -> int:
-    return int(api.books()["calls"])
+    return int(api.call_log()["calls"])
 
 
 def assert_no_checkpoint_is_ahead(project: Project) -> None:
@@ -60,11 +60,11 @@ def assert_little_is_paid_twice(api: Simulator, project: Project, ends: list[int
     done = project.crawl(notes=NOTES, mode="resume", feed=False)
     assert done.status == 0, done
     assert_all_there(project)
-    books = api.books()
-    assert books["calls"] <= LOG_LENGTH
-    twice = paid_twice(books["log"], [*ends, books["calls"]])
-    assert twice.total() == books["repeated"]
-    assert books["billed"] == page_count(NOTES) + books["repeated"]
+    call_log = api.call_log()
+    assert call_log["calls"] <= LOG_LENGTH
+    twice = paid_twice(call_log["log"], [*ends, call_log["calls"]])
+    assert twice.total() == call_log["repeated"]
+    assert call_log["billed"] == page_count(NOTES) + call_log["repeated"]
     assert max(twice.values()) <= MOST_TWICE, twice
 
 

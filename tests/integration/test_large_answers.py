@@ -59,7 +59,7 @@ def test_an_answer_that_is_too_large_is_billed_once_and_named(
     assert "Traceback" not in done.errors
     assert "token=" not in done.errors
     for note in notes:
-        assert api.books()["notes"][note] == {"calls": 2, "billed": 2}
+        assert api.call_log()["notes"][note] == {"calls": 2, "billed": 2}
         assert project.note(note)["billed_calls"] == 2
         assert_ended(project, done, note, "retries_exhausted", 1)
         [message] = messages(done, note)
@@ -131,13 +131,13 @@ def test_the_limit_holds_for_every_compression(api: Simulator, project: Project)
     assert done.status == 3, done
     assert "token=" not in done.errors
     for note in bombs:
-        assert api.books()["notes"][note] == {"calls": 2, "billed": 2}
+        assert api.call_log()["notes"][note] == {"calls": 2, "billed": 2}
         assert_ended(project, done, note, "retries_exhausted", 1)
         [message] = messages(done, note)
         assert "DOWNLOAD_MAXSIZE (1000000 bytes)" in message
     for note in small:
         assert_ended(project, done, note, "complete", 3)
-        assert api.books()["notes"][note] == {"calls": 3, "billed": 3}
+        assert api.call_log()["notes"][note] == {"calls": 3, "billed": 3}
     assert done.stats["xhs/calls/unknown"] == len(bombs)
 
 
@@ -158,7 +158,7 @@ def test_what_cannot_be_decompressed_is_retried_and_may_be_billed(
     assert done.status == 3, done
     assert "token=" not in done.errors
     for note, name in notes.items():
-        assert api.books()["notes"][note] == {"calls": 3, "billed": 3}, name
+        assert api.call_log()["notes"][note] == {"calls": 3, "billed": 3}, name
         assert project.note(note)["billed_calls"] == 3
         [message] = messages(done, note)
         assert "the answer cannot be decompressed" in message

@@ -60,7 +60,7 @@ def test_each_pass_leaves_one_document(api: Simulator, project: Project) -> None
         "pages": PAGES,
         "comment_count": was.comment_count,
         "comment_count_l1": 45,
-        "comments_met": 45,
+        "comments_listed": 45,
         "comments_collected": 45,
         "replies_collected": len(was.inline_replies),
         "comments_new": 45,
@@ -76,7 +76,7 @@ def test_each_pass_leaves_one_document(api: Simulator, project: Project) -> None
         "pages": 2,
         "comment_count": now.comment_count,
         "comment_count_l1": 57,
-        "comments_met": 20,
+        "comments_listed": 20,
         "comments_collected": 57,
         "replies_collected": len(now.inline_replies),
         "comments_new": 12,
@@ -102,7 +102,7 @@ def test_a_pass_of_several_runs_is_one_pass(api: Simulator, project: Project) ->
     assert project.crawl(notes=[NOTE], feed=False, mode="resume").status == 0
     (document,) = history(project, NOTE)
     wanted = {"mode": "full", "stop_reason": "complete", "complete": True, "billed_calls": PAGES}
-    wanted |= {"pages": PAGES, "comments_met": 45, "comments_new": 45, "comments_collected": 45}
+    wanted |= {"pages": PAGES, "comments_listed": 45, "comments_new": 45, "comments_collected": 45}
     assert {name: document[name] for name in wanted} == wanted
     assert project.note(NOTE)["billed_calls"] == PAGES
 
@@ -113,7 +113,7 @@ def test_an_update_that_finishes_another_leaves_two(api: Simulator, project: Pro
     leave_at_page_three(api, project, NOTE, mode="update")
     api.change(NOTE, grow=11)
     assert project.crawl(notes=[NOTE], feed=False, mode="update").status == 0
-    names = ("mode", "stop_reason", "pages", "comments_met", "comments_new", "billed_calls")
+    names = ("mode", "stop_reason", "pages", "comments_listed", "comments_new", "billed_calls")
     assert [tuple(document[name] for name in names) for document in history(project, NOTE)] == [
         ("full", "complete", PAGES, 45, 45, PAGES),
         ("update", "up_to_date", 6, 60, 50, 6),
@@ -273,7 +273,7 @@ def test_a_list_is_queued_and_done_by_resume(api: Simulator, project: Project, n
     again = project.command("enqueue", file)
     assert (again.status, again.output) == (0, queued(0, 3)), again
     assert project.documents("notes") == ledger
-    assert api.books()["calls"] == 0
+    assert api.call_log()["calls"] == 0
 
     done = project.crawl(mode="resume")
     assert done.status == 0, done
@@ -290,7 +290,7 @@ def test_an_update_without_a_list_takes_what_is_queued_too(
     assert project.crawl(notes=[NOTE], feed=False).status == 0
     api.change(NOTE, grow=3)
     enqueue(project, QUEUE)
-    api.reset_books()
+    api.reset_call_log()
     done = project.crawl(mode="update")
     assert done.status == 0, done
     assert billed(api) == {NOTE: 1, **dict.fromkeys(QUEUE, 3)}
@@ -363,7 +363,7 @@ def test_arguments_are_kept_with_a_note_and_obeyed(api: Simulator, project: Proj
     done = project.crawl(mode="resume")
     assert done.status == 0, done
     assert billed(api) == {liked: 3, limited: 1, plain: 3}
-    sorts = {(call["note"], call["sort"]) for call in api.books()["log"]}
+    sorts = {(call["note"], call["sort"]) for call in api.call_log()["log"]}
     assert sorts == {(liked, "like_count"), (limited, "latest"), (plain, "latest")}
     assert {item["note_id"]: item["sort"] for item in done.items("note")} == dict(sorts)
     assert project.comment_ids(liked) == (set(expected_note(liked).first_level), set())
@@ -382,10 +382,10 @@ def test_arguments_that_are_kept_hold_for_every_run_of_a_pass(
     done = project.crawl(mode="resume")
     assert done.status == 0, done
     assert pages_of(api, NOTE) == [1, 2, 3, 3, 4]
-    assert {call["sort"] for call in api.books()["log"]} == {"normal"}
+    assert {call["sort"] for call in api.call_log()["log"]} == {"normal"}
     assert project.comment_ids(NOTE)[0] == set(expected_note(NOTE).sorted_by("normal")[:35])
     (document,) = history(project, NOTE)
-    assert (document["sort"], document["stop_reason"], document["comments_met"]) == (
+    assert (document["sort"], document["stop_reason"], document["comments_listed"]) == (
         "normal",
         "max_comments",
         35,
@@ -411,12 +411,12 @@ def test_what_a_crawl_names_itself_wins(api: Simulator, project: Project) -> Non
     enqueue(project, [first, second], "-a", "sort=like_count", "-a", "max_comments=10")
     done = project.crawl(mode="resume", notes=[first], sort="normal")
     assert done.status == 0, done
-    assert {(call["note"], call["sort"]) for call in api.books()["log"]} == {(first, "normal")}
+    assert {(call["note"], call["sort"]) for call in api.call_log()["log"]} == {(first, "normal")}
     assert billed(api) == {first: 1}
     done = project.crawl(mode="resume", max_comments="20")
     assert done.status == 0, done
     assert billed(api) == {first: 1, second: 2}
-    assert {call["sort"] for call in api.books()["log"][1:]} == {"like_count"}
+    assert {call["sort"] for call in api.call_log()["log"][1:]} == {"like_count"}
 
 
 def test_an_ended_note_is_queued_again_and_keeps_what_is_known(
@@ -427,7 +427,7 @@ def test_an_ended_note_is_queued_again_and_keeps_what_is_known(
     before = project.documents("notes")
     for note in notes:
         api.change(note, grow=11)
-    api.reset_books()
+    api.reset_call_log()
     whole, updated = notes
     assert enqueue(project, [whole]).output == queued(1, 0)
     assert enqueue(project, [updated], "-a", "mode=update").output == queued(1, 0)
@@ -502,23 +502,23 @@ class Plan:
 
 def dry_run(api: Simulator, project: Project, **arguments: Any) -> Plan:
     """Make a dry run; check that it calls and changes nothing."""
-    api.reset_books()
+    api.reset_call_log()
     names = ("notes", "comments", "note_history")
     before = {name: project.documents(name) for name in names}
     done = project.crawl(feed=False, dry_run="1", **arguments)
     assert done.status == 0, done
     assert "Traceback" not in done.errors, done
-    assert api.books()["calls"] == 0
+    assert api.call_log()["calls"] == 0
     assert {name: project.documents(name) for name in names} == before
     return Plan(done.output)
 
 
 def cost(api: Simulator, project: Project, **arguments: Any) -> int:
     """Return what the same crawl really costs."""
-    api.reset_books()
+    api.reset_call_log()
     done = project.crawl(feed=False, **arguments)
     assert done.status == 0, done
-    return int(api.books()["billed"])
+    return int(api.call_log()["billed"])
 
 
 def test_a_dry_run_of_notes_that_nobody_knows(api: Simulator, project: Project) -> None:
@@ -601,7 +601,7 @@ def test_a_dry_run_of_replies_that_are_not_held(api: Simulator, project: Project
 
 def test_a_dry_run_is_no_first_start_of_a_job(api: Simulator, project: Project) -> None:
     assert project.crawl(notes=[NOTE], feed=False).status == 0
-    api.reset_books()
+    api.reset_call_log()
     job = ("-s", f"JOBDIR={project.folder / 'job'}")
     done = project.crawl(*job, notes=[NOTE], feed=False, dry_run="1")
     assert (done.status, Plan(done.output).kinds) == (0, {"full": 1}), done
@@ -625,5 +625,5 @@ def test_a_dry_run_refuses_what_a_crawl_refuses(
     assert done.status == 2, done
     assert [line for line in done.lines("ERROR") if named in line], done
     assert not re.search(r"^calls: ", done.output, re.M)
-    assert api.books()["calls"] == 0
+    assert api.call_log()["calls"] == 0
     assert project.documents("notes") == {}

@@ -76,9 +76,9 @@ def test_so_many_comments_and_no_more(api: Simulator, project: Project, limit: i
     done = project.crawl(notes=notes, max_comments=str(limit))
     assert (done.status, done.reason) == (0, "finished"), done
     assert_kept(project, done, {note: expected_note(note).first_level[:limit] for note in notes})
-    calls = {note: book["billed"] for note, book in api.books()["notes"].items()}
+    calls = {note: book["billed"] for note, book in api.call_log()["notes"].items()}
     pages = {note: min(expected_note(note).pages, -(-limit // 10)) for note in notes}
-    assert (calls, api.books()["calls"]) == (pages, sum(pages.values()))
+    assert (calls, api.call_log()["calls"]) == (pages, sum(pages.values()))
     limited = [note for note in notes if limit < len(expected_note(note).first_level)]
     for note in notes:
         reason = "max_comments" if note in limited else "complete"
@@ -93,11 +93,11 @@ def test_a_limit_holds_in_every_order_and_for_pinned_comments(
 ) -> None:
     expected = {}
     for note, sort in zip(PINNED[:3], ("latest", "normal", "like_count"), strict=True):
-        api.reset_books()
+        api.reset_call_log()
         done = project.crawl(notes=[note], sort=sort, max_comments="12")
         assert done.status == 0, done
         expected[note] = expected_note(note).sorted_by(sort)[:12]
-        assert api.books()["calls"] == 2
+        assert api.call_log()["calls"] == 2
         assert_ended(project, done, note, "max_comments", 2, 12)
     assert stored_threads(project) == {
         note: with_inline(note, roots) for note, roots in expected.items()
@@ -113,7 +113,7 @@ def test_the_limits_hold_without_a_store(api: Simulator, without_store: Project)
     assert done.status == 0, done
     assert_kept(without_store, done, {NOTE: COMMENTS[:15]})
     assert_ended(without_store, done, NOTE, "since", 2, 15)
-    assert api.books()["calls"] == 4
+    assert api.call_log()["calls"] == 4
 
 
 def test_no_reply_is_kept_where_none_is_wanted(api: Simulator, project: Project) -> None:
@@ -133,7 +133,7 @@ def test_nothing_older_is_kept(api: Simulator, project: Project, count: int, lat
     assert (done.status, done.reason) == (0, "finished"), done
     assert_kept(project, done, {NOTE: newer})
     pages = min(6, len(newer) // 10 + 1)
-    assert api.books()["calls"] == pages
+    assert api.call_log()["calls"] == pages
     reason = "complete" if newer == COMMENTS else "since"
     assert_ended(project, done, NOTE, reason, pages, len(newer))
     assert done.stats[f"xhs/notes/{reason}"] == 1
@@ -144,7 +144,7 @@ def test_since_a_time_that_is_still_to_come(api: Simulator, project: Project) ->
     assert done.status == 0, done
     assert_kept(project, done, {NOTE: []})
     assert_ended(project, done, NOTE, "since", 1, 0)
-    assert api.books()["calls"] == 1
+    assert api.call_log()["calls"] == 1
 
 
 def written(line: datetime) -> dict[str, str]:
@@ -165,7 +165,7 @@ def test_a_time_is_of_utc_unless_it_names_a_zone(
     done = project.crawl(notes=[NOTE], since=written(line)[form], env={"TZ": "Asia/Shanghai"})
     assert done.status == 0, done
     assert_kept(project, done, {NOTE: COMMENTS[:15]})
-    assert api.books()["calls"] == 2
+    assert api.call_log()["calls"] == 2
 
 
 def test_a_date_begins_at_midnight_of_utc(api: Simulator, project: Project) -> None:
@@ -187,7 +187,7 @@ def test_a_date_begins_at_midnight_of_utc(api: Simulator, project: Project) -> N
     assert done.status == 0, done
     assert_kept(project, done, newer)
     pages = sum(min(expected_note(note).pages, len(newer[note]) // 10 + 1) for note in notes)
-    assert api.books()["calls"] == pages
+    assert api.call_log()["calls"] == pages
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_a_pinned_comment_that_is_older_is_not_kept_and_ends_nothing(
     assert done.status == 0, done
     assert_kept(project, done, {note: newer})
     crossing = expected.first_level.index(unpinned[count])
-    assert api.books()["calls"] == crossing // 10 + 1
+    assert api.call_log()["calls"] == crossing // 10 + 1
     assert_ended(project, done, note, "since", crossing // 10 + 1, len(newer))
 
 
@@ -224,7 +224,7 @@ def test_a_note_of_which_only_a_pinned_comment_is_older(api: Simulator, project:
     done = project.crawl(notes=[note], since=iso(moment(note, newer[0])))
     assert done.status == 0, done
     assert_kept(project, done, {note: newer})
-    assert api.books()["calls"] == expected.pages
+    assert api.call_log()["calls"] == expected.pages
     assert_ended(project, done, note, "since", expected.pages, len(newer))
 
 
@@ -249,7 +249,7 @@ def test_a_limit_that_cannot_work_is_refused(
     for part in expected:
         assert any(part in error for error in errors), (part, errors)
     assert "Traceback" not in done.errors
-    assert api.books()["calls"] == 0
+    assert api.call_log()["calls"] == 0
 
 
 def test_since_with_another_order_names_both(api: Simulator, without_store: Project) -> None:
@@ -257,7 +257,7 @@ def test_since_with_another_order_names_both(api: Simulator, without_store: Proj
     (error,) = done.lines("ERROR")
     assert "since" in error
     assert "sort=latest" in error
-    assert api.books()["calls"] == 0
+    assert api.call_log()["calls"] == 0
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,7 @@ def test_of_both_limits_the_first_ends_the_note(
     assert done.status == 0, done
     count = min(limit, since, 60)
     assert_kept(project, done, {NOTE: COMMENTS[:count]})
-    assert api.books()["calls"] == pages
+    assert api.call_log()["calls"] == pages
     assert_ended(project, done, NOTE, reason, pages, count)
 
 
@@ -289,7 +289,7 @@ def test_pinned_comments_that_are_too_old_use_up_no_limit(api: Simulator, projec
     done = project.crawl(notes=[note], since=iso(line), max_comments="10")
     assert done.status == 0, done
     assert_kept(project, done, {note: newer[:10]})
-    assert api.books()["calls"] == 2
+    assert api.call_log()["calls"] == 2
     assert_ended(project, done, note, "max_comments", 2, 10)
 
 
@@ -311,16 +311,16 @@ def test_a_limit_holds_through_an_interruption(
     done = project.crawl(*given(limits), notes=[NOTE], mode="resume")
     assert done.status == 0, done
     assert stored_threads(project) == {NOTE: with_inline(NOTE, COMMENTS[:35])}
-    assert api.books()["calls"] == 4
+    assert api.call_log()["calls"] == 4
     reason = "since" if "max_comments" not in limits else "max_comments"
     assert_ended(project, done, NOTE, reason, 4, 35)
 
 
 def test_what_a_limit_left_out_is_left_to_full(api: Simulator, project: Project) -> None:
     assert project.crawl(notes=[NOTE], max_comments="15").status == 0
-    api.reset_books()
+    api.reset_call_log()
     resumed = project.crawl(notes=[NOTE], mode="resume")
-    assert (resumed.status, resumed.feed, api.books()["calls"]) == (0, [], 0), resumed
+    assert (resumed.status, resumed.feed, api.call_log()["calls"]) == (0, [], 0), resumed
     done = project.crawl(notes=[NOTE])
     assert done.status == 0, done
     assert_kept(project, done, {NOTE: COMMENTS})
@@ -355,7 +355,7 @@ def test_since_reads_on_where_the_order_is_not_by_time(api: Simulator, project: 
     done = project.crawl(notes=[NOTE], since=iso(line))
     assert done.status == 0, done
     assert_kept(project, done, {NOTE: COMMENTS[:25]})
-    assert api.books()["calls"] == 6
+    assert api.call_log()["calls"] == 6
     assert_ended(project, done, NOTE, "since", 6, 25)
     warnings = [line for line in done.lines("WARNING") if NOTE in line and "default" in line]
     assert len(warnings) == 1, done
@@ -369,7 +369,7 @@ def test_the_order_by_time_has_more_than_one_name(
     api.script({"rules": [{"patch": patch}]})
     done = project.crawl(notes=[NOTE], since=iso(moment(NOTE, COMMENTS[14])))
     assert done.status == 0, done
-    assert api.books()["calls"] == 2
+    assert api.call_log()["calls"] == 2
     assert_ended(project, done, NOTE, "since", 2, 15)
 
 
@@ -393,7 +393,7 @@ def test_the_threads_of_kept_comments_alone_are_followed(
     pages = -(-count // 10)
     fetched = [call["comment"] for call in thread_calls(api)]
     assert sorted(fetched) == sorted(root for root, times in left.items() for _ in range(times))
-    assert api.books()["calls"] == pages + len(fetched)
+    assert api.call_log()["calls"] == pages + len(fetched)
     assert done.stats["xhs/replies/calls_expected"] == len(fetched)
     assert stored_threads(project) == {NOTE: with_replies(NOTE, wanted)}
     assert delivered(done.items("comment")) == with_replies(NOTE, wanted)
@@ -411,7 +411,7 @@ def test_a_time_is_read_in_every_form_the_api_has(api: Simulator, project: Proje
     assert done.status == 0, done
     assert_kept(project, done, {note: expected.first_level[:21]})
     assert moment(note, expected.first_level[20]) < datetime.now(UTC)
-    assert api.books()["calls"] == 3
+    assert api.call_log()["calls"] == 3
 
 
 def test_a_comment_that_comes_twice_counts_once(api: Simulator, project: Project) -> None:
@@ -419,11 +419,11 @@ def test_a_comment_that_comes_twice_counts_once(api: Simulator, project: Project
     second = api.call(noteId=NOTE, lastCursor=cursor_text(COMMENTS[9], 2))["data"]["comments"]
     again = [{"path": ["comments"], "value": [*first[-2:], *second]}]
     api.script({"rules": [{"page": 2, "patch": again}]})
-    api.reset_books()
+    api.reset_call_log()
     done = project.crawl(notes=[NOTE], max_comments="15")
     assert done.status == 0, done
     assert stored_threads(project) == {NOTE: with_inline(NOTE, COMMENTS[:15])}
-    assert api.books()["calls"] == 2
+    assert api.call_log()["calls"] == 2
     assert_ended(project, done, NOTE, "max_comments", 2, 15)
 
 
@@ -457,19 +457,19 @@ def test_a_job_directory_keeps_the_limit(api: Simulator, project: Project, name:
     done = project.crawl(*words, notes=[NOTE])
     assert done.status == 0, done
     assert stored_threads(project) == {NOTE: with_inline(NOTE, COMMENTS[:35])}
-    assert api.books()["calls"] == 4
+    assert api.call_log()["calls"] == 4
 
 
 def test_threads_of_comments_that_an_earlier_pass_kept_are_not_followed(
     api: Simulator, project: Project
 ) -> None:
     assert project.crawl(notes=[NOTE], feed=False).status == 0
-    api.reset_books()
+    api.reset_call_log()
     done = project.crawl(notes=[NOTE], replies="all", max_comments="15")
     assert done.status == 0, done
     left = pages_left(NOTE, COMMENTS[:15])
     assert {call["comment"] for call in thread_calls(api)} == left.keys()
-    assert api.books()["calls"] == 2 + sum(left.values())
+    assert api.call_log()["calls"] == 2 + sum(left.values())
     assert stored_threads(project) == {
         NOTE: with_inline(NOTE, COMMENTS) | with_replies(NOTE, COMMENTS[:15])
     }

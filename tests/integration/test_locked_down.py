@@ -158,7 +158,7 @@ def test_a_server_without_tls_receives_nothing(api: Simulator, watched: Watched)
     done = watched.crawl("-s", "RETRY_TIMES=0", env={"JUSTONEAPI_BASE_URL": url})
     assert done.status == 3, done
     assert "Traceback" not in done.errors
-    assert api.books()["calls"] == 0
+    assert api.call_log()["calls"] == 0
     watched.check()
 
 
@@ -222,7 +222,7 @@ def test_a_password_that_fails_is_shown_nowhere(
     assert done.status in (1, 2), done
     assert sum("mongodb" in line.lower() for line in done.lines("ERROR")) == 1, done
     assert "Traceback" not in done.errors
-    assert api.books()["calls"] == 0
+    assert api.call_log()["calls"] == 0
 
 
 TALKING = """

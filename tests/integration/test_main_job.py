@@ -150,8 +150,8 @@ def check_whole(project: Project, done: Outcome, note: str, *, replies: bool = T
 def check_bill(api: Simulator, done: Outcome, notes: Iterable[str]) -> None:
     """Check that the billed calls are the existing pages, and that the crawl counted them."""
     pages = page_count(notes)
-    books = api.books()
-    assert (books["calls"], books["billed"], books["repeated"]) == (pages, pages, 0)
+    call_log = api.call_log()
+    assert (call_log["calls"], call_log["billed"], call_log["repeated"]) == (pages, pages, 0)
     assert done.stats["xhs/calls/billed"] == pages
     assert "xhs/calls/unknown" not in done.stats
 
@@ -245,7 +245,7 @@ def test_a_second_run_changes_and_never_doubles(api: Simulator, project: Project
     again = project.note(note)
     assert again["first_seen_at"] == ledger["first_seen_at"]
     assert again["last_crawled_at"] > ledger["last_crawled_at"]
-    assert again["billed_calls"] == 6 == api.books()["billed"]
+    assert again["billed_calls"] == 6 == api.call_log()["billed"]
     assert again["comments_collected"] == 27
 
 
@@ -295,7 +295,7 @@ def test_sort_is_sent_only_where_it_is_not_the_default(
     done = project.crawl(notes=[note], sort=sort)
     assert done.status == 0, done
     check_whole(project, done, note)
-    log = api.books()["log"]
+    log = api.call_log()["log"]
     first, *later = [set(call["params"]) for call in log]
     named = {"sort"} if sort != "latest" else set()
     assert first == {"token", "noteId"} | named
@@ -312,7 +312,7 @@ def test_the_other_versions_of_the_endpoint(api: Simulator, project: Project, ve
     done = project.crawl(notes=[note], env={"JUSTONEAPI_COMMENTS_VERSION": version})
     assert done.status == 0, done
     check_whole(project, done, note)
-    assert api.books()["paths"] == {f"/api/xiaohongshu/get-note-comment/{version}": 2}
+    assert api.call_log()["paths"] == {f"/api/xiaohongshu/get-note-comment/{version}": 2}
 
 
 def test_compressed_answers_are_read(api: Simulator, project: Project) -> None:
@@ -359,4 +359,4 @@ def test_notes_come_from_links_files_and_share_texts_each_once(
     done = without_store.crawl(notes=[notes[0], link, notes[0]], notes_file=str(file))
     assert done.status == 0, done
     assert set(done.ids("note")) == set(notes[:4])
-    assert api.books()["calls"] == 4
+    assert api.call_log()["calls"] == 4

@@ -34,7 +34,7 @@ def prepare(api: Simulator, project: Project) -> dict[str, Document]:
     file = project.folder / "notes.txt"
     file.write_text(QUEUED)
     assert project.command("enqueue", str(file), "-a", "max_comments=20").status == 0
-    api.reset_books()
+    api.reset_call_log()
     return ledger(project)
 
 
@@ -52,7 +52,7 @@ def wanted(project: Project) -> dict[str, Any]:
 
 
 def pages(api: Simulator) -> dict[str, list[int]]:
-    return {note: pages_of(api, note) for note in api.books()["notes"]}
+    return {note: pages_of(api, note) for note in api.call_log()["notes"]}
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_fatal_code_leaves_every_note_as_it_was(
     assert wanted(project) == {ENDED: asked_for, LEFT: None, QUEUED: asked_for}
 
     api.script({})
-    api.reset_books()
+    api.reset_call_log()
     resumed = project.crawl(mode="resume", feed=False)
     assert resumed.status == 0, resumed
     first = [1] if mode == "update" else [1, 2, 3, 4, 5]
@@ -99,13 +99,13 @@ def test_a_first_call_that_fails_for_good_leaves_what_an_answer_said(
     for key in (QUEUED, NEW):
         assert (after[key]["state"], after[key]["complete"]) == ("unfinished", False)
         assert {after[key]["stop_reason"]} == reasons
-    billed = api.books()["notes"]
+    billed = api.call_log()["notes"]
     for key, note in project.documents("notes").items():
         earlier = {ENDED: PAGES, LEFT: 2}.get(key, 0)
         assert note["billed_calls"] == earlier + billed[key]["billed"]
 
     api.script({})
-    api.reset_books()
+    api.reset_call_log()
     assert project.crawl(mode="resume", feed=False).status == 0
     assert pages(api)[LEFT] == [3, 4, 5]
     assert pages(api).keys() == {ENDED, LEFT, QUEUED, NEW}
@@ -126,11 +126,11 @@ def test_resume_reads_what_was_wanted_as_it_was_wanted(api: Simulator, project: 
     asked_for = {"mode": "full", "arguments": arguments}
     assert (wanted(project)[ENDED], wanted(project)[NEW]) == (asked_for, asked_for)
     api.script({})
-    api.reset_books()
+    api.reset_call_log()
     done = project.crawl(notes=[ENDED, NEW], mode="resume")
     assert done.status == 0, done
     assert pages(api) == {ENDED: [1, 2, 3], NEW: [1, 2, 3]}
-    assert {call["sort"] for call in api.books()["log"]} == {sort}
+    assert {call["sort"] for call in api.call_log()["log"]} == {sort}
     assert {item["stop_reason"] for item in done.items("note")} == {"max_comments"}
 
 
@@ -145,7 +145,7 @@ def test_a_note_that_an_update_has_finished_and_not_updated_is_still_wanted(
     assert (note["state"], note["stop_reason"], note["complete"]) == ("ended", "complete", True)
     assert note["wanted"] == {"mode": "update", "arguments": {}}
     api.script({})
-    api.reset_books()
+    api.reset_call_log()
     assert project.crawl(mode="resume", feed=False).status == 0
     assert pages(api)[LEFT] == [1]
     assert project.note(LEFT)["stop_reason"] == "up_to_date"
@@ -169,7 +169,7 @@ def test_a_crawl_that_is_stopped_twice_before_an_answer_changes_nothing(
     assert after.pop(NEW)["state"] == "queued"
     assert after == before
     api.script({})
-    api.reset_books()
+    api.reset_call_log()
     assert project.crawl(mode="resume", feed=False).status == 0
     assert pages(api)[LEFT] == [3, 4, 5]
     for note in (ENDED, LEFT, NEW):
@@ -208,14 +208,14 @@ def test_a_store_that_fails_at_once_leaves_every_note_as_it_was(
     done = project.crawl(*failing, notes=[*KNOWN, NEW], feed=False)
     assert (done.status, done.reason) == (3, "store_failed"), done
     assert ledger(project) == before
-    paid = api.books()["billed"]
+    paid = api.call_log()["billed"]
     api.script({})
     assert project.command("recover").status == 0
     assert project.crawl(notes=[NEW], mode="resume", feed=False).status == 0
     assert project.crawl(mode="resume", feed=False).status == 0
     for note in (ENDED, LEFT, NEW):
         assert_stored(project, note)
-    assert api.books()["billed"] <= paid + PAGES + 3 + 2 + PAGES
+    assert api.call_log()["billed"] <= paid + PAGES + 3 + 2 + PAGES
 
 
 def test_a_note_without_what_is_wanted_is_distinguished_from_an_empty_ledger(
@@ -248,7 +248,7 @@ def test_what_enqueue_says_replaces_what_was_wanted(api: Simulator, project: Pro
     file.write_text(ENDED)
     assert project.command("enqueue", str(file), "-a", "mode=update").status == 0
     api.script({})
-    api.reset_books()
+    api.reset_call_log()
     assert project.crawl(notes=[ENDED], mode="resume", feed=False).status == 0
     assert pages(api)[ENDED] == [1]
 
@@ -274,7 +274,7 @@ def test_an_end_without_a_page_leaves_what_pages_said(
     assert after[NEW]["state"] == "ended"
     assert wanted(project)[ENDED] is None
     api.script({})
-    api.reset_books()
+    api.reset_call_log()
     assert project.crawl(mode="resume", feed=False).status == 0
     assert pages(api) == {LEFT: [3, 4, 5], QUEUED: [1, 2]}
 
@@ -304,7 +304,7 @@ def test_the_mode_that_is_kept_with_a_note_is_what_is_wanted(
     assert project.crawl(notes=[ENDED], feed=False).status == 3
     assert wanted(project)[ENDED] == {"mode": "update", "arguments": {}}
     api.script({})
-    api.reset_books()
+    api.reset_call_log()
     assert project.crawl(notes=[ENDED], mode="resume", feed=False).status == 0
     assert pages(api) == {ENDED: [1]}
 

@@ -37,15 +37,15 @@ def test_a_pass_is_finished_as_it_was_asked_for(api: Simulator, project: Project
     done = project.crawl(mode="resume")
     assert done.status == 0, done
     assert replies(project) == THERE.replies
-    assert (api.books()["billed"], api.books()["repeated"]) == (1 + THERE.reply_pages, 0)
+    assert (api.call_log()["billed"], api.call_log()["repeated"]) == (1 + THERE.reply_pages, 0)
     (item,) = done.items("note")
     told = {"user_id": THERE.author_id, "comment_count": 104, "comment_count_l1": 4}
     assert told.items() <= item.items()
     assert item["replies_collected"] == 100
     (document,) = history(project, NOTE)
-    counts = {"comments_new": 4, "replies_new": 100, "comments_met": 4, "comment_count": 104}
+    counts = {"comments_new": 4, "replies_new": 100, "comments_listed": 4, "comment_count": 104}
     assert counts.items() <= document.items()
-    assert document["billed_calls"] == api.books()["billed"]
+    assert document["billed_calls"] == api.call_log()["billed"]
 
 
 def test_what_a_crawl_names_itself_counts_for_a_pass_that_was_left(
@@ -55,7 +55,7 @@ def test_what_a_crawl_names_itself_counts_for_a_pass_that_was_left(
     done = project.crawl(mode="resume", replies="inline")
     assert done.status == 0, done
     assert replies(project) == THERE.inline_replies
-    assert api.books()["billed"] == 1
+    assert api.call_log()["billed"] == 1
 
 
 def test_a_pass_wins_over_what_is_kept_with_its_note(api: Simulator, project: Project) -> None:
@@ -88,7 +88,7 @@ def test_a_limit_that_comes_later_counts_what_the_pass_has(
     done = project.crawl(mode="resume", max_comments="55")
     assert done.status == 0, done
     assert project.comment_ids(note)[0] == set(expected_note(note).first_level[:55])
-    assert api.books()["billed"] == 6
+    assert api.call_log()["billed"] == 6
     assert done.items("note")[0]["stop_reason"] == "max_comments"
 
 
@@ -100,7 +100,7 @@ def test_a_comment_that_another_run_has_newer_is_met(api: Simulator, project: Pr
             found["comments"].update_one({"_id": comment["_id"]}, {"$set": {"scraped_at": ahead}})
     assert project.crawl(notes=[NOTE], feed=False, replies="all").status == 0
     assert replies(project) == THERE.replies
-    assert [document["comments_met"] for document in history(project, NOTE)] == [4, 4]
+    assert [document["comments_listed"] for document in history(project, NOTE)] == [4, 4]
 
 
 def test_nothing_has_vanished_before_its_pass_has_ended(api: Simulator, project: Project) -> None:
@@ -121,9 +121,9 @@ def test_a_flawed_thread_makes_no_update_read_more(api: Simulator, project: Proj
     root = expected_note(note).first_level[20]
     api.script({"rules": [{"comment": root, "cursor": "missing"}]})
     assert project.crawl(notes=[note], feed=False, replies="all").status == 4
-    api.reset_books()
+    api.reset_call_log()
     done = project.crawl(mode="update", replies="all")
-    assert (done.status, api.books()["billed"]) == (0, 1), done
+    assert (done.status, api.call_log()["billed"]) == (0, 1), done
     assert done.items("note")[0]["stop_reason"] == "up_to_date"
     assert done.items("note")[0]["complete"] is False
 
@@ -149,7 +149,7 @@ def test_an_update_that_is_kept_with_a_note_uses_no_cache(api: Simulator, projec
     done = project.crawl("-s", "HTTPCACHE_ENABLED=1", mode="resume", feed=False)
     assert done.status == 3, done
     assert "HTTPCACHE_ENABLED" in done.lines("ERROR")[0]
-    assert api.books()["calls"] == 0
+    assert api.call_log()["calls"] == 0
 
 
 def test_a_note_that_cannot_be_read_so_stays_as_it_was(api: Simulator, project: Project) -> None:

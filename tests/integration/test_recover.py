@@ -222,9 +222,9 @@ def test_what_a_later_crawl_has_overtaken_changes_the_cost_alone(
     after = project.note(NOTE)
     del before["last_write"], after["last_write"]
     assert after == {**before, "billed_calls": before["billed_calls"] + 1 + 2 + 3}
-    calls = api.books()["calls"]
+    calls = api.call_log()["calls"]
     assert project.crawl(notes=[NOTE], mode="resume", feed=False).status == 0
-    assert api.books()["calls"] == calls
+    assert api.call_log()["calls"] == calls
 
 
 def test_what_nothing_has_overtaken_continues_as_it_was_left(project: Project, spill: Path) -> None:

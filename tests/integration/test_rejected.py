@@ -39,11 +39,11 @@ def test_strange_elements_are_kept_whole_and_their_page_mates_stored(
 ) -> None:
     api.script({"rules": [{"note": NOTE, "page": 1, "patch": patches(STRANGE)}]})
     sent = api.call(noteId=NOTE)["data"]["comments"]
-    api.reset_books()
+    api.reset_call_log()
     done = project.crawl(notes=[NOTE])
     assert done.status == 0, done
     assert "Traceback" not in done.errors
-    assert api.books()["calls"] == 3
+    assert api.call_log()["calls"] == 3
 
     rejected = [
         document for document in project.documents("rejected").values() if is_first_level(document)
@@ -138,7 +138,7 @@ def test_answers_without_what_they_should_have(api: Simulator, project: Project)
     assert ends.keys() == {*notes, mixed, good}
     assert ends[good] == ends[mixed] == "complete"
     assert {ends[note] for note in notes} == {"unreadable_answer"}
-    assert api.books()["calls"] == len(notes) + 2 + 2
+    assert api.call_log()["calls"] == len(notes) + 2 + 2
     for note, answer in zip(notes, data, strict=True):
         (document,) = project.documents("rejected", note_id=note).values()
         assert json.loads(document["raw"]) == answer

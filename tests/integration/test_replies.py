@@ -73,7 +73,11 @@ def replies_paid(api: Simulator) -> int:
 def assert_whole(api: Simulator, project: Project, notes: Iterable[str]) -> None:
     """Check that these notes are stored entirely and the ledger has the cost of each."""
     notes = list(notes)
-    found, ledger, books = stored_threads(project), project.documents("notes"), api.books()["notes"]
+    found, ledger, call_log = (
+        stored_threads(project),
+        project.documents("notes"),
+        api.call_log()["notes"],
+    )
     for note in notes:
         expected, document = expected_note(note), ledger[note]
         assert found.get(note, {}) == with_replies(note), note
@@ -84,7 +88,7 @@ def assert_whole(api: Simulator, project: Project, notes: Iterable[str]) -> None
         )
         assert (document["pages"], document["missing"]) == (expected.pages, 0), document
         assert document["replies_collected"] == len(expected.replies), document
-        assert document["billed_calls"] == books[note]["billed"], document
+        assert document["billed_calls"] == call_log[note]["billed"], document
 
 
 def inline_threads(note: str) -> set[str]:
@@ -110,10 +114,14 @@ def test_every_reply_is_stored_and_paid_for_once(api: Simulator, project: Projec
     done = crawl_all(project, notes)
     assert (done.status, done.reason) == (0, "finished"), done
     assert "Traceback" not in done.errors
-    books = api.books()
-    assert (books["billed"], books["calls"], books["repeated"]) == (cost(notes), cost(notes), 0)
-    assert books["paths"][REPLIES] == sum(expected_note(note).reply_pages for note in notes)
-    assert done.stats["xhs/replies/calls_expected"] == books["paths"][REPLIES]
+    call_log = api.call_log()
+    assert (call_log["billed"], call_log["calls"], call_log["repeated"]) == (
+        cost(notes),
+        cost(notes),
+        0,
+    )
+    assert call_log["paths"][REPLIES] == sum(expected_note(note).reply_pages for note in notes)
+    assert done.stats["xhs/replies/calls_expected"] == call_log["paths"][REPLIES]
     assert_whole(api, project, notes)
 
     every = {comment: parents for note in notes for comment, parents in with_replies(note).items()}
@@ -151,7 +159,7 @@ def test_without_a_store_the_feed_has_all(api: Simulator, without_store: Project
     every = {comment: parents for note in NOTES for comment, parents in with_replies(note).items()}
     assert sorted(done.ids("comment")) == sorted(every)
     assert delivered(done.items("comment")) == every
-    assert api.books()["billed"] == cost(NOTES)
+    assert api.call_log()["billed"] == cost(NOTES)
     collected = {item["note_id"]: item["replies_collected"] for item in done.items("note")}
     assert collected == {note: len(expected_note(note).replies) for note in NOTES}
 
@@ -163,10 +171,10 @@ def test_what_was_left_out_before_is_fetched_later(
     notes = NOTES[:8]
     assert project.crawl(notes=notes, replies=first).status == 0
     assert thread_calls(api) == []
-    api.reset_books()
+    api.reset_call_log()
     done = crawl_all(project, notes)
     assert done.status == 0, done
-    assert api.books()["billed"] == cost(notes)
+    assert api.call_log()["billed"] == cost(notes)
     found = stored_threads(project)
     assert {note: found[note] for note in notes} == {note: with_replies(note) for note in notes}
 
@@ -176,7 +184,7 @@ def test_a_thread_that_did_not_change_is_not_fetched_again(
 ) -> None:
     notes = NOTES[:9]
     assert crawl_all(project, notes).status == 0
-    api.reset_books()
+    api.reset_call_log()
     for replies, sort in (
         ("all", "latest"),
         ("none", "like_count"),
@@ -187,7 +195,7 @@ def test_a_thread_that_did_not_change_is_not_fetched_again(
         assert thread_calls(api) == []
         collected = {item["note_id"]: item["replies_collected"] for item in done.items("note")}
         assert collected == {note: len(expected_note(note).replies) for note in notes}
-    assert api.books()["billed"] == 3 * page_count(notes)
+    assert api.call_log()["billed"] == 3 * page_count(notes)
     found = stored_threads(project)
     assert {note: found[note] for note in notes} == {note: with_replies(note) for note in notes}
 
@@ -203,7 +211,7 @@ def test_a_thread_that_lost_or_gained_replies_is_fetched_again(
         lost[note] = {threads[root][-1] for root in roots}
 
     assert crawl_all(project, notes).status == 0
-    api.reset_books()
+    api.reset_call_log()
     for note in notes:
         api.change(note, vanish=lost[note])
     done = crawl_all(project, notes)
@@ -226,7 +234,7 @@ def test_a_thread_that_lost_or_gained_replies_is_fetched_again(
     fetched = [call["comment"] for call in thread_calls(api)]
     assert sorted(fetched) == sorted(root for root, times in again.items() for _ in range(times))
     assert_replies_kept(project, notes)
-    api.reset_books()
+    api.reset_call_log()
     assert crawl_all(project, notes).status == 0
     assert thread_calls(api) == []
 
@@ -248,7 +256,7 @@ def test_a_reply_that_was_not_there_before_is_stored(api: Simulator, project: Pr
     assert done.status == 0, done
     assert_replies_kept(project, [note])
     assert {comment["comment_id"] for comment in done.items("comment") if comment["is_new"]} == late
-    assert api.books()["billed"] == cost([note])
+    assert api.call_log()["billed"] == cost([note])
 
 
 def test_a_count_that_promises_too_much_is_asked_once(api: Simulator, project: Project) -> None:
@@ -270,7 +278,7 @@ def test_a_count_that_promises_too_much_is_asked_once(api: Simulator, project: P
 def test_an_update_follows_the_threads_of_new_comments(api: Simulator, project: Project) -> None:
     note = sized_note(45, 2)
     assert crawl_all(project, [note]).status == 0
-    api.reset_books()
+    api.reset_call_log()
     api.change(note, grow=60)
     done = crawl_all(project, [note], mode="update")
     assert done.status == 0, done
@@ -282,7 +290,7 @@ def test_an_update_follows_the_threads_of_new_comments(api: Simulator, project: 
     }
     assert sum(new.values()) > 3
     assert len(thread_calls(api)) == sum(new.values())
-    assert api.books()["billed"] - sum(new.values()) in (6, 7)
+    assert api.call_log()["billed"] - sum(new.values()) in (6, 7)
     assert stored_threads(project)[note] == with_replies(note, grown=60)
 
 
@@ -307,10 +315,10 @@ def test_what_passes_is_retried_and_no_reply_is_lost(api: Simulator, project: Pr
     done = crawl_all(project, notes)
     assert (done.status, done.reason) == (0, "finished"), done
     assert_whole(api, project, notes)
-    books = api.books()
+    call_log = api.call_log()
     cut = expected_note(notes[-1]).reply_pages
-    assert books["calls"] == cost(notes) + sum(expected_note(note).reply_pages for note in notes)
-    assert (books["billed"], books["repeated"]) == (cost(notes) + cut, cut)
+    assert call_log["calls"] == cost(notes) + sum(expected_note(note).reply_pages for note in notes)
+    assert (call_log["billed"], call_log["repeated"]) == (cost(notes) + cut, cut)
     assert done.stats["xhs/calls/billed"] == cost(notes)
     assert done.stats["xhs/calls/unknown"] == cut
 
@@ -318,7 +326,7 @@ def test_what_passes_is_retried_and_no_reply_is_lost(api: Simulator, project: Pr
 def test_a_budget_that_ends_among_threads_is_gone_on_with(api: Simulator, project: Project) -> None:
     first = crawl_all(project, [THREADED], budget=10)
     assert (first.status, first.reason) == (3, "budget_spent"), first
-    assert api.books()["billed"] == 10
+    assert api.call_log()["billed"] == 10
     assert first.items("note") == []
     document = project.note(THREADED)
     assert (document["state"], document["stop_reason"]) == ("unfinished", "interrupted")
@@ -329,8 +337,8 @@ def test_a_budget_that_ends_among_threads_is_gone_on_with(api: Simulator, projec
 
     done = crawl_all(project, mode="resume")
     assert (done.status, done.reason) == (0, "finished"), done
-    books = api.books()
-    assert (books["billed"], books["repeated"]) == (cost([THREADED]), 0)
+    call_log = api.call_log()
+    assert (call_log["billed"], call_log["repeated"]) == (cost([THREADED]), 0)
     assert_whole(api, project, [THREADED])
     (item,) = done.items("note")
     assert (item["pages"], item["replies_collected"]) == (1, 210)
@@ -341,8 +349,8 @@ def test_many_small_budgets_end_as_one_run_does(api: Simulator, project: Project
     share = -(-cost(NOTES) // 4)
     crawls = [crawl_all(project, NOTES, mode="resume", budget=share) for _ in range(4)]
     assert [done.status for done in crawls] == [3] * 3 + [0]
-    books = api.books()
-    assert (books["billed"], books["repeated"]) == (cost(NOTES), 0)
+    call_log = api.call_log()
+    assert (call_log["billed"], call_log["repeated"]) == (cost(NOTES), 0)
     assert_whole(api, project, NOTES)
     received = sorted(comment for done in crawls for comment in done.ids("comment"))
     assert received == sorted(comment for note in NOTES for comment in with_replies(note))
@@ -356,7 +364,7 @@ def start(
 
 def stop(api: Simulator, crawl: subprocess.Popen[bytes], how: signal.Signals, calls: int) -> str:
     """Signal a crawl after ``calls`` calls or at its end; return its log."""
-    while api.books()["calls"] < calls and crawl.poll() is None:
+    while api.call_log()["calls"] < calls and crawl.poll() is None:
         time.sleep(0.005)
     crawl.send_signal(how)
     return crawl.communicate()[1].decode()
@@ -379,9 +387,9 @@ def test_a_stop_among_threads_loses_nothing(
     api.script({})
     done = crawl_all(project, mode="resume")
     assert done.status == 0, done
-    books = api.books()
-    assert books["repeated"] <= (0 if how is signal.SIGTERM else MOST_TWICE)
-    assert books["billed"] == cost(KILLED) + books["repeated"]
+    call_log = api.call_log()
+    assert call_log["repeated"] <= (0 if how is signal.SIGTERM else MOST_TWICE)
+    assert call_log["billed"] == cost(KILLED) + call_log["repeated"]
     begun = project.documents("notes").keys()
     assert begun == set(KILLED)
     assert_replies_kept(project, KILLED)
@@ -396,11 +404,11 @@ def test_kills_at_random_moments_lose_no_reply(api: Simulator, project: Project)
     ends: list[int] = []
     for _ in range(KILLS):
         crawl = start(project, KILLED)
-        errors = stop(api, crawl, signal.SIGKILL, api.books()["calls"] + chance.randint(1, 40))
+        errors = stop(api, crawl, signal.SIGKILL, api.call_log()["calls"] + chance.randint(1, 40))
         assert crawl.returncode in (-signal.SIGKILL, 0), errors
         assert "Traceback" not in errors
         assert_no_thread_is_ahead(project)
-        ends.append(api.books()["calls"])
+        ends.append(api.call_log()["calls"])
     assert_little_is_paid_twice(api, project, ends)
 
 
@@ -429,7 +437,7 @@ def test_kills_between_the_stores_writes_lose_no_reply(api: Simulator, project: 
             break
         assert crawl.returncode == -signal.SIGKILL, (moment, errors)
         assert_no_thread_is_ahead(project)
-        ends.append(api.books()["calls"])
+        ends.append(api.call_log()["calls"])
     assert len(ends) > len(MOMENTS) // 2
     assert_little_is_paid_twice(api, project, ends)
 
@@ -439,10 +447,10 @@ def assert_little_is_paid_twice(api: Simulator, project: Project, ends: list[int
     done = crawl_all(project, KILLED, mode="resume")
     assert done.status == 0, done
     assert_replies_kept(project, KILLED)
-    books = api.books()
-    twice = paid_twice(books["log"], [*ends, books["calls"]])
-    assert twice.total() == books["repeated"]
-    assert books["billed"] == cost(KILLED) + books["repeated"]
+    call_log = api.call_log()
+    twice = paid_twice(call_log["log"], [*ends, call_log["calls"]])
+    assert twice.total() == call_log["repeated"]
+    assert call_log["billed"] == cost(KILLED) + call_log["repeated"]
     assert max(twice.values(), default=0) <= MOST_TWICE, twice
 
 
@@ -450,7 +458,7 @@ def test_a_long_thread_is_followed_to_its_end(api: Simulator, project: Project) 
     note = threaded_note(2, 95)
     done = crawl_all(project, [note])
     assert done.status == 0, done
-    assert api.books()["billed"] == 1 + expected_note(note).reply_pages == 21
+    assert api.call_log()["billed"] == 1 + expected_note(note).reply_pages == 21
     assert_whole(api, project, [note])
     comments = project.documents("comments")
     ended = {"followed": 95, "cursor": None, "stop_reason": "complete"}
@@ -471,7 +479,7 @@ def test_a_killed_long_thread_continues_from_its_cursor(api: Simulator, project:
     assert (document["state"], document["checkpoint"]["cursor"]) == ("running", None)
     assert document["checkpoint"]["stop_reason"] == "complete"
     assert_no_thread_is_ahead(project)
-    last = api.books()["calls"]
+    last = api.call_log()["calls"]
     api.script({})
     done = crawl_all(project, mode="resume")
     assert done.status == 0, done
@@ -481,7 +489,7 @@ def test_a_killed_long_thread_continues_from_its_cursor(api: Simulator, project:
             begun.setdefault(call["comment"], call["cursor"])
     for root, cursor in cursors.items():
         assert cursor is None or begun[root] == cursor
-    assert api.books()["repeated"] <= 4
+    assert api.call_log()["repeated"] <= 4
     assert_replies_kept(project, [note])
 
 
@@ -510,11 +518,11 @@ def test_a_refused_thread_flaws_its_note_alone(api: Simulator, project: Project)
     api.reset()
     again = crawl_all(project, [note, good], mode="resume")
     assert again.status == 4, again
-    assert api.books()["calls"] == 0
+    assert api.call_log()["calls"] == 0
     done = crawl_all(project, [note])
     assert done.status == 0, done
     left = pages_left(note)
-    assert api.books()["billed"] == expected.pages + sum(left[root] for root in refused)
+    assert api.call_log()["billed"] == expected.pages + sum(left[root] for root in refused)
     assert_replies_kept(project, [note])
     assert (project.note(note)["stop_reason"], project.note(note)["complete"]) == ("complete", True)
 
@@ -539,12 +547,12 @@ def test_a_thread_whose_calls_fail_for_good_is_left_to_resume(
     assert missing
     assert missing <= set(expected_note(note).threads[failing])
     api.script({})
-    paid = api.books()["calls"]
+    paid = api.call_log()["calls"]
     again = crawl_all(project, mode="resume")
     assert again.status == 0, again
     assert {call["comment"] for call in thread_calls(api) if call["number"] > paid} == {failing}
-    books = api.books()
-    assert (books["billed"], books["repeated"]) == (cost([note]), 0)
+    call_log = api.call_log()
+    assert (call_log["billed"], call_log["repeated"]) == (cost([note]), 0)
     assert_whole(api, project, [note])
 
 
@@ -582,17 +590,17 @@ def test_a_thread_whose_cursors_lie_ends_with_the_name_of_the_lie(
             assert 1 <= calls.count(root) <= most, (name, calls.count(root))
 
     api.script({})
-    api.reset_books()
+    api.reset_call_log()
     resumed = crawl_all(project, notes, mode="resume")
     assert resumed.status == 4, resumed
-    assert api.books()["calls"] == 0
+    assert api.call_log()["calls"] == 0
     updated = crawl_all(project, notes, mode="update")
     assert updated.status in (0, 4), updated
-    assert (api.books()["calls"], thread_calls(api)) == (len(notes), [])
-    api.reset_books()
+    assert (api.call_log()["calls"], thread_calls(api)) == (len(notes), [])
+    api.reset_call_log()
     full = crawl_all(project, notes)
     assert full.status == 0, full
-    assert api.books()["billed"] == cost(notes)
+    assert api.call_log()["billed"] == cost(notes)
     for note in notes:
         assert stored_threads(project)[note] == with_replies(note), note
         assert (project.note(note)["stop_reason"], project.note(note)["complete"]) == (
@@ -621,7 +629,7 @@ def test_a_refused_cursor_of_a_comment_restarts_its_thread(
     anew = -(-len(expected.threads[astray[0]]) // 10)
     assert [code for _, code in asked] == [400] + [0] * anew
     assert [cursor for cursor, _ in asked[:2]] == [foreign, None]
-    assert api.books()["billed"] == cost([note]) - pages_left(note)[astray[0]] + anew
+    assert api.call_log()["billed"] == cost([note]) - pages_left(note)[astray[0]] + anew
     assert_replies_kept(project, [note])
     assert project.note(note)["stop_reason"] == "complete"
 
@@ -666,7 +674,7 @@ def test_a_comment_without_a_proper_id_has_no_thread(
     done = crawl_all(project if with_store else without_store, [note], budget=20)
     assert (done.status, done.reason) == (0, "finished"), done
     assert "Traceback" not in done.errors
-    assert api.books()["calls"] == 1 + sum(pages_left(note, others).values())
+    assert api.call_log()["calls"] == 1 + sum(pages_left(note, others).values())
     assert delivered(done.items("comment")) == with_replies(note, others)
     (item,) = done.items("note")
     assert (item["stop_reason"], item["missing"]) == ("complete", 1)
@@ -687,16 +695,16 @@ def test_a_comment_that_comes_twice_has_its_thread_read_once(
         {"endpoint": "comments", "note": ignored, "page": "2-", "cursor": "ignored"},
     ]
     api.script({"rules": rules})
-    api.reset_books()
+    api.reset_call_log()
     done = crawl_all(project if with_store else without_store, [shifted, ignored])
     assert "Traceback" not in done.errors
     assert done.status == 4, done
     ends = {item["note_id"]: item["stop_reason"] for item in done.items("note")}
     assert ends == {shifted: "complete", ignored: "cursor_ignored"}
     shown = expected_note(ignored).first_level[:10]
-    books = api.books()
-    assert books["notes"][shifted]["billed"] == cost([shifted])
-    assert books["notes"][ignored]["billed"] == 2 + sum(pages_left(ignored, shown).values())
+    call_log = api.call_log()
+    assert call_log["notes"][shifted]["billed"] == cost([shifted])
+    assert call_log["notes"][ignored]["billed"] == 2 + sum(pages_left(ignored, shown).values())
     expected = {**with_replies(shifted), **with_replies(ignored, shown)}
     assert delivered(done.items("comment")) == expected
 
@@ -708,7 +716,7 @@ def test_a_strange_reply_is_kept_and_the_others_stored(api: Simulator, project: 
     api.script({"rules": [{"comment": root, "page_call": 1, "times": 1, "patch": patch}]})
     done = crawl_all(project, [note])
     assert done.status == 0, done
-    assert api.books()["billed"] == cost([note])
+    assert api.call_log()["billed"] == cost([note])
     inline = len(expected_note(note).inline.get(root, ()))
     strange = expected_note(note).threads[root][inline + 3]
     assert stored_threads(project)[note].keys() == with_replies(note).keys() - {strange}
@@ -729,8 +737,8 @@ def test_a_stop_of_the_account_among_threads_is_gone_on_with(
     api.script({})
     done = crawl_all(project, mode="resume")
     assert done.status == 0, done
-    books = api.books()
-    assert (books["billed"], books["repeated"]) == (cost(KILLED), 0)
+    call_log = api.call_log()
+    assert (call_log["billed"], call_log["repeated"]) == (cost(KILLED), 0)
     assert_whole(api, project, KILLED)
 
 
@@ -740,8 +748,8 @@ def test_a_job_directory_continues_among_threads(api: Simulator, project: Projec
     assert (first.status, first.reason) == (3, "budget_spent"), first
     done = crawl_all(project, [THREADED], *job)
     assert done.status == 0, done
-    books = api.books()
-    assert (books["billed"], books["repeated"]) == (cost([THREADED]), 0)
+    call_log = api.call_log()
+    assert (call_log["billed"], call_log["repeated"]) == (cost([THREADED]), 0)
     assert_whole(api, project, [THREADED])
 
 
@@ -751,7 +759,7 @@ def test_two_crawls_at_once_lose_no_reply(api: Simulator, project: Project) -> N
     for crawl, errors in [(crawl, crawl.communicate()[1].decode()) for crawl in crawls]:
         assert crawl.returncode == 0, errors
         assert "Traceback" not in errors
-    assert cost(KILLED) <= api.books()["billed"] <= 2 * cost(KILLED)
+    assert cost(KILLED) <= api.call_log()["billed"] <= 2 * cost(KILLED)
     assert_whole(api, project, KILLED)
 
 
@@ -759,9 +767,9 @@ def test_replies_from_a_cache_cost_nothing(api: Simulator, without_store: Projec
     cache = ["-s", "HTTPCACHE_ENABLED=1", "-s", f"HTTPCACHE_DIR={without_store.folder / 'cache'}"]
     notes = NOTES[:6]
     first = crawl_all(without_store, notes, *cache)
-    assert (first.status, api.books()["calls"]) == (0, cost(notes)), first
+    assert (first.status, api.call_log()["calls"]) == (0, cost(notes)), first
     second = crawl_all(without_store, notes, *cache)
-    assert (second.status, api.books()["calls"]) == (0, cost(notes)), second
+    assert (second.status, api.call_log()["calls"]) == (0, cost(notes)), second
     assert sorted(second.items("comment"), key=str) == sorted(first.items("comment"), key=str)
 
 
@@ -772,7 +780,7 @@ def test_a_page_of_replies_can_be_parsed_on_its_own(api: Simulator, without_stor
     done = without_store.command("parse", "--spider=comments", "-c", "parse_page", address)
     assert done.status == 0, done
     assert "Traceback" not in done.errors
-    assert api.books()["calls"] == 1
+    assert api.call_log()["calls"] == 1
     for reply in expected_note(note).threads[root][:10]:
         assert f"'comment_id': '{reply}'" in done.output
     assert done.output.count(f"'parent_comment_id': '{root}'") == 10
@@ -793,9 +801,9 @@ def test_a_flaw_of_a_thread_is_remembered_through_an_interruption(
     document = project.note(THREADED)
     assert (document["stop_reason"], document["complete"]) == ("cursor_missing", False)
     assert (document["state"], document["checkpoint"]) == ("ended", None)
-    books = api.books()
-    assert books["billed"] == cost([THREADED]) - pages_left(THREADED)[flawed] + 1
-    assert books["repeated"] == 0
+    call_log = api.call_log()
+    assert call_log["billed"] == cost([THREADED]) - pages_left(THREADED)[flawed] + 1
+    assert call_log["repeated"] == 0
 
 
 def test_a_full_pass_that_is_resumed_asks_flawed_threads_too(
@@ -810,7 +818,7 @@ def test_a_full_pass_that_is_resumed_asks_flawed_threads_too(
     api.change(note, vanish=[expected_note(note).threads[root][-1] for root in others])
     first = crawl_all(project, [note], "-s", "CONCURRENT_REQUESTS=1", budget=3)
     assert (first.status, first.reason) == (3, "budget_spent"), first
-    api.reset_books()
+    api.reset_call_log()
     done = crawl_all(project, [note], mode="resume")
     assert done.status == 0, done
     assert flawed in {call["comment"] for call in thread_calls(api)}
@@ -830,7 +838,7 @@ def test_an_empty_page_behind_a_cursor_that_just_came_is_the_end(
     assert done.status == 0, done
     calls = thread_calls(api)
     assert len(calls) == expected_note(note).reply_pages == done.stats["xhs/replies/calls_expected"]
-    api.reset_books()
+    api.reset_call_log()
     assert crawl_all(project, [note]).status == 0
     assert thread_calls(api) == []
 
@@ -848,4 +856,4 @@ def test_an_empty_page_behind_a_cursor_of_another_run_restarts_the_thread(
     assert done.status == 0, done
     assert stored_threads(project)[note] == with_replies(note)
     anew = -(-len(expected_note(note).threads[root]) // 10)
-    assert api.books()["billed"] == cost([note]) - pages_left(note)[root] + 1 + anew
+    assert api.call_log()["billed"] == cost([note]) - pages_left(note)[root] + 1 + anew

@@ -81,10 +81,12 @@ def test_status_says_what_getting_them_would_cost_at_most(api: Simulator, projec
     assert "replies missing" in table
     for note, told in found.items():
         assert f"at most {told['replies_calls']} calls" in told["advice"]
-        api.reset_books()
+        api.reset_call_log()
         assert project.crawl(notes=[note], replies="all", feed=False).status == 0
-        assert api.books()["billed"] <= told["replies_calls"], note
-        assert api.books()["billed"] == expected_note(note).pages + expected_note(note).reply_pages
+        assert api.call_log()["billed"] <= told["replies_calls"], note
+        assert (
+            api.call_log()["billed"] == expected_note(note).pages + expected_note(note).reply_pages
+        )
     assert project.command("status", "--incomplete", "--json").output == ""
 
 
@@ -124,10 +126,10 @@ def test_the_bound_holds_for_notes_that_are_not_read_to_their_end(
     for note in map(json.loads, done.output.splitlines()):
         assert (note["comments_collected"], note["replies_missing"] > 0) == (20, True)
         assert "CNY" in note["advice"]
-        api.reset_books()
+        api.reset_call_log()
         arguments: dict[str, Any] = {"mode": "full", "replies": "all"}
         assert project.crawl(notes=[note["note_id"]], feed=False, **arguments).status == 0
-        assert api.books()["billed"] <= note["replies_calls"]
+        assert api.call_log()["billed"] <= note["replies_calls"]
 
 
 def test_replies_that_the_api_does_not_show_are_not_sent_for(
@@ -148,6 +150,6 @@ def test_a_dry_run_counts_threads_under_comments_that_are_not_held(
     note = threaded_note(40, 25)
     assert project.crawl(notes=[note], max_comments="20", feed=False).status == 0
     done = project.crawl(notes=[note], replies="all", dry_run="1", feed=False)
-    api.reset_books()
+    api.reset_call_log()
     assert project.crawl(notes=[note], replies="all", feed=False).status == 0
-    assert f"{api.books()['billed']} likely" in done.output, done
+    assert f"{api.call_log()['billed']} likely" in done.output, done

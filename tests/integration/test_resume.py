@@ -42,14 +42,14 @@ def assert_all_there(project: Project, notes: Iterable[str]) -> None:
 def assert_whole(api: Simulator, project: Project, notes: Iterable[str]) -> None:
     """Check that these notes are stored entirely and the ledger has the cost of each."""
     assert_all_there(project, notes)
-    books = api.books()["notes"]
+    call_log = api.call_log()["notes"]
     ledger = project.documents("notes")
     for note in notes:
         document = ledger[note]
         assert (document["state"], document["complete"]) == ("ended", True), document
         assert (document["stop_reason"], document["checkpoint"]) == ("complete", None)
         assert (document["missing"], document["pages"]) == (0, expected_note(note).pages), document
-        assert document["billed_calls"] == books[note]["billed"], document
+        assert document["billed_calls"] == call_log[note]["billed"], document
 
 
 def end_state(project: Project) -> dict[str, dict[str, Document]]:
@@ -133,7 +133,7 @@ def test_what_has_ended_is_left_alone(api: Simulator, project: Project) -> None:
     assert (good.status, good.reason) == (0, "finished"), good
     none = project.crawl(mode="resume")
     assert (none.status, none.reason, skipped(none)) == (0, "finished", {}), none
-    assert api.books()["calls"] == 0
+    assert api.call_log()["calls"] == 0
     assert project.documents("notes") == before
 
 
@@ -141,7 +141,7 @@ def test_where_there_is_nothing_to_do_nothing_is_done(api: Simulator, project: P
     done = project.crawl(mode="resume")
     assert (done.status, done.reason, done.feed) == (0, "finished", []), done
     assert done.stats["xhs/notes/left"] == 0
-    assert api.books()["calls"] == 0
+    assert api.call_log()["calls"] == 0
 
 
 def test_without_a_store_there_is_nothing_to_go_on_from(
@@ -151,7 +151,7 @@ def test_without_a_store_there_is_nothing_to_go_on_from(
     assert done.status == 2, done
     (line,) = done.lines("ERROR")
     assert "MONGODB_URI" in line
-    assert api.books()["calls"] == 0
+    assert api.call_log()["calls"] == 0
 
 
 def stop_at_a_code(code: int) -> Callable[[Simulator, Project], Outcome]:
@@ -197,7 +197,7 @@ def test_it_continues_from_each_cursor(api: Simulator, project: Project, name: s
     stopped, reason = STOPS[name]
     first = stopped(api, project)
     assert (first.status, first.reason) == (3, reason), first
-    paid = api.books()["billed"]
+    paid = api.call_log()["billed"]
     assert 0 < paid < page_count(NOTES)
     ended = {
         note
@@ -208,8 +208,8 @@ def test_it_continues_from_each_cursor(api: Simulator, project: Project, name: s
     api.script({})
     done = project.crawl(notes=NOTES, mode="resume")
     assert done.status == 0, done
-    books = api.books()
-    assert (books["repeated"], books["billed"]) == (0, page_count(NOTES))
+    call_log = api.call_log()
+    assert (call_log["repeated"], call_log["billed"]) == (0, page_count(NOTES))
     assert done.stats["xhs/calls/billed"] == page_count(NOTES) - paid
     assert_whole(api, project, NOTES)
     ends = {item["note_id"]: item for item in done.items("note")}
@@ -232,8 +232,8 @@ def test_without_a_list_it_continues_with_what_the_ledger_knows(
     assert done.status == 0, done
     assert project.documents("notes").keys() == begun
     assert_whole(api, project, begun)
-    books = api.books()
-    assert (books["repeated"], books["billed"]) == (0, page_count(begun))
+    call_log = api.call_log()
+    assert (call_log["repeated"], call_log["billed"]) == (0, page_count(begun))
     assert set(done.ids("note")) == begun
 
 
@@ -255,7 +255,7 @@ def test_with_another_list_only_that_is_asked_for(api: Simulator, project: Proje
     assert after.keys() == {*old, *new}
     for note in (old[0], old[2]):
         assert after[note] == before[note]
-    assert api.books()["billed"] == 2 * (PAGES - 2) + page_count(new)
+    assert api.call_log()["billed"] == 2 * (PAGES - 2) + page_count(new)
 
 
 def test_a_checkpoint_of_another_order_or_version_restarts(
@@ -266,7 +266,7 @@ def test_a_checkpoint_of_another_order_or_version_restarts(
     done = project.crawl(notes=[NOTE], mode="resume", sort="like_count")
     assert done.status == 0, done
     assert pages_of(api, NOTE) == list(range(1, PAGES + 1))
-    assert {call["sort"] for call in api.books()["log"]} == {"like_count"}
+    assert {call["sort"] for call in api.call_log()["log"]} == {"like_count"}
     (end,) = done.items("note")
     assert (end["pages"], end["sort"], end["missing"]) == (PAGES, "like_count", 0)
     assert project.note(NOTE)["billed_calls"] == 2 + PAGES
@@ -274,7 +274,7 @@ def test_a_checkpoint_of_another_order_or_version_restarts(
     done = project.crawl(mode="resume", env={"JUSTONEAPI_COMMENTS_VERSION": "v3"})
     assert done.status == 0, done
     assert pages_of(api, other) == list(range(1, PAGES + 1))
-    assert api.books()["paths"]["/api/xiaohongshu/get-note-comment/v3"] == PAGES
+    assert api.call_log()["paths"]["/api/xiaohongshu/get-note-comment/v3"] == PAGES
     (end,) = done.items("note")
     assert (end["note_id"], end["pages"], end["missing"]) == (other, PAGES, 0)
 
@@ -307,17 +307,17 @@ def test_a_cursor_that_leads_nowhere_is_given_up_once(api: Simulator, project: P
         assert (end["missing"], project.note(note)["state"]) == (25 if always else 0, "ended"), name
         if not always:
             assert end["pages"] == PAGES, name
-        assert project.note(note)["billed_calls"] == 2 + api.books()["notes"][note]["billed"]
+        assert project.note(note)["billed_calls"] == 2 + api.call_log()["notes"][note]["billed"]
 
 
 def test_a_first_page_that_is_empty_is_asked_once(api: Simulator, project: Project) -> None:
     api.script({"rules": [{"page": 1, "code": 601}]})
     project.crawl(notes=[NOTE], feed=False)
-    api.reset_books()
+    api.reset_call_log()
     api.script({"rules": [EMPTY]})
     done = project.crawl(mode="resume")
     assert done.status == 0, done
-    assert api.books()["calls"] == 1
+    assert api.call_log()["calls"] == 1
     assert done.items("note")[0]["pages"] == 1
 
 
@@ -397,7 +397,7 @@ def test_notes_that_are_read_again_are_resumed_too(
 ) -> None:
     notes = [sized_note(25, serial) for serial in range(600, 612)]
     assert project.crawl(notes=notes, feed=False).status == 0
-    api.reset_books()
+    api.reset_call_log()
     for note in notes:
         api.change(note, grow=12)
     stopped = project.crawl(notes=notes, mode=mode, feed=False, env={"XHS_MAX_CALLS": "7"})
@@ -407,8 +407,8 @@ def test_notes_that_are_read_again_are_resumed_too(
     for note in notes:
         assert project.comment_ids(note)[0] == set(expected_note(note, 12).first_level)
         assert project.note(note)["state"] == "ended"
-    assert api.books()["billed"] == len(notes) * (4 if mode == "full" else 2)
-    assert api.books()["repeated"] == 0
+    assert api.call_log()["billed"] == len(notes) * (4 if mode == "full" else 2)
+    assert api.call_log()["repeated"] == 0
 
 
 def job(project: Project) -> tuple[str, str]:
@@ -421,13 +421,13 @@ def test_the_first_start_with_a_job_directory_uses_its_mode(
     assert project.crawl(notes=[NOTE], feed=False).status == 0
     first = project.crawl(*job(project), notes=[NOTE])
     assert first.status == 0, first
-    assert api.books()["billed"] == 2 * PAGES
+    assert api.call_log()["billed"] == 2 * PAGES
     again = project.crawl(*job(project), notes=[NOTE], mode="full")
     assert (again.status, skipped(again)) == (0, {"complete": 1}), again
     more = project.crawl(*job(project), notes=[NOTE, NOTES[0]])
     assert more.status == 0, more
     assert more.ids("note") == [NOTES[0]]
-    assert api.books()["billed"] == 2 * PAGES + page_count(NOTES[:1])
+    assert api.call_log()["billed"] == 2 * PAGES + page_count(NOTES[:1])
 
 
 def test_a_start_that_began_nothing_is_no_first_start(api: Simulator, project: Project) -> None:
@@ -437,7 +437,7 @@ def test_a_start_that_began_nothing_is_no_first_start(api: Simulator, project: P
     assert project.crawl(*job(project), notes=[NOTE], feed=False, env=nobody).status == 1
     done = project.crawl(*job(project), notes=[NOTE], feed=False)
     assert done.status == 0, done
-    assert api.books()["billed"] == 2 * PAGES
+    assert api.call_log()["billed"] == 2 * PAGES
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
@@ -451,9 +451,9 @@ def test_a_job_directory_continues_after_a_stop(
     api.script({})
     done = project.crawl(*job(project), notes=NOTES)
     assert done.status == 0, done
-    books = api.books()
-    assert books["repeated"] <= (0 if how is signal.SIGTERM else 24)
-    assert books["billed"] == page_count(NOTES) + books["repeated"]
+    call_log = api.call_log()
+    assert call_log["repeated"] <= (0 if how is signal.SIGTERM else 24)
+    assert call_log["billed"] == page_count(NOTES) + call_log["repeated"]
     assert_all_there(project, NOTES)
     assert {document["state"] for document in project.documents("notes").values()} == {"ended"}
 
@@ -464,13 +464,13 @@ def test_a_job_directory_without_a_store_is_good_for_one_start(
     first = without_store.crawl(*job(without_store), notes=[NOTE])
     assert first.status == 0, first
     assert len(first.items("comment")) >= 45
-    calls = api.books()["calls"]
+    calls = api.call_log()["calls"]
     again = without_store.crawl(*job(without_store), notes=[NOTE])
     assert again.status == 2, again
     (line,) = again.lines("ERROR")
     assert "MONGODB_URI" in line
     assert "JOBDIR" in line
-    assert api.books()["calls"] == calls
+    assert api.call_log()["calls"] == calls
 
 
 @pytest.mark.parametrize("mode", ["full", "resume"])
@@ -486,7 +486,7 @@ def test_two_crawls_at_once_end_as_one_does(
     booked = {
         note: document["billed_calls"] for note, document in project.documents("notes").items()
     }
-    assert booked == {note: book["billed"] for note, book in api.books()["notes"].items()}
+    assert booked == {note: book["billed"] for note, book in api.call_log()["notes"].items()}
 
 
 def test_ten_restarts_end_as_one_run_does(
@@ -495,7 +495,7 @@ def test_ten_restarts_end_as_one_run_does(
     share = {"XHS_MAX_CALLS": str(-(-page_count(NOTES) // 10))}
     crawls = [project.crawl(notes=NOTES, mode="resume", feed=False, env=share) for _ in range(10)]
     assert [done.status for done in crawls] == [3] * 9 + [0]
-    books = api.books()
-    assert (books["repeated"], books["billed"]) == (0, page_count(NOTES))
+    call_log = api.call_log()
+    assert (call_log["repeated"], call_log["billed"]) == (0, page_count(NOTES))
     assert_whole(api, project, NOTES)
     assert end_state(project) == of_one_run

@@ -62,16 +62,16 @@ def test_time_outs_may_use_a_third_of_the_retries(
     assert (done.status, done.reason) == (3, "finished"), done
     assert "Traceback" not in done.errors
     assert (project.folder / "job").exists() is jobdir
-    books = api.books()
+    call_log = api.call_log()
     for name, (_, reason, pages, calls, billed) in wrong.items():
-        assert books["notes"][note[name]] == {"calls": calls, "billed": billed}, name
+        assert call_log["notes"][note[name]] == {"calls": calls, "billed": billed}, name
         check_note(project, note[name], reason, pages, billed)
-    assert books["notes"][DOCUMENTED_NOTE] == {"calls": 82, "billed": 82}
+    assert call_log["notes"][DOCUMENTED_NOTE] == {"calls": 82, "billed": 82}
     check_note(project, DOCUMENTED_NOTE, "complete", 81, 82)
     stats = done.stats
-    hung = sum(call["fault"] == "hang" for call in books["log"])
+    hung = sum(call["fault"] == "hang" for call in call_log["log"])
     assert stats["xhs/calls/unknown"] == hung == 2 + 2 + 1 + 1 + 1 + 1
-    assert stats["xhs/calls/billed"] == books["billed"] - hung
+    assert stats["xhs/calls/billed"] == call_log["billed"] - hung
     assert refusals(stats) == {"301": 4 + 1 + 3 + 2}
     assert stats["xhs/notes/left"] == stats["xhs/notes/retries_exhausted"] == 4
     assert any(
@@ -93,7 +93,7 @@ def test_without_retries_each_failure_is_final(
     done = project.crawl("-s", setting, "-s", "DOWNLOAD_TIMEOUT=1", notes=notes)
     assert (done.status, done.reason) == (3, "finished"), done
     for note, billed in zip(notes, (1, 2, 1, 1), strict=True):
-        assert api.books()["notes"][note] == {"calls": 2, "billed": billed}
+        assert api.call_log()["notes"][note] == {"calls": 2, "billed": billed}
         check_note(project, note, "retries_exhausted", 1, billed)
     assert done.stats["xhs/calls/unknown"] == 1
 
@@ -119,12 +119,12 @@ def test_the_code_decides_whatever_the_http_status(api: Simulator, project: Proj
     api.script({"rules": rules})
     done = project.crawl("-s", "RETRY_TIMES=1", notes=notes)
     assert (done.status, done.reason) == (3, "finished"), done
-    books = api.books()
+    call_log = api.call_log()
     for note, (_, reason, calls) in zip(notes, expected, strict=True):
         pages = 3 if reason == "complete" else 1
-        assert books["notes"][note] == {"calls": calls, "billed": pages}, reason
+        assert call_log["notes"][note] == {"calls": calls, "billed": pages}, reason
         check_note(project, note, reason, pages, pages)
-    assert done.stats["xhs/calls/billed"] == books["billed"]
+    assert done.stats["xhs/calls/billed"] == call_log["billed"]
     assert "xhs/calls/unknown" not in done.stats
     assert refusals(done.stats) == {
         "500": 1,
@@ -152,7 +152,7 @@ def test_a_fatal_code_is_fatal_under_any_http_status(
     api.script({"rules": [{"page": 2, "status": status, "envelope": True, "code": code}]})
     done = project.crawl(notes=[note])
     assert (done.status, done.reason) == (3, reason), done
-    assert api.books()["notes"][note] == {"calls": 2, "billed": 1}
+    assert api.call_log()["notes"][note] == {"calls": 2, "billed": 1}
     check_note(project, note, "interrupted", 1, 1)
     assert refusals(done.stats) == {str(code): 1}
     assert "retry/count" not in done.stats
@@ -170,7 +170,7 @@ def test_code_0_under_http_500_is_a_page(api: Simulator, project: Project, under
     notes = [sized_note(25), DOCUMENTED_NOTE]
     done = project.crawl(notes=notes, env={"JUSTONEAPI_BASE_URL": under_500})
     assert (done.status, done.reason) == (0, "finished"), done
-    assert api.books()["calls"] == api.books()["billed"] == 3 + 81
+    assert api.call_log()["calls"] == api.call_log()["billed"] == 3 + 81
     assert done.stats["xhs/calls/billed"] == 3 + 81
     check_note(project, notes[0], "complete", 3, 3)
     check_note(project, DOCUMENTED_NOTE, "complete", 81, 81)
@@ -182,12 +182,12 @@ def test_a_retry_holds_no_place(api: Simulator, project: Project) -> None:
     api.script({"rules": [{"note": slow, "page_call": "1-2", "code": 301}]})
     done = project.crawl("-s", "CONCURRENT_REQUESTS=1", notes=[slow, *others])
     assert (done.status, done.reason) == (0, "finished"), done
-    books = api.books()
-    asked = [call["note"] for call in books["log"]]
+    call_log = api.call_log()
+    asked = [call["note"] for call in call_log["log"]]
     attempts = [place for place, note in enumerate(asked) if note == slow]
     assert len(attempts) == 3
     assert set(others) <= set(asked[attempts[0] : attempts[-1]])
-    assert books["max_concurrent"] == 1
-    assert books["billed"] == 3
+    assert call_log["max_concurrent"] == 1
+    assert call_log["billed"] == 3
     for note in (slow, *others):
         check_note(project, note, "complete", 1, 1)

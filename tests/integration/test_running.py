@@ -55,7 +55,7 @@ def test_the_end_of_a_run_is_one_json_line(api: Simulator, project: Project) -> 
     assert (run["items"]["comment"], run["items"]["note"]) == (count, 3)
     assert run["comments"] == {"new": count, "known": 0, "vanished": 0}
     assert (run["rejected"], run["rejected_by_field"]) == (1, {"like_count": 1})
-    assert run["calls"]["billed"] == api.books()["billed"]
+    assert run["calls"]["billed"] == api.call_log()["billed"]
     assert run["calls"]["refused"] == {"301": 1, "400": 1}
     assert run["feeds"] == {"stored": 1, "failed": 0, "items_missed": 0}
     assert run["finished_at"] > run["started_at"]
@@ -96,7 +96,7 @@ def test_a_structured_log_is_json_from_its_first_line_to_its_last(
     assert (broken["level"], broken["message"]) == ("ERROR", "多\n行")
     assert "ZeroDivisionError" in broken["exception"]
     [end] = [entry for entry in found if "run" in entry]
-    assert end["run"]["calls"]["billed"] == api.books()["billed"]
+    assert end["run"]["calls"]["billed"] == api.call_log()["billed"]
     assert any(entry.get("spider") == "comments" for entry in found)
     assert not found_in(done.errors.encode(), TOKEN)
 
@@ -125,7 +125,7 @@ def test_wrong_arguments_are_lines_of_a_structured_log(
         "close_reason": "wrong_input",
         "errors": errors,
     }
-    assert api.books()["calls"] == 0
+    assert api.call_log()["calls"] == 0
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])

@@ -105,7 +105,7 @@ def settings(project: Project) -> dict[str, str]:
 
 def wait_for_calls(api: Simulator, scrapyd: Scrapyd, job: str, calls: int) -> None:
     """Wait until ``calls`` calls have been made; fail if the job ends before."""
-    scrapyd.wait_until(job, lambda: api.books()["calls"] >= calls)
+    scrapyd.wait_until(job, lambda: api.call_log()["calls"] >= calls)
 
 
 def assert_whole(project: Project, notes: Iterable[str]) -> None:
@@ -172,10 +172,10 @@ def test_a_job_ends_with_its_log_its_items_and_the_database_filled(
     assert_items(done, [*notes, missing_note()])
     assert project.documents("comments").keys() == set(done.ids("comment"))
     assert project.documents("users").keys() == set(done.ids("user"))
-    books = api.books()
-    assert books["billed"] == page_count(notes) + 1
-    assert (books["calls"], books["repeated"]) == (books["billed"], 0)
-    assert done.stats["xhs/calls/billed"] == books["billed"]
+    call_log = api.call_log()
+    assert call_log["billed"] == page_count(notes) + 1
+    assert (call_log["calls"], call_log["repeated"]) == (call_log["billed"], 0)
+    assert done.stats["xhs/calls/billed"] == call_log["billed"]
 
     (listed,) = (finished for finished in scrapyd.jobs()["finished"] if finished["id"] == job)
     assert listed["log_url"].endswith(f"/{job}.log")
@@ -206,7 +206,7 @@ def test_all_that_is_wrong_stands_in_the_jobs_own_log_and_no_call_is_made(
         assert part in scrapyd.journal
     assert "Traceback" not in done.errors
     assert done.feed == []
-    assert (api.books()["calls"], project.documents("notes")) == (0, {})
+    assert (api.call_log()["calls"], project.documents("notes")) == (0, {})
 
 
 def test_standard_input_which_no_job_has_is_refused_and_not_waited_for(
@@ -215,7 +215,7 @@ def test_standard_input_which_no_job_has_is_refused_and_not_waited_for(
     done = scrapyd.run(settings, notes_file="-")
     (error,) = done.lines("ERROR")
     assert (done.status, "notes_file=-" in error) == (2, True), done
-    assert api.books()["calls"] == 0
+    assert api.call_log()["calls"] == 0
 
 
 def test_the_token_may_stand_in_a_file_that_is_read_as_each_job_starts(
@@ -226,7 +226,7 @@ def test_the_token_may_stand_in_a_file_that_is_read_as_each_job_starts(
     missing, malformed = refused.lines("ERROR")
     assert f"JUSTONEAPI_TOKEN_FILE={token_file}: cannot be read" in missing
     assert "piece 2 of 2 is neither a note ID" in malformed
-    assert api.books()["calls"] == 0
+    assert api.call_log()["calls"] == 0
 
     token_file.write_text(f"{TOKEN}\n", encoding="utf-8")
     done = plain.run(settings, notes=NOTE)
@@ -279,14 +279,14 @@ def test_resume_continues_where_a_job_was_cancelled(
     assert scrapyd.cancel(job) is None
     if signals != ["KILL"]:
         calls = cancelled.run["calls"]
-        assert calls["billed"] + calls["unknown"] >= api.books()["billed"], cancelled
+        assert calls["billed"] + calls["unknown"] >= api.call_log()["billed"], cancelled
     api.script({})
     done = scrapyd.run(settings, notes=",".join(NOTES), mode="resume")
     assert done.status == 0, done
     assert_whole(project, NOTES)
-    books = api.books()
-    assert books["repeated"] <= most_twice
-    assert books["billed"] == page_count(NOTES) + books["repeated"]
+    call_log = api.call_log()
+    assert call_log["repeated"] <= most_twice
+    assert call_log["billed"] == page_count(NOTES) + call_log["repeated"]
     if signals != ["KILL"]:
         assert cancelled.status == 3, cancelled
         assert f"{len(NOTES)} notes asked for: 0 ended, {len(NOTES)} left" in cancelled.errors
@@ -318,7 +318,7 @@ def test_a_redeployment_in_mid_job_disturbs_nothing(
     deploy(other, "2")
     assert scrapyd.state(job) == "running"
     next_job = scrapyd.schedule(settings, **of, notes=later)
-    wait_for_calls(api, scrapyd, job, api.books()["calls"] + 1)
+    wait_for_calls(api, scrapyd, job, api.call_log()["calls"] + 1)
     api.script({})
     done, next_done = scrapyd.wait(job, next_job)
 
@@ -332,7 +332,7 @@ def test_a_redeployment_in_mid_job_disturbs_nothing(
     assert {document["stop_reason"] for document in project.documents("notes").values()} == {
         "complete"
     }
-    assert api.books()["billed"] == cost(notes) + expected_note(later).pages
+    assert api.call_log()["billed"] == cost(notes) + expected_note(later).pages
 
 
 def test_relative_paths_begin_where_scrapyd_was_started(
@@ -367,7 +367,7 @@ def test_what_is_wrong_with_a_relative_path_is_said_of_the_absolute_one(
     (error, *_) = done.lines("ERROR")
     assert f"cannot use the folder {scrapyd.folder / 'a-file' / 'db'}: " in error
     assert done.status == 1, done
-    assert api.books()["calls"] == 0
+    assert api.call_log()["calls"] == 0
 
 
 def feed_files(folder: Path) -> dict[str, list[Document]]:
@@ -426,7 +426,7 @@ def test_the_daily_update_needs_no_file_on_the_host(
     assert_items(first, notes)
 
     api.change(notes[0], grow=12)
-    api.reset_books()
+    api.reset_call_log()
     second = run_daily(scrapyd)
     assert second.status == 0, second
     assert billed(api) == {notes[0]: 2, notes[1]: 1, notes[2]: 1}

@@ -119,8 +119,8 @@ def test_signals_at_random_moments_lose_nothing_and_cost_nothing(
         if chance.random() < 0.5:
             time.sleep(chance.uniform(0, 2))
         else:
-            last = api.books()["calls"] + chance.randint(1, 20)
-            while api.books()["calls"] < last and crawl.process.poll() is None:
+            last = api.call_log()["calls"] + chance.randint(1, 20)
+            while api.call_log()["calls"] < last and crawl.process.poll() is None:
                 time.sleep(0.002)
         crawl.signal(number)
         status = crawl.end()
@@ -134,9 +134,9 @@ def test_signals_at_random_moments_lose_nothing_and_cost_nothing(
     api.script({})
     done = project.crawl(notes=NOTES, mode="resume", feed=False)
     assert done.status == 0, done
-    books = api.books()
-    assert books["repeated"] == 0
-    assert books["billed"] == page_count(NOTES)
+    call_log = api.call_log()
+    assert call_log["repeated"] == 0
+    assert call_log["billed"] == page_count(NOTES)
     ledger = project.documents("notes")
     assert {note: document["billed_calls"] for note, document in ledger.items()} == {
         note: expected_note(note).pages for note in NOTES
@@ -277,7 +277,7 @@ def test_a_signal_ends_the_wait_for_a_database_that_is_away_at_the_start(
     assert "Received SIGHUP" in crawl.log
     assert "Closing spider (shutdown)" in crawl.log
     assert "3 notes asked for: 0 ended, 3 left" in crawl.log
-    assert api.books()["calls"] == 0
+    assert api.call_log()["calls"] == 0
     done = project.crawl(notes=NOTES[:3], mode="resume")
     assert done.status == 0, done
     assert ("an earlier run had spilled" in done.errors) == (method == "_bulk")
@@ -331,7 +331,7 @@ def test_under_nohup_a_crawl_outlives_its_terminal(api: Simulator, without_store
     crawl.wait_for("Spider opened")
     crawl.signal(signal.SIGHUP)
     assert crawl.end() == 0
-    assert api.books()["billed"] == page_count(NOTES[:3])
+    assert api.call_log()["billed"] == page_count(NOTES[:3])
 
 
 @linux
@@ -363,4 +363,4 @@ def test_a_crawl_whose_terminal_is_closed_stops(api: Simulator, project: Project
     api.script({})
     done = project.crawl(notes=NOTES[:3], mode="resume")
     assert done.status == 0, done
-    assert api.books()["repeated"] == 0
+    assert api.call_log()["repeated"] == 0

@@ -85,9 +85,9 @@ def ids(objects: list[dict[str, Any]]) -> list[str]:
 
 def settled(simulator: Simulator) -> dict[str, Any]:
     """Return the call log once no call is in flight: the server learns late that a client left."""
-    while (books := simulator.books())["in_flight"]:
+    while (call_log := simulator.call_log())["in_flight"]:
         time.sleep(0.01)
-    return books
+    return call_log
 
 
 def test_the_providers_client_pages_through_the_documented_note(
@@ -108,9 +108,9 @@ def test_the_providers_client_pages_through_the_documented_note(
     ]
     assert set(ids(replies)) == expected.replies
     assert len(found) + len(replies) == 944
-    books = simulator.books()
-    assert books["billed"] == books["calls"] == 1 + 81 + len(expected.threads)
-    assert (books["repeated"], books["undelivered"]) == (1, 0)
+    call_log = simulator.call_log()
+    assert call_log["billed"] == call_log["calls"] == 1 + 81 + len(expected.threads)
+    assert (call_log["repeated"], call_log["undelivered"]) == (1, 0)
 
 
 @pytest.mark.parametrize("sort", SORTS)
@@ -141,7 +141,7 @@ def test_the_envelope_and_unknown_paths(simulator: Simulator) -> None:
     assert set(envelope) == {"code", "message", "data", "recordTime", "requestId"}
     assert envelope["data"]["user_id"] == ""
     assert simulator.fetch("/api/xiaohongshu/get-note-comment/v9")[0] == 404
-    assert simulator.books()["codes"] == {"0": 1, "http_404": 1}
+    assert simulator.call_log()["codes"] == {"0": 1, "http_404": 1}
 
 
 def test_a_wrong_script_is_refused_and_the_one_before_stays(simulator: Simulator) -> None:
@@ -177,11 +177,11 @@ def test_an_answer_that_is_cut_is_billed_and_undelivered(
     simulator.script({"rules": [{**fault, "call": 1}]})
     with pytest.raises(error):
         simulator.fetch(noteId=NOTE)
-    books = settled(simulator)
-    assert (books["billed"], books["undelivered"]) == (1, 1)
+    call_log = settled(simulator)
+    assert (call_log["billed"], call_log["undelivered"]) == (1, 1)
     assert simulator.call(noteId=NOTE)["code"] == 0
-    books = simulator.books()
-    assert (books["billed"], books["undelivered"], books["repeated"]) == (2, 1, 1)
+    call_log = simulator.call_log()
+    assert (call_log["billed"], call_log["undelivered"], call_log["repeated"]) == (2, 1, 1)
 
 
 @pytest.mark.parametrize("fault", [{"hang": True}, {"delay": 3600}])
@@ -191,11 +191,11 @@ def test_a_client_that_leaves_has_paid(simulator: Simulator, fault: dict[str, An
     query = urlencode({"token": TOKEN, "noteId": NOTE})
     with socket.create_connection((address.hostname, address.port)) as connection:
         connection.sendall(f"GET {COMMENTS}?{query} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        while not simulator.books()["in_flight"]:
+        while not simulator.call_log()["in_flight"]:
             time.sleep(0.01)
-    books = settled(simulator)
-    assert (books["billed"], books["undelivered"]) == (1, 1)
-    assert books["log"][0]["delivered"] is False
+    call_log = settled(simulator)
+    assert (call_log["billed"], call_log["undelivered"]) == (1, 1)
+    assert call_log["log"][0]["delivered"] is False
 
 
 def test_statuses_and_strange_bodies(simulator: Simulator) -> None:
@@ -214,7 +214,7 @@ def test_statuses_and_strange_bodies(simulator: Simulator) -> None:
     assert json.loads(answers[1][1])["code"] == 302
     assert answers[2][1].startswith(b"<!DOCTYPE html>")
     assert answers[3][1] == b"\x00"
-    assert simulator.books()["billed"] == 0
+    assert simulator.call_log()["billed"] == 0
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -244,7 +244,7 @@ def test_calls_at_the_same_time_are_counted(simulator: Simulator) -> None:
         connection = socket.create_connection((address.hostname, address.port))
         connection.sendall(f"GET {COMMENTS}?{query} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         connections.append(connection)
-    while simulator.books()["in_flight"] < 5:
+    while simulator.call_log()["in_flight"] < 5:
         time.sleep(0.01)
     for connection in connections:
         connection.close()
@@ -269,8 +269,8 @@ def test_many_notes_at_once_are_paged_through_whole(simulator: Simulator) -> Non
     for thread in threads:
         thread.join()
     assert found == {note: expected_note(note).first_level for note in notes}
-    books = simulator.books()
-    assert books["notes"] == {
+    call_log = simulator.call_log()
+    assert call_log["notes"] == {
         note: {"calls": expected_note(note).pages, "billed": expected_note(note).pages}
         for note in notes
     }
@@ -280,7 +280,7 @@ def test_the_call_log_never_shows_the_token(simulator: Simulator) -> None:
     simulator.call(noteId=NOTE)
     simulator.call(noteId=TOKEN)
     simulator.call(REPLIES, noteId=NOTE, commentId=TOKEN, lastCursor=TOKEN)
-    assert TOKEN not in json.dumps(simulator.books())
+    assert TOKEN not in json.dumps(simulator.call_log())
 
 
 def test_options_of_the_program(tmp_path: Path) -> None:

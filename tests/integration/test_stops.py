@@ -23,17 +23,17 @@ pytestmark = needs_embedded
 NOTES = [sized_note(60, serial) for serial in range(12)]
 
 
-def check_landed(project: Project, books: dict[str, Any], status: int, errors: str) -> None:
+def check_landed(project: Project, call_log: dict[str, Any], status: int, errors: str) -> None:
     """Check that after a user's stop each call is in the ledger and each page is stored."""
     assert status == 3, errors
     assert "Closing spider (shutdown)" in errors
     assert "Traceback" not in errors
     ledger = project.documents("notes")
-    assert sum(note["billed_calls"] for note in ledger.values()) == books["billed"]
+    assert sum(note["billed_calls"] for note in ledger.values()) == call_log["billed"]
     assert {note["state"] for note in ledger.values()} <= {"queued", "unfinished", "ended"}
-    assert books["notes"].keys() <= ledger.keys()
+    assert call_log["notes"].keys() <= ledger.keys()
     for note_id in ledger:
-        pages = books["notes"].get(note_id, {"billed": 0})["billed"]
+        pages = call_log["notes"].get(note_id, {"billed": 0})["billed"]
         assert project.comment_ids(note_id)[0] == set(
             expected_note(note_id).first_level[: pages * 10]
         )
@@ -56,7 +56,7 @@ def test_one_signal_lands_what_is_in_flight(
     api.wait_for_calls(20, crawl)
     crawl.send_signal(number)
     errors = crawl.communicate()[1].decode()
-    check_landed(own_server, api.books(), crawl.returncode, errors)
+    check_landed(own_server, api.call_log(), crawl.returncode, errors)
 
 
 def test_no_call_leaves_the_queue_of_a_delay_after_a_signal(
@@ -67,8 +67,8 @@ def test_no_call_leaves_the_queue_of_a_delay_after_a_signal(
     api.wait_for_calls(2, crawl)
     crawl.send_signal(signal.SIGTERM)
     errors = crawl.communicate()[1].decode()
-    assert 2 <= api.books()["calls"] <= 3
-    check_landed(project, api.books(), crawl.returncode, errors)
+    assert 2 <= api.call_log()["calls"] <= 3
+    check_landed(project, api.call_log(), crawl.returncode, errors)
 
 
 def check_stopped(project: Project, done: Outcome, pages: dict[str, int]) -> None:
@@ -99,9 +99,9 @@ def test_what_is_in_flight_at_a_fatal_code_lands(api: Simulator, project: Projec
     done = project.crawl(notes=[*begun, *whole[11:]])
     landed = dict.fromkeys(begun[3:], 1)
     check_stopped(project, done, dict.fromkeys((fatal, refused, cut, *whole[11:]), 0) | landed)
-    books, stats = api.books(), done.stats
-    assert sorted(call["note"] for call in books["log"]) == sorted(begun)
-    assert books["billed"] == len(landed) + 1
+    call_log, stats = api.call_log(), done.stats
+    assert sorted(call["note"] for call in call_log["log"]) == sorted(begun)
+    assert call_log["billed"] == len(landed) + 1
     assert (stats["xhs/calls/billed"], stats["xhs/calls/unknown"]) == (len(landed), 1)
     assert done.ids("note") == [short]
     ledger = project.documents("notes")
@@ -112,7 +112,7 @@ def test_what_is_in_flight_at_a_fatal_code_lands(api: Simulator, project: Projec
         if note in (fatal, refused, cut):  # no page was received
             ended = ("queued", None)
         assert (ledger[note]["state"], ledger[note].get("stop_reason")) == ended
-        assert ledger[note]["billed_calls"] == books["notes"][note]["billed"]
+        assert ledger[note]["billed_calls"] == call_log["notes"][note]["billed"]
     assert stats["xhs/notes/left"] == len(begun) + len(whole[11:]) - 1
 
 
@@ -124,11 +124,11 @@ def test_no_retry_leaves_after_a_fatal_code(api: Simulator, project: Project) ->
     api.script({"rules": rules})
     done = project.crawl(notes=[fatal, *asleep])
     check_stopped(project, done, {fatal: 0} | dict.fromkeys(asleep, 1))
-    books = api.books()
-    assert books["codes"] == {"0": len(asleep), "301": len(asleep), "601": 1}
+    call_log = api.call_log()
+    assert call_log["codes"] == {"0": len(asleep), "301": len(asleep), "601": 1}
     assert done.stats["retry/count"] == len(asleep)
     for note in asleep:
-        assert project.note(note)["billed_calls"] == books["notes"][note]["billed"] == 1
+        assert project.note(note)["billed_calls"] == call_log["notes"][note]["billed"] == 1
 
 
 def test_no_call_leaves_the_queue_of_a_delay_after_a_fatal_code(
@@ -140,7 +140,7 @@ def test_no_call_leaves_the_queue_of_a_delay_after_a_fatal_code(
     words = ["-s", "DOWNLOAD_DELAY=1.2", "-s", f"CONCURRENT_REQUESTS={len(notes)}"]
     done = project.crawl(*words, notes=notes)
     check_stopped(project, done, {DOCUMENTED_NOTE: 1, notes[1]: 0, notes[-1]: 0})
-    assert api.books()["codes"] == {"0": 1, "601": 1}
+    assert api.call_log()["codes"] == {"0": 1, "601": 1}
     assert done.stats["xhs/notes/begun"] == done.stats["xhs/notes/left"] == len(notes)
     ledger = project.documents("notes")
     assert {note["state"] for note in ledger.values()} == {"queued", "unfinished"}
@@ -162,11 +162,11 @@ def test_no_call_that_waits_for_the_budget_leaves_after_a_fatal_code(
         }
     )
     done = project.crawl("-s", "DOWNLOAD_TIMEOUT=2", notes=notes, env={"XHS_MAX_CALLS": "4"})
-    books = api.books()
-    assert len(books["log"]) == books["calls"] == 4
-    landed = [call["note"] for call in books["log"] if call["code"] == 0 and call["delivered"]]
+    call_log = api.call_log()
+    assert len(call_log["log"]) == call_log["calls"] == 4
+    landed = [call["note"] for call in call_log["log"] if call["code"] == 0 and call["delivered"]]
     check_stopped(project, done, dict.fromkeys(notes, 0) | dict.fromkeys(landed, 1))
-    assert (books["billed"], len(landed)) == (3, 2)
+    assert (call_log["billed"], len(landed)) == (3, 2)
     assert (done.stats["xhs/calls/billed"], done.stats["xhs/calls/unknown"]) == (2, 1)
     assert sum(note["billed_calls"] for note in project.documents("notes").values()) == 3
     assert done.stats["xhs/notes/left"] == len(notes)

@@ -197,15 +197,15 @@ def store(api: Simulator, _server: str, tmp_path: Path) -> Iterator[Store]:
 def await_silence(api: Simulator) -> int:
     """Wait until no more calls come; return how many were billed."""
     calls = -1
-    while (books := api.books())["calls"] > calls:
-        calls = books["calls"]
+    while (call_log := api.call_log())["calls"] > calls:
+        calls = call_log["calls"]
         time.sleep(1)
-    return int(books["billed"])
+    return int(call_log["billed"])
 
 
 def assert_whole(api: Simulator, project: Project, repeated: int | None = 0) -> None:
     """Check that all is stored, that each page was paid for once, and that the ledger agrees."""
-    books = api.books()
+    call_log = api.call_log()
     assert stored(project) == {note: expected_comments(note, 3) for note in NOTES}
     ledger = project.documents("notes")
     assert {
@@ -213,10 +213,10 @@ def assert_whole(api: Simulator, project: Project, repeated: int | None = 0) -> 
         for document in ledger.values()
     } == {("ended", True, 0)}
     if repeated is not None:
-        assert books["repeated"] == repeated
-        assert books["billed"] == PAGES + repeated
+        assert call_log["repeated"] == repeated
+        assert call_log["billed"] == PAGES + repeated
         booked = {note: document["billed_calls"] for note, document in ledger.items()}
-        assert booked == {note: books["notes"][note]["billed"] for note in NOTES}
+        assert booked == {note: call_log["notes"][note]["billed"] for note in NOTES}
 
 
 def assert_checkpoints_tell_what_is_there(project: Project, *, all_settled: bool = True) -> int:
@@ -245,7 +245,7 @@ def test_a_slow_store_sets_the_pace(api: Simulator, store: Store) -> None:
     store.proxy.delay = 0.5
     most = 0
     while crawl.poll() is None:
-        billed = api.books()["billed"]
+        billed = api.call_log()["billed"]
         booked = sum(
             document.get("billed_calls", 0)
             for document in store.project.documents("notes").values()
@@ -276,7 +276,7 @@ def test_kills_while_the_store_is_slow_cost_no_more(api: Simulator, store: Store
     done = store.crawl(notes=NOTES, mode="resume", feed=False)
     assert done.status == 0, done
     assert_whole(api, store.project, repeated=None)
-    assert api.books()["billed"] == PAGES + api.books()["repeated"]
+    assert api.call_log()["billed"] == PAGES + api.call_log()["repeated"]
 
 
 @pytest.mark.parametrize("how", ["frozen", "away"])
@@ -286,11 +286,11 @@ def test_a_store_that_comes_back_is_waited_for(api: Simulator, store: Store, how
     api.wait_for_calls(BEFORE, crawl)
     proxy = store.proxy
     (proxy.freeze if how == "frozen" else proxy.cut)()
-    before = api.books()["billed"]
+    before = api.call_log()["billed"]
     paid = await_silence(api) - before
     if how == "away":
         time.sleep(6)
-    assert api.books()["billed"] == before + paid
+    assert api.call_log()["billed"] == before + paid
     (proxy.thaw if how == "frozen" else proxy.mend)()
     done = store.end(crawl)
     assert done.status == 0, done
@@ -323,7 +323,7 @@ def test_a_stopped_server_is_waited_for(api: Simulator, direct: Store) -> None:
     api.script({"latency": 0.05})
     crawl = direct.start()
     api.wait_for_calls(BEFORE, crawl)
-    server, before = server_of(direct), api.books()["billed"]
+    server, before = server_of(direct), api.call_log()["billed"]
     os.kill(server, signal.SIGSTOP)
     try:
         paid = await_silence(api) - before
@@ -365,10 +365,10 @@ def assert_kept(api: Simulator, store: Store, done: Outcome, name: str) -> int:
     assert f"{len(kept)} writes" in errors[0]
     assert "scrapy recover" in errors[0]
     # Spilled comments count as delivered, so they are in the feed too.
-    books = api.books()["notes"]
+    call_log = api.call_log()["notes"]
     paid = {
         comment
-        for note, cost in books.items()
+        for note, cost in call_log.items()
         for comment in expected_comments(note, cost["billed"])
     }
     assert set(done.ids("comment")) == paid
@@ -381,7 +381,7 @@ def gone(api: Simulator, store: Store, how: str) -> Outcome:
     api.script({"latency": 0.05})
     crawl = store.start(*store.extended(Hurry=HURRY))
     api.wait_for_calls(BEFORE, crawl)
-    before = api.books()["billed"]
+    before = api.call_log()["billed"]
     if how == "killed":
         os.kill(server_of(store), signal.SIGKILL)
     else:
@@ -389,8 +389,8 @@ def gone(api: Simulator, store: Store, how: str) -> Outcome:
     done = store.end(crawl)
     assert (done.status, done.reason) == (3, "store_failed"), done
     assert "Traceback" not in done.errors
-    assert api.books()["billed"] - before <= MOST_PAID
-    assert api.books()["undelivered"] == 0
+    assert api.call_log()["billed"] - before <= MOST_PAID
+    assert api.call_log()["undelivered"] == 0
     if how == "frozen":
         store.proxy.thaw()
     elif how == "away":
@@ -418,15 +418,17 @@ def test_what_a_store_did_not_take_is_recovered(api: Simulator, store: Store, ho
     assert recovered.output.splitlines()[0] == f"{kept} writes stored from spill files"
     assert "stays" not in recovered.output
     assert store.spilled() == []
-    books = api.books()
-    paid = {note: expected_comments(note, cost["billed"]) for note, cost in books["notes"].items()}
+    call_log = api.call_log()
+    paid = {
+        note: expected_comments(note, cost["billed"]) for note, cost in call_log["notes"].items()
+    }
     assert stored(store.project) == {note: shown for note, shown in paid.items() if shown} != before
     ledger = store.project.documents("notes")
     assert {
         note: document["billed_calls"]
         for note, document in ledger.items()
         if document["billed_calls"]
-    } == {note: cost["billed"] for note, cost in books["notes"].items()}
+    } == {note: cost["billed"] for note, cost in call_log["notes"].items()}
     assert_checkpoints_tell_what_is_there(store.project)
     go_on(api, store)
 
@@ -455,14 +457,14 @@ def test_what_a_store_did_not_take_among_threads_is_recovered(
     for note in THREADED:
         expected = expected_note(note)
         assert store.project.comment_ids(note) == (set(expected.first_level), expected.replies)
-    books = api.books()
-    assert books["repeated"] == 0
-    assert books["billed"] == sum(
+    call_log = api.call_log()
+    assert call_log["repeated"] == 0
+    assert call_log["billed"] == sum(
         expected_note(note).pages + expected_note(note).reply_pages for note in THREADED
     )
     ledger = store.project.documents("notes")
     booked = {note: document["billed_calls"] for note, document in ledger.items()}
-    assert booked == {note: book["billed"] for note, book in books["notes"].items()}
+    assert booked == {note: book["billed"] for note, book in call_log["notes"].items()}
     passes = store.project.documents("note_history").values()
     assert {one["note_id"]: one["billed_calls"] for one in passes} == booked
 
@@ -504,7 +506,7 @@ def test_a_spill_that_cannot_be_kept_is_refused_before_the_first_call(
     assert done.status == 2, done
     (line,) = done.lines("ERROR")
     assert "XHS_SPILL_DIR" in line
-    assert api.books()["calls"] == 0
+    assert api.call_log()["calls"] == 0
 
 
 def is_json(line: str) -> bool:
@@ -526,12 +528,12 @@ def test_where_store_and_spill_fail_the_loss_is_reported(api: Simulator, store: 
     api.script({"latency": 0.05})
     crawl = store.start(*store.extended(Hurry=HURRY, Block=BLOCK))
     api.wait_for_calls(BEFORE, crawl)
-    before = api.books()["billed"]
+    before = api.call_log()["billed"]
     store.proxy.cut()
     done = store.end(crawl)
     assert (done.status, done.reason) == (3, "store_failed"), done
     assert "Traceback" not in done.errors
-    assert api.books()["billed"] - before <= MOST_PAID
+    assert api.call_log()["billed"] - before <= MOST_PAID
     assert_told_of_loss(done)
     assert_checkpoints_tell_what_is_there(store.project)
     store.spill.unlink()
@@ -540,7 +542,7 @@ def test_where_store_and_spill_fail_the_loss_is_reported(api: Simulator, store: 
     again = store.crawl(notes=NOTES, mode="resume", feed=False)
     assert again.status == 0, again
     assert_whole(api, store.project, repeated=None)
-    assert api.books()["repeated"] <= MOST_PAID
+    assert api.call_log()["repeated"] <= MOST_PAID
     errors = [line for line in done.lines("ERROR") if str(store.spill) in line]
     assert errors, "no error says why the spill could not be written"
 
@@ -582,7 +584,7 @@ def test_a_disk_of_the_embedded_store_that_is_full_is_named(api: Simulator, dire
     assert "OperationFailure" not in done.errors
     go_on_with = direct.crawl(notes=NOTES[:3], mode="resume")
     assert go_on_with.status == 0, go_on_with
-    assert api.books()["repeated"] == 0
+    assert api.call_log()["repeated"] == 0
 
 
 @pytest.fixture(params=[17_000_000, 50_000_000], ids=["document", "message"])
@@ -617,7 +619,7 @@ def test_a_document_that_no_database_can_hold_is_set_aside(
     done = store.crawl(*LARGER_ANSWERS, notes=[note, other])
     assert done.status == 0, done
     assert "Traceback" not in done.errors
-    assert api.books()["billed"] == 6 + 3
+    assert api.call_log()["billed"] == 6 + 3
     shown = expected_comments(note, 6)
     del shown[lost]
     assert stored(store.project) == {note: shown, other: expected_comments(other, 3)}
@@ -658,7 +660,7 @@ def test_where_the_spill_cannot_take_it_no_further_call_is_paid(
     done = store.crawl(*store.extended(Block=BLOCK), notes=[note])
     assert (done.status, done.reason) == (3, "store_failed"), done
     assert "Traceback" not in done.errors
-    assert api.books()["calls"] <= 3
+    assert api.call_log()["calls"] <= 3
     assert_told_of_loss(done)
     assert json.loads(store.project.note(note)["checkpoint"]["cursor"])["index"] == 2
     store.spill.unlink()

@@ -137,7 +137,7 @@ class Crawl(NamedTuple):
     """One crawl of all strange notes, and its results."""
 
     done: Outcome
-    books: Document
+    call_log: Document
     comments: dict[str, Document]
     users: dict[str, Document]
     notes: dict[str, Document]
@@ -165,7 +165,7 @@ def crawl(_api: Simulator, _server: str, tmp_path_factory: pytest.TempPathFactor
     for document in project.documents("rejected").values():
         rejected.setdefault(document["note_id"], []).append(document)
     comments, users, notes = map(project.documents, ("comments", "users", "notes"))
-    return Crawl(done, _api.books(), comments, users, notes, rejected)
+    return Crawl(done, _api.call_log(), comments, users, notes, rejected)
 
 
 def stored(crawl: Crawl, note: str) -> set[str]:
@@ -182,7 +182,7 @@ def test_nothing_stops_the_crawl(crawl: Crawl) -> None:
     assert "Traceback" not in crawl.done.errors
     assert {note_document["state"] for note_document in crawl.notes.values()} == {"ended"}
     assert crawl.done.stats["xhs/notes/left"] == 0
-    assert crawl.books["repeated"] == 0
+    assert crawl.call_log["repeated"] == 0
     assert stored(crawl, GOOD) >= set(expected_note(GOOD).first_level)
 
 
@@ -274,7 +274,7 @@ def test_a_strange_cursor_loses_no_page_and_no_cost(crawl: Crawl, name: str) -> 
     end = crawl.notes[note]
     assert end["stop_reason"] in {"refused", "cursor_missing", "retries_exhausted"}
     assert (end.get("user_id"), end["comments_collected"]) == (None, 10)
-    assert end["billed_calls"] == crawl.books["notes"][note]["billed"] == 1
+    assert end["billed_calls"] == crawl.call_log["notes"][note]["billed"] == 1
 
 
 def test_an_integer_of_thousands_of_digits_is_paid_for_once(
@@ -286,9 +286,9 @@ def test_an_integer_of_thousands_of_digits_is_paid_for_once(
     envelope["data"]["comments"][PLACE]["score"] = "digits"
     body = json.dumps(envelope).replace('"digits"', "9" * 5000)
     api.script({"rules": [{"body": body, "content_type": "application/json", "billed": True}]})
-    api.reset_books()
+    api.reset_call_log()
     done = project.crawl("-s", "RETRY_TIMES=1", notes=[note])
     assert "Traceback" not in done.errors
-    assert api.books()["billed"] == 1
+    assert api.call_log()["billed"] == 1
     first_level = expected_note(note).first_level
     assert project.comment_ids(note)[0] >= {*first_level} - {first_level[PLACE]}

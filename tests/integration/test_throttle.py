@@ -1,4 +1,4 @@
-"""The throttle slows down for a rate limit only, as the API's books and debug lines show."""
+"""The throttle slows down for a rate limit only, as the API's call log and debug lines show."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def check_whole(api: Simulator, project: Project, done: Outcome, notes: list[str
     """Check that everything arrived and nothing was paid for twice."""
     assert (done.status, done.reason) == (0, "finished"), done
     assert "Traceback" not in done.errors
-    assert api.books()["billed"] == page_count(notes)
+    assert api.call_log()["billed"] == page_count(notes)
     first_level = {comment for note in notes for comment in expected_note(note).first_level}
     assert project.documents("comments", parent_comment_id=None).keys() == first_level
     ledger = project.documents("notes")
     assert {note["stop_reason"] for note in ledger.values()} == {"complete"}
-    assert sum(note["billed_calls"] for note in ledger.values()) == api.books()["billed"]
+    assert sum(note["billed_calls"] for note in ledger.values()) == api.call_log()["billed"]
 
 
 def test_a_limit_is_respected(api: Simulator, project: Project) -> None:
@@ -40,8 +40,8 @@ def test_a_limit_is_respected(api: Simulator, project: Project) -> None:
     api.script({"rate": 20, "latency": 0.2})
     done = project.crawl(*_DEBUG, notes=notes, feed=False)
     check_whole(api, project, done, notes)
-    books = api.books()
-    assert books["codes"]["302"] <= books["calls"] / 5
+    call_log = api.call_log()
+    assert call_log["codes"]["302"] <= call_log["calls"] / 5
     assert max(delays(done)) > 0
 
 
@@ -51,9 +51,9 @@ def test_refusals_at_random_are_no_limit(api: Simulator, project: Project) -> No
     api.script({"refuse_share": {"302": 0.05}})
     done = project.crawl(*_DEBUG, notes=notes, feed=False)
     check_whole(api, project, done, notes)
-    books = api.books()
-    assert 0.03 < books["codes"]["302"] / books["calls"] < 0.07
-    assert delays(done) == [0] * books["calls"]
+    call_log = api.call_log()
+    assert 0.03 < call_log["codes"]["302"] / call_log["calls"] < 0.07
+    assert delays(done) == [0] * call_log["calls"]
 
 
 def test_a_row_of_http_429_alone_is_a_limit(api: Simulator, project: Project) -> None:
@@ -62,7 +62,7 @@ def test_a_row_of_http_429_alone_is_a_limit(api: Simulator, project: Project) ->
     api.script({"rules": [{"note_call": 1, "status": 429}]})
     done = project.crawl(*_DEBUG, notes=notes)
     check_whole(api, project, done, notes)
-    assert len(delays(done)) == api.books()["calls"] == 2 * len(notes)
+    assert len(delays(done)) == api.call_log()["calls"] == 2 * len(notes)
     assert max(delays(done)) > 0
 
 
@@ -79,7 +79,7 @@ def test_a_row_of_other_refusals_is_none(api: Simulator, project: Project) -> No
     api.script({"rules": rules})
     done = project.crawl(*_DEBUG, notes=notes)
     check_whole(api, project, done, notes)
-    assert delays(done) == [0] * api.books()["calls"]
+    assert delays(done) == [0] * api.call_log()["calls"]
 
 
 def test_without_the_throttle_nothing_is_held_back(api: Simulator, project: Project) -> None:
@@ -87,7 +87,7 @@ def test_without_the_throttle_nothing_is_held_back(api: Simulator, project: Proj
     api.script({"rules": [{"note_call": 1, "code": 302}]})
     done = project.crawl(*_DEBUG, "-s", "AUTOTHROTTLE_ENABLED=0", notes=notes)
     check_whole(api, project, done, notes)
-    assert done.stats["xhs/calls/refused/302"] == api.books()["codes"]["302"] == len(notes)
+    assert done.stats["xhs/calls/refused/302"] == api.call_log()["codes"]["302"] == len(notes)
     assert delays(done) == []
 
 

@@ -42,7 +42,7 @@ def test_the_search_would_find_it(api: Simulator, with_database: Watched, tmp_pa
     assert any(found_in(line, NOTE) for line in [f"-a\0notes={NOTE}".encode()])
     for skip in range(3):
         assert found_in(base64.b64encode(b"?" * skip + TOKEN.encode() + b"&noteId=1"))
-    assert api.books()["log"][0]["params"] == ["noteId", "token"]
+    assert api.call_log()["log"][0]["params"] == ["noteId", "token"]
 
 
 def test_after_success(with_database: Watched) -> None:
@@ -316,7 +316,7 @@ def test_in_other_commands(api: Simulator, watched: Watched, command: str, hangs
     words = [*COMMANDS[command], f"{api.url}{COMMENTS}?noteId={NOTE}", "-s", "RETRY_TIMES=0"]
     done = watched.run(command, *words, *(BRIEFLY if hangs else []))
     assert hangs or (done.status == 0 and NOTE in done.output + done.errors), done
-    assert [call["params"] for call in api.books()["log"]] == [["noteId", "token"]]
+    assert [call["params"] for call in api.call_log()["log"]] == [["noteId", "token"]]
     watched.check()
 
 

@@ -31,15 +31,15 @@ PAGES = 5
 
 
 def crawl_whole(api: Simulator, project: Project, notes: Iterable[str], **arguments: Any) -> None:
-    """Crawl these notes in full, and empty the books."""
+    """Crawl these notes in full, and empty the call log."""
     done = project.crawl(notes=list(notes), feed=False, **arguments)
     assert done.status == 0, done
-    api.reset_books()
+    api.reset_call_log()
 
 
 def update(api: Simulator, project: Project, *notes: str, **arguments: Any) -> Outcome:
-    """Update these notes, or the ledger's; the books hold this run only."""
-    api.reset_books()
+    """Update these notes, or the ledger's; the call log holds this run only."""
+    api.reset_call_log()
     done = project.crawl(notes=notes, mode="update", **arguments)
     assert "Traceback" not in done.errors, done
     return done
@@ -58,7 +58,7 @@ def kill_at_page(api: Simulator, project: Project, note: str, page: int) -> None
     crawl.kill()
     crawl.communicate()
     api.script({})
-    api.reset_books()
+    api.reset_call_log()
 
 
 def ends(done: Outcome) -> dict[str, tuple[str, int, bool]]:
@@ -90,7 +90,7 @@ def test_nothing_new_costs_one_call(api: Simulator, project: Project) -> None:
     done = update(api, project, *short, *long)
     assert done.status == 0, done
     assert billed(api) == dict.fromkeys([*short, *long], 1)
-    assert api.books()["calls"] == 5
+    assert api.call_log()["calls"] == 5
     reasons = dict.fromkeys(short, "complete") | dict.fromkeys(long, "up_to_date")
     assert ends(done) == {note: (reason, 1, True) for note, reason in reasons.items()}
     assert (done.stats["xhs/notes/up_to_date"], done.stats["xhs/notes/complete"]) == (3, 2)
@@ -308,7 +308,7 @@ def test_a_budget_that_ends_with_the_pass_to_be_finished_leaves_the_next(
     assert (stopped.status, stopped.reason) == (3, "budget_spent"), stopped
     assert (stopped.items("note"), len(history(project, NOTE))) == ([], 2)
     assert_stored(project, NOTE, 60)
-    api.reset_books()
+    api.reset_call_log()
     done = project.crawl(notes=[NOTE], mode="resume")
     assert done.status == 0, done
     assert pages_of(api, NOTE) == [1, 2, 3]
@@ -445,7 +445,7 @@ def test_in_another_order_it_says_so_and_reads_on(api: Simulator, project: Proje
     done = update(api, project, NOTE, sort="normal")
     assert done.status == 0, done
     assert ends(done) == {NOTE: ("complete", 5, True)}
-    assert {call["sort"] for call in api.books()["log"]} == {"normal"}
+    assert {call["sort"] for call in api.call_log()["log"]} == {"normal"}
     assert [line for line in done.lines("WARNING") if NOTE in line and "time" in line], done
     assert_stored(project, NOTE, 5)
 
@@ -466,7 +466,7 @@ def test_what_cannot_work_is_refused(
         (line,) = done.lines("ERROR")
         assert named in line
         assert "Traceback" not in done.errors
-    assert api.books()["calls"] == 0
+    assert api.call_log()["calls"] == 0
 
 
 def test_without_a_list_it_takes_the_whole_ledger(api: Simulator, project: Project) -> None:
@@ -499,7 +499,7 @@ def test_an_empty_ledger_is_nothing_to_do(api: Simulator, project: Project) -> N
     done = update(api, project)
     assert (done.status, done.reason, done.feed) == (0, "finished", []), done
     assert done.stats["xhs/notes/left"] == 0
-    assert api.books()["calls"] == 0
+    assert api.call_log()["calls"] == 0
 
 
 @pytest.mark.parametrize("changed", ["version", "sort"])
@@ -573,10 +573,10 @@ def test_threads_of_new_comments_are_followed(api: Simulator, project: Project) 
     done = update(api, project, note, replies="all")
     assert done.status == 0, done
     now = expected_note(note, 5)
-    books = api.books()
-    assert books["paths"][REPLIES] == now.reply_pages - expected_note(note).reply_pages
-    assert books["billed"] == books["paths"][REPLIES] + 1
-    assert {call["comment"] for call in books["log"]} == {None, *now.first_level[:5]}
+    call_log = api.call_log()
+    assert call_log["paths"][REPLIES] == now.reply_pages - expected_note(note).reply_pages
+    assert call_log["billed"] == call_log["paths"][REPLIES] + 1
+    assert {call["comment"] for call in call_log["log"]} == {None, *now.first_level[:5]}
     assert project.comment_ids(note) == (set(now.first_level), now.replies)
     assert ends(done) == {note: ("up_to_date", 1, True)}
 
@@ -589,7 +589,7 @@ def test_threads_of_what_is_not_met_are_left(api: Simulator, project: Project) -
     assert done.status == 0, done
     now = expected_note(note, 5)
     listed, older = now.first_level[:10], now.first_level[10:]
-    asked = {call["comment"] for call in api.books()["log"]} - {None}
+    asked = {call["comment"] for call in api.call_log()["log"]} - {None}
     assert asked == {root for root in listed if len(now.inline.get(root, ())) < 5}
     held = {reply for root in listed for reply in now.threads[root]}
     held |= {reply for root in older for reply in now.inline.get(root, ())}
@@ -614,7 +614,7 @@ def test_an_update_killed_between_its_replies_loses_none(api: Simulator, project
     assert done.status == 0, done
     now = expected_note(note, 15)
     assert project.comment_ids(note) == (set(now.first_level), now.replies)
-    assert api.books()["repeated"] == 0
+    assert api.call_log()["repeated"] == 0
     assert ends(done) == {note: ("up_to_date", 1, True)}
     assert update(api, project, note, replies="all").status == 0
     assert billed(api) == {note: 1}
@@ -631,8 +631,8 @@ def test_updates_killed_at_random_moments_leave_no_gap(api: Simulator, project: 
             api.change(note, grow=more)
             grown[note] += more
         crawl = project.start_crawl(mode="update")
-        last = api.books()["calls"] + chance.randint(1, 30)
-        while api.books()["calls"] < last and crawl.poll() is None:
+        last = api.call_log()["calls"] + chance.randint(1, 30)
+        while api.call_log()["calls"] < last and crawl.poll() is None:
             time.sleep(0.01)
         crawl.kill()
         assert "Traceback" not in crawl.communicate()[1].decode()
@@ -649,7 +649,7 @@ def test_two_updates_at_once_do_no_harm(api: Simulator, project: Project) -> Non
     crawl_whole(api, project, notes)
     for note, grown in notes.items():
         api.change(note, grow=grown)
-    api.reset_books()
+    api.reset_call_log()
     api.script({"latency": 0.05})
     crawls = [project.start_crawl(notes=notes, mode="update") for _ in range(2)]
     for crawl, errors in [(crawl, crawl.communicate()[1].decode()) for crawl in crawls]:

@@ -62,7 +62,7 @@ def test_since_ends_the_webs_shape_as_it_does_the_documented(
     costs = []
     for answers in ([], rules):
         api.script({"rules": answers})
-        api.reset_books()
+        api.reset_call_log()
         done = project.crawl(notes=[NOTE], since=since)
         assert done.status == 0, done
         assert {item["stop_reason"] for item in done.items("note")} == {"since"}
@@ -70,7 +70,7 @@ def test_since_ends_the_webs_shape_as_it_does_the_documented(
             comment for comment in done.items("comment") if not comment["parent_comment_id"]
         ]
         assert all(one["created_at"] >= since for one in first_level)
-        costs.append((api.books()["billed"], sorted(done.ids("comment"))))
+        costs.append((api.call_log()["billed"], sorted(done.ids("comment"))))
     assert costs[0] == costs[1]
     assert costs[0][0] < 5
 
@@ -84,9 +84,9 @@ def test_an_update_finds_its_ground_by_the_time_in_the_webs_shape(
     api.script({"rules": []})
     api.change(NOTE, vanish=list(expected_note(NOTE).first_level[:10]))
     api.script({"rules": web_shape.script(api, NOTE)})
-    api.reset_books()
+    api.reset_call_log()
     done = project.crawl(notes=[NOTE], mode="update")
-    assert api.books()["billed"] == 1
+    assert api.call_log()["billed"] == 1
     assert [item["stop_reason"] for item in done.items("note")] == ["up_to_date"], done
 
 

@@ -33,7 +33,7 @@ def refused(api: Simulator, done: Outcome, *expected: str) -> list[str]:
     assert "Traceback" not in output
     assert TOKEN not in output
     assert SECRET not in output
-    assert api.books()["calls"] == 0
+    assert api.call_log()["calls"] == 0
     return errors
 
 
@@ -52,7 +52,7 @@ def test_a_token_file_serves_and_white_space_around_the_token_is_no_part_of_it(
     env = {"JUSTONEAPI_TOKEN": None, "JUSTONEAPI_TOKEN_FILE": str(file)}
     done = without_store.crawl(notes=[NOTE], env=env)
     assert done.status == 0, done
-    assert api.books()["billed"] == 1
+    assert api.call_log()["billed"] == 1
 
 
 @pytest.mark.parametrize("content", [None, "", " \n"])
@@ -127,7 +127,7 @@ def test_combinations_that_cannot_work_are_refused(api: Simulator, without_store
 def test_arguments_of_scrapyd_are_ignored(api: Simulator, without_store: Project) -> None:
     done = without_store.crawl(notes=[NOTE], _job="6487ec79947edab326d6db28a2d86511", _version="r1")
     assert done.status == 0, done
-    assert api.books()["calls"] == 1
+    assert api.call_log()["calls"] == 1
 
 
 def test_no_notes(api: Simulator, without_store: Project) -> None:
@@ -188,7 +188,7 @@ def test_100_errors_are_shown_and_the_total(api: Simulator, without_store: Proje
     assert len(errors) == 101
     assert "line 100: " in errors[99]
     assert "250" in errors[100]
-    assert api.books()["calls"] == 0
+    assert api.call_log()["calls"] == 0
 
 
 def test_standard_input(api: Simulator, without_store: Project) -> None:
@@ -200,7 +200,7 @@ def test_standard_input(api: Simulator, without_store: Project) -> None:
     share = f"{SHARER} 发布了一篇小红书笔记\n{link}\n复制后打开【小红书】查看笔记！\n"
     done = without_store.crawl(notes_file="-", stdin=f"{NOTE}\n# 注释\n{share}")
     assert done.status == 0, done
-    assert api.books()["notes"].keys() == {NOTE, sized_note(2)}
+    assert api.call_log()["notes"].keys() == {NOTE, sized_note(2)}
 
 
 PROFILE = "https://www.xiaohongshu.com/user/profile/5b0e1a2c4eacab3f1d2e3f40"
@@ -333,7 +333,7 @@ def test_links_of_every_kind_are_one_note(api: Simulator, without_store: Project
     done = without_store.crawl("-a", "notes=" + "，".join(links))
     assert done.status == 0, done
     assert SECRET not in done.output + done.errors
-    assert api.books()["notes"].keys() == {NOTE}
+    assert api.call_log()["notes"].keys() == {NOTE}
 
 
 def test_a_short_link_needs_the_network(api: Simulator, without_store: Project) -> None:
@@ -381,7 +381,7 @@ def test_a_database_that_cannot_be_reached(api: Simulator, project: Project) -> 
     assert SECRET not in output
     assert TOKEN not in output
     assert "Traceback" not in output
-    assert api.books()["calls"] == 0
+    assert api.call_log()["calls"] == 0
 
 
 def test_a_connection_string_that_is_none(api: Simulator, project: Project) -> None:
@@ -391,7 +391,7 @@ def test_a_connection_string_that_is_none(api: Simulator, project: Project) -> N
     output = done.output + done.errors
     assert SECRET not in output
     assert "Traceback" not in output
-    assert api.books()["calls"] == 0
+    assert api.call_log()["calls"] == 0
 
 
 def test_an_embedded_folder_that_is_a_file(api: Simulator, project: Project) -> None:
@@ -401,7 +401,7 @@ def test_an_embedded_folder_that_is_a_file(api: Simulator, project: Project) -> 
     assert done.status == 1, done
     assert str(file) in " ".join(done.lines("ERROR"))
     assert "Traceback" not in done.errors
-    assert api.books()["calls"] == 0
+    assert api.call_log()["calls"] == 0
 
 
 def test_an_answer_that_is_no_envelope(api: Simulator, without_store: Project) -> None:
@@ -416,7 +416,7 @@ def test_an_answer_that_is_no_envelope(api: Simulator, without_store: Project) -
     assert "Traceback" not in done.errors
     ends = {item["note_id"]: item["stop_reason"] for item in done.items("note")}
     assert ends == dict.fromkeys(notes, "retries_exhausted") | {good: "complete"}
-    assert api.books()["calls"] == 2 * len(bodies) + 1
+    assert api.call_log()["calls"] == 2 * len(bodies) + 1
 
 
 def test_the_servers_name_may_be_in_any_case(api: Simulator, without_store: Project) -> None:
@@ -424,4 +424,4 @@ def test_the_servers_name_may_be_in_any_case(api: Simulator, without_store: Proj
     base = {"JUSTONEAPI_BASE_URL": f"http://LocalHost:{port}"}
     done = without_store.crawl(notes=[sized_note(5)], env=base)
     assert done.status == 0, done
-    assert api.books()["billed"] == 1
+    assert api.call_log()["billed"] == 1

@@ -25,13 +25,13 @@ def pinned_notes(number: int, start: int = 0) -> list[str]:
 
 
 def pages_of(api: Simulator, note: str) -> list[int]:
-    """Return the page of each call for a note, in order, since the books were emptied."""
-    return [call["page"] for call in api.books()["log"] if call["note"] == note]
+    """Return the page of each call for a note, in order, since the call log was emptied."""
+    return [call["page"] for call in api.call_log()["log"] if call["note"] == note]
 
 
 def billed(api: Simulator) -> dict[str, int]:
-    """Return what each note has cost since the books were emptied."""
-    return {note: book["billed"] for note, book in api.books()["notes"].items()}
+    """Return what each note has cost since the call log was emptied."""
+    return {note: book["billed"] for note, book in api.call_log()["notes"].items()}
 
 
 def assert_stored(
@@ -48,13 +48,13 @@ def assert_stored(
 
 
 def leave_at_page_three(api: Simulator, project: Project, *notes: str, **arguments: Any) -> None:
-    """Crawl these notes up to their third page, which is not billed; empty the books."""
+    """Crawl these notes up to their third page, which is not billed; empty the call log."""
     api.script({"rules": [{"note": notes, "page": 3, "code": 999}]})
     assert project.crawl(notes=notes, feed=False, **arguments).status == 3
     for note in notes:
         assert json.loads(project.note(note)["checkpoint"]["cursor"])["index"] == 3
     api.script({})
-    api.reset_books()
+    api.reset_call_log()
 
 
 def history(project: Project, note: str) -> list[Document]:

@@ -67,19 +67,19 @@ class Simulator:
         assert self._process is not None
         return self._process.poll()
 
-    def books(self) -> dict[str, Any]:
+    def call_log(self) -> dict[str, Any]:
         """Return what was called, billed and delivered; see `xhs.simulator.call_log`."""
-        return self._control("/_books")
+        return self._control("/_call_log")
 
     def wait_for_calls(self, calls: int, crawl: subprocess.Popen[bytes]) -> None:
         """Wait until there were ``calls`` calls; fail if the crawl ends before."""
-        while self.books()["calls"] < calls:
+        while self.call_log()["calls"] < calls:
             assert crawl.poll() is None
             time.sleep(0.02)
 
-    def reset_books(self) -> None:
-        """Empty the books. Script and data set stay; the counts of its rules restart."""
-        self._control("/_books/reset", {})
+    def reset_call_log(self) -> None:
+        """Empty the call log. Script and data set stay; the counts of its rules restart."""
+        self._control("/_call_log/reset", {})
 
     def script(self, script: dict[str, Any]) -> None:
         """Replace the script; see `xhs.simulator.schemas`.
@@ -95,10 +95,10 @@ class Simulator:
         """Let a note grow, lose comments or gain likes; return all changes of it so far."""
         vanish = vanish if isinstance(vanish, int) else list(vanish)
         wanted = {"note": note, "grow": grow, "vanish": vanish, "likes": likes}
-        return self._control("/_world", wanted)
+        return self._control("/_dataset", wanted)
 
     def reset(self) -> None:
-        """Restore books, script and data set as at the start."""
+        """Restore call log, script and data set as at the start."""
         self._control("/_reset", {})
 
     def call(self, path: str = COMMENTS, **query: str) -> dict[str, Any]:

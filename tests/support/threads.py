@@ -110,7 +110,7 @@ def delivered(comments: Iterable[Document]) -> Comments:
 
 def thread_calls(api: Simulator) -> list[dict[str, Any]]:
     """Return the calls of the replies endpoint, in order."""
-    return [call for call in api.books()["log"] if call["path"] == REPLIES]
+    return [call for call in api.call_log()["log"] if call["path"] == REPLIES]
 
 
 def assert_no_thread_is_ahead(project: Project) -> None:

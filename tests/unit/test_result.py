@@ -87,14 +87,16 @@ def test_a_crawl_that_left_notes_ends_with_their_number_the_reason_and_the_comma
 
 
 def test_notes_that_did_not_end_as_requested_are_counted_by_their_reason() -> None:
-    *_, (level, line), (_, advice) = lines(
+    *_, (level, line), (_, of_refused), (_, of_ignored) = lines(
         ExitStatus.FLAWED,
         xhs__notes__refused=1,
         xhs__notes__cursor_ignored=2,
         xhs__notes__complete=5,
     )
     assert level == logging.WARNING
-    assert "JUSTONEAPI_COMMENTS_VERSION" in advice
+    assert "1 refused: " in of_refused
+    assert "mode=full" in of_refused
+    assert "JUSTONEAPI_COMMENTS_VERSION" in of_ignored
     assert "1 refused" in line
     assert "2 cursor_ignored" in line
 

@@ -45,7 +45,7 @@ class Page:
     comment_count_l1: int | None = None
     strategy: str | None = None
     """The order that the API says it used (``current_sort_strategy``)."""
-    flaw: str | None = None
+    defect: str | None = None
     """A defect of the answer as a whole."""
     is_readable: bool = True
     """False if the answer has no list of comments under a known name."""
@@ -55,10 +55,10 @@ class Page:
     @property
     def ids(self) -> list[str]:
         """The IDs of the comments that have one."""
-        return [seen.comment_id for seen in self.seen if seen.comment_id is not None]
+        return [comment.comment_id for comment in self.listed if comment.comment_id is not None]
 
     @property
-    def seen(self) -> Iterator[ListedComment]:
+    def listed(self) -> Iterator[ListedComment]:
         """The comments, as the paginator needs them."""
         return map(_listed, self.comments)
 
@@ -68,28 +68,28 @@ class Page:
 
 
 def read_page(data: Raw, *, replies: bool = False) -> Page:
-    """Read the ``data`` of an envelope with code 0. Never raises; ``flaw`` names a defect.
+    """Read the ``data`` of an envelope with code 0. Never raises; ``defect`` names a defect.
 
     ``replies`` is True for an answer of the replies endpoint. No example of one is published, so
     the names that a comment has for its thread are accepted too.
     """
     if is_empty(data):
-        return Page(flaw=f"data is {_kind(data)}, with nothing in it", is_empty=True)
+        return Page(defect=f"data is {_kind(data)}, with nothing in it", is_empty=True)
     if not isinstance(data, dict):
-        return Page(flaw=f"data is {_kind(data)}, not an object", is_readable=False)
+        return Page(defect=f"data is {_kind(data)}, not an object", is_readable=False)
     if replies:
         for name, thread_name in _THREAD_NAMES.items():
             if data.get(name) is None and thread_name in data:
                 data = {**data, name: data[thread_name]}
     comments, cursor = data.get("comments"), data.get("cursor")
-    flaw, is_readable = None, True
+    defect, is_readable = None, True
     if not isinstance(comments, list):
         is_readable = _reports_no_comments(data)
         if not is_readable:
-            flaw = f"comments is {_kind(comments)}, not a list"
+            defect = f"comments is {_kind(comments)}, not a list"
         comments = []
     if isinstance(cursor, dict | list):
-        flaw = flaw or f"cursor is {_kind(cursor)}, not text"
+        defect = defect or f"cursor is {_kind(cursor)}, not text"
         cursor = None
     strategy = data.get("current_sort_strategy")
     return Page(
@@ -100,7 +100,7 @@ def read_page(data: Raw, *, replies: bool = False) -> Page:
         comment_count=_reported_count(data.get("comment_count")),
         comment_count_l1=_reported_count(data.get("comment_count_l1")),
         strategy=strategy if isinstance(strategy, str) and strategy else None,
-        flaw=flaw,
+        defect=defect,
         is_readable=is_readable,
     )
 

@@ -12,7 +12,7 @@ from xhs.checks import check_api_settings
 from xhs.command import ProjectCommand
 from xhs.download.fetch_once import NoAnswer, fetch_envelope
 from xhs.download.token import NoToken, read_token
-from xhs.logs.redaction import masked, spellings
+from xhs.logs.redaction import mask, spellings
 from xhs.reasons import ExitStatus
 
 
@@ -41,7 +41,7 @@ class Command(ProjectCommand):
             self.fail(str(error), ExitStatus.FAILED)
             return
         if answer.code != codes.SUCCESS:
-            self.fail(masked(_refusal(answer), spellings(token.reveal())), ExitStatus.FAILED)
+            self.fail(mask(_refusal(answer), spellings(token.reveal())), ExitStatus.FAILED)
         elif amount := _amount(answer):
             self.print(amount)
         else:

@@ -177,8 +177,8 @@ class Command(CrawlCommand):
             if spider.estimate:
                 sys.stdout.write("".join(f"{line}\n" for line in spider.estimate.lines()))
                 return
-            if spider.wrong:
-                log_result(logger, refused_result(spider.wrong))
+            if spider.input_errors:
+                log_result(logger, refused_result(spider.input_errors))
                 return
         command = _command(opts, crawler.settings)
         stopped = budget.message if budget else ""

@@ -38,16 +38,6 @@ _COLUMNS = {
 """Columns of the table by their titles: field of the ledger, and width in characters."""
 
 _READ = (StopReason.COMPLETE, StopReason.UP_TO_DATE)
-_LATER = (
-    "the API gave no usable cursor: try mode=full later, or another JUSTONEAPI_COMMENTS_VERSION"
-)
-_ADVICE = ADVICE | {
-    StopReason.NOT_FOUND: "does not exist, or is hidden",
-    StopReason.REFUSED: "the API rejects the request (code 400): try -a mode=full",
-    StopReason.CURSOR_REPEATED: _LATER,
-    StopReason.CURSOR_MISSING: _LATER,
-    StopReason.NO_PROGRESS: _LATER,
-}
 _INCOMPLETE = {
     "$or": [
         {"complete": {"$ne": True}},
@@ -88,11 +78,10 @@ class Command(StoreCommand):
                 self.fail("--note: " + (parsed.errors[0] if parsed.errors else "name one note"))
                 return
             query["_id"] = parsed.notes[0]
-        given = str(self.settings["XHS_CALL_PRICE"] or "")
         try:
-            price = read_price(given)
+            price = read_price(self.settings["XHS_CALL_PRICE"])
         except ValueError as error:
-            self.fail(f"XHS_CALL_PRICE={given}: {error}")
+            self.fail(str(error))
             return
         if store := self.store():
             self.run_on(store, self._print(store, query, price, opts.json))
@@ -118,7 +107,7 @@ class Command(StoreCommand):
         """
         async for _ in store.ledger.notes(query):
             return True
-        if await store.ledger.known([note_id]):
+        if await store.ledger.documents([note_id]):
             sys.stderr.write(f"note {note_id} is complete: nothing that was reported is missing\n")
         else:
             self.fail(f"note {note_id} is not in the ledger", ExitStatus.FAILED)
@@ -130,7 +119,7 @@ async def _add_counts_and_advice(
 ) -> None:
     """Add to a note what the ledger does not keep: the current counts, and advice."""
     if note.get("state") != "ended" or note.get("replies_missing") is None:
-        counts = await store.ledger.held(note["_id"])
+        counts = await store.ledger.counts(note["_id"])
         note.update(counts.fields(note.get("comment_count_l1")))
     if note.get("replies_missing"):
         now = datetime.now(UTC)
@@ -165,8 +154,8 @@ def advice(
     is_unfinished = note.get("state") == "unfinished"
     if is_unfinished:
         yield "not finished: -a mode=resume"
-    elif has_ended and stop in _ADVICE:
-        yield _ADVICE[stop]
+    elif has_ended and stop in ADVICE:
+        yield ADVICE[stop]
     elif has_ended and stop in _READ and isinstance(missing, int) and missing:
         which = f"{missing} of {note.get('comment_count_l1')}"
         if rejected:

@@ -172,7 +172,7 @@ class NoteCrawls:
         if note.worst is StopReason.COMPLETE and note.progress.mode == "full":
             self._count(Stat.COMMENTS_VANISHED, await self._progress.mark_vanished(note))
         counts = await self._progress.counts(note)
-        listed_before = counts is not None and counts.comments_met
+        listed_before = counts is not None and counts.comments_listed
         if note.is_all_rejected and note.worst.may_hide_rejections and not listed_before:
             note.worst = StopReason.ALL_REJECTED
             _log_end(note.paginator, note.worst, "")

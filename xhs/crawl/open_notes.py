@@ -46,7 +46,7 @@ class OpenChain:
     checkpoint: asyncio.Future[bool | None] | None = None
     """The last write of a checkpoint."""
     answered_at: str | None = None
-    comments_met: int = 0
+    comments_listed: int = 0
     comments_rejected: int = 0
     """Comments of this chain, without inline replies, that this run has received, and rejected."""
     lost: bool = False
@@ -55,7 +55,7 @@ class OpenChain:
     @property
     def is_all_rejected(self) -> bool:
         """True if this run has received comments of the chain and rejected all of them."""
-        return 0 < self.comments_met <= self.comments_rejected
+        return 0 < self.comments_listed <= self.comments_rejected
 
     async def is_done(self) -> bool:
         """Wait until the last page is done; True if all pages of the chain are stored."""
@@ -254,7 +254,7 @@ class OpenNotes:
         """Count a note that has begun, or is skipped, as no longer waiting."""
         self.waiting = max(0, (self.waiting or 0) - 1)
 
-    async def room(self) -> None:
+    async def wait_for_room(self) -> None:
         """Wait while :data:`_MOST_OPEN` notes are open, or ``places`` first calls are not sent."""
         while len(self._notes) >= _MOST_OPEN or len(self._unsent) >= self._places:
             self._room.clear()
@@ -267,7 +267,7 @@ class OpenNotes:
             self._unsent.add(plan.note_id)
         return note
 
-    def open_alone(self, plan: NotePlan) -> OpenNote:
+    def open_for_one_page(self, plan: NotePlan) -> OpenNote:
         """Open a note for a single page that no crawl requested, as with ``scrapy parse``."""
         note = self._notes[plan.note_id] = OpenNote.begin(plan)
         note.counted = False

@@ -138,7 +138,7 @@ class CommentPaginator:
         self._resuming = False
         self.pages += 1
         self._read_facts(page)
-        listed = list(page.seen)
+        listed = list(page.listed)
         if self.pages == 1:
             self.new_watermark = Watermark.of(listed)
         ids = [comment.comment_id for comment in listed if comment.comment_id is not None]

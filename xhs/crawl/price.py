@@ -20,17 +20,21 @@ class Price(NamedTuple):
         return f"{self.amount * calls:f} {self.currency}"
 
 
-def read_price(text: str) -> Price | None:
+def read_price(setting: object) -> Price | None:
     """Read the setting ``XHS_CALL_PRICE``; None if it is empty.
 
     Raises:
-        ValueError: if it is not a price.
+        ValueError: if it is not a price. The message names the setting.
     """
-    if not text.strip():
+    text = "" if setting is None else str(setting).strip()
+    if not text:
         return None
-    match = _PRICE.fullmatch(text.strip())
+    match = _PRICE.fullmatch(text)
     if not match or not Decimal(match[1]):
-        raise ValueError("an amount above 0 and its currency are needed, such as 0.05 CNY")
+        raise ValueError(
+            f"XHS_CALL_PRICE={setting}: an amount above 0 and its currency are needed, such as "
+            "0.05 CNY"
+        )
     return Price(Decimal(match[1]), match[2])
 
 

@@ -43,7 +43,7 @@ class StoredCounts(NamedTuple):
     ``comments`` (first level) and ``replies`` exclude those that have vanished.
     ``replies_reported``: the replies that the comments held report. ``replies_missing``: those of
     them that are not held. ``comments_new`` and ``replies_new``: those first seen since a pass
-    began. ``comments_met``: those listed on its pages.
+    began. ``comments_listed``: those listed on its pages.
     """
 
     comments: int
@@ -52,7 +52,7 @@ class StoredCounts(NamedTuple):
     replies_missing: int = 0
     comments_new: int = 0
     replies_new: int = 0
-    comments_met: int = 0
+    comments_listed: int = 0
 
     def fields(self, reported: int | None) -> dict[str, int | None]:
         """Return them as fields of a note's item. ``reported``: its first-level comments."""

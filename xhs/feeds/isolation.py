@@ -157,7 +157,7 @@ def _keeps_previous(slot: feedexport.FeedSlot, spider: Spider) -> bool:
     return kept
 
 
-def refused(crawler: Crawler) -> bool:
+def feeds_refused(crawler: Crawler) -> bool:
     """True if Scrapy has refused the feeds: it logs this, and would crawl without any."""
     feeds = crawler.settings.getdict("FEEDS")
     name = f"{__name__}.{FeedExporter.__name__}"

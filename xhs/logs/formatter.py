@@ -14,7 +14,7 @@ from scrapy.logformatter import LogFormatter, LogFormatterResult
 from twisted.python.failure import Failure
 
 from xhs.items import item_type
-from xhs.logs.redaction import masked
+from xhs.logs.redaction import mask
 
 
 def safe_message(error: BaseException) -> str:
@@ -99,7 +99,7 @@ _traceback = _Traceback()
 def _drop_reason(item: Any, exception: BaseException) -> str:
     """Return why an item was dropped, without its content: the exception may quote all of it."""
     try:
-        return masked(str(exception).partition("{")[0], _texts(item)).strip()
+        return mask(str(exception).partition("{")[0], _texts(item)).strip()
     except Exception:  # from a user's class; raised here, it would block the crawl for ever
         return "(the reason cannot be shown)"
 

@@ -37,7 +37,7 @@ def spellings(secret: str) -> set[str]:
     return {secret, quote(secret, safe=""), quote_plus(secret), *escaped}
 
 
-def masked(text: str, secrets: Iterable[str]) -> str:
+def mask(text: str, secrets: Iterable[str]) -> str:
     """Return a text with these secrets masked."""
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, MASK)
@@ -68,4 +68,4 @@ class _MaskedRecord(logging.LogRecord):
 
 def without_secrets(text: str) -> str:
     """Return a text with every secret masked that is kept out of logs."""
-    return masked(text, _secrets) if any(secret in text for secret in _secrets) else text
+    return mask(text, _secrets) if any(secret in text for secret in _secrets) else text

@@ -26,7 +26,7 @@ NOTES_HELP = (
     " (f10003e8… has 1000). f2 and 6 digits: the same without replies. f3 and 3 + 3 digits: that"
     " many comments with that many replies each. f0: does not exist. 65bf5360000000002c03f684: the"
     " documented example. Any other ID: a size derived from its hash."
-    " GET /_books returns the log of calls, POST /_script loads a script of faults."
+    " GET /_call_log returns the log of calls, POST /_script loads a script of faults."
 )
 
 

@@ -35,10 +35,10 @@ class Server:
         app = web.Application()
         for path in ENDPOINTS:
             app.router.add_get(path, self.call, allow_head=False)
-        app.router.add_get("/_books", self.show_call_log)
-        app.router.add_post("/_books/reset", self.reset_call_log)
+        app.router.add_get("/_call_log", self.show_call_log)
+        app.router.add_post("/_call_log/reset", self.reset_call_log)
         app.router.add_post("/_script", self.load_script)
-        app.router.add_post("/_world", self.change_note)
+        app.router.add_post("/_dataset", self.change_note)
         app.router.add_post("/_reset", self.reset)
         app.router.add_route("*", "/{path:.*}", self.unknown_path)
         return app

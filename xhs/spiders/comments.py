@@ -74,7 +74,7 @@ class CommentsSpider(Spider):
     """The result of a dry run."""
     pages_read = 0
     """Number of pages received that could be read."""
-    wrong: Sequence[str] = ()
+    input_errors: Sequence[str] = ()
     """The errors for which the crawl was refused before its first call."""
 
     def __init__(self, checked: CheckedInput | None = None, **given: str) -> None:
@@ -145,7 +145,7 @@ class CommentsSpider(Spider):
             if self.arguments.dry_run:
                 await self._estimate(checked)
                 return
-            if isolation.refused(self.crawler):
+            if isolation.feeds_refused(self.crawler):
                 self._refuse(["FEEDS: no feed would be written, for the reason logged above"])
             mark_begun(self.settings)
             async for request in self._first_requests(checked.notes):
@@ -169,7 +169,7 @@ class CommentsSpider(Spider):
                 state.notes.count_begun()
                 state.count(Stat.of_skipped(plan.reason))
             elif plan is not None:
-                await state.notes.room()
+                await state.notes.wait_for_room()
                 state.notes.count_begun()
                 state.count(Stat.NOTES_BEGUN)
                 async for output in self._outputs(self.note_crawls.begin(plan)):
@@ -245,7 +245,7 @@ class CommentsSpider(Spider):
             checkpoint = self._checkpoint(note, chain, result.next)
         done = state.pages.open(response, items, checkpoint)
         chain.done = done if note.counted else None
-        if page.flaw:
+        if page.defect:
             await self._reject_page(note, chain, data, page)
         if result.next and not chain.lost:
             yield self._request(result.next, state.notes.priority(chain.paginator))
@@ -267,7 +267,7 @@ class CommentsSpider(Spider):
         note = notes.get(page.note_id)
         if note is None:
             checkpoint = Checkpoint(page, self._version, "full", now())
-            note = notes.open_alone(NotePlan(checkpoint, self.arguments))
+            note = notes.open_for_one_page(NotePlan(checkpoint, self.arguments))
         return note, notes.chain(note, page)
 
     async def _empty_answer(
@@ -298,7 +298,7 @@ class CommentsSpider(Spider):
         provenance = _provenance(note, chain, data)
         if page.is_empty:
             provenance = replace(provenance, page=provenance.page + 1)
-        problem = Problem("", page.flaw or "")
+        problem = Problem("", page.defect or "")
         with suppress(NotStored):
             await Rejections.of(self.crawler).reject("page", provenance, [problem])
 
@@ -333,7 +333,7 @@ class CommentsSpider(Spider):
     def _refuse(self, errors: list[str]) -> NoReturn:
         for error in errors:
             self.logger.error("%s", error)
-        self.wrong = errors
+        self.input_errors = errors
         raise CloseSpider(CloseReason.WRONG_INPUT.value)
 
     def _request(self, page: PageRef, priority: int) -> Request:
@@ -381,7 +381,7 @@ class CommentsSpider(Spider):
                     note.thread_calls_listed += calls_for(reported - replies)
             origin = replace(provenance, raw=parsed.raw, parent_comment_id=parent, listing=listing)
             # A reply that came with a comment does not make up for a comment that is rejected.
-            chain.comments_met += is_comment and not origin.is_inline
+            chain.comments_listed += is_comment and not origin.is_inline
             items.append((make_item(parsed.item_type, parsed.fields), origin))
         return items
 

@@ -26,7 +26,7 @@ def test_the_documented_page() -> None:
     assert page.cursor == data["cursor"]
     assert page.author_id == "61e0f15300000000210253a5"
     assert (page.comment_count, page.comment_count_l1) == (944, 801)
-    assert page.flaw is None
+    assert page.defect is None
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_cursors(value: object, expected: str | None) -> None:
 def test_a_cursor_that_cannot_be_sent_back_is_a_flaw(cursor: object) -> None:
     page = read_page({"comments": [], "cursor": cursor, "has_more": True})
     assert page.cursor is None
-    assert page.flaw
+    assert page.defect
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_reported_counts(value: object, expected: int | None) -> None:
 def test_data_that_is_not_an_object_is_unreadable(data: object) -> None:
     page = read_page(data)
     assert (page.comments, page.is_readable, page.is_empty) == ([], False, False)
-    assert page.flaw
+    assert page.defect
 
 
 @pytest.mark.parametrize("replies", [True, False])
@@ -97,7 +97,7 @@ def test_data_that_is_not_an_object_is_unreadable(data: object) -> None:
 def test_empty_data_is_not_a_page(data: object, replies: bool) -> None:
     page = read_page(data, replies=replies)
     assert (page.comments, page.is_empty) == ([], True)
-    assert page.flaw
+    assert page.defect
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_empty_data_is_not_a_page(data: object, replies: bool) -> None:
 def test_without_a_list_of_comments_an_answer_is_unreadable(data: object, replies: bool) -> None:
     page = read_page(data, replies=replies)
     assert (page.comments, page.is_readable, page.is_empty) == ([], False, False)
-    assert page.flaw
+    assert page.defect
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_a_note_without_comments_may_have_null_for_its_list(
     count: dict[str, object], name: str
 ) -> None:
     page = read_page({name: None, "has_more": False, **count}, replies=name != "comments")
-    assert (page.comments, page.is_readable, page.flaw) == ([], True, None)
+    assert (page.comments, page.is_readable, page.defect) == ([], True, None)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_ids_are_those_of_the_elements_that_have_one() -> None:
     ],
 )
 def test_the_time_of_a_comment_in_each_format(raw: dict[str, object], expected: int | None) -> None:
-    [comment] = read_page({"comments": [{"id": "a", **raw}]}).seen
+    [comment] = read_page({"comments": [{"id": "a", **raw}]}).listed
     assert (comment.created and comment.created.timestamp()) == expected
 
 

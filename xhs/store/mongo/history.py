@@ -55,7 +55,7 @@ def pass_counts(held: StoredCounts, reported: int | None) -> Document:
     """Return the counts of stored comments and replies for a pass's document."""
     return {
         **held.fields(reported),
-        "comments_met": held.comments_met,
+        "comments_listed": held.comments_listed,
         "comments_new": held.comments_new,
         "replies_new": held.replies_new,
     }
@@ -63,7 +63,7 @@ def pass_counts(held: StoredCounts, reported: int | None) -> Document:
 
 def _missed(document: Mapping[str, Any]) -> int | None:
     """Return how many of the reported first-level comments a pass did not list."""
-    reported, listed = document.get("comment_count_l1"), document.get("comments_met")
+    reported, listed = document.get("comment_count_l1"), document.get("comments_listed")
     return reported - listed if isinstance(reported, int) and isinstance(listed, int) else None
 
 

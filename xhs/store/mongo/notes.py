@@ -249,7 +249,7 @@ class Ledger:
     def __init__(self, database: AsyncDatabase[Document]) -> None:
         self._database = database
 
-    async def held(
+    async def counts(
         self, note_id: str, sort: str = "", began: datetime | None = None
     ) -> StoredCounts:
         """Count a note's stored comments and replies, without those that have vanished.
@@ -260,15 +260,15 @@ class Ledger:
         Raises:
             StoreFailed: if the database does not answer.
         """
-        return await retry_until_answered(lambda: self._held(note_id, sort, began))
+        return await retry_until_answered(lambda: self._counts(note_id, sort, began))
 
-    async def _held(self, note_id: str, sort: str, began: datetime | None) -> StoredCounts:
+    async def _counts(self, note_id: str, sort: str, began: datetime | None) -> StoredCounts:
         is_reply = {"$ne": [{"$ifNull": ["$parent_comment_id", None]}, None]}
         comment: Document = {"comments": 1, "replies_reported": "$sub_comment_count"}
         reply: Document = {"replies": 1}
         if began is not None:
             comment["comments_new"] = _one_if("first_seen_at", began)
-            comment["comments_met"] = _one_if(last_listed_field(sort), began)
+            comment["comments_listed"] = _one_if(last_listed_field(sort), began)
             reply["replies_new"] = _one_if("first_seen_at", began)
         of_thread = {
             **{name: {"$sum": {"$cond": [is_reply, 0, value]}} for name, value in comment.items()},
@@ -341,7 +341,7 @@ class Ledger:
 
         return await retry_until_answered(write)
 
-    async def want(self, note_ids: Sequence[str] | None, wanted: Wanted | None) -> None:
+    async def mark_wanted(self, note_ids: Sequence[str] | None, wanted: Wanted | None) -> None:
         """Set the pass that a crawl is about to do on these notes, or on all; None clears it.
 
         It is stored beside the notes' state: if the crawl stops before a note's first page,
@@ -387,7 +387,7 @@ class Ledger:
         )
         return result.modified_count
 
-    async def known(self, note_ids: Sequence[str]) -> dict[str, Document]:
+    async def documents(self, note_ids: Sequence[str]) -> dict[str, Document]:
         """Return the documents of at most :data:`NOTES_PER_QUERY` notes, by note ID.
 
         Raises:

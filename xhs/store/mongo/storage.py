@@ -81,13 +81,13 @@ class MongoStorage:
             yield notes.read_note(document, _now())
 
     async def note_records(self, note_ids: Sequence[str]) -> dict[str, NoteRecord]:
-        documents = await self._store.ledger.known(note_ids)
+        documents = await self._store.ledger.documents(note_ids)
         return {key: notes.read_note(document, _now()) for key, document in documents.items()}
 
     async def mark_wanted(
         self, note_ids: Sequence[str] | None, wanted: Wanted | None, *, is_default: bool = False
     ) -> None:
-        await self._store.ledger.want(note_ids, wanted)
+        await self._store.ledger.mark_wanted(note_ids, wanted)
         if wanted is not None and is_default:
             await self._store.ledger.set_wanted_to_kept_mode(note_ids)
 
@@ -136,7 +136,7 @@ class MongoStorage:
             await self._store.writer.put(notes.leave_unchanged(note_id, calls, is_wanted))
 
     async def counts(self, note_id: str, sort: str, began: datetime) -> StoredCounts:
-        return await self._store.ledger.held(note_id, sort, began)
+        return await self._store.ledger.counts(note_id, sort, began)
 
     async def mark_vanished(self, checkpoint: Checkpoint, reported: int | None) -> int:
         return await self._store.history.mark_vanished(checkpoint, reported, _now())

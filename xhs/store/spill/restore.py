@@ -162,7 +162,7 @@ class _FileRestore:
             await _correct_counts(passes, self._ledger)
             await self._store(passes)
         for keys in _batches(sorted(self._notes), self._size_of_note, NOTES_PER_QUERY):
-            stored = await self._ledger.known(keys)
+            stored = await self._ledger.documents(keys)
             notes = [self._note(key, stored.get(key, {})) for key in keys]
             await self._store(await _update_notes(notes, stored, self._ledger))
 
@@ -288,7 +288,7 @@ async def _update_notes(
             continue
         fields = entry.write.update.get("$set", {})
         if fields.get("state") == "ended":
-            held = await ledger.held(entry.write.key)
+            held = await ledger.counts(entry.write.key)
             fields |= held.fields(fields.get("comment_count_l1"))
         updated.append((line, entry))
     return updated
@@ -299,7 +299,7 @@ async def _correct_counts(passes: Sequence[_LineEntry], ledger: Ledger) -> None:
     for _, entry in passes:
         fields = entry.write.update.get("$set", {})
         with suppress(KeyError):  # the file may have been edited by hand
-            held = await ledger.held(fields["note_id"], fields["sort"], fields["began_at"])
+            held = await ledger.counts(fields["note_id"], fields["sort"], fields["began_at"])
             fields |= pass_counts(held, fields["comment_count_l1"])
 
 

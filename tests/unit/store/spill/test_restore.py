@@ -51,10 +51,10 @@ class Writer:
 class Ledger:
     """A ledger without notes."""
 
-    async def known(self, _: Sequence[str]) -> dict[str, Document]:
+    async def documents(self, _: Sequence[str]) -> dict[str, Document]:
         return {}
 
-    async def held(self, *_: Any) -> StoredCounts:
+    async def counts(self, *_: Any) -> StoredCounts:
         return StoredCounts(0, 0)
 
 
