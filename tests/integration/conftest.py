@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from support import forks
 from support.canary import Watched
-from support.crawl import Project
+from support.crawl import Project, kept_open
 from support.marks import EMBEDDED_MISSING
 from support.simulator import Simulator
-
-from xhs.store.embedded.server import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +37,7 @@ def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if EMBEDDED_MISSING:
         pytest.skip("SecantusDB is not installed")
     uri = f"embedded:{tmp_path_factory.mktemp('server') / 'db'}"
-    with resolve(uri):
+    with kept_open(uri):
         yield uri
 
 

@@ -1,6 +1,6 @@
 """Commands of the project and of Scrapy: their output, and what they refuse.
 
-Each runs in a new process, as a user's does.
+Each command runs in a new process at least once, as a user's does.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 
     from support.simulator import Simulator
 
-pytestmark = pytest.mark.usefixtures("fresh_process")
+fresh = pytest.mark.usefixtures("fresh_process")
 
 LATE = sized_note(25)
 WHOLE = sized_note(11)
 GONE = missing_note()
 
 
+@fresh
 def test_the_demo_needs_nothing(tmp_path: Path) -> None:
     variables = environment(tmp_path, SCRAPY_SETTINGS_MODULE="xhs.settings")
     done = scrapy("demo", environment=variables, cwd=tmp_path)
@@ -48,6 +49,7 @@ def test_the_demo_needs_nothing(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["demo"]
 
 
+@fresh
 def test_status_of_an_empty_store(project: Project) -> None:
     done = project.command("status", "--json", env={"JUSTONEAPI_TOKEN": None})
     assert (done.status, done.output, done.errors) == (0, "", "")
@@ -147,6 +149,7 @@ def test_status_without_a_store_or_of_one_that_cannot_be_reached(without_store: 
     assert done.output == ""
 
 
+@fresh
 @pytest.mark.parametrize(
     ("words", "printed"),
     [
@@ -166,6 +169,7 @@ def test_scrapys_own_commands_need_no_token_and_no_store(
     assert list(tmp_path.iterdir()) == []
 
 
+@fresh
 def test_parse_takes_a_page_and_bills_one_call(api: Simulator, without_store: Project) -> None:
     base = without_store.environment["JUSTONEAPI_BASE_URL"]
     url = f"{base}/api/xiaohongshu/get-note-comment/v4?noteId={LATE}"
@@ -336,6 +340,7 @@ def test_parse_without_its_spider_fails(without_store: Project, api: Simulator) 
     assert "Unable to find spider" in done.errors
 
 
+@fresh
 def test_elsewhere_two_variables_name_the_project(
     api: Simulator, without_store: Project, tmp_path: Path
 ) -> None:

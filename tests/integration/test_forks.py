@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from support import forks
+from support import crawl, forks
 from support.crawl import environment, scrapy
 from support.simulator import PROJECT
 
@@ -56,26 +58,102 @@ def test_a_forked_command_is_as_any_other(
     assert forked.errors.splitlines()[-1:] == begun.errors.splitlines()[-1:]
 
 
-def test_a_forked_command_that_hangs_is_killed(tmp_path: Path) -> None:
-    (tmp_path / "own.py").write_text("import os, time; print(os.getpid()); time.sleep(600)")
-    variables = environment(tmp_path)
-    words = ["runspider", str(tmp_path / "own.py")]
-    helper = forks.helper(variables, PROJECT)
-    assert helper
+WAITS = """
+import os, signal, sys, time
+print(os.getpid(), os.getsid(0) == os.getpid(), flush=True)
+if "{ends}" == "at SIGTERM":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
+time.sleep(600)
+"""
+
+
+def start(folder: Path, ends: str = "by SIGTERM", **options: Any) -> subprocess.Popen[bytes]:
+    """Fork a command that prints its ID, and whether it has a session of its own, and waits."""
+    (folder / "own.py").write_text(WAITS.replace("{ends}", ends) + SPIDER)
+    process = crawl.start(
+        "runspider",
+        str(folder / "own.py"),
+        environment=environment(folder),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **options,
+    )
+    assert isinstance(process, forks.Forked)
+    return process
+
+
+def own_words(process: subprocess.Popen[bytes]) -> list[bytes]:
+    """Wait until a process waits; return what it has printed."""
+    assert process.stdout
+    return process.stdout.readline().split()
+
+
+def test_forked_commands_run_and_end_beside_each_other(tmp_path: Path) -> None:
+    processes = [start(tmp_path) for _ in range(4)]
+    for process in processes:
+        assert own_words(process) == [b"%d" % process.pid, b"False"]
+        assert process.poll() is None
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.01)
+    between = scrapy("version", environment=environment(tmp_path))
+    assert (between.status, between.output[:7]) == (0, "Scrapy ")
+    for process in processes[::-1]:
+        process.terminate()
+        assert process.wait() == process.poll() == -signal.SIGTERM
+    for process in processes:
+        process.kill()
+        assert process.communicate()[0] == b""
+        assert process.returncode == -signal.SIGTERM
+
+
+def test_a_forked_command_handles_signals_and_has_a_session_of_its_own(tmp_path: Path) -> None:
+    with start(tmp_path, "at SIGTERM", start_new_session=True) as process:
+        assert own_words(process) == [b"%d" % process.pid, b"True"]
+        os.killpg(process.pid, signal.SIGTERM)
+        assert process.wait() == 7
+
+
+def test_a_forked_command_that_hangs_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crawl, "_PATIENCE", 0.1)
+    (tmp_path / "own.py").write_text("import time; time.sleep(600)")
     with pytest.raises(subprocess.TimeoutExpired):
-        helper.run(words, variables, tmp_path, b"", 2)
-    done = helper.run(["version"], variables, tmp_path, b"", 60)
-    assert (done.returncode, done.stderr) == (0, b"")
-    assert done.stdout.startswith(b"Scrapy ")
+        scrapy("runspider", str(tmp_path / "own.py"), environment=environment(tmp_path))
+    monkeypatch.undo()
+    assert scrapy("version", environment=environment(tmp_path)).status == 0
 
 
 @pytest.mark.parametrize(
-    "more", [{"PYTHONWARNINGS": "error"}, {"PYTHONPATH": "elsewhere"}, {"LC_ALL": "C"}]
+    "more",
+    [
+        {"PYTHONWARNINGS": "error"},
+        {"PYTHONPATH": "elsewhere"},
+        {"PYTHONPATH": f"{PROJECT}:{{}}/hides"},
+        {"PYTHONPATH": f"{PROJECT}:{{}}/acts"},
+        {"LC_ALL": "C"},
+    ],
 )
 def test_what_acts_as_a_process_starts_is_not_forked(
     tmp_path: Path, more: Mapping[str, str]
 ) -> None:
-    assert forks.helper({**environment(tmp_path), **more}, PROJECT) is None
+    for module in ("hides/boto3.py", "hides/json/__init__.py", "acts/sitecustomize.py"):
+        (tmp_path / module).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / module).touch()
+    given = {name: value.replace("{}", str(tmp_path)) for name, value in more.items()}
+    assert forks.helper({**environment(tmp_path), **given}, PROJECT) is None
+
+
+def test_a_forked_command_imports_a_users_module(tmp_path: Path) -> None:
+    folder = tmp_path / "modules"
+    folder.mkdir()
+    (tmp_path / "own.py").write_text(f"import users_module; print(users_module.NAME){SPIDER}")
+    variables = {**environment(tmp_path), "PYTHONPATH": f"{folder}:{PROJECT}"}
+    for name in ("first", "second"):
+        (folder / "users_module.py").write_text(f"NAME = {name!r}  # {'longer' * len(name)}")
+        assert forks.helper(variables, PROJECT)
+        words = "runspider", str(tmp_path / "own.py"), "--nolog"
+        assert scrapy(*words, environment=variables).output == f"{name}\n"
 
 
 def test_crawls_in_turn_differ_in_their_hashes(tmp_path: Path) -> None:

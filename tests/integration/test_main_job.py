@@ -1,6 +1,6 @@
 """The main job: note IDs in, valid comments and users in the database and the feed.
 
-Each crawl runs in a new process, as a user's does.
+The first crawls run in new processes, as a user's does.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from support.crawl import Document, Outcome, Project
 
 
-pytestmark = pytest.mark.usefixtures("fresh_process")
+fresh = pytest.mark.usefixtures("fresh_process")
 
 SAMPLE = PROJECT / "xhs" / "simulator" / "note-comments-v4.sample.json"
 AUTHOR = "61e0f15300000000210253a5"
@@ -156,6 +156,7 @@ def check_bill(api: Simulator, done: Outcome, notes: Iterable[str]) -> None:
     assert "xhs/calls/unknown" not in done.stats
 
 
+@fresh
 def test_the_documented_note_is_stored_and_exported_field_by_field(
     api: Simulator, project: Project
 ) -> None:
@@ -218,6 +219,7 @@ def test_the_documented_note_is_stored_and_exported_field_by_field(
     assert project.documents("rejected") == {}
 
 
+@fresh
 def test_a_second_run_changes_and_never_doubles(api: Simulator, project: Project) -> None:
     note = sized_note(25)
     first = project.crawl(notes=[note])
@@ -249,6 +251,7 @@ def test_a_second_run_changes_and_never_doubles(api: Simulator, project: Project
     assert again["comments_collected"] == 27
 
 
+@fresh
 def test_many_notes_of_every_form_arrive_whole(api: Simulator, project: Project) -> None:
     """Notes with counts as text, milliseconds, ``user_info``, pinned comments; empty ones."""
     notes = [usual_note(serial) for serial in (12, 30, 3, 4, 5, 40, 47, 9)]

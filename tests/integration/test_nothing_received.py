@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.codes import FATAL
-from support.crawl import database
+from support.crawl import Project, database
 from support.passes import assert_stored, pages_of
 
 from xhs.simulator.notes import sized_note
 
 if TYPE_CHECKING:
-    from support.crawl import Document, Project
+    from support.crawl import Document
     from support.simulator import Simulator
 
 ENDED, LEFT, QUEUED, NEW = (sized_note(45, serial, replies=False) for serial in range(6100, 6104))
@@ -26,15 +26,24 @@ UNCHANGING = ("wanted", "billed_calls", "last_write")
 """Fields of the ledger that a crawl without an answer may change: its wish and its cost."""
 
 
-def prepare(api: Simulator, project: Project) -> dict[str, Document]:
-    """Prepare a note that has ended, one that was left at its third page, and a queued one."""
+@pytest.fixture(scope="module")
+def _prepared(_api: Simulator, _server: str, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    folder = tmp_path_factory.mktemp("prepared")
+    project = Project(_api.url, folder, _server, folder.name)
+    _api.reset()
     assert project.crawl(notes=[ENDED], feed=False).status == 0
-    api.script({"rules": [{"page": 3, "code": 999}]})
+    _api.script({"rules": [{"page": 3, "code": 999}]})
     assert project.crawl(notes=[LEFT], feed=False).status == 3
     file = project.folder / "notes.txt"
     file.write_text(QUEUED)
     assert project.command("enqueue", str(file), "-a", "max_comments=20").status == 0
-    api.reset_call_log()
+    return project
+
+
+@pytest.fixture
+def before(_prepared: Project, project: Project) -> dict[str, Document]:
+    """Fill the database: a note has ended, one was left at its third page, and one is queued."""
+    project.copy_documents(_prepared)
     return ledger(project)
 
 
@@ -59,9 +68,8 @@ def pages(api: Simulator) -> dict[str, list[int]]:
     ("mode", "code"), [*(("full", code) for code in FATAL), ("update", 601), ("update", 100)]
 )
 def test_a_fatal_code_leaves_every_note_as_it_was(
-    api: Simulator, project: Project, mode: str, code: int
+    api: Simulator, project: Project, mode: str, code: int, before: dict[str, Document]
 ) -> None:
-    before = prepare(api, project)
     api.script({"rules": [{"code": code}]})
     done = project.crawl(notes=KNOWN, feed=False, mode=mode)
     assert (done.status, done.reason) == (3, FATAL[code]), done
@@ -86,9 +94,8 @@ def test_a_fatal_code_leaves_every_note_as_it_was(
     ("mode", "fault"), [("full", "retries"), ("full", "unknown code"), ("update", "empty")]
 )
 def test_a_first_call_that_fails_for_good_leaves_what_an_answer_said(
-    api: Simulator, project: Project, mode: str, fault: str
+    api: Simulator, project: Project, mode: str, fault: str, before: dict[str, Document]
 ) -> None:
-    before = prepare(api, project)
     api.script({"rules": [OTHER[fault] or {"data": {}}]})
     done = project.crawl("-s", "RETRY_TIMES=1", notes=[*KNOWN, NEW], mode=mode)
     assert done.status == 3, done
@@ -111,9 +118,9 @@ def test_a_first_call_that_fails_for_good_leaves_what_an_answer_said(
     assert pages(api).keys() == {ENDED, LEFT, QUEUED, NEW}
 
 
+@pytest.mark.usefixtures("before")
 def test_resume_reads_what_was_wanted_as_it_was_wanted(api: Simulator, project: Project) -> None:
     sort = "normal"
-    prepare(api, project)
     api.script({"rules": [{"code": 601}]})
     arguments: dict[str, Any] = {
         "mode": "full",
@@ -134,10 +141,10 @@ def test_resume_reads_what_was_wanted_as_it_was_wanted(api: Simulator, project: 
     assert {item["stop_reason"] for item in done.items("note")} == {"max_comments"}
 
 
+@pytest.mark.usefixtures("before")
 def test_a_note_that_an_update_has_finished_and_not_updated_is_still_wanted(
     api: Simulator, project: Project
 ) -> None:
-    prepare(api, project)
     api.script({"rules": [{"page": 1, "code": 601}]})
     done = project.crawl(notes=[LEFT], mode="update", feed=False)
     assert (done.status, done.reason) == (3, "balance_exhausted"), done
@@ -152,9 +159,8 @@ def test_a_note_that_an_update_has_finished_and_not_updated_is_still_wanted(
 
 
 def test_a_crawl_that_is_stopped_twice_before_an_answer_changes_nothing(
-    api: Simulator, project: Project
+    api: Simulator, project: Project, before: dict[str, Document]
 ) -> None:
-    before = prepare(api, project)
     api.script({"rules": [{"hang": True, "billed": False}]})
     crawl = project.start_crawl(notes=[*KNOWN, NEW])
     api.wait_for_calls(4, crawl)
@@ -200,9 +206,8 @@ class Failing:
 
 
 def test_a_store_that_fails_at_once_leaves_every_note_as_it_was(
-    api: Simulator, project: Project
+    api: Simulator, project: Project, before: dict[str, Document]
 ) -> None:
-    before = prepare(api, project)
     failing = project.extension(FAILING, "Failing", 0)
     api.script({"latency": 0.1})
     done = project.crawl(*failing, notes=[*KNOWN, NEW], feed=False)
@@ -230,8 +235,8 @@ def test_a_note_without_what_is_wanted_is_distinguished_from_an_empty_ledger(
     assert "all 1 notes in the ledger have ended" in warning
 
 
+@pytest.mark.usefixtures("before")
 def test_status_names_what_is_wanted(api: Simulator, project: Project) -> None:
-    prepare(api, project)
     api.script({"rules": [{"code": 100}]})
     assert project.crawl(notes=[ENDED], mode="full", feed=False).status == 3
     done = project.command("status", "--note", ENDED, "--json")
@@ -240,8 +245,8 @@ def test_status_names_what_is_wanted(api: Simulator, project: Project) -> None:
     assert "mode=resume" in note["advice"]
 
 
+@pytest.mark.usefixtures("before")
 def test_what_enqueue_says_replaces_what_was_wanted(api: Simulator, project: Project) -> None:
-    prepare(api, project)
     api.script({"rules": [{"code": 100}]})
     assert project.crawl(notes=[ENDED], mode="full", sort="normal", feed=False).status == 3
     file = project.folder / "again.txt"
@@ -263,9 +268,8 @@ def test_the_ledger_s_index_serves_those_who_read_what_is_new(project: Project) 
 
 @pytest.mark.parametrize("fault", [{"code": 400}, {"data": {"of_tomorrow": 1}}])
 def test_an_end_without_a_page_leaves_what_pages_said(
-    api: Simulator, project: Project, fault: dict[str, Any]
+    api: Simulator, project: Project, fault: dict[str, Any], before: dict[str, Document]
 ) -> None:
-    before = prepare(api, project)
     api.script({"rules": [fault]})
     done = project.crawl(notes=[ENDED, LEFT, NEW], feed=False)
     assert done.status == 4, done
@@ -279,10 +283,10 @@ def test_an_end_without_a_page_leaves_what_pages_said(
     assert pages(api) == {LEFT: [3, 4, 5], QUEUED: [1, 2]}
 
 
+@pytest.mark.usefixtures("before")
 def test_a_note_that_is_queued_again_keeps_what_pages_said(
     api: Simulator, project: Project
 ) -> None:
-    prepare(api, project)
     file = project.folder / "again.txt"
     file.write_text(ENDED)
     assert project.command("enqueue", str(file)).status == 0
@@ -293,10 +297,10 @@ def test_a_note_that_is_queued_again_keeps_what_pages_said(
     assert (before["stop_reason"], before["complete"]) == ("complete", True)
 
 
+@pytest.mark.usefixtures("before")
 def test_the_mode_that_is_kept_with_a_note_is_what_is_wanted(
     api: Simulator, project: Project
 ) -> None:
-    prepare(api, project)
     file = project.folder / "again.txt"
     file.write_text(ENDED)
     assert project.command("enqueue", str(file), "-a", "mode=update").status == 0
@@ -309,10 +313,10 @@ def test_the_mode_that_is_kept_with_a_note_is_what_is_wanted(
     assert pages(api) == {ENDED: [1]}
 
 
+@pytest.mark.usefixtures("before")
 def test_what_is_wanted_is_found_by_status_and_queued_as_unfinished(
     api: Simulator, project: Project
 ) -> None:
-    prepare(api, project)
     api.script({"rules": [{"code": 601}]})
     assert project.crawl(notes=[ENDED], mode="full", sort="normal", feed=False).status == 3
     listed = project.command("status", "--incomplete", "--json").output.splitlines()

@@ -116,18 +116,30 @@ def test_what_is_in_flight_at_a_fatal_code_lands(api: Simulator, project: Projec
     assert stats["xhs/notes/left"] == len(begun) + len(whole[11:]) - 1
 
 
+LONG_WAIT = """
+from xhs.download import retry
+
+retry._FIRST_WAIT = retry._LONGEST_WAIT = 3600.0
+
+
+class LongWait:
+    # An hour until a retry, not a second.
+    pass
+"""
+
+
 def test_no_retry_leaves_after_a_fatal_code(api: Simulator, project: Project) -> None:
-    """The code comes while the retries of other notes wait."""
-    fatal, *others = [sized_note(25, serial) for serial in range(8)]
-    asleep = [*others, DOCUMENTED_NOTE]
-    rules = [{"note": fatal, "code": 601, "delay": 0.4}, {"note": asleep, "page": 2, "code": 301}]
-    api.script({"rules": rules})
-    done = project.crawl(notes=[fatal, *asleep])
-    check_stopped(project, done, {fatal: 0} | dict.fromkeys(asleep, 1))
+    """Of calls one at a time, the last gets the code: the retries of the others wait."""
+    notes = [DOCUMENTED_NOTE, *(sized_note(25, serial) for serial in range(7))]
+    last = 2 * len(notes)
+    api.script({"rules": [{"call": last, "code": 601}, {"page": 2, "code": 301}]})
+    words = project.extension(LONG_WAIT, "LongWait")
+    done = project.crawl("-s", "CONCURRENT_REQUESTS=1", *words, notes=notes)
+    check_stopped(project, done, dict.fromkeys(notes, 1))
     call_log = api.call_log()
-    assert call_log["codes"] == {"0": len(asleep), "301": len(asleep), "601": 1}
-    assert done.stats["retry/count"] == len(asleep)
-    for note in asleep:
+    assert call_log["codes"] == {"0": len(notes), "301": len(notes) - 1, "601": 1}
+    assert done.stats["retry/count"] == len(notes) - 1
+    for note in notes:
         assert project.note(note)["billed_calls"] == call_log["notes"][note]["billed"] == 1
 
 

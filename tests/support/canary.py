@@ -11,6 +11,7 @@ import os
 import struct
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
@@ -30,14 +31,15 @@ _WAITING = {"tcp": "0A", "tcp6": "0A", "udp": "07", "udp6": "07"}
 """State of a socket without a peer, by protocol: Linux's TCP_LISTEN and TCP_CLOSE."""
 
 
-def forms(secret: str) -> set[bytes]:
+@cache
+def forms(secret: str) -> frozenset[bytes]:
     """Return the encoded forms in which a secret may be written."""
     spelled = {secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1]}
     found = {spelling.encode("utf-16-le") for spelling in spelled}
     for plain in {spelling.encode() for spelling in spelled}:
         coded = {base64.b64encode(b"x" * skip + plain)[4:-4] for skip in range(3)}
         found |= {plain, plain.hex().encode(), *coded}
-    return found
+    return frozenset(found)
 
 
 def found_in(data: bytes, *secrets: str) -> bool:

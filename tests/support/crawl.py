@@ -7,12 +7,12 @@ import os
 import re
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pymongo import MongoClient
-from support.forks import helper
+from support.forks import Forked, helper
 from support.simulator import PROJECT
 
 from xhs.settings import EXTENSIONS
@@ -31,6 +31,7 @@ TOKEN = "canary-7f3a9b52c1d84e60"
 
 _PATIENCE = 120
 _STAT = re.compile(r"^[ {]'(?P<name>[^']+)': (?:(?P<number>-?[\d.]+)|'(?P<text>[^']*)')[,}]", re.M)
+_clients: dict[str, MongoClient[Document]] = {}
 _LINE = re.compile(
     r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \[(?P<logger>[^\]]+)\] (?P<level>[A-Z]+): (?P<text>.*)$", re.M
 )
@@ -92,6 +93,16 @@ def environment(home: Path, **more: str | None) -> dict[str, str]:
     return clean | {name: value for name, value in more.items() if value is not None}
 
 
+def start(
+    *words: str, environment: Mapping[str, str], cwd: Path = PROJECT, **options: Any
+) -> subprocess.Popen[bytes]:
+    """Start a command of Scrapy in the project, with ``options`` of `subprocess.Popen`."""
+    options |= {"env": dict(environment), "cwd": cwd}
+    if "preexec_fn" not in options and (fork := helper(environment, PROJECT)):
+        return Forked(fork, words, **options)
+    return subprocess.Popen([sys.executable, "-m", "scrapy", *words], **options)
+
+
 def scrapy(
     *words: str,
     environment: Mapping[str, str],
@@ -99,27 +110,35 @@ def scrapy(
     stdin: str | bytes = b"",
 ) -> Outcome:
     """Run a command of Scrapy in the project."""
-    stdin = stdin.encode() if isinstance(stdin, str) else stdin
-    env = dict(environment)
-    if fork := helper(env, PROJECT):
-        done = fork.run([*words], env, cwd, stdin, _PATIENCE)
-    else:
-        done = subprocess.run(
-            [sys.executable, "-m", "scrapy", *words],
-            env=env,
-            cwd=cwd,
-            input=stdin,
-            capture_output=True,
-            timeout=_PATIENCE,
-            check=False,
-        )
-    return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with start(*words, environment=environment, cwd=cwd, **pipes) as process:
+        try:
+            output, errors = process.communicate(
+                stdin.encode() if isinstance(stdin, str) else stdin, _PATIENCE
+            )
+        finally:
+            process.kill()
+    return Outcome(process.returncode, output.decode(), errors.decode())
+
+
+@contextmanager
+def _connect(uri: str) -> Iterator[MongoClient[Document]]:
+    with resolve(uri) as lease, MongoClient[Document](lease.uri, tz_aware=True) as client:
+        yield client
+
+
+@contextmanager
+def kept_open(uri: str) -> Iterator[None]:
+    """Let all that opens a server's databases share one client while the block lasts."""
+    with _connect(uri) as _clients[uri]:
+        yield
+    del _clients[uri]
 
 
 @contextmanager
 def database(uri: str, name: str) -> Iterator[Database[Document]]:
     """Open a database while the block lasts."""
-    with resolve(uri) as lease, MongoClient[Document](lease.uri, tz_aware=True) as client:
+    with nullcontext(_clients[uri]) if uri in _clients else _connect(uri) as client:
         yield client[name]
 
 
@@ -185,9 +204,8 @@ class Project:
 
     def start(self, *words: str, **options: Any) -> subprocess.Popen[bytes]:
         """Start a command of Scrapy, with ``options`` of `subprocess.Popen`."""
-        options = {"env": self.environment, "stderr": subprocess.PIPE, **options}
-        command = [sys.executable, "-m", "scrapy", *words]
-        return subprocess.Popen(command, cwd=PROJECT, **options)
+        options = {"stderr": subprocess.PIPE, **options}
+        return start(*words, environment=self.environment, **options)
 
     def start_crawl(
         self, *words: str, notes: Collection[str] = (), **arguments: str
@@ -199,6 +217,13 @@ class Project:
         """Return the documents of a collection by ID."""
         with database(self.uri, self.name) as stored:
             return {document["_id"]: document for document in stored[collection].find(query)}
+
+    def copy_documents(self, other: Project) -> None:
+        """Copy all documents of another project's database."""
+        with database(other.uri, other.name) as source, database(self.uri, self.name) as target:
+            for name in source.list_collection_names():
+                if documents := list(source[name].find()):
+                    target[name].insert_many(documents)
 
     def note(self, note_id: str) -> Document:
         """Return a note's ledger document."""

@@ -6,15 +6,18 @@ forks a process for each command, which runs ``python -m scrapy`` with the comma
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
 import pkgutil
 import runpy
+import select
 import socket
 import sys
 import time
 from importlib import import_module
+from typing import Any
 
 _LIBRARIES = """
     scrapy.cmdline scrapy.commands.check scrapy.commands.shell
@@ -38,30 +41,52 @@ def import_project() -> None:
     del sys.path[0]
 
 
-def serve(connection: socket.socket) -> bool:
-    """Fork for each command received; return False at the end, True in a forked process."""
+def serve(requests: socket.socket) -> dict[str, Any] | None:
+    """Fork for each request; return None after the last, the command in a forked process.
+
+    A request is a connection and three streams. The connection brings the command. It takes back
+    the process ID, and the wait status when the process has ended.
+    """
+    running: dict[int, tuple[int, socket.socket]] = {}
     while True:
-        data, streams, *_ = socket.recv_fds(connection, 1, 3)
-        if not data:
-            return False
-        with connection.makefile() as lines:
-            command = json.loads(lines.readline())
-        process = os.fork()
-        if not process:
-            for number, stream in enumerate(streams):
-                os.dup2(stream, number)
+        for ready in select.select([requests.fileno(), *running], [], [])[0]:
+            if ready in running:
+                process, connection = running.pop(ready)
+                os.close(ready)
+                report(connection, os.waitpid(process, 0)[1])
+                connection.close()
+                continue
+            data, received, *_ = socket.recv_fds(requests, 1, 4)
+            if not data:
+                return None
+            connection, *streams = socket.socket(fileno=received[0]), *received[1:]
+            with connection.makefile() as lines:
+                command: dict[str, Any] = json.loads(lines.readline())
+            process = os.fork()
+            if not process:
+                for number, stream in enumerate(streams):
+                    os.dup2(stream, number)
+                for number in (*streams, *running):
+                    os.close(number)
+                for open_socket in (requests, connection, *(one for _, one in running.values())):
+                    open_socket.close()
+                return command
+            for stream in streams:
                 os.close(stream)
-            prepare(**command)
-            return True
-        for stream in streams:
-            os.close(stream)
-        connection.sendall(b"%d\n" % process)
-        _, status = os.waitpid(process, 0)
-        connection.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
+            report(connection, process)
+            running[os.pidfd_open(process)] = process, connection
 
 
-def prepare(words: list[str], env: dict[str, str], cwd: str) -> None:
+def report(connection: socket.socket, number: int) -> None:
+    """Send a number, unless nobody waits for it any more."""
+    with contextlib.suppress(OSError):
+        connection.sendall(number.to_bytes(8, "big"))
+
+
+def prepare(words: list[str], env: dict[str, str], cwd: str, new_session: bool) -> None:
     """Set arguments, environment, folder and path as if the process was started with them."""
+    if new_session:
+        os.setsid()
     os.environ.clear()
     os.environ.update(env)
     time.tzset()
@@ -79,7 +104,7 @@ if __name__ == "__main__":
     import_project()
     assert not {"xhs.settings", "twisted.internet.reactor"} & sys.modules.keys()
     gc.freeze()
-    with socket.socket(fileno=os.dup(0)) as requests:
-        forked = serve(requests)
-    if forked:
+    if command := serve(socket.socket(fileno=os.dup(0))):
+        prepare(**command)
+        del command
         runpy.run_module("scrapy", run_name="__main__", alter_sys=True)
