@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 import time
 from functools import cached_property
 from typing import Any, Self
@@ -73,17 +72,17 @@ class ProgressDisplay(LogStats):
             logger.info("%s", self._progress().line(), extra={"spider": spider})
 
     def _is_displayed(self) -> bool:
-        """True if the display may be shown: nothing else than the log is written to a terminal."""
+        """True if the display may be shown.
+
+        It is not if a feed goes to standard output: this may be the same terminal, or the program
+        that reads the feed may write to it.
+        """
         settings = self.crawler.settings
         if terminal.is_off(settings) or not terminal.can_display():
             return False
         if not settings.getbool("LOG_ENABLED") and terminal.is_automatic(settings):
             return False
-        feeds = settings.getdict("FEEDS")
-        return not (
-            terminal.is_terminal(sys.stdout)
-            and any(str(uri).startswith("stdout:") for uri in feeds)
-        )
+        return not any(str(uri).startswith("stdout:") for uri in settings.getdict("FEEDS"))
 
     def _show(self) -> None:
         """Show the display until the engine has stopped, or the reactor is stopped by force."""
@@ -134,6 +133,7 @@ class ProgressDisplay(LogStats):
             stat(Stat.of_notes(reason), 0) + stat(Stat.of_skipped(reason), 0) for reason in ended
         )
         pages = self._spider.pages_read
+        pages_per_second = self._rate.update(time.monotonic(), pages)
         throttle = self.crawler.get_extension(RefusalThrottle)
         waiting = scheduler(self.crawler)
         retries = waiting.retries if isinstance(waiting, WaitingScheduler) else None
@@ -144,7 +144,8 @@ class ProgressDisplay(LogStats):
             notes_done=done,
             comments=stat(f"{Stat.ITEMS}comment", 0),
             pages=pages,
-            pages_per_second=self._rate.update(time.monotonic(), pages),
+            pages_per_second=pages_per_second,
+            seconds_without_page=self._rate.seconds_unchanged,
             calls=budget.billed,
             calls_left=self._spider.calls_left,
             calls_in_flight=budget.in_flight,

@@ -92,14 +92,16 @@ class Display:
         """Display the share that is done (None if unknown), the counts and what is waited for."""
         from rich.console import Group
         from rich.progress_bar import ProgressBar
+        from rich.table import Table
         from rich.text import Text
 
         width = self._live.console.width - 1  # some terminals wrap a line that is full
-        bar = ProgressBar(
-            total=None if fraction is None else 1.0,
-            completed=fraction or 0.0,
-            width=min(_BAR_WIDTH, width),
-        )
+        bar = Table.grid(padding=(0, 1))
+        if fraction is None:
+            bar.add_row(ProgressBar(total=None, width=min(_BAR_WIDTH, width)))
+        else:
+            known = ProgressBar(total=1.0, completed=fraction, width=min(_BAR_WIDTH, width - 5))
+            bar.add_row(known, f"{fraction:.0%}")
         lines: list[RenderableType] = [Text(line) for line in pack(counts, width)]
         lines += [Text(line, style="yellow") for line in pack(waits, width)]
         self._live.update(Group(bar, *lines), refresh=True)

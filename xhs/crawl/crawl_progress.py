@@ -6,10 +6,13 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
+from math import ceil
 
 from xhs.crawl.price import Price, in_money
 
 _MINUTE, _HOUR = 60, 3600
+_QUIET_SECONDS = 2.0
+"""Seconds without a page after which the crawl says that it waits for the API."""
 
 
 class Stage(Enum):
@@ -38,6 +41,7 @@ class CrawlProgress:
     comments: int = 0
     pages: int = 0
     pages_per_second: float | None = None
+    seconds_without_page: float = 0.0
     calls: int = 0
     calls_left: int | None = None
     calls_in_flight: int = 0
@@ -93,11 +97,11 @@ class CrawlProgress:
         if self.delay:
             yield f"rate limited, {self.delay:.2g} s between calls"
         if self.retries and self.too_fast and not self.delay:
-            yield f"rate limited, {self.retry_in:.0f} s"
+            yield f"rate limited, {ceil(self.retry_in)} s"
         elif self.retries:
             calls = "call" if self.retries == 1 else "calls"
-            yield f"retrying {self.retries} {calls}, next in {self.retry_in:.0f} s"
-        elif self.calls_in_flight and not self.pages_per_second and not self.store_silence:
+            yield f"retrying {self.retries} {calls}, next in {ceil(self.retry_in)} s"
+        elif self.calls_in_flight and self.seconds_without_page >= _QUIET_SECONDS:
             answers = "answer" if self.calls_in_flight == 1 else "answers"
             yield f"waiting for {self.calls_in_flight} {answers} of the API"
 
@@ -113,10 +117,16 @@ class Rate:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._samples: deque[tuple[float, int]] = deque()
+        self.seconds_unchanged = 0.0
+        """Seconds since the number last grew, as far as the samples tell."""
+        self._grew_at: float | None = None
 
     def update(self, now: float, number: int) -> float | None:
         """Add a sample, and return the rate per second; None in the first second."""
         samples = self._samples
+        if self._grew_at is None or number > samples[-1][1]:
+            self._grew_at = now
+        self.seconds_unchanged = now - self._grew_at
         samples.append((now, number))
         while len(samples) > 1 and samples[1][0] <= now - self._seconds:
             samples.popleft()

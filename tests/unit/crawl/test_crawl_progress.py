@@ -42,7 +42,7 @@ def test_nothing_is_said_of_what_is_unknown() -> None:
 @pytest.mark.parametrize(
     ("state", "waits"),
     [
-        ({"retries": 1, "retry_in": 4.2, "too_fast": True}, ["rate limited, 4 s"]),
+        ({"retries": 1, "retry_in": 3.2, "too_fast": True}, ["rate limited, 4 s"]),
         ({"retries": 3, "retry_in": 7.9}, ["retrying 3 calls, next in 8 s"]),
         (
             {"retries": 2, "retry_in": 1.0, "too_fast": True, "delay": 1.25},
@@ -54,9 +54,16 @@ def test_nothing_is_said_of_what_is_unknown() -> None:
             ["the store is away, 40 s of 120"],
         ),
         ({"store_is_behind": True}, ["waiting for the store"]),
-        ({"calls_in_flight": 1}, ["waiting for 1 answer of the API"]),
-        ({"calls_in_flight": 16, "pages_per_second": 0.0}, ["waiting for 16 answers of the API"]),
-        ({"calls_in_flight": 16, "pages_per_second": 2.0}, []),
+        (
+            {"calls_in_flight": 1, "seconds_without_page": 2.0},
+            ["waiting for 1 answer of the API"],
+        ),
+        (
+            {"calls_in_flight": 16, "seconds_without_page": 60.0},
+            ["waiting for 16 answers of the API"],
+        ),
+        ({"calls_in_flight": 16, "seconds_without_page": 1.9}, []),
+        ({"seconds_without_page": 60.0}, []),
         ({"stage": Stage.PREPARING}, ["preparing the store and the list of notes"]),
         (
             {"stage": Stage.CLOSING, "store_silence": (4.0, 5.0)},
@@ -97,9 +104,9 @@ def test_the_rate_is_that_of_the_last_seconds() -> None:
     rate = Rate(30)
     assert rate.update(100.0, 0) is None
     assert rate.update(100.5, 9) is None
-    assert rate.update(110.0, 50) == 5
-    assert rate.update(140.0, 50) == 0
-    assert rate.update(141.0, 81) == 1
+    assert (rate.update(110.0, 50), rate.seconds_unchanged) == (5, 0)
+    assert (rate.update(140.0, 50), rate.seconds_unchanged) == (0, 30)
+    assert (rate.update(141.0, 81), rate.seconds_unchanged) == (1, 0)
 
 
 def test_the_rate_of_rare_samples_is_that_between_them() -> None:
