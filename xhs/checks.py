@@ -22,6 +22,7 @@ from xhs.feeds.presets import check_feeds, check_overwrites, check_s3, sends_to_
 from xhs.logs.json_lines import FORMATS
 from xhs.logs.redaction import is_on_command_line
 from xhs.store.mongo.client import check_uri, has_password
+from xhs.terminal import check_setting
 
 _BEGUN = "xhs.begun"
 """Marker file in ``JOBDIR``: a crawl with this ``JOBDIR`` has begun."""
@@ -146,6 +147,8 @@ def check_settings(settings: BaseSettings) -> list[str]:
     if may_spill and (problem := check_spill(settings["XHS_SPILL_DIR"])):
         errors.append(problem)
     errors += check_feeds(settings)
+    if problem := check_setting(settings):
+        errors.append(problem)
     if (log_format := settings["XHS_LOG_FORMAT"]) not in FORMATS:
         errors.append(f"XHS_LOG_FORMAT={log_format} is none of {', '.join(FORMATS)}")
     if _flag(settings, "SPIDERMON_ENABLED", errors):
