@@ -327,6 +327,16 @@ def user_fields(raw: Fields) -> Fields:
     return fields
 
 
+def target_user(extra: Raw) -> Fields | None:
+    """Return the fields of the author whom a reply answers; None if the API did not send them.
+
+    ``extra``: the rest of the reply's object, or the object itself.
+    """
+    target = extra.get("target_comment") if isinstance(extra, dict) else None
+    user = _user(target)
+    return user_fields(user) if user else None
+
+
 def _user_name(raw: Fields) -> str:
     return name_in(raw, "user", "user_info")
 
