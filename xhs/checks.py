@@ -16,6 +16,7 @@ from xhs.crawl.arguments import Arguments, WrongArguments, missing_notes
 from xhs.crawl.note_list import NoteList, WrongNotes, read_notes
 from xhs.crawl.planning import CACHED_UPDATE
 from xhs.crawl.price import Price, read_price
+from xhs.display.terminal import check_setting
 from xhs.download.token import TOKEN, TOKEN_FILE, NoToken, Token, read_token
 from xhs.feeds.folders import folder_error
 from xhs.feeds.presets import check_feeds, check_overwrites, check_s3, sends_to_s3
@@ -146,6 +147,8 @@ def check_settings(settings: BaseSettings) -> list[str]:
     if may_spill and (problem := check_spill(settings["XHS_SPILL_DIR"])):
         errors.append(problem)
     errors += check_feeds(settings)
+    if problem := check_setting(settings):
+        errors.append(problem)
     if (log_format := settings["XHS_LOG_FORMAT"]) not in FORMATS:
         errors.append(f"XHS_LOG_FORMAT={log_format} is none of {', '.join(FORMATS)}")
     if _flag(settings, "SPIDERMON_ENABLED", errors):

@@ -7,7 +7,8 @@ import asyncio
 import os
 import sys
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from scrapy.commands import ScrapyCommand
@@ -16,6 +17,8 @@ from scrapy.settings import Settings
 from xhs.crawl.arguments import is_argument_name
 from xhs.crawl.note_ids import is_word
 from xhs.crawl.storage import StoreFailed
+from xhs.display import terminal
+from xhs.display.terminal import Advance
 from xhs.reasons import ExitStatus
 from xhs.store.mongo.client import Store, StoreUnavailable
 
@@ -50,6 +53,9 @@ class ProjectCommand(ScrapyCommand):
 
     def attempt(self, args: list[str], opts: argparse.Namespace) -> None:
         """Do the work until it is done, interrupted, or nobody reads its output any more."""
+        if problem := terminal.check_setting(self.settings):
+            self.fail(problem)
+            return
         try:
             self.execute(args, opts)
         except KeyboardInterrupt:
@@ -71,6 +77,19 @@ class ProjectCommand(ScrapyCommand):
         """Print a line to standard output, and flush it."""
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
+
+    @contextmanager
+    def progress(self, description: str, total: int | None = None) -> Iterator[Advance]:
+        """Display the progress of a loop on standard error, if that is a terminal.
+
+        The block calls the value with the number of those that are done since its last call. With
+        ``XHS_PROGRESS=0``, nothing is displayed.
+        """
+        if terminal.is_off(self.settings):
+            yield lambda _: None
+        else:
+            with terminal.progress(description, total) as advance:
+                yield advance
 
 
 class StoreCommand(ProjectCommand):

@@ -36,6 +36,9 @@ XHS_SPILL_DIR = _environment("XHS_SPILL_DIR", ".xhs/spill")
 XHS_FEEDS = _environment("XHS_FEEDS", "")
 XHS_FEEDS_URI = _environment("XHS_FEEDS_URI", "data/")
 
+# The progress display on a terminal: auto, 1 or 0.
+XHS_PROGRESS = _environment("XHS_PROGRESS", "auto")
+
 # The log: text or json.
 XHS_LOG_FORMAT = _environment("XHS_LOG_FORMAT", "text")
 
