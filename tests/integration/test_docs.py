@@ -67,9 +67,8 @@ NOT_RUN = {
     "docs/how-to/duckdb.md": {"pip install -r requirements-look.txt duckdb": NETWORK},
     "docs/how-to/export.md": {
         "pip install -r requirements-look.txt": NETWORK,
-        "curl -H 'X-Zeeschuimer-Platform: xiaohongshu-comments' --data-binary "
-        "@data/comments.ndjson 'https://4cat.example.org/api/import-dataset/"
-        "?access-token=your-4cat-token'": "needs a 4CAT server",
+        "curl -H 'X-Zeeschuimer-Platform: xiaohongshu-comments' "
+        "-H 'Authorization: your-4cat-token' \\": "needs a 4CAT server",
     },
     "docs/how-to/feeds-and-spreadsheets.md": {"pip install boto3": f"{NETWORK}, and needs S3"},
     "docs/how-to/monitors.md": {"pip install spidermon": NETWORK},

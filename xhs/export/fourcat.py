@@ -37,11 +37,12 @@ class FourCatWriter(Writer):
 
 
 def _record(row: Mapping[str, Any], number: int) -> dict[str, Any]:
-    url = f"{NOTE_URL}{row['note_id']}"
+    url, collected_at = f"{NOTE_URL}{row['note_id']}", _milliseconds(row["scraped_at"])
     return {
-        "nav_index": number,
+        "nav_index": str(number),
         "item_id": row["comment_id"],
-        "timestamp_collected": _milliseconds(row["scraped_at"]),
+        "timestamp_collected": collected_at,
+        "last_updated": collected_at,
         "source_platform": PLATFORM,
         "source_platform_url": url,
         "source_url": url,
