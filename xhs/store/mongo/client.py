@@ -23,6 +23,7 @@ from xhs.logs.redaction import keep_out_of_logs
 from xhs.store.embedded import server as embedded
 from xhs.store.mongo.collections import COMMENTS, HISTORY, NOTES, REJECTED, USERS, Document, Write
 from xhs.store.mongo.history import History
+from xhs.store.mongo.joined import Joined
 from xhs.store.mongo.notes import Ledger
 from xhs.store.mongo.rejected import Rejected
 from xhs.store.mongo.replies import Threads
@@ -72,6 +73,7 @@ class Store:
     history: History
     threads: Threads
     rejected: Rejected
+    joined: Joined
     _database: AsyncDatabase[Document]
 
     def __init__(
@@ -207,6 +209,7 @@ class Store:
         self.history = History(database)
         self.threads = Threads(database)
         self.rejected = Rejected(database)
+        self.joined = Joined(database)
 
     async def _disconnect(self) -> None:
         if self._client is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -20,8 +20,10 @@ from xhs.store.mongo.collections import (
     Write,
     last_listed_field,
 )
+from xhs.store.mongo.paging import batches_by_id
 from xhs.store.mongo.retrying import retry_until_answered
 
+_BATCH = 500
 _ITEM_FIELDS = (
     "note_id",
     "sort",
@@ -86,6 +88,20 @@ class History:
         query = {"note_id": note_id, "stop_reason": "complete"}
         history = self._database[HISTORY]
         return set(await retry_until_answered(lambda: history.distinct("sort", query)))
+
+    async def batches(self, query: Document) -> AsyncIterator[list[Document]]:
+        """Yield the passes that match in batches, by note and start.
+
+        Raises:
+            StoreFailed: if the database does not answer.
+        """
+        history = self._database[HISTORY]
+
+        async def fetch(ids: Document) -> list[Document]:
+            return await history.find({**query, "_id": ids}).sort("_id").limit(_BATCH).to_list()
+
+        async for batch in batches_by_id(fetch, _BATCH):
+            yield batch
 
     async def usual_calls(self, note_id: str | None = None) -> float | None:
         """Return the average billed calls of a note's updates, or None if it had none.

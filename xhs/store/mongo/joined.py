@@ -1,0 +1,356 @@
+"""Stored comments with their users and notes, in the order in which a person reads them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from pymongo.asynchronous.database import AsyncDatabase
+
+from xhs.api.fields import target_user
+from xhs.store.mongo.collections import COMMENTS, NOTES, USERS, Document
+from xhs.store.mongo.paging import batches_by_id
+from xhs.store.mongo.retrying import retry_until_answered
+
+_BATCH = 500
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The comments to read: those that match every condition that is given.
+
+    ``note_ids`` are read in this order; None means every note, in the order of their IDs. ``since``
+    and ``until`` bound ``created_at``, which must be before ``until``. ``first_seen_since``: when
+    the comment was first received. ``contains``: a literal text, in upper or lower case.
+    """
+
+    note_ids: Sequence[str] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    first_seen_since: datetime | None = None
+    contains: str | None = None
+    min_likes: int | None = None
+
+    @property
+    def query(self) -> Document:
+        """The conditions as a query, without the notes."""
+        created: Document = {}
+        if self.since is not None:
+            created["$gte"] = self.since
+        if self.until is not None:
+            created["$lt"] = self.until
+        query: Document = {"created_at": created} if created else {}
+        if self.first_seen_since is not None:
+            query["first_seen_at"] = {"$gte": self.first_seen_since}
+        if self.contains is not None:
+            query["content"] = {"$regex": re.escape(self.contains), "$options": "i"}
+        if self.min_likes is not None:
+            query["like_count"] = {"$gte": self.min_likes}
+        return query
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedComment:
+    """A comment with the documents that belong to it; None for those that are not stored.
+
+    For a reply, ``answered_comment_id`` is the reply or the first-level comment that it answers,
+    and ``answered_user_id`` and ``answered_nickname`` are the author of that.
+    """
+
+    comment: Document
+    user: Document | None = None
+    note: Document | None = None
+    answered_comment_id: str | None = None
+    answered_user_id: str | None = None
+    answered_nickname: str | None = None
+
+    @property
+    def is_reply(self) -> bool:
+        """True for a reply to a first-level comment."""
+        return self.comment.get("parent_comment_id") is not None
+
+
+class CommentKey(NamedTuple):
+    """The fields of a comment that decide its place among the others of its note."""
+
+    comment_id: str
+    parent_id: str | None
+    created_at: datetime | None
+
+
+def reading_order(
+    keys: Iterable[CommentKey], roots: Mapping[str, datetime | None] | None = None
+) -> list[str]:
+    """Return the IDs of a note's comments in the order in which a person reads them.
+
+    Threads stand newest first, by the time of their first-level comment. In a thread, the replies
+    follow their comment, oldest first. ``roots``: times of first-level comments that are not among
+    ``keys``. If such a time is unknown, the oldest reply's is used. What has no time comes last.
+    """
+    tops: dict[str, datetime | None] = {}
+    replies: dict[str, list[CommentKey]] = {}
+    for key in keys:
+        if key.parent_id is None:
+            tops[key.comment_id] = key.created_at
+        else:
+            replies.setdefault(key.parent_id, []).append(key)
+    times = {**{root: _oldest(thread) for root, thread in replies.items()}, **(roots or {}), **tops}
+    threads = sorted(
+        {*tops, *replies}, key=lambda root: (times[root] or _LONG_AGO, root), reverse=True
+    )
+    order: list[str] = []
+    for root in threads:
+        if root in tops:
+            order.append(root)
+        thread = sorted(replies.get(root, ()), key=_oldest_first)
+        order += [reply.comment_id for reply in thread]
+    return order
+
+
+class Joined:
+    """Reads the stored comments with their users and notes."""
+
+    def __init__(self, database: AsyncDatabase[Document]) -> None:
+        self._database = database
+
+    async def count(self, selection: Selection) -> int:
+        """Count the comments of a selection.
+
+        Raises:
+            StoreFailed: if the database does not answer.
+        """
+        query = self._conditions(selection)
+        return await retry_until_answered(lambda: self._database[COMMENTS].count_documents(query))
+
+    async def comments(
+        self, selection: Selection, fields: Sequence[str] | None = None
+    ) -> AsyncIterator[list[JoinedComment]]:
+        """Yield the comments of a selection in batches, note by note, in :func:`reading_order`.
+
+        Vanished comments are among them. A reply whose comment is not selected, or not stored,
+        stands in that comment's place. A batch has comments of one note. Memory is bounded by the
+        keys of the largest note: it does not grow with the number of notes.
+
+        ``fields``: the fields of comments to read; all if None.
+
+        Raises:
+            StoreFailed: if the database does not answer.
+        """
+        async for note_id in self._note_ids(selection):
+            keys = await self._keys({**selection.query, "note_id": note_id})
+            if not keys:
+                continue
+            note = await retry_until_answered(
+                lambda: self._database[NOTES].find_one({"_id": note_id})  # noqa: B023 (awaited here)
+            )
+            order = reading_order(keys, await self._roots(keys))
+            for start in range(0, len(order), _BATCH):
+                yield await self._join(order[start : start + _BATCH], note, fields)
+
+    async def users(self, selection: Selection) -> AsyncIterator[list[Document]]:
+        """Yield the users who wrote a comment of a selection in batches, in the order of their IDs.
+
+        Each has counts over all notes beside its own fields: ``comments`` (first level),
+        ``replies``, ``likes_received``, ``notes``, ``first_comment_at`` and ``last_comment_at``.
+
+        Raises:
+            StoreFailed: if the database does not answer.
+        """
+        conditions, users = self._conditions(selection), self._database[USERS]
+
+        async def fetch(ids: Document) -> list[Document]:
+            return await users.find({"_id": ids}).sort("_id").limit(_BATCH).to_list()
+
+        async for batch in batches_by_id(fetch, _BATCH):
+            ids = [user["_id"] for user in batch]
+            if conditions:
+                ids = await self._authors(ids, conditions)
+            counts = await self._counts(ids)
+            selected = [user for user in batch if user["_id"] in set(ids)]
+            if selected:
+                yield [{**user, **counts.get(user["_id"], _NO_COUNTS)} for user in selected]
+
+    async def nicknames(self, user_ids: Sequence[str]) -> dict[str, str | None]:
+        """Return the nicknames of those of these users who are stored, by user ID.
+
+        Raises:
+            StoreFailed: if the database does not answer.
+        """
+        users = await self._by_id(USERS, user_ids, {"nickname": 1})
+        return {user_id: user.get("nickname") for user_id, user in users.items()}
+
+    async def _authors(self, user_ids: Sequence[str], conditions: Document) -> list[str]:
+        query = {**conditions, "user_id": {"$in": list(user_ids)}}
+        comments = self._database[COMMENTS]
+        return await retry_until_answered(lambda: comments.distinct("user_id", query))
+
+    async def _counts(self, user_ids: Sequence[str]) -> dict[str, Document]:
+        """Return what each of these users has written, over all notes."""
+        stages: list[Document] = [
+            {"$match": {"user_id": {"$in": list(user_ids)}}},
+            {
+                "$group": {
+                    "_id": {"user": "$user_id", "note": "$note_id"},
+                    "written": {"$sum": 1},
+                    "comments": {"$sum": {"$cond": [{"$eq": ["$parent_comment_id", None]}, 1, 0]}},
+                    "likes_received": {"$sum": "$like_count"},
+                    "first_comment_at": {"$min": "$created_at"},
+                    "last_comment_at": {"$max": "$created_at"},
+                }
+            },
+        ]
+
+        async def fetch() -> list[Document]:
+            cursor = await self._database[COMMENTS].aggregate(stages)
+            return await cursor.to_list()
+
+        counts: dict[str, Document] = {}
+        for group in await retry_until_answered(fetch) if user_ids else ():
+            user_id = group["_id"]["user"]
+            counts[user_id] = _added(counts.get(user_id, _NO_COUNTS), group)
+        return counts
+
+    def _conditions(self, selection: Selection) -> Document:
+        """Return a selection as one query, with its notes."""
+        query = dict(selection.query)
+        if selection.note_ids is not None:
+            query["note_id"] = {"$in": list(selection.note_ids)}
+        return query
+
+    async def _note_ids(self, selection: Selection) -> AsyncIterator[str]:
+        """Yield the selected notes; without a choice, those that have selected comments."""
+        if selection.note_ids is not None:
+            for note_id in dict.fromkeys(selection.note_ids):
+                yield note_id
+            return
+        comments, after = self._database[COMMENTS], ""
+        while True:
+            query = {**selection.query, "note_id": {"$gt": after}}
+            found = await retry_until_answered(
+                lambda: comments.find_one(query, {"note_id": 1}, sort=[("note_id", 1)])  # noqa: B023
+            )
+            if found is None:
+                return
+            after = found["note_id"]
+            yield after
+
+    async def _keys(self, query: Document) -> list[CommentKey]:
+        async def fetch() -> list[CommentKey]:
+            found = self._database[COMMENTS].find(query, {"parent_comment_id": 1, "created_at": 1})
+            return [_key(document) async for document in found]
+
+        return await retry_until_answered(fetch)
+
+    async def _roots(self, keys: Sequence[CommentKey]) -> dict[str, datetime | None]:
+        """Return the times of the first-level comments that are stored but not selected."""
+        selected = {key.comment_id for key in keys if key.parent_id is None}
+        missing = list({key.parent_id for key in keys if key.parent_id} - selected)
+        times: dict[str, datetime | None] = {}
+        for start in range(0, len(missing), _BATCH):
+            found = await self._by_id(COMMENTS, missing[start : start + _BATCH], {"created_at": 1})
+            times |= {root: document.get("created_at") for root, document in found.items()}
+        return times
+
+    async def _join(
+        self, ids: Sequence[str], note: Document | None, fields: Sequence[str] | None
+    ) -> list[JoinedComment]:
+        wanted = None if fields is None else dict.fromkeys([*fields, *_JOINED_BY], 1)
+        found = await self._by_id(COMMENTS, ids, wanted)
+        comments = [found[one] for one in ids if one in found]  # it may be gone since
+        answered_ids = {key for one in comments if (key := _answered_id(one))}
+        unknown = list(answered_ids - found.keys())
+        answered = {**found, **await self._by_id(COMMENTS, unknown, {"user_id": 1})}
+        user_ids = {
+            user_id
+            for one in (*comments, *(answered[key] for key in answered_ids & answered.keys()))
+            if (user_id := one.get("user_id"))
+        }
+        users = await self._by_id(USERS, list(user_ids), None)
+        return [_joined(one, note, answered, users) for one in comments]
+
+    async def _by_id(
+        self, collection: str, ids: Sequence[str], fields: Mapping[str, int] | None
+    ) -> dict[str, Document]:
+        if not ids:
+            return {}
+        documents = self._database[collection]
+        found = await retry_until_answered(
+            lambda: documents.find({"_id": {"$in": list(ids)}}, fields).to_list()
+        )
+        return {document["_id"]: document for document in found}
+
+
+_JOINED_BY = (
+    "note_id",
+    "user_id",
+    "parent_comment_id",
+    "target_comment_id",
+    "extra.target_comment",
+)
+"""The fields of a comment by which other documents are joined to it."""
+
+
+_TIMES = ("first_comment_at", "last_comment_at")
+_NO_COUNTS: Document = {
+    **dict.fromkeys(("comments", "replies", "likes_received", "notes"), 0),
+    **dict.fromkeys(_TIMES),
+}
+
+
+def _added(counts: Document, of_note: Document) -> Document:
+    """Return a user's counts with those of one more note."""
+    comments = of_note["comments"]
+    times = [[counts[name], of_note[name]] for name in _TIMES]
+    return {
+        "comments": counts["comments"] + comments,
+        "replies": counts["replies"] + of_note["written"] - comments,
+        "likes_received": counts["likes_received"] + of_note["likes_received"],
+        "notes": counts["notes"] + 1,
+        "first_comment_at": min(filter(None, times[0]), default=None),
+        "last_comment_at": max(filter(None, times[1]), default=None),
+    }
+
+
+def _key(document: Document) -> CommentKey:
+    return CommentKey(
+        document["_id"], document.get("parent_comment_id"), document.get("created_at")
+    )
+
+
+def _oldest(replies: Iterable[CommentKey]) -> datetime | None:
+    return min((reply.created_at for reply in replies if reply.created_at), default=None)
+
+
+def _oldest_first(key: CommentKey) -> tuple[bool, datetime, str]:
+    return key.created_at is None, key.created_at or _LONG_AGO, key.comment_id
+
+
+def _answered_id(comment: Document) -> str | None:
+    return comment.get("target_comment_id") or comment.get("parent_comment_id")
+
+
+def _joined(
+    comment: Document,
+    note: Document | None,
+    answered: Mapping[str, Document],
+    users: Mapping[str, Document],
+) -> JoinedComment:
+    answered_id = _answered_id(comment)
+    user_id = answered.get(answered_id, {}).get("user_id") if answered_id else None
+    nickname = users.get(user_id, {}).get("nickname") if user_id else None
+    if answered_id and nickname is None and (sent := target_user(comment.get("extra"))):
+        sent_id: Any = sent["user_id"]
+        if user_id in (None, sent_id):
+            user_id, nickname = sent_id, sent["nickname"]
+    return JoinedComment(
+        comment,
+        users.get(comment.get("user_id") or ""),
+        note,
+        answered_id,
+        user_id,
+        nickname,
+    )
