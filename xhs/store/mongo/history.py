@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -20,8 +20,10 @@ from xhs.store.mongo.collections import (
     Write,
     last_listed_field,
 )
+from xhs.store.mongo.paging import batches_by_id
 from xhs.store.mongo.retrying import retry_until_answered
 
+_BATCH = 1000
 _ITEM_FIELDS = (
     "note_id",
     "sort",
@@ -104,6 +106,22 @@ class History:
         else:
             stages = [{"$match": {"note_id": note_id, "stop_reason": "up_to_date"}}]
         return await retry_until_answered(lambda: self._average_calls(stages))
+
+    async def passes(self, fields: Sequence[str]) -> AsyncIterator[Document]:
+        """Yield these fields of every pass, in the order of the notes' IDs and in time.
+
+        Raises:
+            StoreFailed: if the database does not answer.
+        """
+        projection = dict.fromkeys(fields, 1)
+
+        async def fetch(ids: Document) -> list[Document]:
+            found = self._database[HISTORY].find({"_id": ids}, projection)
+            return await found.sort("_id").limit(_BATCH).to_list()
+
+        async for batch in batches_by_id(fetch, _BATCH):
+            for document in batch:
+                yield document
 
     async def last_whole(self, note_id: str, sort: str) -> Document | None:
         """Return the last complete pass over a note in this order.
