@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from xhs.crawl.price import Price
 from xhs.crawl.storage import NOTES_PER_QUERY
 from xhs.report.figures import FIELDS, Figures, read_comment
-from xhs.report.page import ShownComment
+from xhs.report.parts import ShownComment
 from xhs.report.summary import Pass, Summary, compared, note_rows, read_pass, summarise
 from xhs.report.text import Words
 from xhs.store.mongo.client import Store
