@@ -113,6 +113,8 @@ def _scale_of(ceiling: int, steps: int, height: int) -> tuple[list[Markup], list
 
 def _ticks(labels: Sequence[str]) -> Iterable[Markup]:
     """Return labels of the first and last column, and of up to three between them."""
+    if not labels:
+        return
     last = len(labels) - 1
     places = {0: "", last: "end"} if last else {0: ""}
     if last >= 4:

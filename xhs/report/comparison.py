@@ -24,7 +24,7 @@ def groups(pair: tuple[Group, Group], parts: Parts) -> Markup:
     return join(
         tag("h2", say("Two groups of notes")),
         tag("p", say("B: the notes of the list that was given. A: the notes beside these.")),
-        table(heads, [[name, first, second] for (name, first), (_, second) in rows], 1),
+        table(heads, [[name, first, second] for (name, first), (_, second) in rows], 1, "narrow"),
         tag("h3", say("Where comments come from")),
         _places_compared(pair, parts),
         tag("h3", say("Words that one group uses more")),

@@ -483,20 +483,20 @@ class Difference(NamedTuple):
     other_share: float
 
 
-def more_used(one: Figures, other: Figures, of: str, most: int) -> list[Difference]:
-    """Return the words or emoji that comments of one group have more often than another's.
+def more_used(
+    counts: Counts, other: Counts, size: int, other_size: int, most: int
+) -> list[Difference]:
+    """Return the words that the comments of one group contain more often than another's.
 
-    ``of``: ``words`` or ``emoji``. They are ordered by Dunning's log-likelihood, which must be
-    LEAST_KEYNESS or more; both groups together must have LEAST_WITH_WORD such comments.
+    ``size``: the comments of a group that have a text. The words are ordered by Dunning's
+    log-likelihood, which must be LEAST_KEYNESS or more, and LEAST_WITH_WORD comments of both groups
+    must contain a word.
     """
-    mine: Counts = getattr(one, of)
-    others: Counts = getattr(other, of)
-    size, other_size = one.with_text, other.with_text
     if not size or not other_size:
         return []
     found = []
-    for name, examples in mine.items():
-        count, other_count = examples.count, others[name].count if name in others else 0
+    for name, examples in counts.items():
+        count, other_count = examples.count, other[name].count if name in other else 0
         share, other_share = count / size, other_count / other_size
         if count + other_count < LEAST_WITH_WORD or share <= other_share:
             continue

@@ -239,7 +239,7 @@ CHINESE = {
     "not finished": "未完成",
     "not crawled": "尚未采集",
     "read to the end, not all were shown": "已读完，平台未全部展示",
-    "comments complete, replies not": "评论已读完，回复未读全",
+    "complete, replies not all": "评论已读完，回复未读全",
     # Time
     "Comments over time": "评论的时间分布",
     "No comment has a time.": "评论都没有时间。",

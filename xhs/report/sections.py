@@ -88,7 +88,7 @@ def _end(note: NoteRow, say: Labels) -> str:
     if note.complete and note.missing:
         return say("read to the end, not all were shown")
     if note.complete and note.figures.replies_missing:
-        return say("comments complete, replies not")
+        return say("complete, replies not all")
     return say.reason(note.stop_reason)
 
 

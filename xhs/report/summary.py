@@ -165,7 +165,9 @@ def compared(notes: tuple[int, int], figures: tuple[Figures, Figures]) -> tuple[
 
 
 def _group(notes: int, one: Figures, other: Figures) -> Group:
-    words, emoji = (more_used(one, other, of, WORDS_COMPARED) for of in ("words", "emoji"))
+    sizes = (one.with_text, other.with_text)
+    words = more_used(one.words, other.words, *sizes, WORDS_COMPARED)
+    emoji = more_used(one.emoji, other.emoji, *sizes, WORDS_COMPARED)
     return Group(notes, one, one.questions(), words, emoji)
 
 
