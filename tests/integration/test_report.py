@@ -92,7 +92,7 @@ def test_two_groups_of_notes(crawled: Project, named: list[str], tmp_path: Path)
     ]
     held = {note_id: len(crawled.documents("comments", note_id=note_id)) for note_id in NOTES}
     first = held[NOTES[0]] if named else held[NOTES[0]] + held[NOTES[2]]
-    assert rows[1] == ["Notes", "1" if named else "3", "1"]  # the third has no comments
+    assert rows[1] == ["Notes", "1" if named else "3", "1"]  # one of the three does not exist
     assert rows[2] == ["Comments", str(first), str(held[NOTES[1]])]
     assert number(page, "comments") == f"{first + held[NOTES[1]]:,}"
 

@@ -116,8 +116,9 @@ _WEAK_CONTRASTS = """() => {
         if (!text || element.tagName === "title") continue;
         const style = getComputedStyle(element);
         const color = rgba(element instanceof SVGElement ? style.fill : style.color);
-        const [high, low] = [luminance(color), luminance(background(element))].sort((a, b) => b - a);
-        if ((high + 0.05) / (low + 0.05) < 4.5) weak.push(`${element.tagName} ${text.slice(0, 40)}`);
+        const both = [luminance(color), luminance(background(element))];
+        const contrast = (Math.max(...both) + 0.05) / (Math.min(...both) + 0.05);
+        if (contrast < 4.5) weak.push(`${element.tagName} ${text.slice(0, 40)}`);
     }
     return [...new Set(weak)];
 }"""
