@@ -248,6 +248,7 @@ CHINESE = {
     "Comments a week, by the day it begins": "每周评论数（按周一的日期）",
     "Comments a month": "每月评论数",
     "Comments a year": "每年评论数",
+    "with an hour that stands out": "含异常活跃的小时",
     "Hours that stand out": "异常活跃的小时",
     "No hour stands out.": "没有异常活跃的小时。",
     "Hour from": "小时（起）",

@@ -113,7 +113,7 @@ def _headline(summary: Summary, say: Labels) -> Markup:
             say.number(len(figures.users)),
             say("people"),
             say("wrote them"),
-            "liked",
+            "data",
         ),
         (
             "held",

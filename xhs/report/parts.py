@@ -105,12 +105,12 @@ class Parts:
         say, comment = self.say, shown.comment
         facts = [
             say.time(comment.created_at) if comment.created_at else say("no time"),
-            comment.place,
+            isolated(comment.place) if comment.place else None,
             say("reply") if comment.parent_id else None,
             say("by the author") if comment.by_author else None,
             say("vanished") if comment.has_vanished else None,
         ]
-        meta = [tag("span", isolated(fact)) for fact in facts if fact]
+        meta = [tag("span", fact) for fact in facts if fact]
         return tag(
             "li",
             tag(
@@ -184,7 +184,7 @@ def folded(title: str, body: Markup) -> Markup:
 
 def isolated(text: str) -> Markup:
     """Return a text of someone else: what it does to the direction of writing ends with it."""
-    return tag("bdi", text)
+    return tag("bdi", text, lang="zh")
 
 
 def cut_text(text: str, most: int) -> str:

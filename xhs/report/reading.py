@@ -9,7 +9,7 @@ from xhs.crawl.price import Price
 from xhs.crawl.storage import NOTES_PER_QUERY
 from xhs.report.figures import FIELDS, Figures, read_comment
 from xhs.report.parts import ShownComment
-from xhs.report.summary import Pass, Summary, compared, note_rows, read_pass, summarise
+from xhs.report.summary import Growths, Summary, compared, note_rows, read_pass, summarise
 from xhs.report.text import Words
 from xhs.store.mongo.client import Store
 from xhs.store.mongo.collections import Document
@@ -102,15 +102,18 @@ async def summary_of(
     return summarise(
         figures,
         rows,
-        await _passes(store, {row.note_id for row in rows}),
+        await _growths(store, choice.note_ids),
         compared((len(rows) - in_other, in_other), groups) if choice.other is not None else None,
         price,
     )
 
 
-async def _passes(store: Store, note_ids: Collection[str]) -> list[Pass]:
-    passes = [read_pass(one) async for one in store.history.passes(_PASS_FIELDS)]
-    return [one for one in passes if one is not None and one.note_id in note_ids]
+async def _growths(store: Store, note_ids: Sequence[str] | None) -> Growths:
+    growths = Growths()
+    async for document in store.history.passes(note_ids, _PASS_FIELDS):
+        if one := read_pass(document):
+            growths.add(one)
+    return growths
 
 
 async def shown_comments(store: Store, summary: Summary) -> dict[str, ShownComment]:

@@ -66,7 +66,7 @@ def _note_row(note: NoteRow, parts: Parts, price: Price | None) -> list[Child]:
     state = "bad" if not note.complete or note.missing else "good"
     cells: list[Child] = [
         tag("span", parts.note(note.note_id), class_="id"),
-        tag("span", _end(note, say), class_=f"state {state}"),
+        tag("span", _end(note, say), class_=f"state {state}", title=note.stop_reason),
         say.number(held.comments),
         say.number(note.reported),
         say.number(note.missing),
@@ -119,7 +119,13 @@ def time(summary: Summary, parts: Parts) -> Markup:
         tag("h2", say("Comments over time")),
         tag(
             "figure",
-            tag("figcaption", unit),
+            tag(
+                "figcaption",
+                unit,
+                tag("span", say("with an hour that stands out"), class_="swatch mark")
+                if summary.busy
+                else None,
+            ),
             columns(drawn, labels),
             folded(say("Table"), table([say("Time"), say("Comments")], rows, 1)),
         ),
@@ -157,11 +163,10 @@ def _busy(summary: Summary, parts: Parts) -> Markup:
 
 def growth(summary: Summary, parts: Parts) -> Markup:
     """Return the growth of the notes that were read twice or more."""
-    say, growths = parts.say, summary.growths
+    say, growths = parts.say, summary.growths.most_gained()
     heading = tag("h2", say("Growth"))
     if not growths:
         return join(heading, tag("p", say.long("no growth")))
-    shown = growths[: limits.GROWTH_SHOWN]
     legend = tag(
         "p",
         tag("span", say("held"), class_="key held"),
@@ -172,8 +177,8 @@ def growth(summary: Summary, parts: Parts) -> Markup:
         heading,
         tag("p", say("First-level comments of a note after each time that it was read.")),
         legend,
-        tag("div", *map(partial(_growth_of, parts=parts), shown), class_="multiples"),
-        parts.cut(len(shown), len(growths)),
+        tag("div", *map(partial(_growth_of, parts=parts), growths), class_="multiples"),
+        parts.cut(len(growths), len(summary.growths)),
         parts.rule(say.long("growth")),
     )
 

@@ -135,17 +135,44 @@ class Growth(NamedTuple):
         return held[-1] - held[0] if held else 0
 
 
-def growths(passes: Iterable[Pass]) -> list[Growth]:
-    """Return the notes that were read at least twice, those that gained most first."""
-    by_note: dict[str, list[Pass]] = {}
-    for one in passes:
-        by_note.setdefault(one.note_id, []).append(one)
-    several = [
-        Growth(note_id, sorted(of_note, key=lambda one: one.ended_at))
-        for note_id, of_note in by_note.items()
-        if len(of_note) > 1
-    ]
-    return sorted(several, key=lambda growth: (-growth.gained, growth.note_id))
+class Growths:
+    """The notes that were read at least twice: their number, and those that gained most.
+
+    Only these are kept, so that memory does not grow with the passes. Those of a note must be added
+    one after the other.
+    """
+
+    def __init__(self) -> None:
+        self._last: list[Pass] = []
+        self._kept: list[Growth] = []
+        self._notes = 0
+
+    def add(self, one: Pass) -> None:
+        """Add a pass."""
+        if self._last and self._last[0].note_id != one.note_id:
+            self._close()
+        self._last.append(one)
+
+    def __len__(self) -> int:
+        self._close()
+        return self._notes
+
+    def most_gained(self) -> list[Growth]:
+        """Return the notes that gained most, the first first."""
+        self._close()
+        return self._kept
+
+    def _close(self) -> None:
+        passes, self._last = self._last, []
+        if len(passes) < 2:
+            return
+        self._notes += 1
+        growth = Growth(passes[0].note_id, sorted(passes, key=lambda one: one.ended_at))
+        self._kept = sorted([*self._kept, growth], key=_gained_most)[:GROWTH_SHOWN]
+
+
+def _gained_most(growth: Growth) -> tuple[int, str]:
+    return -growth.gained, growth.note_id
 
 
 class Group(NamedTuple):
@@ -177,7 +204,7 @@ class Summary:
 
     figures: Figures
     notes: Sequence[NoteRow]
-    growths: Sequence[Growth]
+    growths: Growths
     groups: tuple[Group, Group] | None
     price: Price | None
     unit: Unit
@@ -218,7 +245,7 @@ class Summary:
 def summarise(
     figures: Figures,
     notes: Sequence[NoteRow],
-    passes: Iterable[Pass] = (),
+    growths: Growths | None = None,
     groups: tuple[Group, Group] | None = None,
     price: Price | None = None,
 ) -> Summary:
@@ -229,7 +256,7 @@ def summarise(
     return Summary(
         figures,
         notes,
-        growths(passes),
+        growths or Growths(),
         groups,
         price,
         unit,

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("rjieba", reason="pip install -r requirements-look.txt")
 
 from xhs.report.figures import Comment, Figures
-from xhs.report.summary import Pass, growths, note_rows, read_pass, summarise
+from xhs.report.summary import GROWTH_SHOWN, Growths, Pass, note_rows, read_pass, summarise
 from xhs.report.text import Words
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -66,22 +66,35 @@ def test_a_document_of_wrong_types_is_read_as_far_as_it_goes() -> None:
     assert read_pass({"note_id": "a", "ended_at": "x"}) is None
 
 
-def test_growth_of_the_notes_that_were_read_twice() -> None:
-    def passed(note_id: str, day: int, held: int | None) -> Pass:
-        return Pass(note_id, START + timedelta(days=day), held, held, held)
+def passed(note_id: str, day: int, held: int | None) -> Pass:
+    return Pass(note_id, START + timedelta(days=day), held, held, held)
 
-    found = growths(
-        [
-            passed("a", 0, 10),
-            passed("b", 3, 30),
-            passed("b", 0, 1),
-            passed("c", 0, 1),
-            passed("c", 1, None),
-            passed("c", 2, 5),
-        ]
-    )
+
+def test_growth_of_the_notes_that_were_read_twice() -> None:
+    growths = Growths()
+    for one in (
+        passed("a", 0, 10),
+        passed("b", 3, 30),
+        passed("b", 0, 1),
+        passed("c", 0, 1),
+        passed("c", 1, None),
+        passed("c", 2, 5),
+    ):
+        growths.add(one)
+    found = growths.most_gained()
     assert [(growth.note_id, growth.gained) for growth in found] == [("b", 29), ("c", 4)]
     assert [one.held for one in found[0].passes] == [1, 30]
+    assert len(growths) == 2
+
+
+def test_only_the_notes_that_grew_most_are_kept() -> None:
+    growths = Growths()
+    for number in range(3 * GROWTH_SHOWN):
+        growths.add(passed(f"n{number:03}", 0, 0))
+        growths.add(passed(f"n{number:03}", 1, number))
+    gained = [growth.gained for growth in growths.most_gained()]
+    assert gained == list(range(3 * GROWTH_SHOWN - 1, 2 * GROWTH_SHOWN - 1, -1))
+    assert len(growths) == 3 * GROWTH_SHOWN
 
 
 def test_a_page_shows_no_more_comments_than_it_can_hold() -> None:

@@ -11,7 +11,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from xhs.api.values import format_time
 from xhs.crawl.checkpoint import Checkpoint
-from xhs.crawl.storage import StoredCounts
+from xhs.crawl.storage import NOTES_PER_QUERY, StoredCounts
 from xhs.store.mongo.collections import (
     COMMENTS,
     HISTORY,
@@ -107,21 +107,28 @@ class History:
             stages = [{"$match": {"note_id": note_id, "stop_reason": "up_to_date"}}]
         return await retry_until_answered(lambda: self._average_calls(stages))
 
-    async def passes(self, fields: Sequence[str]) -> AsyncIterator[Document]:
-        """Yield these fields of every pass, in the order of the notes' IDs and in time.
+    async def passes(
+        self, note_ids: Sequence[str] | None, fields: Sequence[str]
+    ) -> AsyncIterator[Document]:
+        """Yield these fields of every pass over notes, or over all: note by note, and in time.
 
         Raises:
             StoreFailed: if the database does not answer.
         """
+        chunks: list[Document] = [{}]
+        if note_ids is not None:
+            places = range(0, len(note_ids), NOTES_PER_QUERY)
+            chunks = [{"note_id": {"$in": note_ids[at : at + NOTES_PER_QUERY]}} for at in places]
         projection = dict.fromkeys(fields, 1)
+        for query in chunks:
 
-        async def fetch(ids: Document) -> list[Document]:
-            found = self._database[HISTORY].find({"_id": ids}, projection)
-            return await found.sort("_id").limit(_BATCH).to_list()
+            async def fetch(ids: Document, query: Document = query) -> list[Document]:
+                found = self._database[HISTORY].find({**query, "_id": ids}, projection)
+                return await found.sort("_id").limit(_BATCH).to_list()
 
-        async for batch in batches_by_id(fetch, _BATCH):
-            for document in batch:
-                yield document
+            async for batch in batches_by_id(fetch, _BATCH):
+                for document in batch:
+                    yield document
 
     async def last_whole(self, note_id: str, sort: str) -> Document | None:
         """Return the last complete pass over a note in this order.
