@@ -126,7 +126,7 @@ def test_ones_own_words(crawled: Project, tmp_path: Path) -> None:
         assert done.status == 0, done
         found = words.search(path.read_text(encoding="utf-8"))
         assert found
-        shown.append(set(re.findall(r"<bdi>(.*?)</bdi>", found[0])))
+        shown.append(set(re.findall(r"<bdi lang=.zh.>(.*?)</bdi>", found[0])))
     assert "好看" in shown[0]
     assert "真的很好用" not in shown[0]
     assert "好看" not in shown[1]
