@@ -15,7 +15,7 @@ from scrapy_jsonschema import JsonSchemaItem
 
 from xhs.api import schema
 from xhs.api.endpoints import SORTS
-from xhs.api.fields import COMMENT_FIELDS, USER_FIELDS, Field
+from xhs.api.fields import COMMENT_FIELDS, USER_FIELDS, Field, People
 from xhs.api.schema import Schema, nullable
 from xhs.reasons import StopReason
 
@@ -94,9 +94,22 @@ NOTE = _item(
 
 
 class CommentItem(JsonSchemaItem):
-    """A comment, or a reply where ``parent_comment_id`` is set."""
+    """A comment, or a reply where ``parent_comment_id`` is set.
+
+    ``people`` is no field: it travels with the item to feeds for people, and is lost on a copy.
+    """
 
     jsonschema = COMMENT
+    _people = People()
+
+    @property
+    def people(self) -> People:
+        """The names that came with the comment."""
+        return self._people
+
+    def came_with(self, people: People) -> None:
+        """Set the names that came with the comment."""
+        self._people = people
 
 
 class UserItem(JsonSchemaItem):

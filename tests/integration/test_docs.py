@@ -64,6 +64,12 @@ NOT_RUN = {
         "systemctl enable --now xhs.timer": "needs systemd and root",
         """grep -o '{"exit_status".*' /var/lib/xhs/update.log | tail -n 1""": "needs cron's log",
     },
+    "docs/how-to/duckdb.md": {"pip install -r requirements-look.txt duckdb": NETWORK},
+    "docs/how-to/export.md": {
+        "pip install -r requirements-look.txt": NETWORK,
+        "curl -H 'X-Zeeschuimer-Platform: xiaohongshu-comments' "
+        "-H 'Authorization: your-4cat-token' \\": "needs a 4CAT server",
+    },
     "docs/how-to/feeds-and-spreadsheets.md": {"pip install boto3": f"{NETWORK}, and needs S3"},
     "docs/how-to/monitors.md": {"pip install spidermon": NETWORK},
     "docs/how-to/report.md": {"pip install -r requirements-look.txt": NETWORK},

@@ -76,7 +76,7 @@ def test_all_presets_hold_what_the_crawl_delivered(api: Simulator, without_store
     ]
     api.script({"rules": [{"note": NOTE, "page": 1, "patch": patch}]})
     folder = without_store.folder / "data"
-    presets = {"XHS_FEEDS": "jsonl,csv,jsonl.gz,csv.gz", "XHS_FEEDS_URI": str(folder)}
+    presets = {"XHS_FEEDS": "jsonl,csv-full,jsonl.gz,csv-full.gz", "XHS_FEEDS_URI": str(folder)}
     done = without_store.crawl(notes=[NOTE, missing_note()], env=presets)
     assert done.status == 0, done
     assert done.feed, "-O and the presets are written side by side"
@@ -421,3 +421,35 @@ def test_an_exporter_that_raises_is_reported_and_counted(
     assert (done.status, done.reason) == (3, "store_failed"), done
     assert any(line.endswith("cannot be written: TypeError") for line in done.lines("ERROR"))
     assert api.call_log()["billed"] <= 3
+
+
+@pytest.mark.parametrize("store", [True, False])
+def test_the_table_for_people_has_nicknames_and_replies_under_their_comment(
+    store: bool, project: Project, without_store: Project
+) -> None:
+    here = project if store else without_store
+    folder = here.folder / "data"
+    presets = {"XHS_FEEDS": "csv,csv.gz", "XHS_FEEDS_URI": str(folder)}
+    done = here.crawl(notes=[NOTE], env=presets)
+    assert done.status == 0, done
+    nicknames = {user["user_id"]: user["nickname"] for user in done.items("user")}
+    comments = {comment["comment_id"]: comment for comment in done.items("comment")}
+    table = [
+        {name: cell.removeprefix(GUARD) for name, cell in row.items()}
+        for row in rows(by_type(folder, "csv")["comment"])
+    ]
+    assert {row["comment_id"] for row in table} == comments.keys()
+    authors = {key: nicknames[one["user_id"]] for key, one in comments.items()}
+    root = ""
+    for row in table:
+        assert row["nickname"] == authors[row["comment_id"]]
+        assert row["answers"] == authors.get(row["answered_comment_id"], "")
+        if row["level"] == "comment":
+            root = row["comment_id"]
+        else:
+            assert row["parent_comment_id"] == root
+    assert rows(by_type(folder, "csv.gz")["comment"]) == rows(by_type(folder, "csv")["comment"])
+    (note,) = rows(by_type(folder, "csv")["note"])
+    assert (note["complete"], note["comments_held"]) == ("yes", "25")
+    users = rows(by_type(folder, "csv")["user"])
+    assert {row["user_id"]: row["nickname"].removeprefix(GUARD) for row in users} == nicknames

@@ -12,7 +12,7 @@ counts if it has a value; the other stays in ``extra``.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from xhs.api import schema
@@ -44,6 +44,14 @@ _ID, _AVATAR = ("userid", "user_id"), ("images", "image")
 _PREVIEW, _LARGE = ("url", "url_pre"), ("origin_url", "url_default")
 """The names of fields that come under two: the documented one, and the web's."""
 _PICTURE_FIELDS = frozenset({"width", "height"})
+
+
+class People(NamedTuple):
+    """The names that a page shows beside a comment: its author's, and the answered author's."""
+
+    nickname: str | None = None
+    answered_user_id: str | None = None
+    answered_nickname: str | None = None
 
 
 class Context(NamedTuple):
@@ -335,6 +343,33 @@ def target_user(extra: Raw) -> Fields | None:
     target = extra.get("target_comment") if isinstance(extra, dict) else None
     user = _user(target)
     return user_fields(user) if user else None
+
+
+def people(objects: Iterable[Parsed]) -> Iterator[People | None]:
+    """Yield the people of each object of a page, in order; None for objects that are no comments.
+
+    A reply that names nobody answers its first-level comment, which may be on the same page.
+    """
+    authors: dict[Any, Fields | None] = {}
+    for item_type, fields, raw in objects:
+        if item_type != "comment":
+            yield None
+            continue
+        author = _user(raw)
+        if isinstance(comment_id := fields["comment_id"], str):
+            authors[comment_id] = author
+        parent_id, answered = fields["parent_comment_id"], None
+        if parent_id is not None:
+            answered = target_user(raw) or user_fields(authors.get(parent_id) or {})
+        yield People(
+            _text(author and author.get("nickname")),
+            _text(answered and answered["user_id"]),
+            _text(answered and answered["nickname"]),
+        )
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _user_name(raw: Fields) -> str:

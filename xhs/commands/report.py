@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-import tempfile
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +14,7 @@ from xhs.crawl.arguments import Arguments
 from xhs.crawl.note_ids import find_notes
 from xhs.crawl.note_list import WrongNotes, read_notes
 from xhs.crawl.price import Price, read_price
+from xhs.export.files import replacing
 from xhs.feeds.folders import folder_error
 from xhs.reasons import ExitStatus
 from xhs.report import LANGUAGES
@@ -102,7 +101,8 @@ class Command(StoreCommand):
             shown = await shown_comments(store, summary)
         page = html(summary, shown, Labels(language), datetime.now(UTC))
         try:
-            _write(path, page)
+            with replacing(path) as file:
+                file.write(page.encode())
         except OSError as error:
             self.fail(f"{path} cannot be written: {error.strerror}", ExitStatus.FAILED)
             return
@@ -157,18 +157,3 @@ def _not_stored(choice: Choice, stored: Collection[str]) -> str | None:
     if choice.other is not None and not set(choice.other) & set(stored):
         return "no note of --compare"
     return None
-
-
-def _write(path: Path, page: str) -> None:
-    """Write a file that only its owner may read, and replace one of this name when it is whole."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(page)
-        if path.exists():
-            Path(temporary).chmod(path.stat().st_mode & 0o777)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -57,8 +57,12 @@ def _positive(value: str) -> int:
     return int(value)
 
 
-def _instant(value: str) -> datetime:
-    """Read a date or a date-time in ISO 8601; it is in UTC if it names no zone."""
+def read_time(value: str) -> datetime:
+    """Read a date or a date-time in ISO 8601; it is in UTC if it names no zone.
+
+    Raises:
+        ValueError: if it is neither; the message follows the value in a sentence.
+    """
     try:
         time = datetime.fromisoformat(value)
         return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
@@ -83,7 +87,7 @@ class Arguments:
     sort: str = _argument(DEFAULT_SORT, _one_of(*SORTS))
     replies: str = _argument("inline", _one_of("none", "inline", "all"))
     max_comments: int | None = _argument(None, _positive)
-    since: datetime | None = _argument(None, _instant)  # noqa: RUF009 (as for the others)
+    since: datetime | None = _argument(None, read_time)  # noqa: RUF009 (as for the others)
     dry_run: bool = _argument(False, _flag)
     given: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     """The arguments as text, before they were read."""

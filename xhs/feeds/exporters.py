@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from io import BytesIO
 from typing import Any, BinaryIO
 
@@ -18,7 +19,8 @@ from scrapy.exporters import CsvItemExporter, JsonLinesItemExporter, XmlItemExpo
 from scrapy.extensions.postprocessing import GzipPlugin
 
 from xhs.feeds.csv_escaping import escape_cell
-from xhs.items import COLUMNS
+from xhs.feeds.readable import FEED_COLUMNS, time_text
+from xhs.items import COLUMNS, CommentItem
 
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NOT_IN_CSV = re.compile("[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -43,14 +45,17 @@ class CsvExporter(CsvItemExporter):
     """Fixed columns: the union of the item types' fields, unless the feed names its own.
 
     With ``spreadsheet``, a spreadsheet that opens the file does not convert text to numbers, dates
-    or formulas. The header is written even without items, but not again when a file is appended to.
-    Rows survive a kill.
+    or formulas. With ``readable``, the columns are those for people. The header is written even
+    without items, but not again when a file is appended to. Rows survive a kill.
     """
 
-    def __init__(self, file: BytesIO, *, spreadsheet: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self, file: BytesIO, *, spreadsheet: bool = False, readable: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(file, **kwargs)
         self.fields_to_export = self.fields_to_export or COLUMNS
         self._spreadsheet = spreadsheet
+        self._readable = readable
 
     def start_exporting(self) -> None:
         super().start_exporting()
@@ -60,13 +65,15 @@ class CsvExporter(CsvItemExporter):
         self.include_headers_line = False
 
     def export_item(self, item: Any) -> None:
-        super().export_item(item)
+        super().export_item(_readable_fields(item) if self._readable else item)
         self.stream.flush()
 
     def serialize_field(self, field: Any, name: str, value: Any) -> Any:
+        if isinstance(value, datetime):
+            return time_text(value)
         if not isinstance(value, str):
             return _flat(value)
-        value = _NOT_IN_CSV.sub("\ufffd", _LINE_BREAK.sub("\n", value))
+        value = clean_text(value)
         return escape_cell(value) if self._spreadsheet else value
 
 
@@ -78,7 +85,7 @@ class XmlExporter(XmlItemExporter):
         super().export_item(fields)
 
     def serialize_field(self, field: Any, name: str, value: Any) -> Any:
-        return _NOT_IN_XML.sub("\ufffd", str(_flat(value)))
+        return xml_text(str(_flat(value)))
 
 
 class ReadableGzip(GzipPlugin):
@@ -105,15 +112,34 @@ class _LineEncoder(json.JSONEncoder):
         self._encoder = encoder
 
     def encode(self, o: Any) -> str:
-        return _on_one_line(self._encoder.encode(o))
+        return on_one_line(self._encoder.encode(o))
 
 
-def _on_one_line(text: str) -> str:
+def xml_text(text: str) -> str:
+    """Return a text without the characters that XML cannot hold."""
+    return _NOT_IN_XML.sub("\ufffd", text)
+
+
+def clean_text(text: str) -> str:
+    """Return a text whose characters every program can read that opens CSV files or workbooks."""
+    return _NOT_IN_CSV.sub("\ufffd", _LINE_BREAK.sub("\n", text))
+
+
+def _readable_fields(item: Any) -> dict[str, Any]:
+    """Return the columns for people of an item; its fields if it is of no known type."""
+    row = ItemAdapter(item).asdict()
+    if isinstance(item, CommentItem):
+        row |= item.people._asdict()
+    columns = FEED_COLUMNS.get(row.get("item_type", ""))
+    return {column.name: column.read(row) for column in columns} if columns else row
+
+
+def on_one_line(text: str) -> str:
     """Escape control characters and line ends in JSON; they can only stand within strings."""
     return _RAW_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def _flat(value: Any) -> Any:
     if isinstance(value, dict | list | tuple | bool):
-        return _on_one_line(json.dumps(value, ensure_ascii=False))
+        return on_one_line(json.dumps(value, ensure_ascii=False))
     return value

@@ -21,6 +21,7 @@ from scrapy.utils.conf import feed_process_params_from_cli
 from w3lib.url import file_uri_to_path
 
 from xhs.feeds.folders import folder_error
+from xhs.feeds.readable import FEED_COLUMNS
 from xhs.feeds.s3 import S3, S3Refused
 from xhs.items import ITEM_TYPES
 from xhs.logs.redaction import MASK, is_on_command_line
@@ -31,6 +32,11 @@ _FORMATS: dict[str, Feed] = {
     "jsonl": {"format": "jsonlines", "encoding": "utf-8"},
     # Without a byte order mark, Excel reads a CSV file in the local encoding.
     "csv": {
+        "format": "csv",
+        "encoding": "utf-8-sig",
+        "item_export_kwargs": {"spreadsheet": True, "readable": True},
+    },
+    "csv-full": {
         "format": "csv",
         "encoding": "utf-8-sig",
         "item_export_kwargs": {"spreadsheet": True},
@@ -59,7 +65,7 @@ PRESETS: dict[str, Feed] = {
     **_FORMATS,
     **{f"{name}.gz": {**feed, **_GZIPPED} for name, feed in _FORMATS.items()},
 }
-"""The presets of ``XHS_FEEDS``, by their file extension."""
+"""The presets of ``XHS_FEEDS``, by name."""
 
 
 def preset_names(settings: BaseSettings) -> list[str]:
@@ -79,15 +85,20 @@ def preset_feeds(presets: list[str], base: str, start: datetime, batched: bool) 
     crawl have the same time. With ``batched``, the number of the batch follows.
     """
     stamp = start.strftime("%Y-%m-%dT%H-%M-%S-%fZ") + ("-%(batch_id)05d" if batched else "")
-    return {
-        f"{base.rstrip('/')}/{item_type.plural}-{stamp}.{preset}": {
-            **PRESETS[preset],
-            "item_classes": [item_type.item_class],
-            "fields": item_type.fields,
-        }
-        for preset in presets
-        for item_type in ITEM_TYPES.values()
-    }
+    feeds = {}
+    for preset in presets:
+        form, full, packed = preset.partition("-full")
+        feed = PRESETS[preset]
+        is_readable = feed.get("item_export_kwargs", {}).get("readable")
+        for item_type in ITEM_TYPES.values():
+            columns = [column.name for column in FEED_COLUMNS[item_type.name]]
+            uri = f"{base.rstrip('/')}/{item_type.plural}{full}-{stamp}.{form}{packed}"
+            feeds[uri] = {
+                **feed,
+                "item_classes": [item_type.item_class],
+                "fields": columns if is_readable else item_type.fields,
+            }
+    return feeds
 
 
 def check_feeds(settings: BaseSettings) -> Iterator[str]:

@@ -7,13 +7,14 @@ comments behind it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from heapq import heappush, heapreplace, nlargest
 from math import log, sqrt
 from statistics import median
 from typing import Any, Literal, NamedTuple
 
+from xhs.feeds.readable import BEIJING
 from xhs.report.text import Words, comparable, emoji_in, is_question
 
 FIELDS = (
@@ -29,8 +30,6 @@ FIELDS = (
     "vanished_at",
 )
 """The fields of a stored comment that figures need."""
-
-BEIJING = timezone(timedelta(hours=8))
 
 SHOWN = 5
 """Comments shown behind a figure."""

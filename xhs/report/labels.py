@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from xhs.reasons import StopReason
-from xhs.report.figures import BEIJING
+from xhs.feeds.readable import BEIJING
 
 
 class Labels:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from xhs.feeds.readable import NOTE_URL
 from xhs.report.charts import bar
 from xhs.report.figures import Comment, Examples
 from xhs.report.labels import Labels
@@ -127,11 +128,10 @@ class Parts:
         """Return a link to a note in the app's web page; it is loaded only if it is clicked."""
         if not _NOTE_ID.fullmatch(note_id):
             return tag("span", isolated(label or note_id))
-        address = f"https://www.xiaohongshu.com/explore/{note_id}"
         return tag(
             "a",
             label or note_id,
-            href=address,
+            href=f"{NOTE_URL}{note_id}",
             rel="noreferrer noopener",
             target="_blank",
             class_="note",

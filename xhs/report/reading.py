@@ -26,7 +26,6 @@ _NOTE_FIELDS = (
     "first_seen_at",
     "last_crawled_at",
 )
-_PASS_FIELDS = ("note_id", "ended_at", "comment_count_l1", "comments_collected", "comments_new")
 
 
 class Choice(NamedTuple):
@@ -109,10 +108,15 @@ async def summary_of(
 
 
 async def _growths(store: Store, note_ids: Sequence[str] | None) -> Growths:
+    queries: list[Document] = [{}]
+    if note_ids is not None:
+        starts = range(0, len(note_ids), NOTES_PER_QUERY)
+        queries = [{"note_id": {"$in": note_ids[at : at + NOTES_PER_QUERY]}} for at in starts]
     growths = Growths()
-    async for document in store.history.passes(note_ids, _PASS_FIELDS):
-        if one := read_pass(document):
-            growths.add(one)
+    for query in queries:
+        async for batch in store.history.batches(query):
+            for one in filter(None, map(read_pass, batch)):
+                growths.add(one)
     return growths
 
 

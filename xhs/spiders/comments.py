@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 
 from xhs.api import codes
 from xhs.api.endpoints import PageRef, read_page_ref
-from xhs.api.fields import parse_page
+from xhs.api.fields import parse_page, people
 from xhs.api.page import Page, inline_replies, read_page
 from xhs.api.usual_fields import UsualFields
 from xhs.checks import CheckedInput, WrongInput, check_input, mark_begun
@@ -368,7 +368,7 @@ class CommentsSpider(Spider):
         )
         if missing := self._usual.missing(objects):
             self._warn_of_missing(paginator, missing)
-        for parsed in objects:
+        for parsed, shown in zip(objects, people(objects), strict=True):
             parent = parsed.fields.get("parent_comment_id")
             is_comment = parsed.item_type == "comment"
             listing = None
@@ -382,7 +382,10 @@ class CommentsSpider(Spider):
             origin = replace(provenance, raw=parsed.raw, parent_comment_id=parent, listing=listing)
             # A reply that came with a comment does not make up for a comment that is rejected.
             chain.comments_listed += is_comment and not origin.is_inline
-            items.append((make_item(parsed.item_type, parsed.fields), origin))
+            item = make_item(parsed.item_type, parsed.fields)
+            if shown is not None:
+                item.came_with(shown)
+            items.append((item, origin))
         return items
 
     def _checkpoint(

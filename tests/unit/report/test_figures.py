@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 pytest.importorskip("rjieba", reason="pip install -r requirements-look.txt")
 
+from xhs.feeds.readable import BEIJING
 from xhs.report.figures import (
-    BEIJING,
     DEVIATIONS,
     LEAST_IN_HOUR,
     MOST_BARS,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from xhs.api.values import format_time
 from xhs.crawl.checkpoint import Checkpoint
-from xhs.crawl.storage import NOTES_PER_QUERY, StoredCounts
+from xhs.crawl.storage import StoredCounts
 from xhs.store.mongo.collections import (
     COMMENTS,
     HISTORY,
@@ -23,7 +23,7 @@ from xhs.store.mongo.collections import (
 from xhs.store.mongo.paging import batches_by_id
 from xhs.store.mongo.retrying import retry_until_answered
 
-_BATCH = 1000
+_BATCH = 500
 _ITEM_FIELDS = (
     "note_id",
     "sort",
@@ -89,6 +89,20 @@ class History:
         history = self._database[HISTORY]
         return set(await retry_until_answered(lambda: history.distinct("sort", query)))
 
+    async def batches(self, query: Document) -> AsyncIterator[list[Document]]:
+        """Yield the passes that match in batches, by note and start.
+
+        Raises:
+            StoreFailed: if the database does not answer.
+        """
+        history = self._database[HISTORY]
+
+        async def fetch(ids: Document) -> list[Document]:
+            return await history.find({**query, "_id": ids}).sort("_id").limit(_BATCH).to_list()
+
+        async for batch in batches_by_id(fetch, _BATCH):
+            yield batch
+
     async def usual_calls(self, note_id: str | None = None) -> float | None:
         """Return the average billed calls of a note's updates, or None if it had none.
 
@@ -106,29 +120,6 @@ class History:
         else:
             stages = [{"$match": {"note_id": note_id, "stop_reason": "up_to_date"}}]
         return await retry_until_answered(lambda: self._average_calls(stages))
-
-    async def passes(
-        self, note_ids: Sequence[str] | None, fields: Sequence[str]
-    ) -> AsyncIterator[Document]:
-        """Yield these fields of every pass over notes, or over all: note by note, and in time.
-
-        Raises:
-            StoreFailed: if the database does not answer.
-        """
-        chunks: list[Document] = [{}]
-        if note_ids is not None:
-            places = range(0, len(note_ids), NOTES_PER_QUERY)
-            chunks = [{"note_id": {"$in": note_ids[at : at + NOTES_PER_QUERY]}} for at in places]
-        projection = dict.fromkeys(fields, 1)
-        for query in chunks:
-
-            async def fetch(ids: Document, query: Document = query) -> list[Document]:
-                found = self._database[HISTORY].find({**query, "_id": ids}, projection)
-                return await found.sort("_id").limit(_BATCH).to_list()
-
-            async for batch in batches_by_id(fetch, _BATCH):
-                for document in batch:
-                    yield document
 
     async def last_whole(self, note_id: str, sort: str) -> Document | None:
         """Return the last complete pass over a note in this order.

@@ -14,6 +14,7 @@ from pymongo.errors import PyMongoError
 from xhs.api.fields import target_user
 from xhs.crawl.storage import StoreFailed
 from xhs.store.mongo.collections import COMMENTS, NOTES, USERS, Document
+from xhs.store.mongo.paging import batches_by_id
 from xhs.store.mongo.retrying import describe, retry_until_answered
 
 _BATCH = 500
@@ -125,9 +126,7 @@ class Joined:
         Raises:
             StoreFailed: if the database does not answer.
         """
-        query = dict(selection.query)
-        if selection.note_ids is not None:
-            query["note_id"] = {"$in": list(selection.note_ids)}
+        query = self._conditions(selection)
         return await retry_until_answered(lambda: self._database[COMMENTS].count_documents(query))
 
     async def comments(
@@ -198,6 +197,76 @@ class Joined:
             for one in await self._join(ids[start : start + _BATCH], None, fields):
                 joined[one.comment["_id"]] = one
         return joined
+
+    async def users(self, selection: Selection) -> AsyncIterator[list[Document]]:
+        """Yield the users who wrote a comment of a selection in batches, in the order of their IDs.
+
+        Each has counts over all notes beside its own fields: ``comments`` (first level),
+        ``replies``, ``likes_received``, ``notes``, ``first_comment_at`` and ``last_comment_at``.
+
+        Raises:
+            StoreFailed: if the database does not answer.
+        """
+        conditions, users = self._conditions(selection), self._database[USERS]
+
+        async def fetch(ids: Document) -> list[Document]:
+            return await users.find({"_id": ids}).sort("_id").limit(_BATCH).to_list()
+
+        async for batch in batches_by_id(fetch, _BATCH):
+            ids = [user["_id"] for user in batch]
+            if conditions:
+                ids = await self._authors(ids, conditions)
+            counts = await self._counts(ids)
+            selected = [user for user in batch if user["_id"] in set(ids)]
+            if selected:
+                yield [{**user, **counts.get(user["_id"], _NO_COUNTS)} for user in selected]
+
+    async def nicknames(self, user_ids: Sequence[str]) -> dict[str, str | None]:
+        """Return the nicknames of those of these users who are stored, by user ID.
+
+        Raises:
+            StoreFailed: if the database does not answer.
+        """
+        users = await self._by_id(USERS, user_ids, {"nickname": 1})
+        return {user_id: user.get("nickname") for user_id, user in users.items()}
+
+    async def _authors(self, user_ids: Sequence[str], conditions: Document) -> list[str]:
+        query = {**conditions, "user_id": {"$in": list(user_ids)}}
+        comments = self._database[COMMENTS]
+        return await retry_until_answered(lambda: comments.distinct("user_id", query))
+
+    async def _counts(self, user_ids: Sequence[str]) -> dict[str, Document]:
+        """Return what each of these users has written, over all notes."""
+        stages: list[Document] = [
+            {"$match": {"user_id": {"$in": list(user_ids)}}},
+            {
+                "$group": {
+                    "_id": {"user": "$user_id", "note": "$note_id"},
+                    "written": {"$sum": 1},
+                    "comments": {"$sum": {"$cond": [{"$eq": ["$parent_comment_id", None]}, 1, 0]}},
+                    "likes_received": {"$sum": "$like_count"},
+                    "first_comment_at": {"$min": "$created_at"},
+                    "last_comment_at": {"$max": "$created_at"},
+                }
+            },
+        ]
+
+        async def fetch() -> list[Document]:
+            cursor = await self._database[COMMENTS].aggregate(stages)
+            return await cursor.to_list()
+
+        counts: dict[str, Document] = {}
+        for group in await retry_until_answered(fetch) if user_ids else ():
+            user_id = group["_id"]["user"]
+            counts[user_id] = _added(counts.get(user_id, _NO_COUNTS), group)
+        return counts
+
+    def _conditions(self, selection: Selection) -> Document:
+        """Return a selection as one query, with its notes."""
+        query = dict(selection.query)
+        if selection.note_ids is not None:
+            query["note_id"] = {"$in": list(selection.note_ids)}
+        return query
 
     async def _note_ids(self, selection: Selection) -> AsyncIterator[str]:
         """Yield the selected notes; without a choice, those that have selected comments."""
@@ -270,6 +339,27 @@ _JOINED_BY = (
     "extra.target_comment",
 )
 """The fields of a comment by which other documents are joined to it."""
+
+
+_TIMES = ("first_comment_at", "last_comment_at")
+_NO_COUNTS: Document = {
+    **dict.fromkeys(("comments", "replies", "likes_received", "notes"), 0),
+    **dict.fromkeys(_TIMES),
+}
+
+
+def _added(counts: Document, of_note: Document) -> Document:
+    """Return a user's counts with those of one more note."""
+    comments = of_note["comments"]
+    times = [[counts[name], of_note[name]] for name in _TIMES]
+    return {
+        "comments": counts["comments"] + comments,
+        "replies": counts["replies"] + of_note["written"] - comments,
+        "likes_received": counts["likes_received"] + of_note["likes_received"],
+        "notes": counts["notes"] + 1,
+        "first_comment_at": min(filter(None, times[0]), default=None),
+        "last_comment_at": max(filter(None, times[1]), default=None),
+    }
 
 
 def _key(document: Document) -> CommentKey:

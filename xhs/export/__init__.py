@@ -1,0 +1,1 @@
+"""Export of the store to files: tables, their formats, and files that are replaced when whole."""
