@@ -11,6 +11,7 @@ process; the server is another.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -31,6 +32,7 @@ from xhs.simulator.seeded_random import SeededRandom  # noqa: E402
 from xhs.simulator.text import content  # noqa: E402
 from xhs.simulator.users import PLACES, user  # noqa: E402
 from xhs.store.embedded.server import resolve  # noqa: E402
+from xhs.store.mongo.client import Store  # noqa: E402
 
 NOTES = 40
 BATCH = 5000
@@ -89,8 +91,15 @@ def comments(count: int) -> Iterator[dict[str, Any]]:
         }
 
 
+async def create_indexes(uri: str) -> None:
+    """Open the store once, as a crawl does before it writes."""
+    async with Store(uri, "xhs"):
+        pass
+
+
 def fill(uri: str, count: int) -> None:
     """Put the comments, their users and their notes into the database."""
+    asyncio.run(create_indexes(uri))
     with MongoClient[dict[str, Any]](uri) as client:
         database, batch = client["xhs"], []
         users = {}

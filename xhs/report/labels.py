@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from xhs.reasons import StopReason
 from xhs.feeds.readable import BEIJING
+from xhs.reasons import StopReason
 
 
 class Labels:
