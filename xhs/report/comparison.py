@@ -23,8 +23,10 @@ def groups(pair: tuple[Group, Group], parts: Parts) -> Markup:
     heads = [say("Figure"), *(say("Group {name}", name=name) for name in _NAMES)]
     return join(
         tag("h2", say("Two groups of notes")),
-        tag("p", say("B: the notes of the list that was given. A: the notes beside these.")),
-        table(heads, [[name, first, second] for (name, first), (_, second) in rows], 1, "narrow"),
+        tag("p", say("B: the notes of the list that was given. A: the other notes of this page.")),
+        table(
+            heads, [[name, first, second] for (name, first), (_, second) in rows], (1, 2), "narrow"
+        ),
         tag("h3", say("Where comments come from")),
         _places_compared(pair, parts),
         tag("h3", say("Words that one group uses more")),
@@ -91,7 +93,7 @@ def _places_compared(pair: tuple[Group, Group], parts: Parts) -> Markup:
         for name, color in zip(_NAMES, _COLORS, strict=True)
     )
     heads = [say("Place"), parts.bar_head(), *keys]
-    return tag("table", head(heads, 2), tag("tbody", rows), class_="bars pairs")
+    return tag("table", head(heads, range(2, 5)), tag("tbody", rows), class_="bars pairs")
 
 
 def _linked_share(figures: Figures, name: str, share: float, parts: Parts) -> Markup:
@@ -119,7 +121,7 @@ def _more_used(pair: tuple[Sequence[Difference], Sequence[Difference]], parts: P
             ]
             in_other = say("In {name}", name=other)
             heads = [say("Word"), parts.bar_head(), say("Comments"), say("Share"), in_other]
-            body = tag("table", head(heads, 2), tag("tbody", rows), class_="bars")
+            body = tag("table", head(heads, range(2, 5)), tag("tbody", rows), class_="bars")
         tables.append(tag("div", tag("h4", say("Group {name}", name=name)), body))
     return tag("div", *tables, class_="two")
 

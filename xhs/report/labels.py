@@ -239,7 +239,7 @@ CHINESE = {
     "not finished": "未完成",
     "not crawled": "尚未采集",
     "read to the end, not all were shown": "已读完，平台未全部展示",
-    "complete, replies not all": "评论已读完，回复未读全",
+    "complete, replies missing": "评论已读完，回复未读全",
     # Time
     "Comments over time": "评论的时间分布",
     "No comment has a time.": "评论都没有时间。",
@@ -295,8 +295,8 @@ CHINESE = {
     "People": "人数",
     # Two groups
     "Two groups of notes": "两组笔记对比",
-    "B: the notes of the list that was given. A: the notes beside these.": (
-        "B 组：所给清单中的笔记。A 组：其余笔记。"
+    "B: the notes of the list that was given. A: the other notes of this page.": (
+        "B 组：所给清单中的笔记。A 组：本页其余笔记。"
     ),
     "Figure": "指标",
     "Group {name}": "{name} 组",

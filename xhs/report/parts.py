@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from xhs.feeds.readable import NOTE_URL
@@ -91,7 +91,7 @@ class Parts:
             for label, examples in counts
         ]
         heads = [name, self.bar_head(), say("Comments"), say("Share")]
-        return tag("table", head(heads, 2), tag("tbody", rows), class_="bars")
+        return tag("table", head(heads, range(2, 4)), tag("tbody", rows), class_="bars")
 
     def bar_head(self) -> Markup:
         """Return the head of a column of bars, which only screen readers need."""
@@ -150,28 +150,28 @@ class Parts:
 
 
 def table(
-    heads: Sequence[str], rows: Iterable[Sequence[Child]], numbers_from: int, name: str = ""
+    heads: Sequence[str], rows: Iterable[Sequence[Child]], numbers: Container[int], name: str = ""
 ) -> Markup:
-    """Return a table; columns from ``numbers_from`` on are of numbers."""
+    """Return a table; ``numbers``: the places of columns of numbers."""
     body = [
         tag(
             "tr",
             tag("th", row[0], scope="row"),
             *(
-                tag("td", cell, class_="n" if place >= numbers_from else None)
+                tag("td", cell, class_="n" if place in numbers else None)
                 for place, cell in enumerate(row[1:], 1)
             ),
         )
         for row in rows
     ]
-    table = tag("table", head(heads, numbers_from), tag("tbody", body), class_=name or None)
+    table = tag("table", head(heads, numbers), tag("tbody", body), class_=name or None)
     return tag("div", table, class_="scroll", tabindex=0)
 
 
-def head(heads: Sequence[Child], numbers_from: int) -> Markup:
+def head(heads: Sequence[Child], numbers: Container[int]) -> Markup:
     """Return the head of a table."""
     cells = (
-        tag("th", head, scope="col", class_="n" if place >= numbers_from else None)
+        tag("th", head, scope="col", class_="n" if place in numbers else None)
         for place, head in enumerate(heads)
     )
     return tag("thead", tag("tr", *cells))

@@ -55,7 +55,9 @@ def data(summary: Summary, parts: Parts) -> Markup:
     return join(
         tag("h2", say("What the data is")),
         tag("p", " ".join(sentences)) if sentences else None,
-        table(heads, (_note_row(note, parts, summary.price) for note in rows), 2),
+        table(
+            heads, (_note_row(note, parts, summary.price) for note in rows), range(2, 12), "notes"
+        ),
         parts.cut(len(rows), len(notes)),
         parts.rule(say.long("completeness")),
     )
@@ -88,7 +90,7 @@ def _end(note: NoteRow, say: Labels) -> str:
     if note.complete and note.missing:
         return say("read to the end, not all were shown")
     if note.complete and note.figures.replies_missing:
-        return say("complete, replies not all")
+        return say("complete, replies missing")
     return say.reason(note.stop_reason)
 
 
@@ -127,7 +129,7 @@ def time(summary: Summary, parts: Parts) -> Markup:
                 else None,
             ),
             columns(drawn, labels),
-            folded(say("Table"), table([say("Time"), say("Comments")], rows, 1)),
+            folded(say("Table"), table([say("Time"), say("Comments")], rows, (1,))),
         ),
         _busy(summary, parts),
     )
@@ -155,9 +157,9 @@ def _busy(summary: Summary, parts: Parts) -> Markup:
         for one in shown:
             at = say.time(hour_start(one.hour))
             link = parts.link(at, one.examples)
-            rows.append([at, parts.note(one.note_id), link, f"{one.usual:g}"])
-        heads = [say("Hour from"), say("Note"), say("Comments"), say("Usual")]
-        found = join(table(heads, rows, 2), parts.cut(len(shown), len(busy)))
+            rows.append([at, link, f"{one.usual:g}", parts.note(one.note_id)])
+        heads = [say("Hour from"), say("Comments"), say("Usual"), say("Note")]
+        found = join(table(heads, rows, (1, 2), "narrow"), parts.cut(len(shown), len(busy)))
     return join(tag("h3", say("Hours that stand out")), found, parts.rule(rule))
 
 
@@ -202,7 +204,7 @@ def _growth_of(growth: Growth, parts: Parts) -> Markup:
         "figure",
         tag("figcaption", parts.note(growth.note_id)),
         lines(series, say.day(first), say.day(last)),
-        folded(say("Table"), table(heads, rows, 1)),
+        folded(say("Table"), table(heads, rows, (1, 2, 3))),
     )
 
 
@@ -337,7 +339,7 @@ def copies(summary: Summary, parts: Parts) -> Markup:
     return join(
         heading,
         tag("p", say("{n} by two people or more.", n=say.counted(summary.copied_texts, "text"))),
-        table([say("Text"), say("People"), say("Comments")], rows, 1, "texts"),
+        table([say("Text"), say("People"), say("Comments")], rows, (1, 2), "texts"),
         parts.cut(len(rows), summary.copied_texts),
         rule,
     )
