@@ -9,13 +9,16 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import PyMongoError
 
 from xhs.api.fields import target_user
+from xhs.crawl.storage import StoreFailed
 from xhs.store.mongo.collections import COMMENTS, NOTES, USERS, Document
 from xhs.store.mongo.paging import batches_by_id
-from xhs.store.mongo.retrying import retry_until_answered
+from xhs.store.mongo.retrying import describe, retry_until_answered
 
 _BATCH = 500
+_CURSOR_BATCH = 2000
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -150,6 +153,50 @@ class Joined:
             order = reading_order(keys, await self._roots(keys))
             for start in range(0, len(order), _BATCH):
                 yield await self._join(order[start : start + _BATCH], note, fields)
+
+    async def unordered(
+        self, selection: Selection, fields: Sequence[str]
+    ) -> AsyncIterator[list[Document]]:
+        """Yield the comments of a selection in batches, in no order and joined with nothing.
+
+        It is for figures, which need each comment once. A cursor that fails is not repeated.
+
+        Raises:
+            StoreFailed: if the database does not answer.
+        """
+        queries = [selection.query]
+        if (note_ids := selection.note_ids) is not None:
+            queries = [
+                {**selection.query, "note_id": {"$in": list(note_ids[start : start + _BATCH])}}
+                for start in range(0, len(note_ids), _BATCH)
+            ]
+        try:
+            for query in queries:
+                batch: list[Document] = []
+                cursor = self._database[COMMENTS].find(query, dict.fromkeys(fields, 1))
+                async for comment in cursor.batch_size(_CURSOR_BATCH):
+                    batch.append(comment)
+                    if len(batch) == _CURSOR_BATCH:
+                        yield batch
+                        batch = []
+                if batch:
+                    yield batch
+        except PyMongoError as error:
+            raise StoreFailed(f"the database does not answer: {describe(error)}") from error
+
+    async def by_id(
+        self, comment_ids: Iterable[str], fields: Sequence[str]
+    ) -> dict[str, JoinedComment]:
+        """Return comments by their IDs, with their users and without their notes.
+
+        Raises:
+            StoreFailed: if the database does not answer.
+        """
+        ids, joined = list(comment_ids), {}
+        for start in range(0, len(ids), _BATCH):
+            for one in await self._join(ids[start : start + _BATCH], None, fields):
+                joined[one.comment["_id"]] = one
+        return joined
 
     async def users(self, selection: Selection) -> AsyncIterator[list[Document]]:
         """Yield the users who wrote a comment of a selection in batches, in the order of their IDs.
