@@ -36,6 +36,9 @@ XHS_SPILL_DIR = _environment("XHS_SPILL_DIR", ".xhs/spill")
 XHS_FEEDS = _environment("XHS_FEEDS", "")
 XHS_FEEDS_URI = _environment("XHS_FEEDS_URI", "data/")
 
+# A text file of metrics for node-exporter.
+XHS_METRICS_FILE = _environment("XHS_METRICS_FILE", "")
+
 # The log: text or json.
 XHS_LOG_FORMAT = _environment("XHS_LOG_FORMAT", "text")
 
@@ -76,6 +79,7 @@ EXTENSIONS = {
     "xhs.extensions.CrawlState": 0,
     "xhs.extensions.Rejections": 0,
     "xhs.extensions.ItemOutcomes": 0,
+    "xhs.metrics.MetricsFile": 0,
     "scrapy.extensions.throttle.AutoThrottle": None,
     "xhs.download.throttle.RefusalThrottle": 0,
     # Switched off below, and its imports take a fifth of a second.

@@ -13,6 +13,7 @@ class Stat:
     CALLS_REFUSED = "xhs/calls/refused/"
     COMMENTS_NEW = "xhs/comments/new"
     COMMENTS_KNOWN = "xhs/comments/known"
+    COMMENTS_MISSING = "xhs/comments/missing"
     COMMENTS_VANISHED = "xhs/comments/vanished"
     REPLIES_REPORTED = "xhs/replies/reported"
     REPLIES_MISSING = "xhs/replies/missing"

@@ -29,6 +29,7 @@ from xhs.extensions import CrawlState, CrawlStore
 from xhs.feeds.isolation import warn_if_no_exporter
 from xhs.feeds.presets import continuation_options, preset_settings
 from xhs.logs import json_lines as structured_log
+from xhs.metrics import record_refusal
 from xhs.reasons import STOPPED, ExitStatus
 from xhs.result import (
     CrawlResult,
@@ -150,6 +151,7 @@ class Command(CrawlCommand):
             if not shown:
                 sys.stderr.write(f"error: {error}\n")
         log_result(logger, refused_result(errors))
+        record_refusal(self.settings["XHS_METRICS_FILE"])
         self.exitcode = ExitStatus.WRONG_INPUT
 
     def _conclude_interrupted(self, opts: argparse.Namespace) -> None:

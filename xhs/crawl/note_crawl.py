@@ -190,6 +190,7 @@ class NoteCrawls:
         self._storage.forget(note.note_id)
         self._count(Stat.of_notes(stop), 1)
         if counts:
+            self._count(Stat.COMMENTS_MISSING, item["missing"] or 0)
             self._count(Stat.REPLIES_REPORTED, counts.replies_reported)
             self._count(Stat.REPLIES_MISSING, counts.replies_missing)
             _log_missing(item, note.comments_rejected)
