@@ -64,6 +64,11 @@ NOT_RUN = {
         "systemctl enable --now xhs.timer": "needs systemd and root",
         """grep -o '{"exit_status".*' /var/lib/xhs/update.log | tail -n 1""": "needs cron's log",
     },
+    "docs/how-to/docker.md": {
+        "docker build -t xhs .": "needs Docker: tests/integration/test_docker.py tries the steps",
+        "echo your-token | sudo install -o 1000 -m 400 /dev/stdin /etc/xhs-token": "needs root",
+        "docker compose up --detach --wait": "needs Docker",
+    },
     "docs/how-to/feeds-and-spreadsheets.md": {"pip install boto3": f"{NETWORK}, and needs S3"},
     "docs/how-to/monitors.md": {"pip install spidermon": NETWORK},
     "docs/how-to/scrapyd.md": {
