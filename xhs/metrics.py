@@ -21,6 +21,7 @@ from scrapy.exceptions import NotConfigured
 from scrapy.http import Response
 from scrapy.utils.asyncio import create_looping_call
 
+from xhs.component import Component
 from xhs.download.page_request import page_of
 from xhs.extensions import CrawlState
 from xhs.items import ITEM_TYPES
@@ -188,7 +189,7 @@ def record_refusal(path: str) -> None:
             write_metrics(Path(path), read_metrics(Path(path)) | end)
 
 
-class MetricsFile:
+class MetricsFile(Component):
     """Writes the metrics of a crawl each minute and when the crawl has ended."""
 
     interval = 60.0
@@ -210,12 +211,12 @@ class MetricsFile:
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
         path = crawler.settings["XHS_METRICS_FILE"]
-        if not path or crawler.settings.getbool("KEEP_ALIVE"):  # the latter is Scrapy's shell
+        if not path:
             raise NotConfigured
         extension = cls(crawler, Path(path).absolute())
         crawler.signals.connect(extension._start, signals.spider_opened)
         crawler.signals.connect(extension._received, signals.response_received)
-        crawler.signals.connect(extension._end, signals.engine_stopped)
+        crawler.signals.connect(extension._stop, signals.engine_stopped)
         return extension
 
     def _start(self) -> None:
@@ -232,16 +233,30 @@ class MetricsFile:
             self._pages["comments" if page.comment_id is None else "replies"] += 1
             self._last["xhs_last_page_timestamp_seconds"] = {"": time()}
 
-    def _end(self) -> None:
-        """Write the end, after all components have closed: by then the exit status is known."""
+    def _stop(self) -> None:
         if self._loop.running:
             self._loop.stop()
-        stats = self._crawler.stats.get_stats()
-        reason = str(stats.get("finish_reason"))
-        self._last |= end_samples(exit_status(stats), reason, time())
+        self.end(exit_status(self._crawler.stats.get_stats()))
+
+    def end(self, status: int) -> None:
+        """Write the end of the crawl with its exit status.
+
+        It is known when all components have closed. `scrapy crawl` calls this again, because it
+        knows more: the crawl may have been forced to stop, or failed before it began.
+        """
+        reason = str(self._crawler.stats.get_value("finish_reason") or "none")
+        self._last |= end_samples(status, reason, time())
         self._write()
 
+    @property
+    def _is_crawl(self) -> bool:
+        """False if ``scrapy shell`` or ``scrapy parse`` opened the spider, and did not start it."""
+        spider = self._crawler.spider
+        return bool(getattr(spider, "checked", None) or getattr(spider, "input_errors", ()))
+
     def _write(self) -> None:
+        if not self._is_crawl:
+            return
         stats = self._crawler.stats.get_stats()
         left = stats.get(Stat.NOTES_LEFT, CrawlState.of(self._crawler).notes_left)
         samples: Samples = {

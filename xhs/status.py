@@ -190,7 +190,7 @@ class _Group:
 class Overview:
     """The notes of the ledger in groups, what is wrong first.
 
-    ``options``: the ``-s`` options of this command, which the commands that it prints need too.
+    ``options``: the ``-s`` options by which the printed commands find the same ledger.
     """
 
     def __init__(self, price: Price | None = None, options: Sequence[str] = ()) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sysconfig
@@ -103,14 +104,14 @@ def test_the_steps_make_a_scrapyd_that_runs_jobs_and_stops_them(
     shutil.copy(tmp_path / "image" / "etc" / "scrapyd" / "scrapyd.conf", data)
     running = Scrapyd(data, {})
     running.url = f"http://127.0.0.1:{port}/"
-    with (tmp_path / "scrapyd.log").open("wb") as log:
+    with (data / "scrapyd.log").open("wb") as log:
         process = subprocess.Popen(image.command, cwd=image.folder, env=env, stdout=log, stderr=log)
     try:
         wait_for_health(image, env, process)
-        job = running.schedule(notes=NOTE)
+        job = running.schedule({"XHS_FEEDS": "jsonl"}, notes=NOTE)
         running.wait(job)
         assert project.note(NOTE)["complete"], running.log(job)
-        assert (data / ".xhs").is_dir()
+        assert list((data / "data").glob("comments-*.jsonl"))
         status = ["scrapy", "status", "--note", NOTE]
         told = subprocess.run(status, cwd=data, env=env, capture_output=True, text=True, check=True)
         assert NOTE in told.stdout
@@ -120,7 +121,7 @@ def test_the_steps_make_a_scrapyd_that_runs_jobs_and_stops_them(
         job = running.schedule(notes=",".join(NOTES))
         running.wait_until(job, lambda: api.call_log()["calls"] >= 24)
         process.terminate()
-        assert process.wait(_SECONDS) == 0
+        assert process.wait(_SECONDS) == -signal.SIGTERM  # Twisted ends itself with the signal
     finally:
         process.kill()
         process.wait()

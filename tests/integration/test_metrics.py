@@ -130,6 +130,26 @@ def test_a_kill_leaves_the_last_whole_file(api: Simulator, project: Project, pat
     assert_no_secrets(path, WHOLE)
 
 
+@posix
+def test_a_crawl_that_is_forced_to_stop_says_so(
+    api: Simulator, project: Project, path: Path
+) -> None:
+    api.script({"rules": [{"page": 2, "hang": True}]})
+    crawl = project.start_crawl(notes=[WHOLE])
+    while api.call_log()["calls"] < 2:
+        assert crawl.poll() is None, crawl.communicate()
+        time.sleep(0.01)
+    crawl.send_signal(signal.SIGTERM)
+    while b"shutting down gracefully" not in crawl.stderr.readline():  # type: ignore[union-attr]
+        assert crawl.poll() is None
+    crawl.send_signal(signal.SIGTERM)
+    crawl.communicate()
+    found = numbers(path)
+    assert (crawl.returncode, found["xhs_last_exit_status"]) == (3, 3)
+    assert (found["xhs_running"], found["xhs_notes_left"], found["xhs_calls_unknown"]) == (0, 1, 1)
+    assert metrics(path)["xhs_last_close_reason"] == {"shutdown": 1}
+
+
 def test_a_file_that_cannot_be_written_is_refused_before_the_first_call(
     api: Simulator, project: Project
 ) -> None:

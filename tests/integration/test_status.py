@@ -77,6 +77,11 @@ def test_the_commands_that_it_prints_mend_what_is_wrong(api: Simulator, project:
     assert [line for line in lines if len(line) > WIDTH or not line.isprintable()] == []
     assert lines[0] == f"{len(ALL)} notes: {len(ALL) - 1} ended, 1 unfinished; 3 complete"
     assert lines[2].endswith(" CNY)")
+    named = ["-s", f"MONGODB_DATABASE={project.name}"]
+    without = {"MONGODB_DATABASE": None}
+    elsewhere = project.command("status", *named, "-s", "XHS_CALL_PRICE=1 CNY", env=without)
+    resume = "    scrapy crawl comments -a mode=resume -s MONGODB_DATABASE="
+    assert f"{resume}{project.name}" in elsewhere.output.splitlines()
     sections = status_sections(project)
     assert {note: set(found) for note, found in sections.items() if note not in REFUSED} == {
         LATE: {"Not finished"},
@@ -103,7 +108,7 @@ def test_the_commands_that_it_prints_mend_what_is_wrong(api: Simulator, project:
 def test_nothing_to_do(project: Project) -> None:
     assert project.crawl(notes=[WHOLE], feed=False).status == 0
     done = project.command("status", "--incomplete")
-    assert (done.status, done.output) == (0, "Nothing to do: all 1 notes are complete.\n"), done
+    assert (done.status, done.output) == (0, "Nothing to do: no note is incomplete.\n"), done
 
 
 def paste(project: Project, lines: list[str]) -> None:

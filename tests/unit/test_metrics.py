@@ -207,9 +207,14 @@ class _Crawler:
     def __init__(self) -> None:
         self.found: dict[str, Any] = {}
         self.stats = self
+        self.spider = self
+        self.checked = True
 
     def get_stats(self) -> dict[str, Any]:
         return self.found
+
+    def get_value(self, stat: str) -> Any:
+        return self.found.get(stat)
 
 
 def test_it_is_written_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,7 +235,7 @@ def test_it_is_written_again_and_again(tmp_path: Path, monkeypatch: pytest.Monke
             crawler.found["xhs/calls/billed"] = number
             await written(number)
         crawler.found |= {"finish_reason": "finished", "xhs/notes/left": 4}
-        extension._end()
+        extension._stop()
 
     asyncio.run(asyncio.wait_for(crawl(), 60))
     text = path.read_text()

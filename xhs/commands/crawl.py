@@ -29,7 +29,7 @@ from xhs.extensions import CrawlState, CrawlStore
 from xhs.feeds.isolation import warn_if_no_exporter
 from xhs.feeds.presets import continuation_options, preset_settings
 from xhs.logs import json_lines as structured_log
-from xhs.metrics import record_refusal
+from xhs.metrics import MetricsFile, record_refusal
 from xhs.reasons import STOPPED, ExitStatus
 from xhs.result import (
     CrawlResult,
@@ -174,6 +174,8 @@ class Command(CrawlCommand):
         self.exitcode = exit_status(stats)
         if self.crawler_process.bootstrap_failed:
             self.exitcode = ExitStatus.FAILED
+        with suppress(RuntimeError):  # no metrics are written, or the crawl has no stats
+            MetricsFile.of(crawler).end(self.exitcode)
         spider = crawler.spider
         if isinstance(spider, CommentsSpider):
             if spider.estimate:

@@ -8,7 +8,6 @@ from contextlib import suppress
 
 from scrapy import Request, Spider, signals
 from scrapy.commands.parse import Command as ParseCommand
-from scrapy.settings import Settings
 from twisted.python.failure import Failure
 
 from xhs.download.budget import CallBudget
@@ -22,12 +21,10 @@ logger = logging.getLogger(__name__)
 class Command(ParseCommand):
     """Parses one page. The exit status is 1 if there was no answer, or it is not a page."""
 
-    settings: Settings  # set by Scrapy before it uses the command
     _failure: BaseException | None = None
 
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
-        """Request the page, and print its items and requests. Metrics are those of crawls only."""
-        self.settings.set("XHS_METRICS_FILE", "", "cmdline")
+        """Request the page, and print its items and requests."""
         super().run(args, opts)
         if self.spidercls is None:
             self.exitcode = ExitStatus.WRONG_INPUT

@@ -91,8 +91,8 @@ class Command(StoreCommand):
                 self._print_lines(overview.group_lines(with_notes=False))
             elif overview.count:
                 self._print_lines(overview.lines(only_incomplete=opts.incomplete))
-            elif number := await store.count(NOTES):
-                self.print(f"Nothing to do: all {number} notes are complete.")
+            elif await store.count(NOTES):
+                self.print("Nothing to do: no note is incomplete.")
             else:
                 self._print_lines(EMPTY)
 
@@ -138,15 +138,15 @@ class Command(StoreCommand):
 
 
 def _options(given: Iterable[str]) -> list[str]:
-    """Return the ``-s`` options of this command for the commands that it prints.
+    """Return those ``-s`` options of this command that name the ledger, without a password.
 
-    A password in ``MONGODB_URI`` is not repeated.
+    The commands that it prints need them too.
     """
     pairs = (option.partition("=") for option in given)
     return [
         f"-s {shlex.quote(f'{name}={value}')}"
         for name, _, value in pairs
-        if not (name == "MONGODB_URI" and has_password(value))
+        if name in ("MONGODB_URI", "MONGODB_DATABASE") and not has_password(value)
     ]
 
 
