@@ -149,6 +149,8 @@ def check_settings(settings: BaseSettings) -> list[str]:
     errors += check_feeds(settings)
     if problem := check_setting(settings):
         errors.append(problem)
+    if problem := check_metrics(settings["XHS_METRICS_FILE"]):
+        errors.append(problem)
     if (log_format := settings["XHS_LOG_FORMAT"]) not in FORMATS:
         errors.append(f"XHS_LOG_FORMAT={log_format} is none of {', '.join(FORMATS)}")
     if _flag(settings, "SPIDERMON_ENABLED", errors):
@@ -207,6 +209,21 @@ def check_spill(folder: str) -> str | None:
         return "XHS_SPILL_DIR is empty: name a folder for writes that the database does not take"
     why = folder_error(Path(folder))
     return f"XHS_SPILL_DIR={folder}: {why}" if why else None
+
+
+def check_metrics(path: str) -> str | None:
+    """Return why the metrics cannot be written to a file; None if they can, or there is none."""
+    if not path:
+        return None
+    folder = Path(path).absolute().parent
+    why: str | None
+    if not folder.is_dir():
+        why = f"the folder {folder} does not exist"
+    elif Path(path).is_dir():
+        why = "it is a folder; name a file in it, such as xhs.prom"
+    else:
+        why = folder_error(folder)
+    return f"XHS_METRICS_FILE={path}: {why}" if why else None
 
 
 def _flag(settings: BaseSettings, name: str, errors: list[str]) -> bool:

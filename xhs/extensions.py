@@ -241,17 +241,26 @@ class CrawlState(Component):
             logger.exception("The store could not be closed: what it held may be lost")
             self.count(Stat.PIPELINES_UNCLOSED)
 
+    @property
+    def notes_left(self) -> int | None:
+        """The notes that have not ended or have not begun; None if the ledger was not read."""
+        not_begun = self._not_begun()
+        if not_begun is None:
+            return None
+        given_up: int = sum(
+            self._crawler.stats.get_value(Stat.of_notes(reason), 0)
+            for reason in StopReason
+            if not reason.ended and reason is not StopReason.INTERRUPTED  # these are open
+        )
+        return given_up + len(self.notes) + not_begun
+
     def _count_notes_left(self) -> None:
         """Count the notes that ``mode=resume`` would continue or begin."""
-        stats = self._crawler.stats
+        stats, left = self._crawler.stats, self.notes_left
         if self.notes:
             stats.set_value(Stat.of_notes(StopReason.INTERRUPTED), len(self.notes))
-        unfinished = sum(
-            stats.get_value(Stat.of_notes(reason), 0) for reason in StopReason if not reason.ended
-        )
-        not_begun = self._not_begun()
-        if not_begun is not None:
-            stats.set_value(Stat.NOTES_LEFT, unfinished + not_begun)
+        if left is not None:
+            stats.set_value(Stat.NOTES_LEFT, left)
 
     def _not_begun(self) -> int | None:
         """Return how many notes have not begun; None if the ledger was not read."""

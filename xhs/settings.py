@@ -41,6 +41,9 @@ XHS_FEEDS_URI = _environment("XHS_FEEDS_URI", "data/")
 # The progress display on a terminal: auto, 1 or 0.
 XHS_PROGRESS = _environment("XHS_PROGRESS", "auto")
 
+# A text file of metrics for node-exporter.
+XHS_METRICS_FILE = _environment("XHS_METRICS_FILE", "")
+
 # The log: text or json.
 XHS_LOG_FORMAT = _environment("XHS_LOG_FORMAT", "text")
 
@@ -83,6 +86,7 @@ EXTENSIONS = {
     "xhs.extensions.CrawlState": 0,
     "xhs.extensions.Rejections": 0,
     "xhs.extensions.ItemOutcomes": 0,
+    "xhs.metrics.MetricsFile": 0,
     "scrapy.extensions.throttle.AutoThrottle": None,
     "xhs.download.throttle.RefusalThrottle": 0,
     # Switched off below, and its imports take a fifth of a second.

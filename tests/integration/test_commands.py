@@ -53,8 +53,11 @@ def test_the_demo_needs_nothing(tmp_path: Path) -> None:
 def test_status_of_an_empty_store(project: Project) -> None:
     done = project.command("status", "--json", env={"JUSTONEAPI_TOKEN": None})
     assert (done.status, done.output, done.errors) == (0, "", "")
-    done = project.command("status")
-    assert (done.status, done.errors) == (0, "")
+    for more in ([], ["--incomplete"]):
+        done = project.command("status", *more)
+        assert (done.status, done.errors) == (0, "")
+        assert "no notes yet" in done.output
+        assert "scrapy crawl comments -a notes=" in done.output
 
 
 def test_status_shows_the_ledger(api: Simulator, project: Project) -> None:
@@ -79,11 +82,15 @@ def test_status_shows_the_ledger(api: Simulator, project: Project) -> None:
         assert (done.status, done.errors) == (0, ""), done
         return done.output.splitlines()
 
-    head, *lines = rows()
-    assert "state" in head
-    assert sorted(line.split()[0] for line in lines) == sorted(found)
-    row = next(line for line in lines if LATE in line)
-    assert row.split()[1:7] == ["unfinished", "unknown_code", "25", "10", "15", row.split()[6]]
+    lines = rows()
+    assert lines[0] == "3 notes: 2 ended, 1 unfinished; 1 complete"
+    links = [line.split()[0] for line in lines if line.startswith("  https://")]
+    assert sorted(link.rpartition("/")[2] for link in links) == sorted(found)
+    (row,) = (line for line in lines if LATE in line)
+    assert row.split(maxsplit=1)[1] == "unknown_code, 10 of 25 comments"
+    one = rows("--note", LATE)
+    assert "  state         unfinished (unknown_code)" in one
+    assert "    scrapy crawl comments -a mode=resume" in one
     incomplete = {json.loads(line)["note_id"] for line in rows("--incomplete", "--json")}
     assert incomplete >= {LATE}
     assert WHOLE not in incomplete

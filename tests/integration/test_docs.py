@@ -70,6 +70,11 @@ NOT_RUN = {
         "curl -H 'X-Zeeschuimer-Platform: xiaohongshu-comments' "
         "-H 'Authorization: your-4cat-token' \\": "needs a 4CAT server",
     },
+    "docs/how-to/docker.md": {
+        "docker build -t xhs .": "needs Docker: tests/integration/test_docker.py tries the steps",
+        "echo your-token | sudo install -o 1000 -m 400 /dev/stdin /etc/xhs-token": "needs root",
+        "docker compose up --detach --wait": "needs Docker",
+    },
     "docs/how-to/feeds-and-spreadsheets.md": {"pip install boto3": f"{NETWORK}, and needs S3"},
     "docs/how-to/monitors.md": {"pip install spidermon": NETWORK},
     "docs/how-to/report.md": {"pip install -r requirements-look.txt": NETWORK},

@@ -15,8 +15,8 @@ from support.passes import (
     cut_short,
     history,
     leave_at_page_three,
-    ledger_rows,
     pages_of,
+    status_sections,
 )
 
 from xhs.simulator.notes import missing_note, sized_note, threaded_note
@@ -146,16 +146,27 @@ def test_only_what_has_ended_is_history(api: Simulator, project: Project) -> Non
 
 
 def advice(project: Project, *words: str) -> dict[str, str | None]:
-    """Return the advice of ``scrapy status`` on each note; check that the table has it too."""
+    """Return the advice of ``scrapy status`` on each note; check that it is printed for people too:
+
+    a command with the same options, in the section of the note.
+    """
     done = project.command("status", "--json", *words)
     assert (done.status, done.errors) == (0, ""), done
     found = {
         line["note_id"]: line.get("advice") for line in map(json.loads, done.output.splitlines())
     }
-    rows = dict(ledger_rows(project, *words))
-    assert rows.keys() == found.keys()
+    if not found:
+        return found
+    printed = status_sections(project, *words)
+    assert printed.keys() == found.keys()
     for note, text in found.items():
-        assert rows[note].endswith(text or ""), rows[note]
+        if text is None:
+            assert printed[note].keys() <= {"Nothing to do", "Not finished"}
+            continue
+        sections = "\n".join(printed[note].values())
+        assert "Nothing to do" not in printed[note]
+        for option in re.findall(r"-a \w+=\w+", text):
+            assert re.search(f"scrapy crawl comments .*{option}", sections), (text, sections)
     return found
 
 
@@ -209,9 +220,10 @@ def test_a_note_that_is_not_there_is_distinguished_from_an_empty_one(
     empty, gone = sized_note(0, 3030), missing_note(3031)
     assert project.crawl(notes=[empty, gone], feed=False).status == 0
     assert advice(project) == {empty: None, gone: "does not exist, or is hidden"}
-    rows = dict(ledger_rows(project))
-    assert rows[empty].split()[:2] == ["ended", "complete"]
-    assert rows[gone].split()[:2] == ["ended", "not_found"]
+    printed = status_sections(project)
+    assert printed[empty]["Nothing to do"].split()[-4:] == ["complete", "0", "0", "1"]
+    assert "do not exist, or are hidden" in printed[gone]["Not found"]
+    assert "scrapy crawl" not in printed[gone]["Not found"]
     assert advice(project, "--incomplete").keys() == {gone}
 
 
@@ -269,7 +281,8 @@ def test_a_list_is_queued_and_done_by_resume(api: Simulator, project: Project, n
     assert all(document["first_seen_at"] for document in ledger.values())
     if name != "list.txt":
         return
-    assert {row.split()[0] for _, row in ledger_rows(project)} == {"queued"}
+    printed = status_sections(project).values()
+    assert {sections["Not finished"].split()[-1] for sections in printed} == {"queued"}
     again = project.command("enqueue", file)
     assert (again.status, again.output) == (0, queued(0, 3)), again
     assert project.documents("notes") == ledger

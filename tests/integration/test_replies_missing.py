@@ -82,7 +82,9 @@ def test_status_says_what_getting_them_would_cost_at_most(api: Simulator, projec
     found = {note["note_id"]: note for note in map(json.loads, done.output.splitlines())}
     assert found.keys() == {note for note in NOTES if expected(note)[1]}
     table = project.command("status", "--incomplete").output
-    assert "replies missing" in table
+    assert "Replies missing" in table
+    at_most = sum(told["replies_calls"] for told in found.values())
+    assert f"At most {at_most} calls. To get them:" in table
     for note, told in found.items():
         assert f"at most {told['replies_calls']} calls" in told["advice"]
         api.reset_call_log()

@@ -198,6 +198,13 @@ def log_line_fields() -> set[str]:
     return set(json.loads(JsonFormatter().format(record)))
 
 
+def metrics() -> dict[str, tuple[str, str]]:
+    """Return the metrics for node-exporter: the label of each, and its meaning."""
+    from xhs.metrics import METRICS
+
+    return {name: (metric.label, metric.help) for name, metric in METRICS.items()}
+
+
 def monitors() -> set[str]:
     """Return the names of the monitors."""
     from xhs.monitors import CrawlMonitors

@@ -11,10 +11,11 @@ from support.expected import expected_note
 from xhs.simulator.notes import profile, usual_note
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from support.crawl import Document, Project
     from support.simulator import Simulator
+
+
+_LINK = "https://www.xiaohongshu.com/explore/"
 
 
 def pinned_notes(number: int, start: int = 0) -> list[str]:
@@ -85,10 +86,20 @@ def hidden(note: str, page: int, *places: int) -> dict[str, Any]:
     return {"note": note, "page": page, "patch": list(removed)}
 
 
-def ledger_rows(project: Project, *words: str) -> Iterator[tuple[str, str]]:
-    """Yield the rows of ``scrapy status``: the note, and the rest of the row."""
+def status_sections(project: Project, *words: str) -> dict[str, dict[str, str]]:
+    """Return the sections of ``scrapy status`` by note: the title, and the section's other lines.
+
+    The note's own line ends the section.
+    """
     done = project.command("status", *words)
     assert (done.status, done.errors) == (0, ""), done
-    for line in done.output.splitlines()[1:]:
-        note, _, rest = line.partition(" ")
-        yield note, rest
+    found: dict[str, dict[str, str]] = {}
+    for section in done.output.split("\n\n")[1:]:
+        title, *lines = section.splitlines()
+        head = "\n".join(line for line in lines if _LINK not in line)
+        for line in lines:
+            before, is_note, note = line.partition(_LINK)
+            if is_note and not before.strip():
+                sections = found.setdefault(note.split()[0], {})
+                sections[title.partition(":")[0]] = f"{head}\n{line}"
+    return found

@@ -22,6 +22,7 @@ GOOD: dict[str, Any] = {
     "XHS_LOG_FORMAT": "text",
     "XHS_FEEDS": "",
     "XHS_FEEDS_URI": "data/",
+    "XHS_METRICS_FILE": "",
 }
 
 
@@ -53,6 +54,9 @@ def test_good_settings_pass() -> None:
         ("XHS_CALL_PRICE", 0.05),
         ("XHS_CALL_PRICE", "0 CNY"),
         ("XHS_LOG_FORMAT", "xml"),
+        ("XHS_METRICS_FILE", "/nowhere/xhs.prom"),
+        ("XHS_METRICS_FILE", "/dev/null/xhs.prom"),
+        ("XHS_METRICS_FILE", "/"),
         ("FEED_EXPORT_BATCH_ITEM_COUNT", "abc"),
         ("XHS_FEEDS", "csv, xlsx"),
         ("SPIDERMON_ENABLED", "maybe"),

@@ -237,6 +237,24 @@ def test_fields_of_a_line_of_a_log_in_json() -> None:
     assert sorted(names(table)) == sorted(documented.log_line_fields())
 
 
+def test_metrics() -> None:
+    table = rows(section(HOW_TO / "node-exporter.md", "## Metrics"), "metric")
+    shown = {row[0].strip("`"): (row[1].strip("`"), _plain(row[2])) for row in table}
+    assert shown == {
+        name: (label, meaning[0].lower() + meaning[1:])
+        for name, (label, meaning) in documented.metrics().items()
+    }
+    told = read(HOW_TO / "node-exporter.md").partition("## Alert rules")[2]
+    looked_at = set(re.findall(r"xhs_\w+", told))
+    assert looked_at
+    assert looked_at <= shown.keys()
+
+
+def _plain(text: str) -> str:
+    """Return a cell without links, and up to the first colon."""
+    return re.sub(r"\[(.*?)\]\(.*?\)", r"\1", text).partition(":")[0]
+
+
 def test_monitors(monkeypatch: pytest.MonkeyPatch) -> None:
     table = rows(read(HOW_TO / "monitors.md"), "monitor")
     thresholds = {row[2].strip("`"): row[3].strip("`") for row in table if row[2]}

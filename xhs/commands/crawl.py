@@ -29,6 +29,7 @@ from xhs.extensions import CrawlState, CrawlStore
 from xhs.feeds.isolation import FeedExporter, warn_if_no_exporter
 from xhs.feeds.presets import continuation_options, preset_settings
 from xhs.logs import json_lines as structured_log
+from xhs.metrics import MetricsFile, record_refusal
 from xhs.reasons import STOPPED, ExitStatus
 from xhs.result import (
     CrawlResult,
@@ -151,6 +152,7 @@ class Command(CrawlCommand):
             if not shown:
                 sys.stderr.write(f"error: {error}\n")
         self._log_result(refused_result(errors))
+        record_refusal(self.settings["XHS_METRICS_FILE"])
         self.exitcode = ExitStatus.WRONG_INPUT
 
     def _conclude_interrupted(self, opts: argparse.Namespace) -> None:
@@ -175,6 +177,8 @@ class Command(CrawlCommand):
         self.exitcode = exit_status(stats)
         if self.crawler_process.bootstrap_failed:
             self.exitcode = ExitStatus.FAILED
+        with suppress(RuntimeError):  # no metrics are written, or the crawl has no stats
+            MetricsFile.of(crawler).end(self.exitcode)
         spider = crawler.spider
         if isinstance(spider, CommentsSpider):
             if spider.estimate:

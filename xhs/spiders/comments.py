@@ -86,10 +86,11 @@ class CommentsSpider(Spider):
 
     @classmethod
     def from_crawler(cls, crawler: Crawler, *args: Any, **kwargs: Any) -> Self:
-        """Make the spider. A dry run gets no feeds, since it could overwrite their files."""
+        """Make the spider. A dry run writes no feeds and no metrics: it would overwrite files."""
         spider = super().from_crawler(crawler, *args, **kwargs)
         if spider.arguments.dry_run:
-            crawler.settings.setdict({"FEEDS": {}, "XHS_FEEDS": ""}, "cmdline")
+            files = {"FEEDS": {}, "XHS_FEEDS": "", "XHS_METRICS_FILE": ""}
+            crawler.settings.setdict(files, "cmdline")
         return spider
 
     @cached_property
