@@ -18,10 +18,11 @@ _LONGEST_TEXT = 600
 
 
 class ShownComment(NamedTuple):
-    """A comment that the page shows, and its author's name."""
+    """A comment that the page shows, its author's name, and if it has a picture."""
 
     comment: Comment
     nickname: str | None
+    has_picture: bool
 
 
 class Parts:
@@ -109,6 +110,7 @@ class Parts:
             isolated(comment.place) if comment.place else None,
             say("reply") if comment.parent_id else None,
             say("by the author") if comment.by_author else None,
+            say("with a picture") if shown.has_picture else None,
             say("vanished") if comment.has_vanished else None,
         ]
         meta = [tag("span", fact) for fact in facts if fact]
