@@ -14,6 +14,7 @@ from xhs.api.values import is_storable
 from xhs.command import StoreCommand
 from xhs.crawl.arguments import read_time
 from xhs.crawl.note_ids import find_notes, is_word
+from xhs.display import terminal
 from xhs.export.files import replacing
 from xhs.export.formats import FORMATS, ID_LIST, Format
 from xhs.export.tables import TABLES, Table
@@ -105,7 +106,7 @@ class Command(StoreCommand):
         """Write the rows; return how many were read, and how many are in the file."""
         table, form = export.table, export.form
         total = None
-        if table.name == "comments":
+        if table.name == "comments" and terminal.can_display():  # counting takes time
             total = await store.joined.count(export.selection)
         read = written = 0
         with (
