@@ -186,14 +186,9 @@ class Joined:
             ]
         try:
             for query in queries:
-                batch: list[Document] = []
                 cursor = self._database[COMMENTS].find(query, dict.fromkeys(fields, 1))
-                async for comment in cursor.batch_size(_CURSOR_BATCH):
-                    batch.append(comment)
-                    if len(batch) == _CURSOR_BATCH:
-                        yield batch
-                        batch = []
-                if batch:
+                cursor.batch_size(_CURSOR_BATCH)
+                while batch := await cursor.to_list(_CURSOR_BATCH):
                     yield batch
         except PyMongoError as error:
             raise StoreFailed(f"the database does not answer: {describe(error)}") from error
