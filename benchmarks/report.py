@@ -65,6 +65,7 @@ class Measured(NamedTuple):
     """What a process took."""
 
     seconds: float
+    cpu_seconds: float
     megabytes: float
     page_kilobytes: float
 
@@ -127,7 +128,8 @@ def measure(command: list[str], path: Path, environment: dict[str, str]) -> Meas
     _, status, usage = os.wait4(process.pid, 0)
     assert os.waitstatus_to_exitcode(status) == 0, command
     seconds = time.monotonic() - start
-    return Measured(seconds, usage.ru_maxrss / 1024, path.stat().st_size / 1024)
+    cpu = usage.ru_utime + usage.ru_stime
+    return Measured(seconds, cpu, usage.ru_maxrss / 1024, path.stat().st_size / 1024)
 
 
 def main() -> None:
@@ -142,10 +144,10 @@ def main() -> None:
             environment = {**os.environ, "MONGODB_URI": uri, "MONGODB_DATABASE": "xhs"}
             report = [sys.executable, "-m", "scrapy", "report", str(page)]
             peer = [sys.executable, "-c", PEER, lease.uri, str(page)]
-            print(f"{count} comments      seconds   MB in memory   kB of page")
+            print(f"{count:<16}    seconds  CPU seconds   MB in memory   kB of page")
             for what, command in (("scrapy report", report), ("pandas, altair", peer)):
-                result = measure(command, page, environment)
-                print(f"{what:16}{result[0]:15.1f}{result[1]:15.0f}{result[2]:13.0f}", flush=True)
+                seconds, cpu, megabytes, kilobytes = measure(command, page, environment)
+                print(f"{what:16}{seconds:11.1f}{cpu:13.1f}{megabytes:15.0f}{kilobytes:13.0f}")
 
 
 if __name__ == "__main__":

@@ -115,8 +115,7 @@ class Display:
 
 
 def _stream_handlers() -> Iterator[logging.StreamHandler[Any]]:
-    loggers = (logging.root, *logging.root.manager.loggerDict.values())
-    for logger in loggers:
+    for logger in (logging.root, *logging.root.manager.loggerDict.values()):
         for handler in getattr(logger, "handlers", ()):  # a placeholder has none
             if isinstance(handler, logging.StreamHandler):
                 yield handler

@@ -28,12 +28,8 @@ def test_the_sql_of_the_page_answers(project: Project, monkeypatch: pytest.Monke
     assert project.crawl(notes=NOTES, feed=False).status == 0
     monkeypatch.chdir(project.folder)
     for table in TABLES:
-        assert (
-            project.command(
-                "export", str(project.folder / "data" / f"{table}.parquet"), "--what", table
-            ).status
-            == 0
-        )
+        path = project.folder / "data" / f"{table}.parquet"
+        assert project.command("export", str(path), "--what", table).status == 0
     stored = project.documents("comments")
     queries = [block.text for block in blocks(HOW_TO / "duckdb.md") if block.language == "sql"]
     days, notes, answered, pictures = (duckdb.sql(query).fetchall() for query in queries)
@@ -47,7 +43,7 @@ def test_the_sql_of_the_page_answers(project: Project, monkeypatch: pytest.Monke
     assert sum(count for _, count in answered) == len(authors)
     assert len(pictures) == sum(len(one["pictures"] or ()) for one in stored.values())
     assert {track for _, _, track in pictures} <= {"interaction-service.local"}
-    (total,) = duckdb.sql("SELECT count(*) FROM 'data/users.parquet'").fetchone()
+    ((total,),) = duckdb.sql("SELECT count(*) FROM 'data/users.parquet'").fetchall()
     assert total == len(project.documents("users"))
 
 

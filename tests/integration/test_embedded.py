@@ -18,10 +18,16 @@ from typing import Any
 import pytest
 from pymongo import AsyncMongoClient, MongoClient, UpdateOne
 from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.monitoring import (
+    CommandFailedEvent,
+    CommandListener,
+    CommandStartedEvent,
+    CommandSucceededEvent,
+)
 from pymongo.write_concern import WriteConcern
 from support.marks import linux, needs_embedded, posix
 
-from xhs.store.embedded import _supervisor
+from xhs.store.embedded import _supervisor, server
 from xhs.store.embedded.server import EmbeddedStoreError, Lease, resolve
 from xhs.store.lock import take_lock
 
@@ -180,6 +186,31 @@ def test_folders_have_servers_of_their_own(lease: Lease, tmp_path: Path) -> None
         assert other.uri != lease.uri
         assert count(other.uri) == 0
     await_end(tmp_path / "other")
+
+
+def test_a_client_joins_without_a_look_at_the_documents(
+    folder: Path, lease: Lease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their sizes, which the server adds up for each list of databases, would take long."""
+    commands = []
+
+    class Recorder(CommandListener):
+        def started(self, event: CommandStartedEvent) -> None:
+            commands.append(dict(event.command))
+
+        def succeeded(self, event: CommandSucceededEvent) -> None:
+            pass
+
+        def failed(self, event: CommandFailedEvent) -> None:
+            pass
+
+    def client(uri: str, **options: Any) -> AsyncMongoClient[dict[str, Any]]:
+        return AsyncMongoClient(uri, event_listeners=[Recorder()], **options)
+
+    monkeypatch.setattr(server, "AsyncMongoClient", {dict[str, object]: client})
+    resolve(f"embedded:{folder}").close()
+    listed = [command for command in commands if "listDatabases" in command]
+    assert [command.get("nameOnly") for command in listed] == [True]
 
 
 def test_spellings_of_a_folder_are_one_folder(

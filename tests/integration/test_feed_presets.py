@@ -21,6 +21,7 @@ from support.s3 import SECRET, Bucket, bucket, guarded
 
 from xhs import items as schemas
 from xhs.feeds.csv_escaping import GUARD
+from xhs.feeds.readable import FEED_COLUMNS
 from xhs.feeds.s3 import TRIAL
 from xhs.settings import FEED_EXPORTERS
 from xhs.simulator.notes import missing_note, sized_note
@@ -126,7 +127,7 @@ def test_control_characters_break_no_line_and_are_stored_as_sent(
     }
     assert found[first] == sent
     table = read(by_type(folder, "csv")["comment"]).decode("utf-8-sig").splitlines(keepends=True)
-    cells = {row["comment_id"].strip(GUARD): row["content"] for row in csv.DictReader(table)}
+    cells = {row["comment_id"].strip(GUARD): row["text"] for row in csv.DictReader(table)}
     assert cells[first] == "a\ufffdb\nc\ufffd\nd\ne\n=1\ufffd"
     assert len(cells) == len(found) == len(done.items("comment"))
 
@@ -135,7 +136,8 @@ def test_a_table_without_items_has_its_columns(without_store: Project) -> None:
     presets = {"XHS_FEEDS": "csv", "XHS_FEEDS_URI": str(without_store.folder / "data")}
     assert without_store.crawl(notes=[missing_note()], feed=False, env=presets).status == 0
     path = by_type(without_store.folder / "data", "csv")["comment"]
-    assert path.read_text("utf-8-sig").split() == [",".join(SCHEMAS["comment"]["properties"])]
+    columns = [column.name for column in FEED_COLUMNS["comment"]]
+    assert path.read_text("utf-8-sig").split() == [",".join(columns)]
 
 
 def test_batches_hold_the_given_number_of_items(without_store: Project) -> None:
@@ -374,7 +376,7 @@ def test_a_disk_that_is_full_is_reported_and_stops_a_crawl_that_keeps_nothing_el
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /dev/full")
 @pytest.mark.parametrize("kind", ["jsonl", "xml"])
 def test_a_feed_that_fails_takes_no_other_with_it(project: Project, kind: str) -> None:
-    presets = {"XHS_FEEDS": "csv", "XHS_FEEDS_URI": str(project.folder / "data")}
+    presets = {"XHS_FEEDS": "csv-full", "XHS_FEEDS_URI": str(project.folder / "data")}
     done = project.crawl("-O", f"/dev/full:{kind}", notes=[NOTE], env=presets)
     assert done.status == 1, done
     assert len([line for line in done.lines("ERROR") if "/dev/full cannot be written" in line]) == 1

@@ -70,6 +70,26 @@ class Own:
 """
 
 
+NO_RICH = """
+import logging
+import sys
+
+from scrapy import signals
+
+
+class Own:
+    @classmethod
+    def from_crawler(cls, crawler):
+        extension = cls()
+        crawler.signals.connect(extension.closed, signals.spider_closed)
+        return extension
+
+    def closed(self):
+        if "rich" in sys.modules:
+            logging.getLogger("own").error("rich was imported")
+"""
+
+
 def default_words(*words: str) -> list[str]:
     """Return a command line with the default log level."""
     return [*[word for word in crawl_words(NOTES, {}) if word not in {"-L", "DEBUG"}], *words]
@@ -146,7 +166,9 @@ def test_where_there_is_no_terminal_progress_is_a_line_of_the_log(
     api: Simulator, project: Project, setting: str
 ) -> None:
     api.script(SLOW)
-    done = crawl(project, "-s", "LOGSTATS_INTERVAL=0.5", XHS_PROGRESS=setting)
+    words = ("-s", "LOGSTATS_INTERVAL=0.5", *project.extension(NO_RICH))
+    done = crawl(project, *words, XHS_PROGRESS=setting)
+    assert done.lines("ERROR") == []
     lines = texts(done.errors.splitlines())
     progress = [line for line in lines if PROGRESS.fullmatch(line)]
     assert progress, done

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.crawl import Project
 from support.expected import expected_note
+from support.hurry import HURRY
 from support.marks import needs_embedded
 
 from xhs.simulator.notes import DOCUMENTED_NOTE, sized_note
@@ -187,7 +188,7 @@ def test_no_call_that_waits_for_the_budget_leaves_after_a_fatal_code(
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="the server is found through /proc")
 def test_a_store_that_dies_stops_the_crawl(api: Simulator, own_server: Project) -> None:
     api.script({"latency": 0.1})
-    crawl = own_server.start_crawl(notes=NOTES)
+    crawl = own_server.start_crawl(*own_server.extension(HURRY, "Hurry"), notes=NOTES)
     api.wait_for_calls(20, crawl)
     folder = str(own_server.folder / "db").encode()
     for process in Path("/proc").glob("[0-9]*"):

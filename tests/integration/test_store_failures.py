@@ -17,6 +17,7 @@ import bson
 import pytest
 from support.crawl import Outcome, Project
 from support.expected import expected_note
+from support.hurry import HURRY
 from support.marks import needs_embedded, posix
 from support.pages import expected_comments, pages_before_checkpoint, stored
 from support.proxy import Proxy
@@ -44,18 +45,6 @@ MOST_UNSETTLED = 24
 BEFORE = 20
 """Calls before the store is disturbed."""
 
-HURRY = """
-from xhs.store.mongo import retrying as patience
-from xhs.store.mongo import writer
-
-patience.retry_until_answered.__defaults__ = (2.0,)
-writer.Writer.__init__.__defaults__ = (None, None, 2.0)
-
-
-class Hurry:
-    # Two seconds of patience, not two minutes.
-    pass
-"""
 BLOCK = """
 from pathlib import Path
 

@@ -64,7 +64,6 @@ class Opened:
         page.on("request", lambda request: opened.requests.append(request.url))
         page.on("dialog", lambda dialog: opened.dialogs.append(dialog.message))
         page.goto(path.as_uri())
-        page.wait_for_load_state("networkidle")
         return opened
 
     @property

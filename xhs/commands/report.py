@@ -98,7 +98,7 @@ class Command(StoreCommand):
                 return
             with self.progress("comments") as advance:
                 summary = await summary_of(store, choice, ledger, words, price, advance)
-            shown = await shown_comments(store, summary)
+            shown = await shown_comments(store, summary, ledger)
         page = html(summary, shown, Labels(language), datetime.now(UTC))
         try:
             with replacing(path) as file:

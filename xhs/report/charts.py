@@ -126,9 +126,11 @@ def _ticks(labels: Sequence[str]) -> Iterable[Markup]:
 
 def _scale(largest: int) -> tuple[int, int]:
     """Return a round number of at least ``largest``, and into how many steps it is divided."""
+    if largest <= 1:
+        return 1, 1
     power = 1
     while True:
-        for factor, steps in ((1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (6, 3), (8, 4)):
+        for factor, steps in ((2, 2), (3, 3), (4, 4), (5, 5), (6, 3), (8, 4), (10, 5)):
             if largest <= factor * power:
                 return factor * power, steps
         power *= 10

@@ -313,6 +313,7 @@ CHINESE = {
     "no time": "无时间",
     "reply": "回复",
     "by the author": "作者",
+    "with a picture": "有图片",
     "vanished": "已消失",
     "no name": "无昵称",
     "no text": "（无文字）",

@@ -13,15 +13,16 @@ from xhs.report.labels import Labels
 from xhs.report.markup import Child, Markup, join, tag
 
 _NOTE_ID = re.compile(r"[0-9a-f]{24}")
-_LONGEST_TEXT = 600
-"""Characters of a comment that are shown."""
+_LONGEST_TEXT, _LONGEST_NAME = 600, 60
+"""Characters of a comment, and of a name, that are shown."""
 
 
 class ShownComment(NamedTuple):
-    """A comment that the page shows, and its author's name."""
+    """A comment that the page shows, its author's name, and if it has a picture."""
 
     comment: Comment
     nickname: str | None
+    has_picture: bool
 
 
 class Parts:
@@ -109,6 +110,7 @@ class Parts:
             isolated(comment.place) if comment.place else None,
             say("reply") if comment.parent_id else None,
             say("by the author") if comment.by_author else None,
+            say("with a picture") if shown.has_picture else None,
             say("vanished") if comment.has_vanished else None,
         ]
         meta = [tag("span", fact) for fact in facts if fact]
@@ -120,7 +122,7 @@ class Parts:
                 tag("span", "♥ ", say.number(comment.likes), class_="likes"),
                 class_="by",
             ),
-            tag("p", isolated(cut_text(comment.text, _LONGEST_TEXT) or say("no text"))),
+            tag("p", isolated(comment.text or say("no text"), _LONGEST_TEXT)),
             tag("div", *meta, self.note(comment.note_id, say("Note ↗")), class_="meta"),
         )
 
@@ -182,11 +184,9 @@ def folded(title: str, body: Markup) -> Markup:
     return tag("details", tag("summary", title), body)
 
 
-def isolated(text: str) -> Markup:
-    """Return a text of someone else: what it does to the direction of writing ends with it."""
-    return tag("bdi", text, lang="zh")
+def isolated(text: str, most: int = _LONGEST_NAME) -> Markup:
+    """Return at most so many characters of a text of someone else.
 
-
-def cut_text(text: str, most: int) -> str:
-    """Return at most so many characters of a text."""
-    return text if len(text) <= most else f"{text[:most]}…"
+    What the text does to the direction of writing ends with it.
+    """
+    return tag("bdi", text if len(text) <= most else f"{text[:most]}…", lang="zh")

@@ -85,7 +85,7 @@ async def summary_of(
     Raises:
         StoreFailed: if the database does not answer.
     """
-    authors = {note["_id"]: note["user_id"] for note in ledger}
+    authors = _authors(ledger)
     figures = Figures(words, authors)
     groups = (Figures(words, authors), Figures(words, authors))
     other = set(choice.other or ())
@@ -120,17 +120,28 @@ async def _growths(store: Store, note_ids: Sequence[str] | None) -> Growths:
     return growths
 
 
-async def shown_comments(store: Store, summary: Summary) -> dict[str, ShownComment]:
+async def shown_comments(
+    store: Store, summary: Summary, ledger: Sequence[Document]
+) -> dict[str, ShownComment]:
     """Return the comments that the page shows, by their IDs.
 
     Raises:
         StoreFailed: if the database does not answer.
     """
-    found = await store.joined.by_id(sorted(summary.comment_ids()), FIELDS)
+    authors = _authors(ledger)
+    found = await store.joined.by_id(sorted(summary.comment_ids()), (*FIELDS, "pictures"))
     return {
-        key: ShownComment(read_comment(one.comment), _nickname(one.user))
+        key: ShownComment(
+            read_comment(one.comment, authors.get(one.comment.get("note_id"))),
+            _nickname(one.user),
+            bool(one.comment.get("pictures")),
+        )
         for key, one in found.items()
     }
+
+
+def _authors(ledger: Sequence[Document]) -> dict[Any, Any]:
+    return {note["_id"]: note["user_id"] for note in ledger}
 
 
 def _nickname(user: Document | None) -> str | None:

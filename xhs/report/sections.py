@@ -12,9 +12,12 @@ from xhs.report.charts import Column, Point, bar, columns, lines
 from xhs.report.figures import Unit, hour_start
 from xhs.report.labels import Labels
 from xhs.report.markup import Child, Markup, join, tag
-from xhs.report.parts import Parts, cut_text, folded, isolated, table
+from xhs.report.parts import Parts, folded, isolated, table
 from xhs.report.summary import Growth, NoteRow, Summary
 from xhs.report.text import LEAST_COPIED, QUESTION_ENDINGS, QUESTION_WORDS
+
+_LONGEST_COPY = 120
+"""Characters that are shown of a text that several people wrote."""
 
 
 def data(summary: Summary, parts: Parts) -> Markup:
@@ -333,7 +336,7 @@ def copies(summary: Summary, parts: Parts) -> Markup:
     for copies in summary.copied:
         examples = copies.examples
         first = next((one for key in examples.ids if (one := parts.shown.get(key))), None)
-        text = isolated(cut_text(first.comment.text, 120)) if first else "–"
+        text = isolated(first.comment.text, _LONGEST_COPY) if first else "–"
         link = parts.link(say("The same text"), examples)
         rows.append([text, say.number(len(copies.users)), link])
     return join(

@@ -237,7 +237,7 @@ def _end_orphan(folder: Path, password: str) -> None:
             uri, serverSelectionTimeoutMS=2000, socketTimeoutMS=2000
         ) as client,
     ):
-        client.admin.command("listDatabases")
+        client.admin.command("listDatabases", nameOnly=True)
         log(f"stopping the server left by an earlier supervisor (process {process})")
         os.kill(process, signal.SIGTERM)
 

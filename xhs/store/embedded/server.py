@@ -262,4 +262,5 @@ async def _list_databases(uri: str, timeout_ms: int) -> None:
     async with AsyncMongoClient[dict[str, object]](
         uri, serverSelectionTimeoutMS=timeout_ms
     ) as client:
-        await client.admin.command("listDatabases")
+        # Names only: for the sizes, the server would read every document that it holds.
+        await client.admin.command("listDatabases", nameOnly=True)

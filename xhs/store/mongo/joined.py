@@ -305,8 +305,7 @@ class Joined:
     async def _join(
         self, ids: Sequence[str], note: Document | None, fields: Sequence[str] | None
     ) -> list[JoinedComment]:
-        wanted = None if fields is None else dict.fromkeys([*fields, *_JOINED_BY], 1)
-        found = await self._by_id(COMMENTS, ids, wanted)
+        found = await self._by_id(COMMENTS, ids, _projection(fields))
         comments = [found[one] for one in ids if one in found]  # it may be gone since
         answered_ids = {key for one in comments if (key := _answered_id(one))}
         unknown = list(answered_ids - found.keys())
@@ -360,6 +359,15 @@ def _added(counts: Document, of_note: Document) -> Document:
         "first_comment_at": min(filter(None, times[0]), default=None),
         "last_comment_at": max(filter(None, times[1]), default=None),
     }
+
+
+def _projection(fields: Sequence[str] | None) -> dict[str, int] | None:
+    """Return the projection that reads these fields of comments, and those to join by."""
+    if fields is None:
+        return None
+    # MongoDB refuses a field together with a part of it.
+    joined_by = [name for name in _JOINED_BY if name.partition(".")[0] not in fields]
+    return dict.fromkeys([*fields, *joined_by], 1)
 
 
 def _key(document: Document) -> CommentKey:

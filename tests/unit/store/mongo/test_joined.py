@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xhs.store.mongo.joined import CommentKey, Selection, reading_order
+from xhs.store.mongo.joined import CommentKey, Selection, _projection, reading_order
 
 START = datetime(2024, 2, 9, tzinfo=UTC)
 
@@ -99,3 +100,13 @@ def test_the_text_searched_for_is_never_a_regular_expression(text: str) -> None:
 def test_a_dot_matches_only_a_dot() -> None:
     condition = Selection(contains="3.5*").query["content"]
     assert not re.search(condition["$regex"], "3455")
+
+
+@pytest.mark.parametrize("fields", [["content"], ["content", "extra"], ["user_id"]])
+def test_a_projection_names_no_field_together_with_a_part_of_it(fields: list[str]) -> None:
+    projection = _projection(fields)
+    assert projection is not None
+    assert projection.keys() >= {*fields, "note_id", "user_id", "parent_comment_id"}
+    roots = [name.partition(".")[0] for name in projection]
+    assert len(roots) == len(set(roots))
+    assert "extra" in roots

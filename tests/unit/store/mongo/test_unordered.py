@@ -1,0 +1,58 @@
+"""Comments read once, in no order: a database that fails is a store that fails."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import pytest
+from pymongo.errors import AutoReconnect
+
+from xhs.crawl.storage import StoreFailed
+from xhs.store.mongo.joined import Joined, Selection
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+pytestmark = pytest.mark.anyio
+
+
+class Failing:
+    """A database whose cursors fail after some documents; it keeps the queries."""
+
+    def __init__(self, documents: int) -> None:
+        self._documents = documents
+        self.queries: list[dict[str, Any]] = []
+
+    def __getitem__(self, collection: str) -> Self:
+        return self
+
+    def find(self, query: dict[str, Any], fields: dict[str, int]) -> Self:
+        self.queries.append(query)
+        return self
+
+    def batch_size(self, size: int) -> AsyncIterator[dict[str, Any]]:
+        return self._read()
+
+    async def _read(self) -> AsyncIterator[dict[str, Any]]:
+        for serial in range(self._documents):
+            yield {"_id": serial}
+        raise AutoReconnect("mongodb://user:secret@host")
+
+
+async def test_a_failing_cursor_is_a_failing_store_and_says_no_address() -> None:
+    joined: Any = Joined(Failing(3))  # type: ignore[arg-type]
+    with pytest.raises(StoreFailed) as raised:
+        async for _ in joined.unordered(Selection(), ["content"]):
+            pass
+    assert "AutoReconnect" in str(raised.value)
+    assert "secret" not in str(raised.value)
+
+
+async def test_many_notes_are_asked_for_in_parts() -> None:
+    database = Failing(0)
+    notes = [f"n{number}" for number in range(1200)]
+    with pytest.raises(StoreFailed):
+        async for _ in Joined(database).unordered(Selection(notes, min_likes=1), ["content"]):  # type: ignore[arg-type]
+            pass
+    [query] = database.queries
+    assert query == {"like_count": {"$gte": 1}, "note_id": {"$in": notes[:500]}}
