@@ -16,6 +16,8 @@ README = PROJECT / "README.md"
 DOCS = PROJECT / "docs"
 REFERENCE = DOCS / "reference"
 HOW_TO = DOCS / "how-to"
+README_IN_CHINESE = PROJECT / "README.zh-CN.md"
+CHINESE = DOCS / "zh-CN"
 
 _CODE = re.compile(r"`([^`]+)`")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -23,8 +25,8 @@ _NO_SLUG = re.compile(r"[^\w\- ]")
 
 
 def pages() -> list[Path]:
-    """Return README and every document."""
-    return [README, *sorted(DOCS.rglob("*.md"))]
+    """Return README and every document, in both languages."""
+    return [README, README_IN_CHINESE, *sorted(DOCS.rglob("*.md"))]
 
 
 def name_of(page: Path) -> str:

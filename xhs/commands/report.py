@@ -108,7 +108,8 @@ class Command(StoreCommand):
             return
         if missing := len(choice.note_ids or ledger) - len(ledger):
             sys.stderr.write(f"{missing} of the notes asked for are not in the database\n")
-        self.print(f"{summary.figures.comments} comments on {len(summary.notes)} notes: {path}")
+        notes = Labels("en").counted(len(summary.notes), "note")
+        self.print(f"{summary.figures.comments} comments on {notes}: {path}")
 
 
 def _choice(opts: argparse.Namespace, errors: list[str]) -> Choice:
