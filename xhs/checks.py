@@ -16,13 +16,13 @@ from xhs.crawl.arguments import Arguments, WrongArguments, missing_notes
 from xhs.crawl.note_list import NoteList, WrongNotes, read_notes
 from xhs.crawl.planning import CACHED_UPDATE
 from xhs.crawl.price import Price, read_price
-from xhs.display.terminal import check_setting
 from xhs.download.token import TOKEN, TOKEN_FILE, NoToken, Token, read_token
 from xhs.feeds.folders import folder_error
 from xhs.feeds.presets import check_feeds, check_overwrites, check_s3, sends_to_s3
 from xhs.logs.json_lines import FORMATS
 from xhs.logs.redaction import is_on_command_line
 from xhs.store.mongo.client import check_uri, has_password
+from xhs.terminal import check_setting
 
 _BEGUN = "xhs.begun"
 """Marker file in ``JOBDIR``: a crawl with this ``JOBDIR`` has begun."""

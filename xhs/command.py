@@ -14,13 +14,13 @@ from typing import Any, ClassVar
 from scrapy.commands import ScrapyCommand
 from scrapy.settings import Settings
 
+from xhs import terminal
 from xhs.crawl.arguments import is_argument_name
 from xhs.crawl.note_ids import is_word
 from xhs.crawl.storage import StoreFailed
-from xhs.display import terminal
-from xhs.display.terminal import Advance
 from xhs.reasons import ExitStatus
 from xhs.store.mongo.client import Store, StoreUnavailable
+from xhs.terminal import Advance
 
 _INTERRUPTED = 130
 """The exit status that shells report for a command that was ended by SIGINT."""

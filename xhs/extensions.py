@@ -72,6 +72,11 @@ class CrawlStore(Component):
         crawler.signals.connect(extension._open, signals.spider_opened)
         return extension
 
+    @property
+    def place(self) -> str | None:
+        """The database and its server; None without a store."""
+        return self._store.place if self._store else None
+
     def fail(self, error: StoreFailed) -> None:
         """Send no more calls: the store has failed for good."""
         reason = self.storage.explain(error)
@@ -346,7 +351,10 @@ class ItemOutcomes(Component):
         kind, pages = item_type(item), self._state.pages
         self._state.count(f"{Stat.ITEMS}{kind}")
         if kind == "comment":
-            self._state.storage.delivered(ItemAdapter(item), pages.provenance(item))
+            comment = ItemAdapter(item)
+            if comment.get("parent_comment_id"):
+                self._state.count(Stat.REPLIES_DELIVERED)
+            self._state.storage.delivered(comment, pages.provenance(item))
         if kind != "note":
             pages.count(response)
 

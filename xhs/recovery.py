@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -27,8 +27,10 @@ class Retried:
     left: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
-async def retry_rejected(store: Store) -> Retried:
+async def retry_rejected(store: Store, advance: Callable[[int], object]) -> Retried:
     """Store the objects that are valid now, and remove them from ``rejected``.
+
+    ``advance`` is called with the number of objects tried since its last call.
 
     Raises:
         StoreFailed: if the database does not answer.
@@ -52,6 +54,7 @@ async def retry_rejected(store: Store) -> Retried:
         if stored:
             await _update_counts(store, sorted(notes))
             await store.rejected.remove(stored)
+        advance(len(batch))
     return retried
 
 

@@ -9,11 +9,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from xhs.crawl.crawl_progress import duration
 from xhs.crawl.price import Price
 from xhs.reasons import ADVICE, STOPPED, CloseReason, ExitStatus, StopReason
 from xhs.stats import Stat
 
 CrawlResult = dict[str, Any]
+
+_LABEL_WIDTH = 11
+_MOST_FEEDS = 5
+"""Feeds that the summary names."""
+_MOST_FEEDS_LISTED = 100
 
 
 def exit_status(stats: Mapping[str, object]) -> int:
@@ -61,6 +67,9 @@ def crawl_result(
     command: str,
     stopped: str = "",
     price: Price | None = None,
+    *,
+    feeds: Sequence[str] = (),
+    stored_in: str | None = None,
 ) -> CrawlResult:
     """Return the result of a crawl as one JSON object.
 
@@ -70,6 +79,8 @@ def crawl_result(
         command: the command that continues the crawl.
         stopped: why the crawl was stopped, and what to do.
         price: price of a billed call.
+        feeds: addresses of the feeds that were written.
+        stored_in: the database and its server.
     """
     billed, unknown = stats.get(Stat.CALLS_BILLED, 0), stats.get(Stat.CALLS_UNKNOWN, 0)
     reasons = {
@@ -97,8 +108,10 @@ def crawl_result(
             "new": stats.get(Stat.COMMENTS_NEW, 0),
             "known": stats.get(Stat.COMMENTS_KNOWN, 0),
             "vanished": stats.get(Stat.COMMENTS_VANISHED, 0),
+            "missing": stats.get(Stat.COMMENTS_MISSING, 0),
         },
         "replies": {
+            "delivered": stats.get(Stat.REPLIES_DELIVERED, 0),
             "reported": stats.get(Stat.REPLIES_REPORTED, 0),
             "missing": stats.get(Stat.REPLIES_MISSING, 0),
         },
@@ -115,7 +128,9 @@ def crawl_result(
             "stored": sum(_by_name(stats, Stat.FEEDS_STORED).values()),
             "failed": sum(_by_name(stats, Stat.FEEDS_FAILED).values()),
             "items_missed": stats.get(Stat.FEEDS_MISSED, 0),
+            "written": list(feeds[:_MOST_FEEDS_LISTED]),
         },
+        "stored_in": stored_in,
         "pipelines": {
             "failed": stats.get(Stat.PIPELINES_FAILED, 0),
             "unclosed": stats.get(Stat.PIPELINES_UNCLOSED, 0),
@@ -127,44 +142,71 @@ def crawl_result(
     }
 
 
-def log_result(logger: logging.Logger, result: CrawlResult) -> None:
-    """Log a result as one JSON object. In a JSON log it is the field ``run`` of the line."""
-    logger.info("%s", json.dumps(result), extra={"run": result})
+def log_result(logger: logging.Logger, result: CrawlResult, *, is_read_by_person: bool) -> None:
+    """Log a result as one JSON object. In a JSON log it is the field ``run`` of the line.
+
+    ``is_read_by_person``: the log is text on a terminal, so the line is logged at DEBUG.
+    """
+    level = logging.DEBUG if is_read_by_person else logging.INFO
+    logger.log(level, "%s", json.dumps(result), extra={"run": result})
 
 
 def closing_lines(result: CrawlResult) -> Iterator[tuple[int, str]]:
     """Yield the last lines of a crawl's log with their levels, from :func:`crawl_result`."""
-    notes, calls, comments = result["notes"], result["calls"], result["comments"]
-    skipped = sum(notes["ended_before"].values())
-    before = f"; {skipped} more had ended before" if skipped else ""
-    if notes["left"] is not None:
-        asked, ended, left = notes["asked"], notes["ended"], notes["left"]
-        yield logging.INFO, f"{asked} notes asked for: {ended} ended, {left} left{before}"
-    new, known = comments["new"], comments["known"]
-    by_age = f" ({new} comments new, {known} known)" if new or known else ""
-    yield (
-        logging.INFO,
-        f"{sum(result['items'].values())} items delivered{by_age}; "
-        f"{result['rejected']} objects rejected",
-    )
-    if missing := result["replies"]["missing"]:
-        yield (
-            logging.INFO,
-            f"Of {result['replies']['reported']} replies reported for the collected comments, "
-            f"{missing} were not collected: `scrapy status --incomplete` lists the notes, and the "
-            "cost of -a replies=all",
-        )
-    refused = calls["refused"]
-    by_code = ", ".join(f"{_code_name(code)}: {count}" for code, count in refused.items())
-    yield (
-        logging.INFO,
-        f"{calls['billed']} calls billed{_money(calls['cost'])}, "
-        f"{calls['unknown']} of unknown billing"
-        f"{_money(calls['unknown_cost']) if calls['unknown'] else ''}, "
-        f"{sum(refused.values())} refused at no cost" + (f" ({by_code})" if by_code else ""),
-    )
+    for label, text in _summary(result):
+        yield logging.INFO, f"{label:<{_LABEL_WIDTH}}{text}"
     yield from _loss_lines(result)
     yield from _left_lines(result)
+
+
+def _summary(result: CrawlResult) -> Iterator[tuple[str, str]]:
+    """Yield what a person wants to know of a crawl, each with its label."""
+    notes, items, comments = result["notes"], result["items"], result["comments"]
+    if notes["left"] is not None:
+        skipped = sum(notes["ended_before"].values())
+        before = f"; {skipped:,} more had ended before" if skipped else ""
+        asked, ended, left = notes["asked"], notes["ended"], notes["left"]
+        yield "Notes", f"{asked:,} asked for: {ended:,} ended, {left:,} left{before}"
+    replies = result["replies"]
+    of_replies = f", {replies['delivered']:,} of them replies" if replies["delivered"] else ""
+    new, known = comments["new"], comments["known"]
+    by_age = f" ({new:,} new, {known:,} known)" if new or known else ""
+    yield "Comments", f"{items.get('comment', 0):,}{of_replies}{by_age}"
+    if users := items.get("user"):
+        yield "Users", f"{users:,}, each counted once a page"
+    if missing := list(_missing(result)):
+        yield "Missing", f"{' and '.join(missing)}: see `scrapy status --incomplete`"
+    if rejected := result["rejected"]:
+        yield "Rejected", f"{rejected:,} objects that are no valid items"
+    yield "Calls", ", ".join(_calls(result["calls"]))
+    feeds = result["feeds"]
+    if feeds["failed"]:
+        yield "Feeds", f"{feeds['stored']:,} stored, {feeds['failed']:,} not stored"
+    elif written := feeds["written"]:
+        more = feeds["stored"] - _MOST_FEEDS
+        further = f" and {more:,} more" if more > 0 else ""
+        yield "Feeds", ", ".join(written[:_MOST_FEEDS]) + further
+    if place := result["stored_in"]:
+        yield "Stored in", place
+    if (seconds := result["seconds"]) is not None:
+        yield "Time", duration(seconds)
+
+
+def _missing(result: CrawlResult) -> Iterator[str]:
+    if missing := result["comments"]["missing"]:
+        yield f"{missing:,} comments"
+    replies = result["replies"]
+    if missing := replies["missing"]:
+        yield f"{missing:,} of {replies['reported']:,} replies reported"
+
+
+def _calls(calls: CrawlResult) -> Iterator[str]:
+    yield f"{calls['billed']:,} billed{_money(calls['cost'])}"
+    if unknown := calls["unknown"]:
+        yield f"{unknown:,} of unknown billing{_money(calls['unknown_cost'])}"
+    if refused := calls["refused"]:
+        by_code = ", ".join(f"{_code_name(code)}: {count:,}" for code, count in refused.items())
+        yield f"{sum(refused.values()):,} refused at no cost ({by_code})"
 
 
 def _loss_lines(result: CrawlResult) -> Iterator[tuple[int, str]]:

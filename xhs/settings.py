@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import os
 
+from xhs.logs.levels import lower_levels
+
 BOT_NAME = "xhs"
 SPIDER_MODULES = ["xhs.spiders"]
 NEWSPIDER_MODULE = "xhs.spiders"
@@ -72,6 +74,8 @@ ITEM_PIPELINES = {
 }
 ITEM_PROCESSOR = "xhs.pipelines.ItemProcessor"  # Scrapy's can leave a page waiting forever.
 EXTENSIONS = {
+    "scrapy.extensions.logstats.LogStats": None,
+    "xhs.display.ProgressDisplay": 0,
     "xhs.download.token.AccessToken": 0,
     "xhs.download.budget.CallBudget": 0,
     "xhs.download.call_order.CallOrder": 0,
@@ -124,11 +128,14 @@ URLLENGTH_LIMIT = 0  # Scrapy: 2083, which silently drops requests with long cur
 
 # Security and privacy.
 DOWNLOAD_VERIFY_CERTIFICATES = True  # Scrapy: off.
+LOG_LEVEL = "INFO"  # Scrapy: DEBUG, which logs the address of each call, with IDs in it.
 LOG_FORMATTER = "xhs.logs.formatter.PrivateLogFormatter"  # Scrapy's prints whole items.
 
-# At Scrapy's default level, DEBUG, these log each step of each request.
+# At DEBUG, these log each step of each request.
 for _library in ("asyncio", "boto3", "botocore", "s3transfer", "urllib3"):
     logging.getLogger(_library).setLevel(logging.WARNING)
+
+lower_levels()
 
 # The HTTP cache, for development: no page is paid for twice.
 HTTPCACHE_POLICY = "xhs.download.cache.PaidPolicy"  # Scrapy's keeps refusals too.

@@ -14,6 +14,8 @@ class Stat:
     COMMENTS_NEW = "xhs/comments/new"
     COMMENTS_KNOWN = "xhs/comments/known"
     COMMENTS_VANISHED = "xhs/comments/vanished"
+    COMMENTS_MISSING = "xhs/comments/missing"
+    REPLIES_DELIVERED = "xhs/replies/delivered"
     REPLIES_REPORTED = "xhs/replies/reported"
     REPLIES_MISSING = "xhs/replies/missing"
     REPLY_CALLS_EXPECTED = "xhs/replies/calls_expected"

@@ -409,7 +409,8 @@ def test_a_feed_that_broke_once_takes_no_more_and_is_not_called_stored(project: 
         notes=[NOTE],
     )
     assert done.status == 1, done
-    assert done.run["feeds"] == {"stored": 1, "failed": 1, "items_missed": len(done.feed) - 2}
+    counts = {"stored": 1, "failed": 1, "items_missed": len(done.feed) - 2}
+    assert done.run["feeds"].items() >= counts.items()
     assert any(line.endswith("cannot be written: ValueError") for line in done.lines("ERROR"))
 
 

@@ -41,10 +41,14 @@ def check(project: Project, done: Outcome, *, inline: bool = True) -> None:
     assert missing
     assert done.stats["xhs/replies/reported"] == reported
     assert done.stats["xhs/replies/missing"] == missing
-    assert done.run["replies"] == {"reported": reported, "missing": missing}
+    delivered = sum(item["parent_comment_id"] is not None for item in done.items("comment"))
+    assert done.run["replies"] == {
+        "delivered": delivered,
+        "reported": reported,
+        "missing": missing,
+    }
     (line,) = (text for text in done.lines("INFO") if "replies reported" in text)
-    assert f"{reported} replies" in line
-    assert f"{missing} were not collected" in line
+    assert f"Missing    {missing:,} of {reported:,} replies reported" in line
 
 
 @pytest.mark.parametrize("replies", ["inline", "none"])

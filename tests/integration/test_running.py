@@ -53,11 +53,13 @@ def test_the_end_of_a_run_is_one_json_line(api: Simulator, project: Project) -> 
         "ended_before": {},
     }
     assert (run["items"]["comment"], run["items"]["note"]) == (count, 3)
-    assert run["comments"] == {"new": count, "known": 0, "vanished": 0}
+    assert run["comments"] == {"new": count, "known": 0, "vanished": 0, "missing": 1}
     assert (run["rejected"], run["rejected_by_field"]) == (1, {"like_count": 1})
     assert run["calls"]["billed"] == api.call_log()["billed"]
     assert run["calls"]["refused"] == {"301": 1, "400": 1}
-    assert run["feeds"] == {"stored": 1, "failed": 0, "items_missed": 0}
+    written = [str(project.folder / "feed-1.json")]
+    assert run["feeds"] == {"stored": 1, "failed": 0, "items_missed": 0, "written": written}
+    assert run["stored_in"] == f"database {project.name} of the embedded store on {folder}"
     assert run["finished_at"] > run["started_at"]
 
 

@@ -167,7 +167,7 @@ def test_a_job_ends_with_its_log_its_items_and_the_database_filled(
     (done,) = scrapyd.wait(job)
     assert (done.status, done.reason) == (0, "finished"), done
     assert (done.lines("ERROR"), done.lines("WARNING")) == ([], []), done
-    assert "5 notes asked for: 5 ended, 0 left" in done.errors
+    assert "5 asked for: 5 ended, 0 left" in done.errors
     assert_whole(project, notes)
     assert_items(done, [*notes, missing_note()])
     assert project.documents("comments").keys() == set(done.ids("comment"))
@@ -289,7 +289,7 @@ def test_resume_continues_where_a_job_was_cancelled(
     assert call_log["billed"] == page_count(NOTES) + call_log["repeated"]
     if signals != ["KILL"]:
         assert cancelled.status == 3, cancelled
-        assert f"{len(NOTES)} notes asked for: 0 ended, {len(NOTES)} left" in cancelled.errors
+        assert f"{len(NOTES)} asked for: 0 ended, {len(NOTES)} left" in cancelled.errors
         assert "-a mode=resume" in cancelled.lines("WARNING")[-1]
 
 

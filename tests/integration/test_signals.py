@@ -204,7 +204,7 @@ def test_a_signal_ends_the_wait_for_an_embedded_server(
     finally:
         os.close(lock)
     assert "Closing spider (shutdown)" in crawl.log
-    assert "3 notes asked for: 0 ended, 3 left" in crawl.log
+    assert "3 asked for: 0 ended, 3 left" in crawl.log
     again = project.crawl(notes=NOTES[:1], mode="resume")
     assert again.status == 0, again
 
@@ -276,7 +276,7 @@ def test_a_signal_ends_the_wait_for_a_database_that_is_away_at_the_start(
     assert crawl.end() == 3
     assert "Received SIGHUP" in crawl.log
     assert "Closing spider (shutdown)" in crawl.log
-    assert "3 notes asked for: 0 ended, 3 left" in crawl.log
+    assert "3 asked for: 0 ended, 3 left" in crawl.log
     assert api.call_log()["calls"] == 0
     done = project.crawl(notes=NOTES[:3], mode="resume")
     assert done.status == 0, done

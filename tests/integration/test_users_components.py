@@ -172,7 +172,8 @@ def test_a_filter_that_raises_costs_its_own_feed_alone(project: Project) -> None
     done = project.crawl("-s", f"FEEDS={json.dumps(feeds)}", notes=[NOTE], feed=False)
     assert done.status == 1, done
     count = sum(done.run["items"].values())
-    assert done.run["feeds"] == {"stored": 2, "failed": 1, "items_missed": count}
+    counts = {"stored": 2, "failed": 1, "items_missed": count}
+    assert done.run["feeds"].items() >= counts.items()
     for name in ("a.jsonl", "c.jsonl"):
         assert len((project.folder / name).read_text().splitlines()) == count
     assert "Error caught on signal handler" not in done.errors

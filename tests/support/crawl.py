@@ -124,10 +124,10 @@ def database(uri: str, name: str) -> Iterator[Database[Document]]:
 
 
 def crawl_words(notes: Collection[str], arguments: Mapping[str, str]) -> list[str]:
-    """Return the command line of a crawl."""
+    """Return the command line of a crawl, with a log of everything."""
     given = {**arguments, "notes": ",".join(notes)} if notes else arguments
     words = (word for name, value in given.items() for word in ("-a", f"{name}={value}"))
-    return ["crawl", "comments", *words]
+    return ["crawl", "comments", "-L", "DEBUG", *words]
 
 
 class Project:

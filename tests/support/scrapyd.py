@@ -137,7 +137,10 @@ class Scrapyd:
     ) -> str:
         """Schedule a crawl; return its job's ID."""
         given = [("project", project), ("spider", "comments"), *arguments.items()]
-        given += [("setting", f"{name}={value}") for name, value in (settings or {}).items()]
+        given += [
+            ("setting", f"{name}={value}")
+            for name, value in {"LOG_LEVEL": "DEBUG", **(settings or {})}.items()
+        ]
         return str(self.call("schedule", given)["jobid"])
 
     def cancel(self, job: str, *, project: str = "xhs", **more: str) -> str | None:

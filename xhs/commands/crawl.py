@@ -26,7 +26,7 @@ from xhs.crawl.note_ids import find_notes, is_word
 from xhs.crawl.price import Price
 from xhs.download.budget import CallBudget
 from xhs.extensions import CrawlState, CrawlStore
-from xhs.feeds.isolation import warn_if_no_exporter
+from xhs.feeds.isolation import FeedExporter, warn_if_no_exporter
 from xhs.feeds.presets import continuation_options, preset_settings
 from xhs.logs import json_lines as structured_log
 from xhs.reasons import STOPPED, ExitStatus
@@ -41,6 +41,7 @@ from xhs.result import (
 from xhs.shutdown import shutdown
 from xhs.spiders.comments import CommentsSpider
 from xhs.stats import Stat
+from xhs.terminal import is_terminal
 
 logger = logging.getLogger(__name__)
 
@@ -149,7 +150,7 @@ class Command(CrawlCommand):
             logger.error("%s", error)
             if not shown:
                 sys.stderr.write(f"error: {error}\n")
-        log_result(logger, refused_result(errors))
+        self._log_result(refused_result(errors))
         self.exitcode = ExitStatus.WRONG_INPUT
 
     def _conclude_interrupted(self, opts: argparse.Namespace) -> None:
@@ -162,10 +163,12 @@ class Command(CrawlCommand):
 
     def _conclude(self, crawler: Crawler, opts: argparse.Namespace, price: Price | None) -> None:
         stats: dict[str, Any] = {}
-        state = budget = None
+        state = budget = place = exporter = None
         with suppress(RuntimeError):  # the crawl failed before it had stats, or extensions
             stats = crawler.stats.get_stats()
+            exporter = crawler.get_extension(FeedExporter)
             state, budget = CrawlState.of(crawler), CallBudget.of(crawler)
+            place = CrawlStore.of(crawler).place
         has_begun = stats.get(Stat.NOTES_BEGUN) or shutdown.received
         if state and "finish_reason" not in stats and has_begun:
             state.forced_to_stop()
@@ -178,17 +181,31 @@ class Command(CrawlCommand):
                 sys.stdout.write("".join(f"{line}\n" for line in spider.estimate.lines()))
                 return
             if spider.input_errors:
-                log_result(logger, refused_result(spider.input_errors))
+                self._log_result(refused_result(spider.input_errors))
                 return
         command = _command(opts, crawler.settings)
         stopped = budget.message if budget else ""
-        self._log_end(crawl_result(stats, self.exitcode, command, stopped, price))
+        result = crawl_result(
+            stats,
+            self.exitcode,
+            command,
+            stopped,
+            price,
+            feeds=exporter.closed if exporter else (),
+            stored_in=place,
+        )
+        self._log_end(result)
 
-    @staticmethod
-    def _log_end(result: CrawlResult) -> None:
-        log_result(logger, result)
+    def _log_end(self, result: CrawlResult) -> None:
+        self._log_result(result)
         for level, line in closing_lines(result):
             logger.log(level, "%s", line)
+
+    def _log_result(self, result: CrawlResult) -> None:
+        """Log the result for programs; they do not read text on a terminal."""
+        is_json = self.settings["XHS_LOG_FORMAT"] == "json"
+        on_terminal = is_terminal(sys.stderr) and not self.settings["LOG_FILE"]
+        log_result(logger, result, is_read_by_person=on_terminal and not is_json)
 
 
 def _command(opts: argparse.Namespace, settings: BaseSettings) -> str:

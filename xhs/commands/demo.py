@@ -24,7 +24,7 @@ from xhs.store.mongo.collections import COMMENTS, USERS
 _FOLDER = Path("demo")
 _NOTES = [DOCUMENTED_NOTE, *(usual_note(serial) for serial in range(4)), missing_note()]
 
-_FOR_REAL_CRAWLS = re.compile("^(JUSTONEAPI|MONGODB|XHS)_|_proxy$", re.IGNORECASE)
+_FOR_REAL_CRAWLS = re.compile("^(JUSTONEAPI|MONGODB|XHS)_(?!PROGRESS$)|_proxy$", re.IGNORECASE)
 """Names of environment variables that the demo does not pass on to its crawl."""
 
 
@@ -105,6 +105,6 @@ def _crawl(url: str, uri: str, feed: Path, log: Path) -> int:
         "MONGODB_URI": uri,
     }
     log.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "scrapy", "crawl", "comments", "-L", "INFO"]
+    command = [sys.executable, "-m", "scrapy", "crawl", "comments"]
     command += ["-a", f"notes={','.join(_NOTES)}", "-O", str(feed), "--logfile", str(log)]
     return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603 (ours)

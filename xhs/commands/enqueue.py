@@ -96,8 +96,10 @@ class Command(StoreCommand):
                 self.print(f"{queued} notes queued")
                 return
             queued, remaining = 0, iter(notes)
-            while batch := list(islice(remaining, NOTES_PER_QUERY)):
-                queued += await store.ledger.enqueue(batch, kept)
+            with self.progress("Queueing notes", len(notes)) as advance:
+                while batch := list(islice(remaining, NOTES_PER_QUERY)):
+                    queued += await store.ledger.enqueue(batch, kept)
+                    advance(len(batch))
             self.print(
                 f"{queued} notes queued, {len(notes) - queued} were queued or under way already"
             )

@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from xhs import terminal
 from xhs.api.values import is_storable
 from xhs.command import StoreCommand
 from xhs.crawl.arguments import read_time
 from xhs.crawl.note_ids import find_notes, is_word
-from xhs.display import terminal
 from xhs.export.files import replacing
 from xhs.export.formats import FORMATS, ID_LIST, Format
 from xhs.export.tables import TABLES, Table

@@ -31,8 +31,12 @@ class Command(StoreCommand):
 
     async def _recover(self, store: Store, folder: Path) -> None:
         async with store:
-            self._print_restored(await store.restore(folder))
-            self._print_retried(await retry_rejected(store))
+            with self.progress("Storing writes from spill files") as advance:
+                restored = await store.restore(folder, advance)
+            self._print_restored(restored)
+            with self.progress("Retrying rejected objects") as advance:
+                retried = await retry_rejected(store, advance)
+            self._print_retried(retried)
 
     def _print_restored(self, restored: Restored) -> None:
         self.print(f"{restored.stored} writes stored from spill files")

@@ -41,6 +41,16 @@ class ExpectedCalls:
         self._next_log = _SAMPLE
         self._all_begun = False
 
+    @property
+    def left(self) -> int | None:
+        """The number of calls still to be made, about; None before the first estimate of a note."""
+        if not self._estimated:
+            return None
+        made = self._made + self._made_for_replies
+        open_notes = [note.calls_left for note in self._open_notes if note.is_estimated]
+        left = sum(calls.pages + calls.replies for calls in open_notes)
+        return self._for_all(made + left, self._others) - made
+
     def begin(self) -> None:
         """Count a pass that begins."""
         self._begun += 1
@@ -66,7 +76,7 @@ class ExpectedCalls:
             return
         note.is_estimated = True
         self._estimated += 1
-        others = self._begun - self._estimated + self._waiting()
+        others = self._others
         if self._all_begun and self._estimated == self._begun:
             self._log(0)
         elif self._estimated >= self._next_log and others:
@@ -101,6 +111,11 @@ class ExpectedCalls:
         logger.info(
             "Calls expected in all: %s%s", ", and ".join(counts), assumption if others else ""
         )
+
+    @property
+    def _others(self) -> int:
+        """The number of notes without an estimate."""
+        return self._begun - self._estimated + self._waiting()
 
     def _for_all(self, calls: int, others: int) -> int:
         """Extrapolate the calls of the notes with an estimate to all notes, rounded up."""

@@ -169,9 +169,9 @@ class NoteCrawls:
         """
         note.reply_calls = 0
         self._expected.estimate(note)
-        if note.worst is StopReason.COMPLETE and note.progress.mode == "full":
-            self._count(Stat.COMMENTS_VANISHED, await self._progress.mark_vanished(note))
         counts = await self._progress.counts(note)
+        if counts and note.worst is StopReason.COMPLETE and note.progress.mode == "full":
+            counts = await self._without_vanished(note, counts)
         listed_before = counts is not None and counts.comments_listed
         if note.is_all_rejected and note.worst.may_hide_rejections and not listed_before:
             note.worst = StopReason.ALL_REJECTED
@@ -190,10 +190,22 @@ class NoteCrawls:
         self._storage.forget(note.note_id)
         self._count(Stat.of_notes(stop), 1)
         if counts:
+            if stop not in (StopReason.MAX_COMMENTS, StopReason.SINCE):
+                self._count(Stat.COMMENTS_MISSING, item["missing"] or 0)
             self._count(Stat.REPLIES_REPORTED, counts.replies_reported)
             self._count(Stat.REPLIES_MISSING, counts.replies_missing)
             _log_missing(item, note.comments_rejected)
             yield item
+
+    async def _without_vanished(self, note: OpenNote, counts: StoredCounts) -> StoredCounts | None:
+        """Mark the comments that a complete full pass has not listed; return the counts then.
+
+        If all that are held were listed, the database need not be asked.
+        """
+        all_listed = counts.comments == counts.comments_listed
+        vanished = 0 if all_listed else await self._progress.mark_vanished(note)
+        self._count(Stat.COMMENTS_VANISHED, vanished)
+        return await self._progress.counts(note) if vanished else counts
 
     async def _begin_again(self, note: OpenNote) -> Next:
         """Begin the requested update after an earlier pass was finished."""

@@ -17,6 +17,7 @@ from scrapy.crawler import Crawler
 if TYPE_CHECKING:
     from scrapy.core.downloader import Slot
     from scrapy.core.downloader.handlers.http11 import HTTP11DownloadHandler
+    from scrapy.core.scheduler import BaseScheduler
     from scrapy.extensions.feedexport import FeedExporter, FeedSlot
     from scrapy.pipelines import ItemPipelineManager
 
@@ -52,6 +53,12 @@ def unfinished(crawler: Crawler) -> int:
     """
     slot = crawler.engine._slot
     return len(slot.inprogress) if slot is not None else 0
+
+
+def scheduler(crawler: Crawler) -> BaseScheduler | None:
+    """Return the scheduler of a crawl; None if its spider is not open. It has no public name."""
+    engine = crawler.engine
+    return engine._slot.scheduler if engine and engine._slot else None
 
 
 def in_downloader(crawler: Crawler) -> int:

@@ -48,8 +48,9 @@ class CallBudget(Component):
     ) -> None:
         self._increment = increment
         self._on_stop = on_stop
-        self._limit = limit
-        self._billed = 0
+        self.limit = limit
+        self.billed = 0
+        """Calls that are billed, or may be."""
         self._reserved = 0
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._billed_by_note: Counter[str] = Counter()
@@ -77,11 +78,11 @@ class CallBudget(Component):
         Raises:
             CallsStopped: if no further call may be sent.
         """
-        while self.reason is None and self._limit and self._billed + self._reserved >= self._limit:
-            if self._billed >= self._limit:
+        while self.reason is None and self.limit and self.billed + self._reserved >= self.limit:
+            if self.billed >= self.limit:
                 self.stop(
                     CloseReason.BUDGET_SPENT,
-                    f"the {self._limit} billed calls that XHS_MAX_CALLS allows are spent",
+                    f"the {self.limit} billed calls that XHS_MAX_CALLS allows are spent",
                 )
                 break
             waiter = asyncio.get_running_loop().create_future()
@@ -133,7 +134,7 @@ class CallBudget(Component):
     def _spend(self, stat: str, note_id: str) -> None:
         self._increment(stat)
         self._billed_by_note[note_id] += 1
-        self._billed += 1
+        self.billed += 1
         self._release()
 
     def _release(self) -> None:

@@ -11,6 +11,8 @@ from scrapy.exceptions import DownloadTimeoutError
 from scrapy.http import Response
 from scrapy.utils.response import response_status_message
 
+from xhs.api.codes import TOO_FAST
+
 WAIT = "retry_wait"
 """The key of ``Request.meta`` for the seconds that the scheduler holds a request back."""
 REASON = "retry_reason"
@@ -56,6 +58,11 @@ class BackoffRetryMiddleware(RetryMiddleware):
 def _postpone(retry: Request, reason: str, factor: int) -> None:
     retry.meta[REASON] = reason
     retry.meta[WAIT] = factor * wait(retry.meta["retry_times"])
+
+
+def is_too_fast(retry: Request) -> bool:
+    """True if the last failure of a request is that it came too fast."""
+    return str(retry.meta.get(REASON, "")).startswith(f"{TOO_FAST} ")
 
 
 def wait(retry: int) -> float:

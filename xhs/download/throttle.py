@@ -164,6 +164,12 @@ class RefusalThrottle(AutoThrottle):
 
     _pace: Pace | None = None
 
+    @property
+    def delay(self) -> float:
+        """Seconds between two calls, if refusals have slowed the crawl down; else 0."""
+        pace = self._pace
+        return pace.delay if pace and pace.delay > self.mindelay else 0.0
+
     def _adjust_delay(self, slot: Slot, latency: float, response: Response) -> None:
         if is_closing(self.crawler):
             return

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO, Any
 
-from scrapy import Spider
+from scrapy import Spider, signals
 from scrapy.crawler import Crawler
 from scrapy.extensions import feedexport
 from twisted.internet.defer import Deferred
@@ -47,6 +47,12 @@ class FeedExporter(feedexport.FeedExporter):
         super().__init__(crawler)
         self._broken: list[feedexport.FeedSlot] = []
         self._has_items = False
+        self.closed: list[str] = []
+        """Addresses of the feeds that are written."""
+        crawler.signals.connect(self._slot_closed, signals.feed_slot_closed)
+
+    def _slot_closed(self, slot: feedexport.FeedSlot) -> None:
+        self.closed.append(slot.uri)
 
     def open_spider(self, spider: Spider) -> None:
         try:

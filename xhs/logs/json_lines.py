@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from scrapy.settings import BaseSettings
 from scrapy.utils.log import TopLevelFormatter
 
+from xhs.logs.levels import restore_levels
 from xhs.logs.redaction import without_secrets
 
 FORMATS = ("text", "json")
@@ -46,7 +47,10 @@ def install(settings: BaseSettings) -> None:
 
     Scrapy creates its handler with its own formatter, and again when the crawl starts. With
     ``LOG_INSTALL_ROOT_HANDLER`` off, it leaves the handlers of the root logger alone.
+
+    Scrapy's lines keep their levels: programs read this log.
     """
+    restore_levels()
     handler: logging.Handler
     if path := settings["LOG_FILE"]:
         mode = "a" if settings.getbool("LOG_FILE_APPEND") else "w"

@@ -108,6 +108,11 @@ class CommentsSpider(Spider):
             lambda: budget.reason is not None,
         )
 
+    @property
+    def calls_left(self) -> int | None:
+        """The number of calls still to be made, about; None until first pages tell it."""
+        return self.expected.left if self.checked else None
+
     @cached_property
     def note_crawls(self) -> NoteCrawls:
         """The note crawls, which say what follows each page."""

@@ -31,6 +31,7 @@ from scrapy.downloadermiddlewares.retry import RetryMiddleware
 from scrapy.exceptions import DownloadTimeoutError
 from scrapy.exporters import CsvItemExporter, JsonItemExporter, JsonLinesItemExporter
 from scrapy.extensions import feedexport
+from scrapy.extensions.logstats import LogStats
 from scrapy.extensions.postprocessing import GzipPlugin
 from scrapy.extensions.throttle import AutoThrottle
 from scrapy.http import Response
@@ -49,12 +50,13 @@ from xhs.stats import Stat
 
 USED: dict[type, str] = {
     ExecutionEngine: "_slot running downloader crawl close_spider_async",
-    _Slot: "closing inprogress",
+    _Slot: "closing inprogress scheduler",
     Downloader: "_process_queue active slots",
     Slot: "close delay transferring",
     HTTP11DownloadHandler: "_pool _fail_on_dataloss_warned",
     HTTPConnectionPool: "retryAutomatically",
     ItemPipelineManager: "get_awaitable methods",
+    LogStats: "interval stats task",
     AutoThrottle: "crawler maxdelay mindelay",
     RetryMiddleware: "crawler max_retry_times",
     feedexport.FeedExporter: "_get_file crawler feeds slots",
@@ -77,6 +79,7 @@ CALLED: dict[Callable[..., Any], str] = {
 """The private methods that we call, with their parameters."""
 
 OVERRIDDEN = {
+    "xhs.display.ProgressDisplay": "from_crawler log spider_opened",
     "xhs.download.cache.PaidPolicy": "should_cache_response",
     "xhs.download.handler.JustOneApiDownloadHandler": "close download_request",
     "xhs.download.retry.BackoffRetryMiddleware": "process_exception process_response",

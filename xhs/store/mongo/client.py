@@ -139,13 +139,17 @@ class Store:
             await self.writer.abandon()
         await self._disconnect()
 
-    async def restore(self, folder: Path) -> Restored:
+    async def restore(
+        self, folder: Path, advance: Callable[[int], object] | None = None
+    ) -> Restored:
         """Store the writes in a folder's spill files.
+
+        ``advance`` is called with the number of writes tried since its last call.
 
         Raises:
             StoreFailed: if the database does not answer.
         """
-        return await restore(folder, self._name, self.writer, self.ledger)
+        return await restore(folder, self._name, self.writer, self.ledger, advance)
 
     def keep_refused(self, write: Write, error: Unstorable) -> Path | None:
         """Keep a write that the database refused.

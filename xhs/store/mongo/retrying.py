@@ -63,6 +63,18 @@ async def retry_until_answered(
         del _waiting[limit]
 
 
+def longest_silence() -> tuple[float, float] | None:
+    """Return for how many seconds the oldest operation has had no answer, and their limit.
+
+    None if no operation is in progress.
+    """
+    if not _waiting:
+        return None
+    limit, began = min(_waiting.items(), key=lambda operation: operation[1])
+    now = asyncio.get_running_loop().time()
+    return now - began, (limit.when() or math.inf) - began
+
+
 def shorten_retries() -> None:
     """Limit retries to 5 seconds, since the process must stop.
 

@@ -50,10 +50,17 @@ class Restored:
     set_aside: list[str] = field(default_factory=list)
 
 
-async def restore(folder: Path, database: str, writer: Writer, ledger: Ledger) -> Restored:
+async def restore(
+    folder: Path,
+    database: str,
+    writer: Writer,
+    ledger: Ledger,
+    advance: Callable[[int], object] | None = None,
+) -> Restored:
     """Store the writes for this database in the folder's spill files, and remove finished files.
 
-    Files that a running crawl is writing are skipped.
+    Files that a running crawl is writing are skipped. ``advance`` is called with the number of
+    writes tried since its last call.
 
     Raises:
         StoreFailed: if the database does not answer. Files not finished stay unchanged.
@@ -65,7 +72,7 @@ async def restore(folder: Path, database: str, writer: Writer, ledger: Ledger) -
             lock = take_lock(lock_path(path))
             if lock is None:
                 continue
-            await _restore_file(path, database, writer, ledger, restored)
+            await _restore_file(path, database, writer, ledger, restored, advance)
         except FileNotFoundError:
             pass  # another process has restored it
         except (OSError, ValueError) as error:
@@ -77,7 +84,12 @@ async def restore(folder: Path, database: str, writer: Writer, ledger: Ledger) -
 
 
 async def _restore_file(
-    path: Path, database: str, writer: Writer, ledger: Ledger, restored: Restored
+    path: Path,
+    database: str,
+    writer: Writer,
+    ledger: Ledger,
+    restored: Restored,
+    advance: Callable[[int], object] | None,
 ) -> None:
     aside = _unused(unstorable_path(path))
     left = NewFile(path.with_suffix(".new"), database)
@@ -90,7 +102,7 @@ async def _restore_file(
                     f"{path}: is for the database {reader.database}: set MONGODB_DATABASE to it"
                 )
                 return
-            file_restore = _FileRestore(path, reader, writer, ledger, left, unstorable)
+            file_restore = _FileRestore(path, reader, writer, ledger, left, unstorable, advance)
             await file_restore.run()
         unstorable.replace(aside)  # first, so that each line is in a file at any moment
         left.replace(path)
@@ -141,8 +153,10 @@ class _FileRestore:
         ledger: Ledger,
         left: NewFile,
         unstorable: NewFile,
+        advance: Callable[[int], object] | None,
     ) -> None:
         self._path = path
+        self._advance = advance
         self._reader = reader
         self._writer = writer
         self._ledger = ledger
@@ -216,6 +230,8 @@ class _FileRestore:
                 self._move(file, line, reason, [text])
             elif isinstance(result, BaseException):
                 raise result
+        if self._advance:
+            self._advance(len(batch))
 
     def _move(self, file: NewFile, line: Line, reason: str, pieces: Iterable[bytes]) -> None:
         file.add(pieces)
