@@ -72,6 +72,7 @@ NOT_RUN = {
     },
     "docs/how-to/feeds-and-spreadsheets.md": {"pip install boto3": f"{NETWORK}, and needs S3"},
     "docs/how-to/monitors.md": {"pip install spidermon": NETWORK},
+    "docs/how-to/report.md": {"pip install -r requirements-look.txt": NETWORK},
     "docs/how-to/scrapyd.md": {
         "python3 -m venv ~/scrapyd/.venv": f"{NETWORK}: the test starts a Scrapyd instead",
         "pip install 'scrapyd-client>=2.0.3,<3'": NETWORK,
@@ -127,6 +128,8 @@ def test_blocks_that_are_not_run_are_on_their_pages() -> None:
 def test_the_commands_of_a_page_work(page: Path, folder: Path, server: str) -> None:
     if page.stem == "monitors":
         pytest.importorskip("spidermon")
+    if page.stem == "report":
+        pytest.importorskip("rjieba")
     printed = run(page, folder, server)
     if page.stem == "tutorial":
         shown = "".join(block.text for block in blocks(page) if block.language == "text")

@@ -10,11 +10,13 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import PyMongoError
 
 from xhs.api.fields import target_user
+from xhs.crawl.storage import StoreFailed
 from xhs.store.mongo.collections import COMMENTS, NOTES, USERS, Document
 from xhs.store.mongo.paging import batches_by_id
-from xhs.store.mongo.retrying import retry_until_answered
+from xhs.store.mongo.retrying import describe, retry_until_answered
 
 _BATCH = 500
 _NOTES = 10_000
@@ -25,6 +27,7 @@ _AT_ONCE = 10
 """The most look-ups at the same time."""
 _READ_WHOLE = 2000
 """The comments of a note up to which they are read in one query."""
+_CURSOR_BATCH = 2000
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -164,6 +167,43 @@ class Joined:
                 found = await self._by_id(COMMENTS, ids, projection) if held is None else held
                 comments = [found[one] for one in ids if one in found]  # one may be gone since
                 yield await self._join(comments, note, found)
+
+    async def unordered(
+        self, selection: Selection, fields: Sequence[str]
+    ) -> AsyncIterator[list[Document]]:
+        """Yield the comments of a selection in batches, in no order and joined with nothing.
+
+        It is for figures, which need each comment once. A cursor that fails is not repeated.
+
+        Raises:
+            StoreFailed: if the database does not answer.
+        """
+        queries = [selection.query]
+        if (note_ids := selection.note_ids) is not None:
+            queries = [
+                {**selection.query, "note_id": {"$in": list(note_ids[start : start + _BATCH])}}
+                for start in range(0, len(note_ids), _BATCH)
+            ]
+        try:
+            for query in queries:
+                cursor = self._database[COMMENTS].find(query, dict.fromkeys(fields, 1))
+                cursor.batch_size(_CURSOR_BATCH)
+                while batch := await cursor.to_list(_CURSOR_BATCH):
+                    yield batch
+        except PyMongoError as error:
+            raise StoreFailed(f"the database does not answer: {describe(error)}") from error
+
+    async def by_id(
+        self, comment_ids: Iterable[str], fields: Sequence[str]
+    ) -> dict[str, JoinedComment]:
+        """Return comments by their IDs, with their users and without their notes.
+
+        Raises:
+            StoreFailed: if the database does not answer.
+        """
+        found = await self._by_id(COMMENTS, list(comment_ids), _projection(fields))
+        joined = await self._join(list(found.values()), None, found)
+        return {one.comment["_id"]: one for one in joined}
 
     async def users(self, selection: Selection) -> AsyncIterator[list[Document]]:
         """Yield the users who wrote a comment of a selection in batches, in the order of their IDs.
