@@ -15,6 +15,7 @@ from xhs.api.values import is_storable
 from xhs.command import StoreCommand
 from xhs.crawl.arguments import read_time
 from xhs.crawl.note_ids import find_notes, is_word
+from xhs.crawl.storage import NOTES_PER_QUERY
 from xhs.export.files import replacing
 from xhs.export.formats import FORMATS, ID_LIST, Format
 from xhs.export.tables import TABLES, Table
@@ -151,9 +152,13 @@ def _opened(out: str) -> Iterator[BinaryIO]:
 
 async def _unknown_note(store: Store, selection: Selection) -> str | None:
     """Return the first selected note that is not in the store."""
-    note_ids = list(selection.note_ids or ())
-    known = await store.ledger.documents(note_ids)
-    return next((note_id for note_id in note_ids if note_id not in known), None)
+    note_ids = selection.note_ids or ()
+    for start in range(0, len(note_ids), NOTES_PER_QUERY):
+        some = note_ids[start : start + NOTES_PER_QUERY]
+        known = await store.ledger.documents(some)
+        if unknown := [note_id for note_id in some if note_id not in known]:
+            return unknown[0]
+    return None
 
 
 def _table_and_format(out: str, opts: argparse.Namespace) -> tuple[Table, Format]:

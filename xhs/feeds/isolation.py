@@ -152,7 +152,7 @@ def _keeps_previous(slot: feedexport.FeedSlot, spider: Spider) -> bool:
 
     This is so if the crawl was refused before its first call, or if an earlier file has content.
     """
-    if getattr(spider, "wrong", ()):
+    if getattr(spider, "input_errors", ()):
         return True
     storage = slot.storage
     if not isinstance(storage, feedexport.FileFeedStorage) or storage.write_mode != "wb":

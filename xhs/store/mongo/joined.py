@@ -19,7 +19,6 @@ from xhs.store.mongo.paging import batches_by_id
 from xhs.store.mongo.retrying import describe, retry_until_answered
 
 _BATCH = 500
-_CURSOR_BATCH = 2000
 _NOTES = 10_000
 _USERS = 100
 _LOOKUP = 50
@@ -28,6 +27,7 @@ _AT_ONCE = 10
 """The most look-ups at the same time."""
 _READ_WHOLE = 2000
 """The comments of a note up to which they are read in one query."""
+_CURSOR_BATCH = 2000
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -201,12 +201,9 @@ class Joined:
         Raises:
             StoreFailed: if the database does not answer.
         """
-        ids, joined = list(comment_ids), {}
-        for start in range(0, len(ids), _BATCH):
-            found = await self._by_id(COMMENTS, ids[start : start + _BATCH], _projection(fields))
-            for one in await self._join(list(found.values()), None, found):
-                joined[one.comment["_id"]] = one
-        return joined
+        found = await self._by_id(COMMENTS, list(comment_ids), _projection(fields))
+        joined = await self._join(list(found.values()), None, found)
+        return {one.comment["_id"]: one for one in joined}
 
     async def users(self, selection: Selection) -> AsyncIterator[list[Document]]:
         """Yield the users who wrote a comment of a selection in batches, in the order of their IDs.
