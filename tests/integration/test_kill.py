@@ -76,7 +76,7 @@ def test_kills_at_random_moments_lose_nothing(api: Simulator, project: Project) 
         crawl = project.start_crawl(notes=NOTES if kill % 2 == 0 else (), mode="resume")
         last = calls(api) + chance.randint(1, 60)
         while calls(api) < last and crawl.poll() is None:
-            time.sleep(0.002)
+            time.sleep(0.02)
         crawl.kill()
         errors = crawl.communicate()[1].decode()
         assert crawl.returncode in (-signal.SIGKILL, 0), errors

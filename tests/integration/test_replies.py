@@ -365,7 +365,7 @@ def start(
 def stop(api: Simulator, crawl: subprocess.Popen[bytes], how: signal.Signals, calls: int) -> str:
     """Signal a crawl after ``calls`` calls or at its end; return its log."""
     while api.call_log()["calls"] < calls and crawl.poll() is None:
-        time.sleep(0.005)
+        time.sleep(0.02)
     crawl.send_signal(how)
     return crawl.communicate()[1].decode()
 

@@ -126,7 +126,7 @@ def test_signals_at_random_moments_lose_nothing_and_cost_nothing(
         else:
             last = api.call_log()["calls"] + chance.randint(1, 20)
             while api.call_log()["calls"] < last and crawl.process.poll() is None:
-                time.sleep(0.002)
+                time.sleep(0.02)
         crawl.signal(number)
         status = crawl.end()
         statuses.append(status)

@@ -633,7 +633,7 @@ def test_updates_killed_at_random_moments_leave_no_gap(api: Simulator, project: 
         crawl = project.start_crawl(mode="update")
         last = api.call_log()["calls"] + chance.randint(1, 30)
         while api.call_log()["calls"] < last and crawl.poll() is None:
-            time.sleep(0.01)
+            time.sleep(0.02)
         crawl.kill()
         assert "Traceback" not in crawl.communicate()[1].decode()
     done = update(api, project)
