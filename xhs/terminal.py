@@ -103,7 +103,7 @@ class Display:
             known = ProgressBar(total=1.0, completed=fraction, width=min(_BAR_WIDTH, width - 5))
             bar.add_row(known, f"{fraction:.0%}")
         lines: list[RenderableType] = [Text(line) for line in pack(counts, width)]
-        lines += [Text(line, style="yellow") for line in pack(waits, width)]
+        lines += [Text(line, style="yellow") for line in waits]
         self._live.update(Group(bar, *lines), refresh=True)
 
     def close(self) -> None:
