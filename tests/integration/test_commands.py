@@ -180,7 +180,7 @@ def test_scrapys_own_commands_need_no_token_and_no_store(
 def test_parse_takes_a_page_and_bills_one_call(api: Simulator, without_store: Project) -> None:
     base = without_store.environment["JUSTONEAPI_BASE_URL"]
     url = f"{base}/api/xiaohongshu/get-note-comment/v4?noteId={LATE}"
-    words = ("--spider=comments", "-c", "parse_page", "--nocolour", url)
+    words = ("-L", "DEBUG", "--spider=comments", "-c", "parse_page", "--nocolour", url)
     done = without_store.command("parse", *words)
     assert done.status == 0, done
     assert "Traceback" not in done.errors

@@ -426,11 +426,14 @@ def test_an_exporter_that_raises_is_reported_and_counted(
     assert api.call_log()["billed"] <= 3
 
 
-@pytest.mark.parametrize("store", [True, False])
+@pytest.mark.parametrize("store", ["empty", "comments", "none"])
 def test_the_table_for_people_has_nicknames_and_replies_under_their_comment(
-    store: bool, project: Project, without_store: Project
+    store: str, project: Project, without_store: Project
 ) -> None:
-    here = project if store else without_store
+    """Also if the store has the comments already, and the replies are new."""
+    here = without_store if store == "none" else project
+    if store == "comments":
+        assert here.crawl(notes=[NOTE], replies="none", feed=False).status == 0
     folder = here.folder / "data"
     presets = {"XHS_FEEDS": "csv,csv.gz", "XHS_FEEDS_URI": str(folder)}
     done = here.crawl(notes=[NOTE], env=presets)

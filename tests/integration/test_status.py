@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.marks import posix
 from support.passes import cut_short, status_sections
 from support.simulator import PROJECT
 
@@ -109,6 +110,22 @@ def test_nothing_to_do(project: Project) -> None:
     assert project.crawl(notes=[WHOLE], feed=False).status == 0
     done = project.command("status", "--incomplete")
     assert (done.status, done.output) == (0, "Nothing to do: no note is incomplete.\n"), done
+
+
+@posix
+def test_progress_through_a_long_ledger_is_shown_on_a_terminal_alone(project: Project) -> None:
+    notes = "\n".join(sized_note(5, 6000 + number) for number in range(150))
+    assert project.command("enqueue", "-", stdin=notes).status == 0
+    assert project.command("status").errors == ""
+    reader, writer = os.openpty()
+    process = project.start("status", stdout=subprocess.PIPE, stderr=writer)
+    output, _ = process.communicate()
+    os.close(writer)
+    shown = os.read(reader, 1000).decode()
+    os.close(reader)
+    assert output.decode().startswith("150 notes: 150 queued; 0 complete\n")
+    written = [part.strip() for part in shown.split("\r") if part]
+    assert written == ["100 notes read …", ""]
 
 
 def paste(project: Project, lines: list[str]) -> None:

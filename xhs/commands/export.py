@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from xhs import terminal
 from xhs.api.values import is_storable
 from xhs.command import StoreCommand
 from xhs.crawl.arguments import read_time
@@ -105,7 +106,7 @@ class Command(StoreCommand):
         """Write the rows; return how many were read, and how many are in the file."""
         table, form = export.table, export.form
         total = None
-        if table.name == "comments":
+        if table.name == "comments" and terminal.can_display():  # counting takes time
             total = await store.joined.count(export.selection)
         read = written = 0
         with (

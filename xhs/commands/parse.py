@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 from contextlib import suppress
+from typing import Any, ClassVar
 
 from scrapy import Request, Spider, signals
 from scrapy.commands.parse import Command as ParseCommand
@@ -21,6 +22,8 @@ logger = logging.getLogger(__name__)
 class Command(ParseCommand):
     """Parses one page. The exit status is 1 if there was no answer, or it is not a page."""
 
+    # No progress: there is one call, and what it waits for is logged.
+    default_settings: ClassVar[dict[str, Any]] = {"LOGSTATS_INTERVAL": 0}
     _failure: BaseException | None = None
 
     def run(self, args: list[str], opts: argparse.Namespace) -> None:

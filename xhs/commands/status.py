@@ -32,6 +32,8 @@ _INCOMPLETE = {
     ]
 }
 
+_PROGRESS_STEP = 100
+
 
 class Command(StoreCommand):
     """Prints what is wrong first, with the command that mends it."""
@@ -85,8 +87,11 @@ class Command(StoreCommand):
                     overview.add(note, found)
                     if note_id:
                         self._print_lines(note_lines(note, overview.price))
+                    elif overview.count % _PROGRESS_STEP == 0:
+                        _show_progress(f"{overview.count} notes read …")
             if opts.json:
                 return
+            _show_progress("")
             if note_id:
                 self._print_lines(overview.group_lines(with_notes=False))
             elif overview.count:
@@ -135,6 +140,13 @@ class Command(StoreCommand):
         else:
             self.fail(f"note {note_id} is not in the ledger", ExitStatus.FAILED)
         return False
+
+
+def _show_progress(text: str) -> None:
+    """Replace the line of progress, if a person sees it: a long ledger may take minutes."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r{text:30}\r")
+        sys.stderr.flush()
 
 
 def _options(given: Iterable[str]) -> list[str]:

@@ -13,7 +13,7 @@ from xhs.api.schema import Schema
 from xhs.export.tables import Rows, Table
 from xhs.export.writer import Writer
 
-_ROW_GROUP = 20_000
+_ROW_GROUP = 10_000
 _TYPES: Mapping[str, pa.DataType] = {
     "string": pa.string(),
     "integer": pa.int64(),

@@ -39,7 +39,9 @@ def groups(pair: tuple[Group, Group], parts: Parts) -> Markup:
 
 def _group_figures(group: Group, parts: Parts) -> list[tuple[str, Child]]:
     say, figures, questions = parts.say, group.figures, group.questions
-    sizes = [note.comments + note.replies + note.vanished for note in figures.notes.values()]
+    sizes = [
+        note.comments.count + note.replies.count + note.vanished for note in figures.notes.values()
+    ]
     sizes += [0] * (group.notes - len(sizes))
     known = questions.answered.count + questions.unanswered.count
     return [

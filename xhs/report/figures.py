@@ -161,8 +161,8 @@ class NoteFigures:
     __slots__ = ("author_seen", "comments", "first", "last", "replies", "threads", "vanished")
 
     def __init__(self) -> None:
-        self.comments = 0
-        self.replies = 0
+        self.comments = Examples()
+        self.replies = Examples()
         self.vanished = 0
         self.first: datetime | None = None
         self.last: datetime | None = None
@@ -244,12 +244,12 @@ class Figures:
             self.without_place += 1
         else:
             _add(self.places, comment.place, key)
-        self._add_to_note(comment)
+        self._add_to_note(comment, key)
         self._add_time(comment, key)
         if comment.text:
             self._add_text(comment, key)
 
-    def _add_to_note(self, comment: Comment) -> None:
+    def _add_to_note(self, comment: Comment, key: tuple[int, str]) -> None:
         note = self.notes.get(comment.note_id)
         if note is None:
             note = self.notes[comment.note_id] = NoteFigures()
@@ -258,11 +258,11 @@ class Figures:
             note.vanished += 1
             return
         if comment.parent_id is None:
-            note.comments += 1
+            note.comments.add(*key)
             if comment.replies:
                 note.threads.setdefault(comment.root_id, Thread()).reported = comment.replies
             return
-        note.replies += 1
+        note.replies.add(*key)
         thread = note.threads.setdefault(comment.root_id, Thread())
         thread.held += 1
         if comment.by_author:

@@ -72,10 +72,10 @@ def _note_row(note: NoteRow, parts: Parts, price: Price | None) -> list[Child]:
     cells: list[Child] = [
         tag("span", parts.note(note.note_id), class_="id"),
         tag("span", _end(note, say), class_=f"state {state}", title=note.stop_reason),
-        say.number(held.comments),
+        parts.link(note.note_id, held.comments),
         say.number(note.reported),
         say.number(note.missing),
-        say.number(held.replies),
+        parts.link([note.note_id, ", ", say("Replies")], held.replies),
         say.number(held.replies_missing),
         say.day(held.first),
         say.day(held.last),

@@ -25,7 +25,7 @@ from xhs.report.figures import (
     top,
 )
 
-NOTES_SHOWN = 500
+NOTES_SHOWN = 200
 BUSY_HOURS_SHOWN = 10
 PLACES_SHOWN = 20
 WORDS_SHOWN = 30
@@ -73,7 +73,9 @@ class NoteRow(NamedTuple):
     @property
     def missing(self) -> int | None:
         """First-level comments that are reported and not held; None if none are reported."""
-        return None if self.reported is None else max(0, self.reported - self.figures.comments)
+        return (
+            None if self.reported is None else max(0, self.reported - self.figures.comments.count)
+        )
 
     @property
     def lacks_nothing(self) -> bool:
@@ -97,7 +99,7 @@ def note_rows(ledger: Iterable[Mapping[str, Any]], figures: Figures) -> list[Not
         rows,
         key=lambda row: (
             row.lacks_nothing,
-            -row.figures.comments - row.figures.replies,
+            -row.figures.comments.count - row.figures.replies.count,
             row.note_id,
         ),
     )
@@ -227,6 +229,8 @@ class Summary:
         return {comment_id for examples in self._examples() for comment_id in examples.ids}
 
     def _examples(self) -> Iterator[Examples]:
+        for note in self.notes[:NOTES_SHOWN]:
+            yield from (note.figures.comments, note.figures.replies)
         yield self.figures.most_liked
         yield self.figures.by_author
         yield from (bar.examples for bar in self.bars)

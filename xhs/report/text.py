@@ -34,6 +34,7 @@ EMOJI = re.compile(
 
 _LINK = re.compile(r"https?://[!-~]+")
 _MENTION = re.compile(r"@\S+")
+_BEGINS_WITH = {_LINK: "http", _MENTION: "@", CODE: "["}
 _REPEATED = re.compile(r"(.)\1{2,}")
 _NO_LETTERS = re.compile(r"[\W\d_]+")
 _NOT_COMPARED = re.compile(r"[\W_]+")
@@ -93,9 +94,8 @@ class Words:
         Left out are links, mentions, emoji codes, numbers, stop words and single characters. Three
         or more equal characters count as two.
         """
-        for pattern in (_LINK, _MENTION, CODE):
-            text = pattern.sub(" ", text)
-        words = self._jieba.cut(_REPEATED.sub(r"\1\1", _plain(text)))
+        bare = _without(text, " ", (_LINK, _MENTION, CODE))
+        words = self._jieba.cut(_REPEATED.sub(r"\1\1", _plain(bare)))
         return {
             word
             for word in words
@@ -105,7 +105,8 @@ class Words:
 
 def emoji_in(text: str) -> set[str]:
     """Return the distinct emoji codes and emoji of a text, as written."""
-    return {*CODE.findall(text), *EMOJI.findall(text)}
+    codes = CODE.findall(text) if "[" in text else ()
+    return {*codes, *EMOJI.findall(text)}
 
 
 def is_question(text: str) -> bool:
@@ -113,7 +114,7 @@ def is_question(text: str) -> bool:
 
     Emoji at the end do not matter. A question mark counts after a letter or a digit only.
     """
-    text = EMOJI.sub("", CODE.sub("", _LINK.sub("", text)))
+    text = EMOJI.sub("", _without(text, "", (_LINK, CODE)))
     if _ASKS.search(text) or any(word in text for word in QUESTION_WORDS):
         return True
     return _CLOSING.sub("", text).endswith(QUESTION_ENDINGS)
@@ -124,9 +125,17 @@ def comparable(text: str) -> str | None:
 
     Case, width, blanks, punctuation, mentions, emoji and emoji codes do not matter.
     """
-    bare = _MENTION.sub("", EMOJI.sub("", CODE.sub("", text)))
+    bare = EMOJI.sub("", _without(text, "", (_MENTION, CODE)))
     plain = _NOT_COMPARED.sub("", _plain(bare))
     return plain if len(plain) >= LEAST_COPIED else None
+
+
+def _without(text: str, replacement: str, patterns: Iterable[re.Pattern[str]]) -> str:
+    """Return a text without what matches. Most texts have none of it, and are not searched."""
+    for pattern in patterns:
+        if _BEGINS_WITH[pattern] in text:
+            text = pattern.sub(replacement, text)
+    return text
 
 
 def _plain(text: str) -> str:

@@ -103,7 +103,7 @@ def test_the_author_is_known_by_the_flag_or_by_the_id() -> None:
 def test_vanished_comments_are_counted_but_not_held() -> None:
     counted = figures(comment(1), comment(2, has_vanished=True, replies=3))
     assert (counted.comments, counted.vanished) == (2, 1)
-    assert counted.notes[NOTE].comments == 1
+    assert counted.notes[NOTE].comments.ids == ["c1"]
     assert counted.notes[NOTE].replies_missing == 0
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -19,6 +20,14 @@ from xhs.store.mongo.retrying import describe, retry_until_answered
 
 _BATCH = 500
 _CURSOR_BATCH = 2000
+_NOTES = 10_000
+_USERS = 100
+_LOOKUP = 50
+"""The most IDs in one look-up: the embedded server's time grows with their square."""
+_AT_ONCE = 10
+"""The most look-ups at the same time."""
+_READ_WHOLE = 2000
+"""The comments of a note up to which they are read in one query."""
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -136,7 +145,7 @@ class Joined:
 
         Vanished comments are among them. A reply whose comment is not selected, or not stored,
         stands in that comment's place. A batch has comments of one note. Memory is bounded by the
-        keys of the largest note: it does not grow with the number of notes.
+        keys of the largest note.
 
         ``fields``: the fields of comments to read; all if None.
 
@@ -144,7 +153,9 @@ class Joined:
             StoreFailed: if the database does not answer.
         """
         async for note_id in self._note_ids(selection):
-            keys = await self._keys({**selection.query, "note_id": note_id})
+            query, projection = {**selection.query, "note_id": note_id}, _projection(fields)
+            held = await self._whole_note(query, projection)
+            keys = await self._keys(query) if held is None else list(map(_key, held.values()))
             if not keys:
                 continue
             note = await retry_until_answered(
@@ -152,7 +163,10 @@ class Joined:
             )
             order = reading_order(keys, await self._roots(keys))
             for start in range(0, len(order), _BATCH):
-                yield await self._join(order[start : start + _BATCH], note, fields)
+                ids = order[start : start + _BATCH]
+                found = await self._by_id(COMMENTS, ids, projection) if held is None else held
+                comments = [found[one] for one in ids if one in found]  # one may be gone since
+                yield await self._join(comments, note, found)
 
     async def unordered(
         self, selection: Selection, fields: Sequence[str]
@@ -172,14 +186,9 @@ class Joined:
             ]
         try:
             for query in queries:
-                batch: list[Document] = []
                 cursor = self._database[COMMENTS].find(query, dict.fromkeys(fields, 1))
-                async for comment in cursor.batch_size(_CURSOR_BATCH):
-                    batch.append(comment)
-                    if len(batch) == _CURSOR_BATCH:
-                        yield batch
-                        batch = []
-                if batch:
+                cursor.batch_size(_CURSOR_BATCH)
+                while batch := await cursor.to_list(_CURSOR_BATCH):
                     yield batch
         except PyMongoError as error:
             raise StoreFailed(f"the database does not answer: {describe(error)}") from error
@@ -194,7 +203,8 @@ class Joined:
         """
         ids, joined = list(comment_ids), {}
         for start in range(0, len(ids), _BATCH):
-            for one in await self._join(ids[start : start + _BATCH], None, fields):
+            found = await self._by_id(COMMENTS, ids[start : start + _BATCH], _projection(fields))
+            for one in await self._join(list(found.values()), None, found):
                 joined[one.comment["_id"]] = one
         return joined
 
@@ -210,14 +220,14 @@ class Joined:
         conditions, users = self._conditions(selection), self._database[USERS]
 
         async def fetch(ids: Document) -> list[Document]:
-            return await users.find({"_id": ids}).sort("_id").limit(_BATCH).to_list()
+            return await users.find({"_id": ids}).sort("_id").limit(_USERS).to_list()
 
-        async for batch in batches_by_id(fetch, _BATCH):
-            ids = [user["_id"] for user in batch]
+        async for batch in batches_by_id(fetch, _USERS):
+            ids = {user["_id"] for user in batch}
             if conditions:
                 ids = await self._authors(ids, conditions)
             counts = await self._counts(ids)
-            selected = [user for user in batch if user["_id"] in set(ids)]
+            selected = [user for user in batch if user["_id"] in ids]
             if selected:
                 yield [{**user, **counts.get(user["_id"], _NO_COUNTS)} for user in selected]
 
@@ -230,12 +240,12 @@ class Joined:
         users = await self._by_id(USERS, user_ids, {"nickname": 1})
         return {user_id: user.get("nickname") for user_id, user in users.items()}
 
-    async def _authors(self, user_ids: Sequence[str], conditions: Document) -> list[str]:
+    async def _authors(self, user_ids: Collection[str], conditions: Document) -> set[str]:
         query = {**conditions, "user_id": {"$in": list(user_ids)}}
         comments = self._database[COMMENTS]
-        return await retry_until_answered(lambda: comments.distinct("user_id", query))
+        return set(await retry_until_answered(lambda: comments.distinct("user_id", query)))
 
-    async def _counts(self, user_ids: Sequence[str]) -> dict[str, Document]:
+    async def _counts(self, user_ids: Collection[str]) -> dict[str, Document]:
         """Return what each of these users has written, over all notes."""
         stages: list[Document] = [
             {"$match": {"user_id": {"$in": list(user_ids)}}},
@@ -274,16 +284,31 @@ class Joined:
             for note_id in dict.fromkeys(selection.note_ids):
                 yield note_id
             return
-        comments, after = self._database[COMMENTS], ""
-        while True:
-            query = {**selection.query, "note_id": {"$gt": after}}
-            found = await retry_until_answered(
-                lambda: comments.find_one(query, {"note_id": 1}, sort=[("note_id", 1)])  # noqa: B023
+
+        async def fetch(ids: Document) -> list[Document]:
+            cursor = await self._database[COMMENTS].aggregate(
+                [
+                    {"$match": {**selection.query, "note_id": ids}},
+                    {"$group": {"_id": "$note_id"}},
+                    {"$sort": {"_id": 1}},
+                    {"$limit": _NOTES},
+                ]
             )
-            if found is None:
-                return
-            after = found["note_id"]
-            yield after
+            return await cursor.to_list()
+
+        async for batch in batches_by_id(fetch, _NOTES):
+            for note in batch:
+                yield note["_id"]
+
+    async def _whole_note(
+        self, query: Document, projection: Mapping[str, int] | None
+    ) -> dict[str, Document] | None:
+        """Return the comments of a note by ID; None if there are too many to hold."""
+        limit = _READ_WHOLE + 1
+        found = await retry_until_answered(
+            lambda: self._database[COMMENTS].find(query, projection).limit(limit).to_list()
+        )
+        return {one["_id"]: one for one in found} if len(found) < limit else None
 
     async def _keys(self, query: Document) -> list[CommentKey]:
         async def fetch() -> list[CommentKey]:
@@ -296,17 +321,13 @@ class Joined:
         """Return the times of the first-level comments that are stored but not selected."""
         selected = {key.comment_id for key in keys if key.parent_id is None}
         missing = list({key.parent_id for key in keys if key.parent_id} - selected)
-        times: dict[str, datetime | None] = {}
-        for start in range(0, len(missing), _BATCH):
-            found = await self._by_id(COMMENTS, missing[start : start + _BATCH], {"created_at": 1})
-            times |= {root: document.get("created_at") for root, document in found.items()}
-        return times
+        found = await self._by_id(COMMENTS, missing, {"created_at": 1})
+        return {root: document.get("created_at") for root, document in found.items()}
 
     async def _join(
-        self, ids: Sequence[str], note: Document | None, fields: Sequence[str] | None
+        self, comments: Sequence[Document], note: Document | None, found: Mapping[str, Document]
     ) -> list[JoinedComment]:
-        found = await self._by_id(COMMENTS, ids, _projection(fields))
-        comments = [found[one] for one in ids if one in found]  # it may be gone since
+        """Join users to comments. ``found``: the comments of the note that have been read."""
         answered_ids = {key for one in comments if (key := _answered_id(one))}
         unknown = list(answered_ids - found.keys())
         answered = {**found, **await self._by_id(COMMENTS, unknown, {"user_id": 1})}
@@ -321,23 +342,29 @@ class Joined:
     async def _by_id(
         self, collection: str, ids: Sequence[str], fields: Mapping[str, int] | None
     ) -> dict[str, Document]:
-        if not ids:
-            return {}
         documents = self._database[collection]
-        found = await retry_until_answered(
-            lambda: documents.find({"_id": {"$in": list(ids)}}, fields).to_list()
-        )
-        return {document["_id"]: document for document in found}
+
+        async def look_up(some: Sequence[str]) -> list[Document]:
+            query = {"_id": {"$in": list(some)}}
+            return await retry_until_answered(lambda: documents.find(query, fields).to_list())
+
+        parts = [ids[start : start + _LOOKUP] for start in range(0, len(ids), _LOOKUP)]
+        found: dict[str, Document] = {}
+        for some in range(0, len(parts), _AT_ONCE):
+            for batch in await asyncio.gather(*map(look_up, parts[some : some + _AT_ONCE])):
+                found |= {document["_id"]: document for document in batch}
+        return found
 
 
 _JOINED_BY = (
+    "created_at",
     "note_id",
     "user_id",
     "parent_comment_id",
     "target_comment_id",
     "extra.target_comment",
 )
-"""The fields of a comment by which other documents are joined to it."""
+"""The fields of a comment by which it is sorted, and other documents are joined to it."""
 
 
 _TIMES = ("first_comment_at", "last_comment_at")

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import bson
 from bson.errors import BSONError
@@ -168,36 +168,45 @@ class Writer:
                 raise
             await self._bisect(collection, batch, error.code)
             return
-        duplicates, new = [], 0
-        for index, (write, future) in enumerate(batch):
+        outcomes: dict[int, bool | Unstorable] = {}
+        duplicates = []
+        for index, operation in enumerate(operations):
             code = refusals.get(index)
             if code == _DUPLICATE_KEY:
-                duplicates.append((write, future))
+                duplicates.append(index)
             elif code is not None:
-                _refuse(future, _unstorable(code))
+                outcomes[index] = _unstorable(code)
             else:
-                is_new = isinstance(operations[index], InsertOne) or index in result.upserted
-                new += is_new
-                _accept(future, new=is_new)
-        if duplicates:
-            await self._merge(collection, duplicates)
+                outcomes[index] = isinstance(operation, InsertOne) or index in result.upserted
+        try:
+            if duplicates:
+                merged = await self._merge(collection, [batch[index] for index in duplicates])
+                outcomes |= zip(duplicates, merged, strict=True)
+        finally:
+            # In the order of the writes, so that feeds have replies under their comment. Before a
+            # failed merge is repeated, too: what is new would be taken for a duplicate then.
+            for index in sorted(outcomes):
+                _settle(batch[index][1], outcomes[index])
+        new = sum(outcome is True for outcome in outcomes.values())
         if 2 * new > len(batch):
             self._mostly_stored.discard(collection)
         else:
             self._mostly_stored.add(collection)
 
-    async def _merge(self, collection: str, batch: Sequence[_Entry]) -> None:
-        """Update documents that exist; some may already hold a newer answer."""
+    async def _merge(
+        self, collection: str, batch: Sequence[_Entry]
+    ) -> list[Literal[False] | Unstorable]:
+        """Update documents that exist; some may already hold a newer answer.
+
+        Return False for each that is stored, and the error for each that is refused.
+        """
         operations = [_operation(write, upsert=False) for write, _ in batch]
         result, refusals = await self._send(collection, operations)
         bounds = [operation for write, _ in batch for operation in _bounds(write)]
         if bounds and result.matched < len(batch):
             await self._send(collection, bounds)
-        for index, (_, future) in enumerate(batch):
-            if (code := refusals.get(index)) is not None:
-                _refuse(future, _unstorable(code))
-            else:
-                _accept(future, new=False)
+        codes = (refusals.get(index) for index in range(len(batch)))
+        return [False if code is None else _unstorable(code) for code in codes]
 
     async def _send(
         self, collection: str, operations: Sequence[_Operation]
@@ -318,6 +327,13 @@ def _take(waiting: deque[_Entry]) -> list[_Entry]:
 def _accept(future: asyncio.Future[bool | None], *, new: bool | None) -> None:
     if not future.done():  # the future is cancelled with the task that awaits it
         future.set_result(new)
+
+
+def _settle(future: asyncio.Future[bool | None], outcome: bool | Unstorable) -> None:
+    if isinstance(outcome, Unstorable):
+        _refuse(future, outcome)
+    else:
+        _accept(future, new=outcome)
 
 
 def _refuse(future: asyncio.Future[bool | None], error: Exception) -> None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import pytest
 from pymongo.errors import AutoReconnect
 
 from xhs.crawl.storage import StoreFailed
 from xhs.store.mongo.joined import Joined, Selection
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
 pytestmark = pytest.mark.anyio
 
@@ -30,12 +27,13 @@ class Failing:
         self.queries.append(query)
         return self
 
-    def batch_size(self, size: int) -> AsyncIterator[dict[str, Any]]:
-        return self._read()
+    def batch_size(self, size: int) -> Self:
+        return self
 
-    async def _read(self) -> AsyncIterator[dict[str, Any]]:
-        for serial in range(self._documents):
-            yield {"_id": serial}
+    async def to_list(self, length: int) -> list[dict[str, Any]]:
+        if self._documents:
+            self._documents -= 1
+            return [{"_id": self._documents}]
         raise AutoReconnect("mongodb://user:secret@host")
 
 

@@ -112,6 +112,23 @@ async def test_an_existing_document_is_merged_and_not_new() -> None:
     assert database.bulks == [(COMMENTS, ["a", "b"]), (COMMENTS, ["b"])]
 
 
+async def test_writes_are_acknowledged_in_their_order_even_if_some_are_merged() -> None:
+    """So that feeds have a new reply under its known comment."""
+    writer = Writer(Database(refused((0, 11000))))  # type: ignore[arg-type]
+    futures = {writer.put(write(name)): name for name in ("known", "new", "newer")}
+    order: list[str] = []
+    for future in futures:
+        future.add_done_callback(lambda done: order.append(futures[done]))
+    await writer.close()
+    await asyncio.sleep(0)
+    assert order == ["known", "new", "newer"]
+
+
+async def test_what_is_new_stays_new_if_a_merge_has_to_be_repeated() -> None:
+    database = Database(refused((0, 11000)), AutoReconnect("gone"), refused((0, 11000), (1, 11000)))
+    assert await put(database, write("known"), write("new")) == [False, True]
+
+
 async def test_only_first_and_last_times_are_merged_into_a_newer_answer() -> None:
     database = Database(refused((0, 11000)))
     database.matched = 0
