@@ -36,7 +36,7 @@ HOLD = f'{{"note": "{NOTE}", "page": 8, "delay": 4}}'
 HALF_DONE = ("80 comments", "7 calls billed", "left")
 FOLDER = "/home/me/xhs"
 """The folder of the project, as the picture shows it."""
-COLUMNS = 112
+COLUMNS = 120
 PAGE_WIDTH = 1080
 LAST_SHOWN = "#time .chart"
 

@@ -149,9 +149,13 @@ def test_the_tutorial_prints_what_it_shows(folder: Path, server: str) -> None:
         pytest.importorskip(package)
     with resolve(f"embedded:{folder / '.xhs' / 'tutorial'}"):
         printed = run(TUTORIAL, folder, server)
-    shown = "".join(block.text for block in blocks(TUTORIAL) if block.language == "text")
-    lines = [re.escape(line).replace("…", ".+") for line in shown.splitlines()]
-    assert [line for line in lines if not re.search(line, printed)] == []
+    position = 0
+    for block in blocks(TUTORIAL):
+        for line in block.text.splitlines() if block.language == "text" else ():
+            pattern = re.compile(re.escape(line).replace("…", ".+"))
+            found = pattern.search(printed, position)
+            assert found, f"{line}\nis not in\n{printed[position:]}"
+            position = found.end()
 
 
 @pytest.mark.skipif(
