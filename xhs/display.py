@@ -15,8 +15,8 @@ from scrapy.utils.reactor import is_reactor_installed
 from twisted.internet.task import LoopingCall
 
 from xhs import terminal
-from xhs.crawl.crawl_progress import CrawlProgress, Rate, Stage
 from xhs.crawl.price import Price
+from xhs.crawl.progress_text import CrawlProgress, Rate, Stage
 from xhs.download._scrapy import is_closing, scheduler
 from xhs.download.budget import CallBudget
 from xhs.download.scheduler import WaitingScheduler

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from xhs.crawl.crawl_progress import duration
 from xhs.crawl.price import Price
+from xhs.crawl.progress_text import duration
 from xhs.reasons import ADVICE, STOPPED, CloseReason, ExitStatus, StopReason
 from xhs.stats import Stat
 

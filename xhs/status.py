@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from xhs.api.endpoints import SORTS, VERSIONS
+from xhs.crawl.note_ids import NOTE_URL
 from xhs.crawl.price import Price, in_money
 from xhs.reasons import ADVICE, StopReason, read_reason
 from xhs.store.mongo.notes import read_wanted
@@ -36,7 +37,6 @@ EMPTY = (
 )
 """The lines about an empty ledger."""
 
-_LINK = "https://www.xiaohongshu.com/explore/"
 _STATES_NOT_ENDED = ("queued", "running", "unfinished")
 _IDS_A_LINE = 3
 _COLUMNS = "  {:60}  {:12} {:>8}  {:>7} {:>5}"
@@ -313,7 +313,7 @@ def note_lines(note: Mapping[str, Any], price: Price | None = None) -> Iterator[
 
 def link(note_id: str) -> str:
     """Return the link of a note."""
-    return f"{_LINK}{note_id}"
+    return f"{NOTE_URL}{note_id}"
 
 
 def _row(note: Mapping[str, Any]) -> str:

@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 from urllib.parse import unquote
 
+NOTE_URL = "https://www.xiaohongshu.com/explore/"
+"""The address of a note without its ID."""
+
 LINK_FORMS = (
     *(
         f"{path}/{note}"
@@ -408,10 +411,7 @@ def _nested(value: str, layers: int) -> tuple[str | None, int]:
     return address, layers
 
 
-_LINK_NEEDED = (
-    "it must end with the note's ID (24 hexadecimal characters), "
-    "as https://www.xiaohongshu.com/explore/ID does"
-)
+_LINK_NEEDED = f"it must end with the note's ID (24 hexadecimal characters), as {NOTE_URL}ID does"
 _EXPORT_AGAIN = "export the IDs again, into a column with the format text, or use the notes' links"
 _NEITHER = "neither a note ID (24 hexadecimal characters) nor a link to a note"
 _TEXT_ALONE = f"this text contains {_NEITHER} (xiaohongshu.com, rednote.com)"

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, BinaryIO
 
+from xhs.crawl.note_ids import NOTE_URL
 from xhs.export.json_lines import json_line
 from xhs.export.tables import Rows, Table
 from xhs.export.writer import Writer
-from xhs.feeds.readable import NOTE_URL
 
 PLATFORM = "xiaohongshu-comments"
 """The name by which 4CAT knows this kind of data."""

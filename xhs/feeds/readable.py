@@ -11,11 +11,12 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any, NamedTuple
 
+from xhs.crawl.note_ids import NOTE_URL
+
 Row = Mapping[str, Any]
 """The fields of an item or of a document, with those joined to it."""
 
 BEIJING = timezone(timedelta(hours=8))
-NOTE_URL = "https://www.xiaohongshu.com/explore/"
 _USER_URL = "https://www.xiaohongshu.com/user/profile/"
 _HAS_PROFILE = re.compile(r"[0-9a-f]{24}", re.ASCII)
 

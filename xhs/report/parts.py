@@ -6,7 +6,7 @@ import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from xhs.feeds.readable import NOTE_URL
+from xhs.crawl.note_ids import NOTE_URL
 from xhs.report.charts import bar
 from xhs.report.figures import Comment, Examples
 from xhs.report.labels import Labels

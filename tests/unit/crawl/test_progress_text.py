@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xhs.crawl.crawl_progress import CrawlProgress, Rate, Stage, duration
 from xhs.crawl.price import read_price
+from xhs.crawl.progress_text import CrawlProgress, Rate, Stage, duration
 
 
 def test_a_crawl_in_full() -> None:
