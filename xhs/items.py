@@ -119,7 +119,7 @@ class UserItem(JsonSchemaItem):
 
 
 class NoteItem(JsonSchemaItem):
-    """How a note ended. One a note, when its chain of pages ends."""
+    """The end of a note. One a note, when its chain of pages ends."""
 
     jsonschema = NOTE
 
@@ -166,5 +166,5 @@ def is_note(item: Any) -> bool:
 
 
 def item_type(item: Any) -> str | None:
-    """What an item says of its type; None if it is no item, or none of these."""
+    """Return the type that an item names; None if it is no item, or names none."""
     return ItemAdapter(item).get("item_type") if ItemAdapter.is_item(item) else None

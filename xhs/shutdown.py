@@ -20,7 +20,7 @@ from xhs.reasons import ExitStatus
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 _SECONDS = 1.0
-"""How long a stopped process waits for its threads, or for the reactor, before it exits."""
+"""Seconds that a stopped process waits for its threads, or for the reactor, before it exits."""
 
 Stop = Callable[[int], Any]
 """Takes the number of a signal."""

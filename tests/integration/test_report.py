@@ -97,12 +97,13 @@ def test_two_groups_of_notes(crawled: Project, named: list[str], tmp_path: Path)
     assert number(page, "comments") == f"{first + held[NOTES[1]]:,}"
 
 
-def test_notes_that_are_not_there_are_said(crawled: Project, tmp_path: Path) -> None:
+@pytest.mark.parametrize("named", [[], ["--note", NOTES[0]]])
+def test_notes_that_are_not_there_are_said(
+    crawled: Project, named: list[str], tmp_path: Path
+) -> None:
     path = tmp_path / "b.txt"
     path.write_text(f"{NOTES[1]}\n{UNKNOWN}\n")
-    done = crawled.command(
-        "report", str(tmp_path / "out.html"), "--note", NOTES[0], "--compare", str(path)
-    )
+    done = crawled.command("report", str(tmp_path / "out.html"), *named, "--compare", str(path))
     assert done.status == 0
     assert done.errors == "1 of the notes asked for are not in the database\n"
 

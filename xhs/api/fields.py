@@ -348,7 +348,8 @@ def target_user(extra: Raw) -> Fields | None:
 def people(objects: Iterable[Parsed]) -> Iterator[People | None]:
     """Yield the people of each object of a page, in order; None for objects that are no comments.
 
-    A reply that names nobody answers its first-level comment, which may be on the same page.
+    A reply answers the comment that it names, or else its first-level comment. If the API does not
+    send that comment's author, it may be on the same page.
     """
     authors: dict[Any, Fields | None] = {}
     for item_type, fields, raw in objects:
@@ -360,7 +361,8 @@ def people(objects: Iterable[Parsed]) -> Iterator[People | None]:
             authors[comment_id] = author
         parent_id, answered = fields["parent_comment_id"], None
         if parent_id is not None:
-            answered = target_user(raw) or user_fields(authors.get(parent_id) or {})
+            answered_id = fields["target_comment_id"] or parent_id
+            answered = target_user(raw) or user_fields(authors.get(answered_id) or {})
         yield People(
             _text(author and author.get("nickname")),
             _text(answered and answered["user_id"]),

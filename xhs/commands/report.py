@@ -106,7 +106,8 @@ class Command(StoreCommand):
         except OSError as error:
             self.fail(f"{path} cannot be written: {error.strerror}", ExitStatus.FAILED)
             return
-        if missing := len(choice.note_ids or ledger) - len(ledger):
+        named = {*(choice.notes or ()), *(choice.other or ())}
+        if missing := len(named - {note["_id"] for note in ledger}):
             sys.stderr.write(f"{missing} of the notes asked for are not in the database\n")
         notes = Labels("en").counted(len(summary.notes), "note")
         self.print(f"{summary.figures.comments} comments on {notes}: {path}")

@@ -50,11 +50,10 @@ _LAST_TIME = datetime(2100, 1, 1, tzinfo=UTC)
 """Times outside of these are no times of comments: the app is of 2013."""
 
 _HOUR = 3600
-_OFFSET = 8
 
 
 class Comment(NamedTuple):
-    """What figures need of a stored comment."""
+    """The fields of a stored comment that figures need."""
 
     comment_id: str
     note_id: str

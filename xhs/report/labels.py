@@ -88,7 +88,7 @@ REASONS = {
     StopReason.UNKNOWN_CODE: ("not finished: unknown code", "未完成：接口返回未知代码"),
     StopReason.INTERRUPTED: ("not finished: interrupted", "未完成：采集中断"),
 }
-"""How notes end, in English and in Chinese."""
+"""Ends of notes, in English and in Chinese."""
 
 LONG = {
     "personal data": (

@@ -185,7 +185,7 @@ def folded(title: str, body: Markup) -> Markup:
 
 
 def isolated(text: str, most: int = _LONGEST_NAME) -> Markup:
-    """Return at most so many characters of a text of someone else.
+    """Return at most ``most`` characters of a text of someone else.
 
     What the text does to the direction of writing ends with it.
     """

@@ -1,4 +1,4 @@
-"""What a report shows, chosen from its figures. Pure."""
+"""The content of a report, chosen from its figures. Pure."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ def _group(notes: int, one: Figures, other: Figures) -> Group:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a report shows. Lists are cut to what a page can hold; figures count everything."""
+    """The content of a report. Lists are cut to what a page can hold; figures count everything."""
 
     figures: Figures
     notes: Sequence[NoteRow]

@@ -1,4 +1,4 @@
-"""What a comment's text says: its words, emoji codes and emoji, and if it is a question."""
+"""Features of a comment's text: its words, emoji codes and emoji, and if it is a question."""
 
 from __future__ import annotations
 
@@ -25,12 +25,16 @@ LEAST_COPIED = 8
 CODE = re.compile(r"\[(?!\d+\])[\w·]{1,12}\]")
 """An emoji code as the app writes it, such as ``[doge]`` or ``[捂脸R]``."""
 
-_PICTOGRAPH = "[\U0001f000-\U0001faff\u2600-\u27bf\u2b50\u2b55\u203c\u2049]"
-_MODIFIERS = "[\ufe0f\u20e3\U0001f3fb-\U0001f3ff]*"
-EMOJI = re.compile(
-    f"[\U0001f1e6-\U0001f1ff]{{2}}|{_PICTOGRAPH}{_MODIFIERS}(?:\u200d{_PICTOGRAPH}{_MODIFIERS})*"
+_PICTOGRAPH = (
+    "[\U0001f000-\U0001faff\u2600-\u27bf\u203c\u2049\u231a\u231b\u23e9-\u23fa\u25aa\u25ab\u25b6\u25c0"
+    "\u25fb-\u25fe\u2934\u2935\u2b05-\u2b07\u2b1b\u2b1c\u2b50\u2b55\u3030\u303d\u3297\u3299]"
 )
-"""An emoji: a flag, or a pictograph with its modifiers and those that are joined to it."""
+_MODIFIERS = "[\ufe0f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]*"
+EMOJI = re.compile(
+    "[\U0001f1e6-\U0001f1ff]{2}|[0-9#*]\ufe0f?\u20e3"
+    f"|{_PICTOGRAPH}{_MODIFIERS}(?:\u200d{_PICTOGRAPH}{_MODIFIERS})*"
+)
+"""An emoji: a flag, a keycap, or a pictograph with its modifiers and those joined to it."""
 
 _LINK = re.compile(r"https?://[!-~]+")
 _MENTION = re.compile(r"@\S+")
@@ -38,7 +42,6 @@ _BEGINS_WITH = {_LINK: "http", _MENTION: "@", CODE: "["}
 _REPEATED = re.compile(r"(.)\1{2,}")
 _NO_LETTERS = re.compile(r"[\W\d_]+")
 _NOT_COMPARED = re.compile(r"[\W_]+")
-_CLOSING = re.compile(r"[\W_]+\Z")
 _ASKS = re.compile(r"\w[^\w\s]*[?？]")
 
 _STOP_WORDS = Path(__file__).with_name("stop-words.txt")
@@ -117,7 +120,10 @@ def is_question(text: str) -> bool:
     text = EMOJI.sub("", _without(text, "", (_LINK, CODE)))
     if _ASKS.search(text) or any(word in text for word in QUESTION_WORDS):
         return True
-    return _CLOSING.sub("", text).endswith(QUESTION_ENDINGS)
+    end = len(text)
+    while end and not text[end - 1].isalnum():
+        end -= 1
+    return text.endswith(QUESTION_ENDINGS, 0, end)
 
 
 def comparable(text: str) -> str | None:

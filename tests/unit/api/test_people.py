@@ -45,6 +45,17 @@ def test_a_reply_answers_whom_it_names_or_its_comment() -> None:
     ]
 
 
+def test_a_reply_that_names_a_comment_without_its_author_answers_that_comment() -> None:
+    replies = [
+        {"id": "r1", "user": user(2)},
+        {"id": "r2", "user": user(3), "target_comment": {"id": "r1"}},
+        {"id": "r3", "user": user(3), "target_comment": {"id": "r0"}},
+    ]
+    *_, named, unknown = shown([{"id": "c1", "user": user(1), "sub_comments": replies}])
+    assert named == People("nickname 3", "u2", "nickname 2")
+    assert unknown == People("nickname 3")
+
+
 def test_on_a_page_of_replies_the_comment_may_be_missing() -> None:
     named = {"id": "r2", "user": user(3), "target_comment": {"id": "r1", "user": user(2)}}
     assert shown([{"id": "r1", "user": user(2)}, named], parent_id="c1") == [
