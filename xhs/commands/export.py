@@ -95,37 +95,44 @@ class Command(StoreCommand):
                 return
             try:
                 with _opened(export.out) as file:
-                    read, written = await self._write(store, export, file)
+                    counts = await self._write(store, export, file)
             except OSError as error:
                 if isinstance(error, BrokenPipeError):
                     raise
                 self.fail(f"{export.out} cannot be written: {error.strerror or error}", 1)
                 return
-        self._say(export, read, written)
+        self._say(export, counts)
 
-    async def _write(self, store: Store, export: Export, file: BinaryIO) -> tuple[int, int]:
-        """Write the rows; return how many were read, and how many are in the file."""
+    async def _write(self, store: Store, export: Export, file: BinaryIO) -> Counts:
+        """Write the rows, and return their numbers."""
         table, form = export.table, export.form
         total = None
         if table.name == "comments" and terminal.can_display():  # counting takes time
             total = await store.joined.count(export.selection)
-        read = written = 0
+        read = written = wrong = 0
         with (
             form.open(file, table) as writer,
             self.progress(f"Exporting {table.name}", total) as advance,
         ):
             async for rows in table.read(store, export.selection, form.without_extra):
-                written += writer.write(rows)
+                checked = [table.checked(row) for row in rows]
+                written += writer.write([row for row, _ in checked])
+                wrong += sum(is_wrong for _, is_wrong in checked)
                 read += len(rows)
                 advance(len(rows))
-        return read, written
+        return Counts(read, written, wrong)
 
-    def _say(self, export: Export, read: int, written: int) -> None:
+    def _say(self, export: Export, counts: Counts) -> None:
+        read, written, wrong = counts
         kind = export.table.name
         place = "standard output" if export.out == _STANDARD_OUTPUT else export.out
         if read == 0:
             sys.stderr.write(f"nothing matches: {place} has no {kind}\n")
             return
+        if wrong:
+            sys.stderr.write(
+                f"{wrong:,} {kind} have values of the wrong type: these count as missing\n"
+            )
         if left_out := read - written:
             sys.stderr.write(f"{left_out:,} {kind} have no time, and were left out\n")
         sys.stderr.write(f"{written:,} {kind} in {place}\n")
@@ -138,6 +145,14 @@ class Export(NamedTuple):
     table: Table
     form: Format
     selection: Selection
+
+
+class Counts(NamedTuple):
+    """Numbers of rows: read, written to the file, and with values of the wrong type."""
+
+    read: int
+    written: int
+    wrong: int
 
 
 @contextmanager
