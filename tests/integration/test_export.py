@@ -332,6 +332,7 @@ WRONG: list[tuple[list[str], str]] = [
     (["out.csv", "--min-likes", "many"], "--min-likes many is not a number of likes"),
     (["out.csv", "--min-likes=-1"], "--min-likes -1 is not a number of likes"),
     (["out.csv", "--contains", ""], "--contains needs a text"),
+    (["out.csv", "--contains", "a" * 1001], "--contains takes at most 1,000 characters"),
     (["out.csv", "--note", "abc"], "--note: "),
     (["out.csv", "--what", "notes", "--min-likes", "1"], "--min-likes does not go with"),
     (["out.csv", "--what", "history", "--contains", "a"], "--contains does not go with"),

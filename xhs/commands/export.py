@@ -27,6 +27,7 @@ from xhs.store.mongo.joined import Selection
 _STANDARD_OUTPUT = "-"
 _LONGEST_DATE = len("2026-11-24")
 _LARGEST_NUMBER = 2**63 - 1
+_LONGEST_TEXT = 1000
 
 
 class Command(StoreCommand):
@@ -231,6 +232,8 @@ def _selection(table: Table, opts: argparse.Namespace) -> Selection:
         raise ValueError("--since is not before --until")
     if (text := given.get("contains")) is not None and not (text and is_storable(text)):
         raise ValueError("--contains needs a text in UTF-8")
+    if text and len(text) > _LONGEST_TEXT:
+        raise ValueError(f"--contains takes at most {_LONGEST_TEXT:,} characters")
     return Selection(
         note_ids=_note_ids(given["note"]) if "note" in given else None,
         since=since,
