@@ -327,6 +327,8 @@ WRONG: list[tuple[list[str], str]] = [
     (["out.csv", "--what", "history", "--ids"], "a pass has no ID"),
     (["out.csv", "--since", "yesterday"], "--since yesterday is not a date"),
     (["out.csv", "--until", "2026-13-01"], "--until 2026-13-01 is not a date"),
+    (["out.csv", "--until", "9999-12-31"], "--until 9999-12-31 is the end of the calendar"),
+    (["out.csv", "--until", "2026-W48"], "--until 2026-W48 is neither a date as 2026-11-24"),
     (["out.csv", "--first-seen-since", "1"], "--first-seen-since 1 is not a date"),
     (["out.csv", "--since", "2026-02-01", "--until", "2026-01-01"], "--since is not before"),
     (["out.csv", "--min-likes", "many"], "--min-likes many is not a number of likes"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +26,8 @@ from xhs.store.mongo.client import Store
 from xhs.store.mongo.joined import Selection
 
 _STANDARD_OUTPUT = "-"
-_LONGEST_DATE = len("2026-11-24")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_SHORTEST_DATE_TIME = len("20261124T08")
 _LARGEST_NUMBER = 2**63 - 1
 _LONGEST_TEXT = 1000
 
@@ -256,9 +258,21 @@ def _time(given: dict[str, str], name: str) -> datetime | None:
 def _until(given: dict[str, str]) -> datetime | None:
     """Return the end of the selected time; a date alone means the end of that day."""
     time = _time(given, "until")
-    if time and len(given["until"]) <= _LONGEST_DATE:
-        time += timedelta(days=1)
-    return time
+    if time is None:
+        return None
+    value = given["until"]
+    if not _DATE.fullmatch(value):
+        if len(value) < _SHORTEST_DATE_TIME:
+            raise ValueError(
+                f"--until{_shown(value)} is neither a date as 2026-11-24 nor a date-time"
+            )
+        return time
+    try:
+        return time + timedelta(days=1)
+    except OverflowError:
+        raise ValueError(
+            f"--until{_shown(value)} is the end of the calendar: leave it out"
+        ) from None
 
 
 def _min_likes(value: str) -> int:
