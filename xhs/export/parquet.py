@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 import pyarrow as pa
@@ -44,6 +45,11 @@ class ParquetWriter(Writer):
         if self._rows:
             self._write_group()
         self._writer.close()
+
+    def abandon(self) -> None:
+        with suppress(OSError, pa.ArrowException):
+            self._writer.close()
+        self._writer.is_open = False  # otherwise it tries again, and prints, when it is deleted
 
     def _write_group(self) -> None:
         arrays = [

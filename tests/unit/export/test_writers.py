@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import csv
+import errno
+import gc
 import json
+import sys
+from contextlib import suppress
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
@@ -177,6 +182,35 @@ def test_parquet(tmp_path: Path) -> None:
     comment, reply = table.to_pylist()
     assert comment == COMMENT | {"extra": '{"a": ["茶"]}'}
     assert reply["comment_id"] == DIGITS
+
+
+class FullDisk(BytesIO):
+    """A file that refuses what is written after its beginning."""
+
+    def write(self, data: Any) -> int:
+        if self.tell():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(data)
+
+
+@pytest.mark.parametrize(("file", "error"), [(BytesIO, KeyboardInterrupt), (FullDisk, None)])
+def test_a_parquet_file_that_fails_prints_nothing_later(
+    file: type[BytesIO], error: type[BaseException] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pyarrow")
+    unraisable: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
+
+    def fail() -> None:
+        with file() as out, FORMATS[".parquet"].open(out, COMMENTS) as writer:
+            writer.write(ROWS)
+            if error:
+                raise error
+
+    with suppress(KeyboardInterrupt, OSError):
+        fail()
+    gc.collect()
+    assert unraisable == []
 
 
 @pytest.mark.parametrize("name", TABLES)
