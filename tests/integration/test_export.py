@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections import Counter
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import groupby
@@ -14,6 +18,8 @@ import pytest
 from support.crawl import Project
 from support.expected import expected_note
 from support.fourcat import mapped
+from support.marks import posix
+from support.simulator import PROJECT
 
 from xhs.feeds.csv_escaping import GUARD
 from xhs.simulator.notes import missing_note, sized_note, threaded_note
@@ -315,6 +321,43 @@ def test_a_note_that_is_not_in_the_store_is_an_error(crawled: Project) -> None:
     assert done.status == 1
     assert done.errors == f"error: note {sized_note(7, 7)} is not in the store\n"
     assert not path.exists()
+
+
+WAITING = """
+import time
+from xhs.export.workbook import WorkbookWriter
+
+def write(self, rows):
+    print("writing", flush=True)
+    time.sleep(60)
+
+WorkbookWriter.write = write
+"""
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_no_temporary_files(
+    crawled: Project, number: signal.Signals, tmp_path: Path
+) -> None:
+    pytest.importorskip("xlsxwriter")
+    code, folder = tmp_path / "code", tmp_path / "exports"
+    code.mkdir()
+    (code / "sitecustomize.py").write_text(WAITING)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "scrapy", "export", str(folder / "out.xlsx")],
+        env=crawled.environment | {"PYTHONPATH": f"{code}{os.pathsep}{PROJECT}"},
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"writing\n"
+    assert len(list(folder.iterdir())) == 2
+    process.send_signal(number)
+    errors = process.communicate(timeout=60)[1]
+    assert (process.returncode, errors) == (128 + number, b"")
+    assert list(folder.iterdir()) == []
 
 
 WRONG: list[tuple[list[str], str]] = [
