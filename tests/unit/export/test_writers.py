@@ -259,6 +259,14 @@ def test_a_graph_of_who_answers_whom(tmp_path: Path) -> None:
     assert graph.get("defaultedgetype") == "directed"
 
 
+def test_a_graph_has_no_character_that_xml_cannot_hold(tmp_path: Path) -> None:
+    path = tmp_path / "out.gexf"
+    write(path, [{**REPLY, "user_id": "u\x00", "answered_user_id": "u\x01"}])
+    root = ElementTree.parse(path).getroot()  # noqa: S314 (our own)
+    (edge,) = root.iter("{http://gexf.net/1.3}edge")
+    assert edge.get("source") == edge.get("target") == "u\ufffd"
+
+
 def test_4cat_can_map_every_line(tmp_path: Path) -> None:
     path = tmp_path / "out.ndjson"
     sparse = {**COMMENT, "ip_location": None, "nickname": None, "content": None, "avatar_url": None}
