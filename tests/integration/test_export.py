@@ -384,6 +384,7 @@ WRONG: list[tuple[list[str], str]] = [
     (["out.csv", "--bogus"], "no such option: --bogus"),
     ([], "missing: out"),
     (["a.csv", "b.csv"], "too many arguments"),
+    (["out" + "a" * 300 + ".csv"], ".csv cannot be written: "),
     (["/dev/null/out.csv"], "/dev/null is not a folder"),
 ]
 

@@ -17,10 +17,9 @@ from xhs.command import StoreCommand
 from xhs.crawl.arguments import read_time
 from xhs.crawl.note_ids import find_notes, is_word
 from xhs.crawl.storage import NOTES_PER_QUERY
-from xhs.export.files import replacing
+from xhs.export.files import output_error, replacing
 from xhs.export.formats import FORMATS, ID_LIST, Format
 from xhs.export.tables import TABLES, Table
-from xhs.feeds.folders import folder_error
 from xhs.reasons import ExitStatus
 from xhs.store.mongo.client import Store
 from xhs.store.mongo.joined import Selection
@@ -196,12 +195,8 @@ def _table_and_format(out: str, opts: argparse.Namespace) -> tuple[Table, Format
         raise ValueError(f"{Path(out).suffix} holds comments, so {what} does not go with it")
     if not form.is_installed:
         raise ValueError(f"{form.package} is not installed: pip install -r requirements-look.txt")
-    path = Path(out)
-    if out != _STANDARD_OUTPUT:
-        if path.exists() and not path.is_file():
-            raise ValueError(f"{out} is not a file")
-        if problem := folder_error(path.parent):
-            raise ValueError(f"{out} cannot be written: {problem}")
+    if out != _STANDARD_OUTPUT and (problem := output_error(Path(out))):
+        raise ValueError(problem)
     return (table.of_ids() if opts.ids else table), form
 
 

@@ -9,6 +9,19 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import BinaryIO
 
+from xhs.feeds.folders import folder_error
+
+
+def output_error(path: Path) -> str | None:
+    """Return why a file cannot be written, with its path; None if nothing speaks against it."""
+    try:
+        if path.exists() and not path.is_file():
+            return f"{path} is not a file"
+        problem = folder_error(path.parent)
+    except (OSError, ValueError) as error:  # such as a name that is too long
+        problem = getattr(error, "strerror", None) or str(error)
+    return f"{path} cannot be written: {problem}" if problem else None
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
