@@ -35,9 +35,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     """
     path = path.resolve()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with NamedTemporaryFile(
-        dir=path.parent, prefix=f".{path.name}-", suffix=".part", delete=False
-    ) as file:
+    with NamedTemporaryFile(dir=path.parent, prefix=".xhs-", suffix=".part", delete=False) as file:
         try:
             yield file  # type: ignore[misc]  # it has all that a BinaryIO has
             file.flush()
