@@ -160,6 +160,7 @@ def test_ids_and_counts_are_of_what_can_be_read(hostile: Project) -> None:
     dated = "2026-01-02 11:04:05"
     for user in users.values():
         assert (user["first_comment"], user["last_comment"]) == (dated, dated)
+        assert user["first_comment_utc"] == user["last_comment_utc"] == "2026-01-02 03:04:05"
     assert users["u2"]["likes_received"] == "7"
     assert int(users["u1"]["likes_received"]) % 7 == 0
 
