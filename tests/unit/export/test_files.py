@@ -48,6 +48,7 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
     assert output_error(tmp_path / "new" / "out.html") is None
 
 
+@posix
 def test_a_name_may_be_as_long_as_the_system_allows(tmp_path: Path) -> None:
     path = tmp_path / f"{'a' * 251}.csv"
     with replacing(path) as file:
