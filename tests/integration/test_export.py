@@ -300,6 +300,19 @@ def test_standard_output_is_json_lines(crawled: Project) -> None:
     assert done.errors == f"{len(expected)} comments in standard output\n"
 
 
+@posix
+def test_rows_on_a_terminal_have_no_display_between_them(crawled: Project) -> None:
+    from support.terminal import Terminal
+
+    environment = crawled.environment | {"XHS_PROGRESS": "1"}
+    with Terminal("export", "-", environment=environment) as shown:
+        assert shown.process.wait(60) == 0
+    *rows, end = shown.text.splitlines()
+    expected = crawled.documents("comments").keys()
+    assert {json.loads(row)["comment_id"] for row in rows} == expected
+    assert end == f"{len(expected)} comments in standard output"
+
+
 def test_the_end_is_one_line(crawled: Project) -> None:
     path = crawled.folder / "exports" / "comments.csv"
     done = crawled.command("export", str(path))

@@ -6,7 +6,7 @@ import argparse
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -109,12 +109,17 @@ class Command(StoreCommand):
         """Write the rows, and return their numbers."""
         table, form = export.table, export.form
         total = None
-        if table.name == "comments" and terminal.can_display():  # counting takes time
+        # Rows that are printed to the terminal show by themselves how the export gets on.
+        is_displayed = terminal.can_display() and not (
+            export.out == _STANDARD_OUTPUT and terminal.is_terminal(sys.stdout)
+        )
+        if table.name == "comments" and is_displayed:  # counting takes time
             total = await store.joined.count(export.selection)
+        progress = self.progress(f"Exporting {table.name}", total)
         read = written = wrong = 0
         with (
             form.open(file, table) as writer,
-            self.progress(f"Exporting {table.name}", total) as advance,
+            progress if is_displayed else nullcontext(_ignore) as advance,
         ):
             async for rows in table.read(store, export.selection, form.without_extra):
                 checked = [table.checked(row) for row in rows]
@@ -155,6 +160,10 @@ class Counts(NamedTuple):
     read: int
     written: int
     wrong: int
+
+
+def _ignore(_: int) -> None:
+    pass
 
 
 @contextmanager
