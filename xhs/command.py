@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import signal
 import sys
 from collections import Counter
 from collections.abc import Coroutine, Iterator
@@ -22,8 +23,8 @@ from xhs.reasons import ExitStatus
 from xhs.store.mongo.client import Store, StoreUnavailable
 from xhs.terminal import Advance
 
-_INTERRUPTED = 130
-"""The exit status that shells report for a command that was ended by SIGINT."""
+_ENDED_BY = 128
+"""Added to a signal's number, the exit status that shells report for a command that it ended."""
 
 _NO_OPTION = "no such option; a text that begins with - must follow a name, as in -a notes=TEXT"
 
@@ -56,10 +57,20 @@ class ProjectCommand(ScrapyCommand):
         if problem := terminal.check_setting(self.settings):
             self.fail(problem)
             return
+        ended_by = [signal.SIGINT]
+
+        def interrupt(number: int, _: object) -> None:
+            ended_by.append(signal.Signals(number))
+            raise KeyboardInterrupt
+
+        for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+            one = getattr(signal, name, None)
+            if one is not None and signal.getsignal(one) is signal.SIG_DFL:
+                signal.signal(one, interrupt)
         try:
             self.execute(args, opts)
         except KeyboardInterrupt:
-            self.exitcode = _INTERRUPTED
+            self.exitcode = _ENDED_BY + ended_by[-1]
         except BrokenPipeError:
             # The reader has closed the pipe. Without this, Python would report it again at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections import Counter
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import groupby
@@ -14,6 +18,8 @@ import pytest
 from support.crawl import Project
 from support.expected import expected_note
 from support.fourcat import mapped
+from support.marks import posix
+from support.simulator import PROJECT
 
 from xhs.feeds.csv_escaping import GUARD
 from xhs.simulator.notes import missing_note, sized_note, threaded_note
@@ -294,6 +300,19 @@ def test_standard_output_is_json_lines(crawled: Project) -> None:
     assert done.errors == f"{len(expected)} comments in standard output\n"
 
 
+@posix
+def test_rows_on_a_terminal_have_no_display_between_them(crawled: Project) -> None:
+    from support.terminal import Terminal
+
+    environment = crawled.environment | {"XHS_PROGRESS": "1"}
+    with Terminal("export", "-", environment=environment) as shown:
+        assert shown.process.wait(60) == 0
+    *rows, end = shown.text.splitlines()
+    expected = crawled.documents("comments").keys()
+    assert {json.loads(row)["comment_id"] for row in rows} == expected
+    assert end == f"{len(expected)} comments in standard output"
+
+
 def test_the_end_is_one_line(crawled: Project) -> None:
     path = crawled.folder / "exports" / "comments.csv"
     done = crawled.command("export", str(path))
@@ -317,6 +336,43 @@ def test_a_note_that_is_not_in_the_store_is_an_error(crawled: Project) -> None:
     assert not path.exists()
 
 
+WAITING = """
+import time
+from xhs.export.workbook import WorkbookWriter
+
+def write(self, rows):
+    print("writing", flush=True)
+    time.sleep(60)
+
+WorkbookWriter.write = write
+"""
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_no_temporary_files(
+    crawled: Project, number: signal.Signals, tmp_path: Path
+) -> None:
+    pytest.importorskip("xlsxwriter")
+    code, folder = tmp_path / "code", tmp_path / "exports"
+    code.mkdir()
+    (code / "sitecustomize.py").write_text(WAITING)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "scrapy", "export", str(folder / "out.xlsx")],
+        env=crawled.environment | {"PYTHONPATH": f"{code}{os.pathsep}{PROJECT}"},
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"writing\n"
+    assert len(list(folder.iterdir())) == 2
+    process.send_signal(number)
+    errors = process.communicate(timeout=60)[1]
+    assert (process.returncode, errors) == (128 + number, b"")
+    assert list(folder.iterdir()) == []
+
+
 WRONG: list[tuple[list[str], str]] = [
     (["out.pdf"], "out.pdf must end with .csv, .xlsx, .jsonl, .parquet, .gexf or .ndjson"),
     (["out"], "must end with"),
@@ -327,17 +383,21 @@ WRONG: list[tuple[list[str], str]] = [
     (["out.csv", "--what", "history", "--ids"], "a pass has no ID"),
     (["out.csv", "--since", "yesterday"], "--since yesterday is not a date"),
     (["out.csv", "--until", "2026-13-01"], "--until 2026-13-01 is not a date"),
+    (["out.csv", "--until", "9999-12-31"], "--until 9999-12-31 is the end of the calendar"),
+    (["out.csv", "--until", "2026-W48"], "--until 2026-W48 is neither a date as 2026-11-24"),
     (["out.csv", "--first-seen-since", "1"], "--first-seen-since 1 is not a date"),
     (["out.csv", "--since", "2026-02-01", "--until", "2026-01-01"], "--since is not before"),
     (["out.csv", "--min-likes", "many"], "--min-likes many is not a number of likes"),
     (["out.csv", "--min-likes=-1"], "--min-likes -1 is not a number of likes"),
     (["out.csv", "--contains", ""], "--contains needs a text"),
+    (["out.csv", "--contains", "a" * 1001], "--contains takes at most 1,000 characters"),
     (["out.csv", "--note", "abc"], "--note: "),
     (["out.csv", "--what", "notes", "--min-likes", "1"], "--min-likes does not go with"),
     (["out.csv", "--what", "history", "--contains", "a"], "--contains does not go with"),
     (["out.csv", "--bogus"], "no such option: --bogus"),
     ([], "missing: out"),
     (["a.csv", "b.csv"], "too many arguments"),
+    (["out" + "a" * 300 + ".csv"], ".csv cannot be written: "),
     (["/dev/null/out.csv"], "/dev/null is not a folder"),
 ]
 

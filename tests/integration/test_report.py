@@ -148,6 +148,7 @@ def wrong(project: Project, *words: str, env: dict[str, str] | None = None) -> O
         (["a.html", "b.html"], "too many arguments"),
         (["notes.csv"], "notes.csv: the name must end in .html"),
         (["scrapy.cfg/out.html"], "scrapy.cfg is not a folder"),
+        (["a" * 300 + ".html"], ".html cannot be written: "),
         (["out.html", "--note", "nonsense"], "--note: "),
         (["out.html", "--compare", "none.txt"], "--compare none.txt: cannot be read"),
         (["out.html", "--stop-words", "none.txt"], "none.txt cannot be read: No such file"),

@@ -165,7 +165,10 @@ def write_and_wait(process: subprocess.Popen[bytes]) -> None:
 
 
 @linux
-def test_a_command_that_is_interrupted_ends_without_a_traceback(project: Project) -> None:
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_command_that_is_interrupted_ends_without_a_traceback(
+    project: Project, number: signal.Signals
+) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "scrapy", "enqueue", "-"],
         env=project.environment,
@@ -174,9 +177,9 @@ def test_a_command_that_is_interrupted_ends_without_a_traceback(project: Project
         stderr=subprocess.PIPE,
     )
     write_and_wait(process)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     errors = process.communicate(timeout=RETRY_SECONDS)[1]
-    assert (process.returncode, errors) == (130, b"")
+    assert (process.returncode, errors) == (128 + number, b"")
 
 
 @linux

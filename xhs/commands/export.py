@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -16,17 +17,18 @@ from xhs.command import StoreCommand
 from xhs.crawl.arguments import read_time
 from xhs.crawl.note_ids import find_notes, is_word
 from xhs.crawl.storage import NOTES_PER_QUERY
-from xhs.export.files import replacing
+from xhs.export.files import output_error, replacing
 from xhs.export.formats import FORMATS, ID_LIST, Format
 from xhs.export.tables import TABLES, Table
-from xhs.feeds.folders import folder_error
 from xhs.reasons import ExitStatus
 from xhs.store.mongo.client import Store
 from xhs.store.mongo.joined import Selection
 
 _STANDARD_OUTPUT = "-"
-_LONGEST_DATE = len("2026-11-24")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_SHORTEST_DATE_TIME = len("20261124T08")
 _LARGEST_NUMBER = 2**63 - 1
+_LONGEST_TEXT = 1000
 
 
 class Command(StoreCommand):
@@ -95,37 +97,49 @@ class Command(StoreCommand):
                 return
             try:
                 with _opened(export.out) as file:
-                    read, written = await self._write(store, export, file)
+                    counts = await self._write(store, export, file)
             except OSError as error:
                 if isinstance(error, BrokenPipeError):
                     raise
                 self.fail(f"{export.out} cannot be written: {error.strerror or error}", 1)
                 return
-        self._say(export, read, written)
+        self._say(export, counts)
 
-    async def _write(self, store: Store, export: Export, file: BinaryIO) -> tuple[int, int]:
-        """Write the rows; return how many were read, and how many are in the file."""
+    async def _write(self, store: Store, export: Export, file: BinaryIO) -> Counts:
+        """Write the rows, and return their numbers."""
         table, form = export.table, export.form
         total = None
-        if table.name == "comments" and terminal.can_display():  # counting takes time
+        # Rows that are printed to the terminal show by themselves how the export gets on.
+        is_displayed = terminal.can_display() and not (
+            export.out == _STANDARD_OUTPUT and terminal.is_terminal(sys.stdout)
+        )
+        if table.name == "comments" and is_displayed:  # counting takes time
             total = await store.joined.count(export.selection)
-        read = written = 0
+        progress = self.progress(f"Exporting {table.name}", total)
+        read = written = wrong = 0
         with (
             form.open(file, table) as writer,
-            self.progress(f"Exporting {table.name}", total) as advance,
+            progress if is_displayed else nullcontext(_ignore) as advance,
         ):
             async for rows in table.read(store, export.selection, form.without_extra):
-                written += writer.write(rows)
+                checked = [table.checked(row) for row in rows]
+                written += writer.write([row for row, _ in checked])
+                wrong += sum(is_wrong for _, is_wrong in checked)
                 read += len(rows)
                 advance(len(rows))
-        return read, written
+        return Counts(read, written, wrong)
 
-    def _say(self, export: Export, read: int, written: int) -> None:
+    def _say(self, export: Export, counts: Counts) -> None:
+        read, written, wrong = counts
         kind = export.table.name
         place = "standard output" if export.out == _STANDARD_OUTPUT else export.out
         if read == 0:
             sys.stderr.write(f"nothing matches: {place} has no {kind}\n")
             return
+        if wrong:
+            sys.stderr.write(
+                f"{wrong:,} {kind} have values of the wrong type: these count as missing\n"
+            )
         if left_out := read - written:
             sys.stderr.write(f"{left_out:,} {kind} have no time, and were left out\n")
         sys.stderr.write(f"{written:,} {kind} in {place}\n")
@@ -138,6 +152,18 @@ class Export(NamedTuple):
     table: Table
     form: Format
     selection: Selection
+
+
+class Counts(NamedTuple):
+    """Numbers of rows: read, written to the file, and with values of the wrong type."""
+
+    read: int
+    written: int
+    wrong: int
+
+
+def _ignore(_: int) -> None:
+    pass
 
 
 @contextmanager
@@ -178,12 +204,8 @@ def _table_and_format(out: str, opts: argparse.Namespace) -> tuple[Table, Format
         raise ValueError(f"{Path(out).suffix} holds comments, so {what} does not go with it")
     if not form.is_installed:
         raise ValueError(f"{form.package} is not installed: pip install -r requirements-look.txt")
-    path = Path(out)
-    if out != _STANDARD_OUTPUT:
-        if path.exists() and not path.is_file():
-            raise ValueError(f"{out} is not a file")
-        if problem := folder_error(path.parent):
-            raise ValueError(f"{out} cannot be written: {problem}")
+    if out != _STANDARD_OUTPUT and (problem := output_error(Path(out))):
+        raise ValueError(problem)
     return (table.of_ids() if opts.ids else table), form
 
 
@@ -216,6 +238,8 @@ def _selection(table: Table, opts: argparse.Namespace) -> Selection:
         raise ValueError("--since is not before --until")
     if (text := given.get("contains")) is not None and not (text and is_storable(text)):
         raise ValueError("--contains needs a text in UTF-8")
+    if text and len(text) > _LONGEST_TEXT:
+        raise ValueError(f"--contains takes at most {_LONGEST_TEXT:,} characters")
     return Selection(
         note_ids=_note_ids(given["note"]) if "note" in given else None,
         since=since,
@@ -238,9 +262,21 @@ def _time(given: dict[str, str], name: str) -> datetime | None:
 def _until(given: dict[str, str]) -> datetime | None:
     """Return the end of the selected time; a date alone means the end of that day."""
     time = _time(given, "until")
-    if time and len(given["until"]) <= _LONGEST_DATE:
-        time += timedelta(days=1)
-    return time
+    if time is None:
+        return None
+    value = given["until"]
+    if not _DATE.fullmatch(value):
+        if len(value) < _SHORTEST_DATE_TIME:
+            raise ValueError(
+                f"--until{_shown(value)} is neither a date as 2026-11-24 nor a date-time"
+            )
+        return time
+    try:
+        return time + timedelta(days=1)
+    except OverflowError:
+        raise ValueError(
+            f"--until{_shown(value)} is the end of the calendar: leave it out"
+        ) from None
 
 
 def _min_likes(value: str) -> int:

@@ -14,8 +14,7 @@ from xhs.crawl.arguments import Arguments
 from xhs.crawl.note_ids import find_notes
 from xhs.crawl.note_list import WrongNotes, read_notes
 from xhs.crawl.price import Price, read_price
-from xhs.export.files import replacing
-from xhs.feeds.folders import folder_error
+from xhs.export.files import output_error, replacing
 from xhs.reasons import ExitStatus
 from xhs.report import LANGUAGES
 from xhs.store.mongo.client import Store
@@ -64,8 +63,8 @@ class Command(StoreCommand):
         path, errors = Path(args[0]), []
         if path.suffix.lower() != ".html":
             errors.append(f"{path}: the name must end in .html")
-        elif problem := folder_error(path.parent):
-            errors.append(f"{path}: {problem}")
+        elif problem := output_error(path):
+            errors.append(problem)
         choice = _choice(opts, errors)
         words = _words(opts, errors)
         price = None

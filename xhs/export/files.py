@@ -9,6 +9,19 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import BinaryIO
 
+from xhs.feeds.folders import folder_error
+
+
+def output_error(path: Path) -> str | None:
+    """Return why a file cannot be written, with its path; None if nothing speaks against it."""
+    try:
+        if path.exists() and not path.is_file():
+            return f"{path} is not a file"
+        problem = folder_error(path.parent)
+    except (OSError, ValueError) as error:  # such as a name that is too long
+        problem = getattr(error, "strerror", None) or str(error)
+    return f"{path} cannot be written: {problem}" if problem else None
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
@@ -22,9 +35,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     """
     path = path.resolve()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with NamedTemporaryFile(
-        dir=path.parent, prefix=f".{path.name}-", suffix=".part", delete=False
-    ) as file:
+    with NamedTemporaryFile(dir=path.parent, prefix=".xhs-", suffix=".part", delete=False) as file:
         try:
             yield file  # type: ignore[misc]  # it has all that a BinaryIO has
             file.flush()

@@ -37,7 +37,9 @@ class FourCatWriter(Writer):
 
 
 def _record(row: Mapping[str, Any], number: int) -> dict[str, Any]:
-    url, collected_at = f"{NOTE_URL}{row['note_id']}", _milliseconds(row["scraped_at"])
+    note_id = row["note_id"] or ""
+    url = f"{NOTE_URL}{note_id}"
+    collected_at = _milliseconds(row["scraped_at"] or row["created_at"])
     return {
         "nav_index": str(number),
         "item_id": row["comment_id"],
@@ -49,7 +51,7 @@ def _record(row: Mapping[str, Any], number: int) -> dict[str, Any]:
         "user_agent": "xhs",
         "data": {
             "id": row["comment_id"],
-            "note_id": row["note_id"],
+            "note_id": note_id,
             "content": row.get("content") or "",
             "create_time": _milliseconds(row["created_at"]),
             "ip_location": row.get("ip_location") or "",

@@ -58,13 +58,14 @@ class GraphWriter(Writer):
                     self._write_node(xml, user_id, nickname)
             with _element(xml, "edges"):
                 for number, ((source, target), weight) in enumerate(self._edges.items()):
-                    _empty(xml, "edge", id=number, source=source, target=target, weight=weight)
+                    ids = {"source": xml_text(source), "target": xml_text(target)}
+                    _empty(xml, "edge", id=number, **ids, weight=weight)
         xml.endDocument()
 
     def _write_node(self, xml: XMLGenerator, user_id: str, nickname: str | None) -> None:
         counts = self._counts.get(user_id, Counter())
         with (
-            _element(xml, "node", id=user_id, label=xml_text(nickname or user_id)),
+            _element(xml, "node", id=xml_text(user_id), label=xml_text(nickname or user_id)),
             _element(xml, "attvalues"),
         ):
             for name in _COUNTS:

@@ -24,8 +24,9 @@ class JsonLinesWriter(Writer):
 
 def json_line(value: Any) -> bytes:
     """Return a value as one line of JSON, for any program's notion of a line."""
-    return on_one_line(json.dumps(value, ensure_ascii=False, default=_as_text)).encode() + b"\n"
+    return on_one_line(json.dumps(value, ensure_ascii=False, default=as_text)).encode() + b"\n"
 
 
-def _as_text(value: Any) -> str:
+def as_text(value: Any) -> str:
+    """Return a value that JSON does not have as a text."""
     return format_time(value) if isinstance(value, datetime) else str(value)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xhs.api.schema import Schema
-from xhs.export.tables import Rows, Table
+from xhs.export.json_lines import as_text
+from xhs.export.tables import Rows, Table, json_type
 from xhs.export.writer import Writer
 
 _ROW_GROUP = 10_000
@@ -44,6 +46,11 @@ class ParquetWriter(Writer):
             self._write_group()
         self._writer.close()
 
+    def abandon(self) -> None:
+        with suppress(OSError, pa.ArrowException):
+            self._writer.close()
+        self._writer.is_open = False  # otherwise it tries again, and prints, when it is deleted
+
     def _write_group(self) -> None:
         arrays = [
             pa.array([convert(row.get(name)) for row in self._rows], self._schema.field(name).type)
@@ -59,7 +66,7 @@ def _column(form: Schema) -> tuple[pa.DataType, Callable[[Any], Any]]:
     A list of objects with known fields stays one; other nested values become JSON text, because
     their fields are not known.
     """
-    kind = _kind(form)
+    kind = json_type(form)
     if kind == "array" and "items" in form:
         properties = form["items"]["properties"]
         struct = pa.struct([(name, _column(one)[0]) for name, one in properties.items()])
@@ -69,15 +76,9 @@ def _column(form: Schema) -> tuple[pa.DataType, Callable[[Any], Any]]:
     return (_TIME if form.get("format") == "date-time" else _TYPES[kind]), _same
 
 
-def _kind(form: Schema) -> str:
-    """Return the JSON type of a field, apart from null."""
-    given = form["type"]
-    return given if isinstance(given, str) else next(one for one in given if one != "null")
-
-
 def _same(value: Any) -> Any:
     return value
 
 
 def _json_text(value: Any) -> str | None:
-    return None if value is None else json.dumps(value, ensure_ascii=False)
+    return None if value is None else json.dumps(value, ensure_ascii=False, default=as_text)

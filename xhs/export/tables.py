@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from xhs.api import schema
@@ -48,10 +49,58 @@ class Table:
     filters: frozenset[str]
     read: Callable[[Store, Selection, bool], AsyncIterator[Rows]]
 
+    def checked(self, row: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+        """Return a row's fields, and whether a value was of the wrong type: it counts as missing.
+
+        Anything may have written to the store, so no reader or writer relies on the types in it.
+        """
+        fields: dict[str, Any] = {}
+        wrong = False
+        for name, form in self.fields.items():
+            value = row.get(name)
+            if value is not None and not has_type(value, form):
+                value, wrong = None, True
+            fields[name] = value
+        return fields, wrong
+
     def of_ids(self) -> Table:
         """Return the table with its IDs alone."""
         column = Column(self.key, lambda row: row[self.key], 26)
         return replace(self, columns=(column,), fields={self.key: self.fields[self.key]})
+
+
+_PYTHON_TYPES: Mapping[str, type] = {
+    "string": str,
+    "integer": int,
+    "boolean": bool,
+    "array": list,
+    "object": dict,
+}
+
+
+def has_type(value: Any, form: Schema) -> bool:
+    """True if a value of the store that is not null has the type of a schema.
+
+    In a list of objects with known fields, these are checked too.
+    """
+    kind = json_type(form)
+    expected = datetime if form.get("format") == "date-time" else _PYTHON_TYPES[kind]
+    if not isinstance(value, expected) or (kind == "integer" and isinstance(value, bool)):
+        return False
+    if not isinstance(value, list) or "items" not in form:
+        return True
+    known: Mapping[str, Schema] = form["items"]["properties"]
+    return all(
+        isinstance(one, dict)
+        and all(one.get(name) is None or has_type(one[name], part) for name, part in known.items())
+        for one in value
+    )
+
+
+def json_type(form: Schema) -> str:
+    """Return the JSON type of a field, apart from null."""
+    given = form["type"]
+    return given if isinstance(given, str) else next(one for one in given if one != "null")
 
 
 def _item_fields(item: Schema) -> dict[str, Schema]:
@@ -85,8 +134,9 @@ def comment_row(joined: JoinedComment) -> dict[str, Any]:
     comment, user, note = joined.comment, joined.user or {}, joined.note or {}
     return {
         **comment,
+        "comment_id": comment["_id"],
         "is_reply": joined.is_reply,
-        "root_comment_id": comment.get("parent_comment_id") or comment["_id"],
+        "root_comment_id": comment["parent_comment_id"] if joined.is_reply else comment["_id"],
         "answered_comment_id": joined.answered_comment_id,
         "answered_user_id": joined.answered_user_id,
         "answered_nickname": joined.answered_nickname,
@@ -105,19 +155,22 @@ async def _comments(store: Store, selection: Selection, without_extra: bool) -> 
 
 async def _users(store: Store, selection: Selection, _: bool) -> AsyncIterator[Rows]:
     async for batch in store.joined.users(selection):
-        yield batch
+        yield [{**user, "user_id": user["_id"]} for user in batch]
 
 
 async def _notes(store: Store, selection: Selection, _: bool) -> AsyncIterator[Rows]:
     async for batch in _batches(store.ledger.notes(_note_query(selection))):
-        authors = await store.joined.nicknames(
-            [author for note in batch if (author := note.get("user_id"))]
-        )
+        author_ids = {
+            note["_id"]: author for note in batch if isinstance(author := note.get("user_id"), str)
+        }
+        authors = await store.joined.nicknames(list(author_ids.values()))
         for note in batch:
-            note["nickname"] = authors.get(note.get("user_id") or "")
+            note["note_id"] = note["_id"]
+            note["nickname"] = authors.get(author_ids.get(note["_id"], ""))
             if note.get("state") != "ended" or note.get("replies_missing") is None:
                 counts = await store.ledger.counts(note["_id"])
-                note.update(counts.fields(note.get("comment_count_l1")))
+                reported = note.get("comment_count_l1")
+                note.update(counts.fields(reported if isinstance(reported, int) else None))
         yield batch
 
 

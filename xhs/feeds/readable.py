@@ -120,6 +120,8 @@ USER_COLUMNS: tuple[Column, ...] = (
     Column("profile_url", _profile_url, 60),
     _field("avatar_url", width=30),
     _field("user_id", width=32),
+    _time("first_comment_utc", "first_comment_at", UTC),
+    _time("last_comment_utc", "last_comment_at", UTC),
     _time("first_seen_utc", "first_seen_at", UTC),
     _time("last_seen_utc", "last_seen_at", UTC),
 )
@@ -190,6 +192,8 @@ FEED_COLUMNS: dict[str, tuple[Column, ...]] = {
         "notes",
         "first_comment",
         "last_comment",
+        "first_comment_utc",
+        "last_comment_utc",
         *_SEEN,
     ),
     "note": without(NOTE_COLUMNS, "author", "state", "billed_calls", "last_answer_utc", *_SEEN),

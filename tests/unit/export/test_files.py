@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.marks import posix
 
-from xhs.export.files import replacing
+from xhs.export.files import output_error, replacing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +39,21 @@ def test_a_failure_leaves_the_file_as_it_was(error: type[BaseException], tmp_pat
         fail()
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    folder = tmp_path / "out.html"
+    folder.mkdir()
+    assert output_error(folder) == f"{folder} is not a file"
+    assert output_error(tmp_path / "new" / "out.html") is None
+
+
+@posix
+def test_a_name_may_be_as_long_as_the_system_allows(tmp_path: Path) -> None:
+    path = tmp_path / f"{'a' * 251}.csv"
+    with replacing(path) as file:
+        file.write(b"x")
+    assert path.read_bytes() == b"x"
 
 
 @posix

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import csv
+import errno
+import gc
 import json
+import sys
+from contextlib import suppress
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
@@ -179,6 +184,35 @@ def test_parquet(tmp_path: Path) -> None:
     assert reply["comment_id"] == DIGITS
 
 
+class FullDisk(BytesIO):
+    """A file that refuses what is written after its beginning."""
+
+    def write(self, data: Any) -> int:
+        if self.tell():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(data)
+
+
+@pytest.mark.parametrize(("file", "error"), [(BytesIO, KeyboardInterrupt), (FullDisk, None)])
+def test_a_parquet_file_that_fails_prints_nothing_later(
+    file: type[BytesIO], error: type[BaseException] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pyarrow")
+    unraisable: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
+
+    def fail() -> None:
+        with file() as out, FORMATS[".parquet"].open(out, COMMENTS) as writer:
+            writer.write(ROWS)
+            if error:
+                raise error
+
+    with suppress(KeyboardInterrupt, OSError):
+        fail()
+    gc.collect()
+    assert unraisable == []
+
+
 @pytest.mark.parametrize("name", TABLES)
 @pytest.mark.parametrize("ending", [".csv", ".xlsx", ".parquet"])
 def test_a_table_without_rows_has_its_columns(name: str, ending: str, tmp_path: Path) -> None:
@@ -223,6 +257,14 @@ def test_a_graph_of_who_answers_whom(tmp_path: Path) -> None:
     assert edges == [("u2", "u1", "2"), ("u2", "u9", "1")]
     (graph,) = root.iter(f"{space}graph")
     assert graph.get("defaultedgetype") == "directed"
+
+
+def test_a_graph_has_no_character_that_xml_cannot_hold(tmp_path: Path) -> None:
+    path = tmp_path / "out.gexf"
+    write(path, [{**REPLY, "user_id": "u\x00", "answered_user_id": "u\x01"}])
+    root = ElementTree.parse(path).getroot()  # noqa: S314 (our own)
+    (edge,) = root.iter("{http://gexf.net/1.3}edge")
+    assert edge.get("source") == edge.get("target") == "u\ufffd"
 
 
 def test_4cat_can_map_every_line(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ class JoinedComment:
     @property
     def is_reply(self) -> bool:
         """True for a reply to a first-level comment."""
-        return self.comment.get("parent_comment_id") is not None
+        return _text(self.comment.get("parent_comment_id")) is not None
 
 
 class CommentKey(NamedTuple):
@@ -143,9 +143,9 @@ class Joined:
     ) -> AsyncIterator[list[JoinedComment]]:
         """Yield the comments of a selection in batches, note by note, in :func:`reading_order`.
 
-        Vanished comments are among them. A reply whose comment is not selected, or not stored,
-        stands in that comment's place. A batch has comments of one note. Memory is bounded by the
-        keys of the largest note.
+        Vanished comments are among them, those whose ID is no text are not. A reply whose comment
+        is not selected, or not stored, stands in that comment's place. A batch has comments of one
+        note. Memory is bounded by the keys of the largest note.
 
         ``fields``: the fields of comments to read; all if None.
 
@@ -235,17 +235,25 @@ class Joined:
             StoreFailed: if the database does not answer.
         """
         users = await self._by_id(USERS, user_ids, {"nickname": 1})
-        return {user_id: user.get("nickname") for user_id, user in users.items()}
+        return {user_id: _text(user.get("nickname")) for user_id, user in users.items()}
 
     async def _authors(self, user_ids: Collection[str], conditions: Document) -> set[str]:
         query = {**conditions, "user_id": {"$in": list(user_ids)}}
         comments = self._database[COMMENTS]
-        return set(await retry_until_answered(lambda: comments.distinct("user_id", query)))
+        found = await retry_until_answered(lambda: comments.distinct("user_id", query))
+        return {user_id for user_id in found if isinstance(user_id, str)}
 
     async def _counts(self, user_ids: Collection[str]) -> dict[str, Document]:
         """Return what each of these users has written, over all notes."""
         stages: list[Document] = [
             {"$match": {"user_id": {"$in": list(user_ids)}}},
+            # Its values of the wrong type count as missing.
+            {
+                "$addFields": {
+                    "like_count": _if_of_type("$like_count", "int", "long"),
+                    "created_at": _if_of_type("$created_at", "date"),
+                }
+            },
             {
                 "$group": {
                     "_id": {"user": "$user_id", "note": "$note_id"},
@@ -264,7 +272,7 @@ class Joined:
 
         counts: dict[str, Document] = {}
         for group in await retry_until_answered(fetch) if user_ids else ():
-            user_id = group["_id"]["user"]
+            user_id = _text(group["_id"].get("user")) or ""
             counts[user_id] = _added(counts.get(user_id, _NO_COUNTS), group)
         return counts
 
@@ -295,7 +303,8 @@ class Joined:
 
         async for batch in batches_by_id(fetch, _NOTES):
             for note in batch:
-                yield note["_id"]
+                if isinstance(note["_id"], str):
+                    yield note["_id"]
 
     async def _whole_note(
         self, query: Document, projection: Mapping[str, int] | None
@@ -305,12 +314,12 @@ class Joined:
         found = await retry_until_answered(
             lambda: self._database[COMMENTS].find(query, projection).limit(limit).to_list()
         )
-        return {one["_id"]: one for one in found} if len(found) < limit else None
+        return _by_their_ids(found) if len(found) < limit else None
 
     async def _keys(self, query: Document) -> list[CommentKey]:
         async def fetch() -> list[CommentKey]:
             found = self._database[COMMENTS].find(query, {"parent_comment_id": 1, "created_at": 1})
-            return [_key(document) async for document in found]
+            return [_key(one) async for one in found if isinstance(one["_id"], str)]
 
         return await retry_until_answered(fetch)
 
@@ -319,7 +328,7 @@ class Joined:
         selected = {key.comment_id for key in keys if key.parent_id is None}
         missing = list({key.parent_id for key in keys if key.parent_id} - selected)
         found = await self._by_id(COMMENTS, missing, {"created_at": 1})
-        return {root: document.get("created_at") for root, document in found.items()}
+        return {root: _time(document.get("created_at")) for root, document in found.items()}
 
     async def _join(
         self, comments: Sequence[Document], note: Document | None, found: Mapping[str, Document]
@@ -331,7 +340,7 @@ class Joined:
         user_ids = {
             user_id
             for one in (*comments, *(answered[key] for key in answered_ids & answered.keys()))
-            if (user_id := one.get("user_id"))
+            if (user_id := _text(one.get("user_id")))
         }
         users = await self._by_id(USERS, list(user_ids), None)
         return [_joined(one, note, answered, users) for one in comments]
@@ -349,7 +358,7 @@ class Joined:
         found: dict[str, Document] = {}
         for some in range(0, len(parts), _AT_ONCE):
             for batch in await asyncio.gather(*map(look_up, parts[some : some + _AT_ONCE])):
-                found |= {document["_id"]: document for document in batch}
+                found |= _by_their_ids(batch)
         return found
 
 
@@ -395,9 +404,8 @@ def _projection(fields: Sequence[str] | None) -> dict[str, int] | None:
 
 
 def _key(document: Document) -> CommentKey:
-    return CommentKey(
-        document["_id"], document.get("parent_comment_id"), document.get("created_at")
-    )
+    parent_id, created = document.get("parent_comment_id"), document.get("created_at")
+    return CommentKey(document["_id"], _text(parent_id), _time(created))
 
 
 def _oldest(replies: Iterable[CommentKey]) -> datetime | None:
@@ -409,7 +417,24 @@ def _oldest_first(key: CommentKey) -> tuple[bool, datetime, str]:
 
 
 def _answered_id(comment: Document) -> str | None:
-    return comment.get("target_comment_id") or comment.get("parent_comment_id")
+    return _text(comment.get("target_comment_id")) or _text(comment.get("parent_comment_id"))
+
+
+def _by_their_ids(documents: Iterable[Document]) -> dict[str, Document]:
+    """Return documents by their IDs, without those whose ID is no text."""
+    return {one["_id"]: one for one in documents if isinstance(one["_id"], str)}
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _time(value: Any) -> datetime | None:
+    return value if isinstance(value, datetime) else None
+
+
+def _if_of_type(value: str, *types: str) -> Document:
+    return {"$cond": [{"$in": [{"$type": value}, list(types)]}, value, None]}
 
 
 def _joined(
@@ -419,15 +444,15 @@ def _joined(
     users: Mapping[str, Document],
 ) -> JoinedComment:
     answered_id = _answered_id(comment)
-    user_id = answered.get(answered_id, {}).get("user_id") if answered_id else None
-    nickname = users.get(user_id, {}).get("nickname") if user_id else None
+    user_id = _text(answered.get(answered_id, {}).get("user_id")) if answered_id else None
+    nickname = _text(users.get(user_id, {}).get("nickname")) if user_id else None
     if answered_id and nickname is None and (sent := target_user(comment.get("extra"))):
-        sent_id: Any = sent["user_id"]
+        sent_id = _text(sent["user_id"])
         if user_id in (None, sent_id):
-            user_id, nickname = sent_id, sent["nickname"]
+            user_id, nickname = sent_id, _text(sent["nickname"])
     return JoinedComment(
         comment,
-        users.get(comment.get("user_id") or ""),
+        users.get(_text(comment.get("user_id")) or ""),
         note,
         answered_id,
         user_id,
