@@ -79,7 +79,7 @@ def crawl_result(
         command: the command that continues the crawl.
         stopped: why the crawl was stopped, and what to do.
         price: price of a billed call.
-        feeds: addresses of the feeds that were written.
+        feeds: addresses of the feeds that were stored.
         stored_in: the database and its server.
     """
     billed, unknown = stats.get(Stat.CALLS_BILLED, 0), stats.get(Stat.CALLS_UNKNOWN, 0)

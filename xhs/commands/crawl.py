@@ -195,7 +195,7 @@ class Command(CrawlCommand):
             command,
             stopped,
             price,
-            feeds=exporter.closed if exporter else (),
+            feeds=exporter.stored if exporter else (),
             stored_in=place,
         )
         self._log_end(result)
