@@ -180,11 +180,12 @@ def read_metrics(path: Path) -> Samples:
 def record_refusal(path: str) -> None:
     """Write that the last crawl was refused before it began, if ``XHS_METRICS_FILE`` is set.
 
-    What the file says about earlier crawls stays. A path that cannot be written is ignored: it may
-    be why the crawl was refused.
+    What the file says about other crawls stays: one of them may be running, or was killed. A path
+    that cannot be written is ignored: it may be why the crawl was refused.
     """
     if path:
         end = end_samples(ExitStatus.WRONG_INPUT, CloseReason.WRONG_INPUT, time())
+        del end["xhs_running"]
         with suppress(OSError):
             write_metrics(Path(path), read_metrics(Path(path)) | end)
 

@@ -187,7 +187,11 @@ def test_a_write_that_fails_leaves_the_file_and_nothing_else(
 
 def test_a_refusal_changes_the_status_and_the_reason_alone(tmp_path: Path) -> None:
     path = tmp_path / "daily.prom"
-    before = {**samples_of(STATS, left=2), **end_samples(0, "finished", 1764239400.5)}
+    before: Samples = {
+        **samples_of(STATS, left=2),
+        **end_samples(0, "finished", 1764239400.5),
+        "xhs_running": {"": 1},
+    }
     write_metrics(path, before)
     record_refusal(str(path))
     after: Samples = {
