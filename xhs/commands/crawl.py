@@ -62,6 +62,7 @@ class Command(CrawlCommand):
     def process_options(self, args: list[str], opts: argparse.Namespace) -> None:
         """Read the options, and set up the JSON log before the first line is logged."""
         given, self._repeated = read_arguments(opts.spargs)
+        self._is_dry_run = given.get("dry_run") == "1"
         opts.spargs = [f"{name}={value}" for name, value in given.items()]
         super().process_options(args, opts)
         if self.settings["XHS_LOG_FORMAT"] == "json":
@@ -152,7 +153,8 @@ class Command(CrawlCommand):
             if not shown:
                 sys.stderr.write(f"error: {error}\n")
         self._log_result(refused_result(errors))
-        record_refusal(self.settings["XHS_METRICS_FILE"])
+        if not self._is_dry_run:
+            record_refusal(self.settings["XHS_METRICS_FILE"])
         self.exitcode = ExitStatus.WRONG_INPUT
 
     def _conclude_interrupted(self, opts: argparse.Namespace) -> None:
