@@ -175,7 +175,8 @@ def _summary(result: CrawlResult) -> Iterator[tuple[str, str]]:
     if users := items.get("user"):
         yield "Users", f"{users:,}, each counted once a page"
     if missing := list(_missing(result)):
-        yield "Missing", f"{' and '.join(missing)}: see `scrapy status --incomplete`"
+        see = ": see `scrapy status --incomplete`" if result["stored_in"] else ""
+        yield "Missing", f"{' and '.join(missing)}{see}"
     if rejected := result["rejected"]:
         yield "Rejected", f"{rejected:,} objects that are no valid items"
     yield "Calls", ", ".join(_calls(result["calls"]))
