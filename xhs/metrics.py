@@ -259,7 +259,8 @@ class MetricsFile(Component):
         if not self._is_crawl:
             return
         stats = self._crawler.stats.get_stats()
-        left = stats.get(Stat.NOTES_LEFT, CrawlState.of(self._crawler).notes_left)
+        state = self._crawler.get_extension(CrawlState)  # none if EXTENSIONS lacks it
+        left = stats.get(Stat.NOTES_LEFT, state.notes_left if state else None)
         samples: Samples = {
             "xhs_running": {"": 1},
             "xhs_start_timestamp_seconds": {"": self._started},

@@ -167,10 +167,11 @@ class Command(CrawlCommand):
 
     def _conclude(self, crawler: Crawler, opts: argparse.Namespace, price: Price | None) -> None:
         stats: dict[str, Any] = {}
-        state = budget = place = exporter = None
+        state = budget = place = exporter = metrics = None
         with suppress(RuntimeError):  # the crawl failed before it had stats, or extensions
             stats = crawler.stats.get_stats()
             exporter = crawler.get_extension(FeedExporter)
+            metrics = crawler.get_extension(MetricsFile)
             state, budget = CrawlState.of(crawler), CallBudget.of(crawler)
             place = CrawlStore.of(crawler).place
         has_begun = stats.get(Stat.NOTES_BEGUN) or shutdown.received
@@ -179,8 +180,8 @@ class Command(CrawlCommand):
         self.exitcode = exit_status(stats)
         if self.crawler_process.bootstrap_failed:
             self.exitcode = ExitStatus.FAILED
-        with suppress(RuntimeError):  # no metrics are written, or the crawl has no stats
-            MetricsFile.of(crawler).end(self.exitcode)
+        if metrics:
+            metrics.end(self.exitcode)
         spider = crawler.spider
         if isinstance(spider, CommentsSpider):
             if spider.estimate:
