@@ -257,7 +257,7 @@ def _left_lines(result: CrawlResult) -> Iterator[tuple[int, str]]:
         yield logging.ERROR, f"No note was crawled to its end: {closed}"
     for reason, advice in ADVICE.items():
         if reason in reasons:
-            yield logging.WARNING, f"{reasons[reason]} {reason}: {advice}"
+            yield logging.WARNING, f"{reasons[reason]} {reason}: {advice.sentence}"
     if result["resume"]:
         if "notes_file=- " in f"{result['resume']} ":
             yield logging.WARNING, "Give the next command the same list on standard input"

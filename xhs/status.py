@@ -1,4 +1,4 @@
-"""What ``scrapy status`` prints about the notes of the ledger, from their documents.
+"""Output of ``scrapy status`` about the notes of the ledger, from their documents.
 
 Each note has :class:`Finding` objects: what is wrong with it, and the :class:`Remedy`. Notes with
 the same remedy form a group with one command. :class:`Overview` collects the groups in one pass
@@ -7,6 +7,7 @@ over the ledger, and keeps only the notes that it shows.
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import textwrap
@@ -43,11 +44,11 @@ _COLUMNS = "  {:60}  {:12} {:>8}  {:>7} {:>5}"
 
 
 class Remedy(NamedTuple):
-    """What a group of notes needs. Groups are printed in the order of ``rank``.
+    """Remedy for a group of notes. Groups are printed in the order of ``rank``.
 
     ``command``: without ``scrapy``; empty if nothing can be done. ``takes_notes``: it
     must name the notes. ``advice``: a text by which the notes are found in the output of
-    ``scrapy status --json``.
+    ``scrapy status --json``; empty if they are found by their stop reasons.
     """
 
     rank: int
@@ -84,16 +85,6 @@ _REJECTED = Remedy(
     "recover",
 )
 _WITH_REASONS = (_RESUME.title, _ABNORMALLY)
-_BY_REASON = {
-    StopReason.REFUSED: "crawl comments -a mode=full",
-    StopReason.CURSOR_REPEATED: "crawl comments -a mode=full",
-    StopReason.CURSOR_MISSING: "crawl comments -a mode=full",
-    StopReason.NO_PROGRESS: "crawl comments -a mode=full",
-    StopReason.CURSOR_IGNORED: "crawl comments -a mode=full -s JUSTONEAPI_COMMENTS_VERSION={}",
-    StopReason.UNREADABLE_ANSWER: "crawl comments -a mode=full -s JUSTONEAPI_COMMENTS_VERSION={}",
-    StopReason.ALL_REJECTED: "recover",
-}
-"""Commands for notes that ended abnormally, by stop reason; ``{}`` is another version."""
 
 
 def findings(
@@ -118,7 +109,7 @@ def findings(
         sentence = "not finished: -a mode=resume" if state == "unfinished" else ""
         yield Finding(sentence, _RESUME, _held(note))
     elif state == "ended" and stop in ADVICE:
-        yield Finding(ADVICE[stop], _remedy_of(stop, version), _held(note))
+        yield Finding(ADVICE[stop].sentence, _remedy_of(stop, version), _held(note))
     elif state == "ended" and stop in READ and isinstance(missing, int) and missing:
         yield _missing_comments(note, missing, orders, rejected)
     if stop != StopReason.NOT_FOUND and note.get("replies_missing"):
@@ -135,10 +126,9 @@ def _remedy_of(stop: StopReason, version: str) -> Remedy:
     if stop == StopReason.NOT_FOUND:
         return Remedy(9, "Not found", "These notes do not exist, or are hidden.")
     other = next(each for each in VERSIONS if each != version)
-    command = _BY_REASON.get(stop, "").format(other)
-    found_by = ADVICE[stop].partition(":")[0].partition("'")[0]
-    hint = f"{ADVICE[stop][0].upper()}{ADVICE[stop][1:]}."
-    return Remedy(1, _ABNORMALLY, hint, command, command.startswith("crawl"), found_by)
+    sentence, command = ADVICE[stop]
+    hint = f"{sentence[0].upper()}{sentence[1:]}."
+    return Remedy(1, _ABNORMALLY, hint, command.format(other), command.startswith("crawl"))
 
 
 def _missing_comments(
@@ -265,7 +255,7 @@ class Overview:
             yield from _wrap(f"{remedy.title}: {_notes(group.count)}{reasons}", "")
             for reason in group.reasons if remedy == _RESUME else ():
                 if (stop := read_reason(reason)) in ADVICE:
-                    yield from _wrap(f"{reason}: {ADVICE[stop]}", "  ")
+                    yield from _wrap(f"{reason}: {ADVICE[stop].sentence}", "  ")
             calls = f"At most {group.calls} calls{in_money(self.price, group.calls)}. "
             yield from _wrap((calls if group.calls else "") + remedy.hint, "  ")
             yield from self._command(remedy, group)
@@ -282,11 +272,28 @@ class Overview:
         if not remedy.takes_notes:
             yield from _command(words)
         elif group.count > len(group.shown):
-            find = f"| grep -F {shlex.quote(remedy.advice)} > notes.jsonl"
-            yield from _command(["status", *self._options, "--incomplete", "--json", find])
+            found = _selection(remedy, group)
+            yield from _command(["status", *self._options, "--incomplete", "--json", *found])
             yield from _command([*words, "-a notes_file=notes.jsonl"])
         else:
             yield from _command(words, list(group.shown))
+
+
+def _selection(remedy: Remedy, group: _Group) -> list[str]:
+    """Return the words that select a group's notes from the output of ``--json``.
+
+    A note that is crawled again keeps its stop reason until it ends again.
+    """
+    if remedy.advice:
+        return [f"| grep -F {shlex.quote(remedy.advice)} > notes.jsonl"]
+    reasons = [f"-e {shlex.quote(_pair('stop_reason', reason))}" for reason in group.reasons]
+    ended = shlex.quote(_pair("state", "ended"))
+    return [f"| grep -F {ended}", "| grep -F", *reasons, "> notes.jsonl"]
+
+
+def _pair(name: str, text: str) -> str:
+    """Return a field as ``--json`` prints it."""
+    return json.dumps({name: text})[1:-1]
 
 
 _HELD = ("comments_collected", "replies_collected")
