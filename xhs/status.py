@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from xhs.api.endpoints import SORTS, VERSIONS
 from xhs.crawl.note_ids import NOTE_URL
@@ -39,6 +40,8 @@ EMPTY = (
 """The lines about an empty ledger."""
 
 _STATES_NOT_ENDED = ("queued", "running", "unfinished")
+_KNOWN_WORDS = {*StopReason, *_STATES_NOT_ENDED, "ended"}
+_LONGEST_UNKNOWN = 30
 _IDS_A_LINE = 3
 _COLUMNS = "  {:60}  {:12} {:>8}  {:>7} {:>5}"
 
@@ -134,7 +137,7 @@ def _remedy_of(stop: StopReason, version: str) -> Remedy:
 def _missing_comments(
     note: Mapping[str, Any], missing: int, orders: Collection[str], rejected: int
 ) -> Finding:
-    which = f"{missing} of {note.get('comment_count_l1')}"
+    which = f"{missing} of {_number(note.get('comment_count_l1'))}"
     facts = f"{which} comments missing"
     if rejected:
         sentence = f"{which} not held, {rejected} in `rejected`: see there, and `scrapy recover`"
@@ -152,7 +155,8 @@ def _missing_comments(
 
 
 def _missing_replies(note: Mapping[str, Any], price: Price | None) -> Finding:
-    which = f"{note['replies_missing']} of {note.get('replies_reported')} replies"
+    missing, reported = (_number(note.get(f"replies_{name}")) for name in ("missing", "reported"))
+    which = f"{missing} of {reported} replies"
     calls = note.get("replies_calls")
     if not calls:
         sentence = f"{which} not held: the API does not show them"
@@ -198,7 +202,7 @@ class Overview:
 
     def add(self, note: Mapping[str, Any], found: Sequence[Finding]) -> None:
         """Add a note, with what is wrong with it."""
-        self._states[str(note.get("state"))] += 1
+        self._states[_word(note.get("state"))] += 1
         self._sums["complete"] += note.get("complete") is True
         for name in (*_HELD, *_MISSING, "billed_calls"):
             self._sums[name] += _number(note.get(name))
@@ -213,15 +217,15 @@ class Overview:
         group = self._groups.setdefault(remedy, _Group())
         group.count += 1
         group.calls += sum(each.calls for each in found)
-        state, stop = str(note.get("state")), note.get("stop_reason")
-        reason = str(stop) if stop and state in ("ended", "unfinished") else state
+        state, stop = _word(note.get("state")), note.get("stop_reason")
+        reason = _word(stop) if stop and state in ("ended", "unfinished") else state
         facts = [each.facts for each in found if each.facts]
         if remedy == _RESUME:
             reason = "ended before" if state == "ended" else reason
             facts = [reason, *facts]
         group.reasons[reason] += 1
         if len(group.shown) < NOTES_SHOWN:
-            group.shown[str(note["_id"])] = ", ".join(facts)
+            group.shown[_safe_id(note["_id"])] = ", ".join(facts)
 
     def lines(self, *, only_incomplete: bool = False) -> Iterator[str]:
         """Yield the lines: the sums, each group with its command, and the notes that need nothing.
@@ -306,7 +310,7 @@ def note_lines(note: Mapping[str, Any], price: Price | None = None) -> Iterator[
     stop, calls = note.get("stop_reason"), _number(note.get("billed_calls"))
     replies, reported = (_number(note.get(f"replies_{name}")) for name in ("collected", "reported"))
     facts = {
-        "state": str(note.get("state")) + (f" ({stop})" if stop else ""),
+        "state": _word(note.get("state")) + (f" ({_word(stop)})" if stop else ""),
         "complete": "yes" if note.get("complete") is True else "no",
         "comments": f"{_held(note) or '0 comments'} held",
         "replies": f"{replies} of {reported} replies held",
@@ -320,15 +324,29 @@ def note_lines(note: Mapping[str, Any], price: Price | None = None) -> Iterator[
 
 def link(note_id: str) -> str:
     """Return the link of a note."""
-    return f"{NOTE_URL}{note_id}"
+    return f"{NOTE_URL}{_safe_id(note_id)}"
+
+
+def _safe_id(note_id: object) -> str:
+    """Return an ID of the database. If it is none, what a terminal or a shell obeys is escaped."""
+    return quote(str(note_id), safe="")
+
+
+def _word(value: object) -> str:
+    """Return a state or a stop reason of the database; one that is not known in quotation marks.
+
+    A terminal would obey its control characters.
+    """
+    is_known = isinstance(value, str) and value in _KNOWN_WORDS
+    return str(value) if is_known else ascii(value)[:_LONGEST_UNKNOWN]
 
 
 def _row(note: Mapping[str, Any]) -> str:
     numbers = [note.get(name) for name in (*_HELD, "billed_calls")]
     return _COLUMNS.format(
         link(note["_id"]),
-        str(note.get("stop_reason") or note.get("state")),
-        *("" if number is None else number for number in numbers),
+        _word(note.get("stop_reason") or note.get("state")),
+        *(number if isinstance(number, int) else "" for number in numbers),
     ).rstrip()
 
 
@@ -373,8 +391,8 @@ def _wrap(text: str, indent: str) -> list[str]:
 
 def _held(note: Mapping[str, Any]) -> str:
     held, reported = note.get("comments_collected"), note.get("comment_count_l1")
-    if reported is None:
-        return f"{held} comments" if held else ""
+    if not isinstance(reported, int):
+        return f"{_number(held)} comments" if held else ""
     return f"{_number(held)} of {reported} comments"
 
 

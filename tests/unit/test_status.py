@@ -353,6 +353,24 @@ def test_one_note_in_detail() -> None:
     ]
 
 
+ESCAPE = "\x1b]0;a title\x07"
+
+
+@pytest.mark.parametrize("state", ["ended", "queued", "unfinished", ESCAPE])
+@pytest.mark.parametrize("stop", ["complete", "refused", ESCAPE])
+def test_what_somebody_else_wrote_to_the_ledger_does_not_reach_the_terminal(
+    state: str, stop: str
+) -> None:
+    numbers: Document = dict.fromkeys(
+        ("comment_count_l1", "comments_collected", "replies_collected", "replies_reported"), ESCAPE
+    )
+    odd = note(state=state, stop_reason=stop, missing=3, replies_missing=2, **numbers)
+    odd["_id"] = f"'; {ESCAPE}"
+    lines = [*printed([odd]), *note_lines(odd, PRICE)]
+    assert [line for line in lines if not line.isprintable()] == []
+    assert "a title" not in "".join(word for words in commands(lines) for word in words)
+
+
 @st.composite
 def ledgers(draw: st.DrawFn) -> list[Document]:
     """Draw the notes of a ledger: any state and end, counts up to a hundred thousand comments."""
