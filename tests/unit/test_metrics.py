@@ -208,7 +208,7 @@ def test_a_refusal_changes_the_status_and_the_reason_alone(tmp_path: Path) -> No
 
 
 class _Crawler:
-    """What the extension uses of a crawler."""
+    """The part of a crawler that the extension uses."""
 
     def __init__(self) -> None:
         self.found: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""What ``scrapy status`` prints, from documents of the ledger."""
+"""Output of ``scrapy status``, from documents of the ledger."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class Stage(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrawlProgress:
-    """What a crawl has done, what it will do, and what it is waiting for.
+    """Work of a crawl that is done, work that is left, and the reasons why it waits.
 
     ``notes`` is None until they are counted, ``calls_left`` until a first page has come.
     ``max_calls`` is 0 without a budget. ``delay``: seconds between two calls, because others were
