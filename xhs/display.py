@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from functools import cached_property
+from math import inf
 from typing import Any, Self
 
 from scrapy import Spider, signals
 from scrapy.crawler import Crawler
+from scrapy.exceptions import NotConfigured
 from scrapy.extensions.logstats import LogStats
+from scrapy.settings import SETTINGS_PRIORITIES
 from scrapy.utils.asyncio import AsyncioLoopingCall, create_looping_call
 from scrapy.utils.reactor import is_reactor_installed
 from twisted.internet.task import LoopingCall
@@ -47,21 +50,35 @@ class ProgressDisplay(LogStats):
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
-        extension = super().from_crawler(crawler)
+        """Make the extension, also if the interval is 0: there is no line then.
+
+        The commands ``parse`` and ``shell`` set it to 0 themselves. They have no display either.
+        """
+        settings = crawler.settings
+        interval = settings.getfloat("LOGSTATS_INTERVAL")
+        is_of_command = settings.getpriority("LOGSTATS_INTERVAL") == SETTINGS_PRIORITIES["command"]
+        if not interval and is_of_command:
+            raise NotConfigured
+        extension = cls(crawler.stats, interval or inf)
         extension.crawler = crawler
+        crawler.signals.connect(extension.spider_opened, signals.spider_opened)
+        crawler.signals.connect(extension.spider_closed, signals.spider_closed)
         return extension
 
     def spider_opened(self, spider: Spider) -> None:
         self._display: Display | None = None
         self._refreshes: AsyncioLoopingCall | LoopingCall | None = None
+        has_lines = self.interval < inf
         if not isinstance(spider, CommentsSpider):
-            super().spider_opened(spider)
+            if has_lines:
+                super().spider_opened(spider)
             return
         self._spider = spider
         self._rate = Rate(_RATE_SECONDS)
         self._rate.update(time.monotonic(), 0)
-        self.task = create_looping_call(self.log, spider)
-        self.task.start(self.interval, now=False)
+        if has_lines:
+            self.task = create_looping_call(self.log, spider)
+            self.task.start(self.interval, now=False)
         if self._is_displayed():
             self._show()
 

@@ -180,11 +180,12 @@ def read_metrics(path: Path) -> Samples:
 def record_refusal(path: str) -> None:
     """Write that the last crawl was refused before it began, if ``XHS_METRICS_FILE`` is set.
 
-    What the file says about earlier crawls stays. A path that cannot be written is ignored: it may
-    be why the crawl was refused.
+    What the file says about other crawls stays: one of them may be running, or was killed. A path
+    that cannot be written is ignored: it may be why the crawl was refused.
     """
     if path:
         end = end_samples(ExitStatus.WRONG_INPUT, CloseReason.WRONG_INPUT, time())
+        del end["xhs_running"]
         with suppress(OSError):
             write_metrics(Path(path), read_metrics(Path(path)) | end)
 
@@ -258,7 +259,8 @@ class MetricsFile(Component):
         if not self._is_crawl:
             return
         stats = self._crawler.stats.get_stats()
-        left = stats.get(Stat.NOTES_LEFT, CrawlState.of(self._crawler).notes_left)
+        state = self._crawler.get_extension(CrawlState)  # none if EXTENSIONS lacks it
+        left = stats.get(Stat.NOTES_LEFT, state.notes_left if state else None)
         samples: Samples = {
             "xhs_running": {"": 1},
             "xhs_start_timestamp_seconds": {"": self._started},

@@ -6,6 +6,7 @@ The names are used in the ledger, in feeds, in stats and as Scrapy's ``finish_re
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class StopReason(StrEnum):
@@ -89,24 +90,52 @@ _UNFINISHED = frozenset(
     }
 )
 
-_NO_USABLE_CURSOR = (
-    "the API gave no usable cursor: try mode=full later, or another JUSTONEAPI_COMMENTS_VERSION"
+
+class Advice(NamedTuple):
+    """Advice about notes: a sentence, and the command that may help, without ``scrapy``.
+
+    In the command, ``{}`` is another version of the endpoint. It is empty if none is known.
+    """
+
+    sentence: str
+    command: str = ""
+
+
+_FULL = "crawl comments -a mode=full"
+_OTHER_VERSION = f"{_FULL} -s JUSTONEAPI_COMMENTS_VERSION={{}}"
+_NO_USABLE_CURSOR = Advice(
+    "the API gave no usable cursor: try mode=full later, or another JUSTONEAPI_COMMENTS_VERSION",
+    _FULL,
 )
 ADVICE = {
-    StopReason.NOT_FOUND: "does not exist, or is hidden",
-    StopReason.REFUSED: "the API rejects the request (code 400): try -a mode=full",
+    StopReason.NOT_FOUND: Advice("does not exist, or is hidden"),
+    StopReason.REFUSED: Advice(
+        "the API rejects the request (code 400): try -a mode=full",
+        _FULL,
+    ),
     StopReason.CURSOR_REPEATED: _NO_USABLE_CURSOR,
     StopReason.CURSOR_MISSING: _NO_USABLE_CURSOR,
     StopReason.NO_PROGRESS: _NO_USABLE_CURSOR,
-    StopReason.CURSOR_IGNORED: "the endpoint serves the first page only: try another "
-    "JUSTONEAPI_COMMENTS_VERSION (the replies endpoint has only one)",
-    StopReason.UNREADABLE_ANSWER: "this version of xhs cannot read the provider's answers; a store "
-    "keeps them whole in `rejected`. Try another JUSTONEAPI_COMMENTS_VERSION (the replies endpoint "
-    "has only one), or a newer xhs",
-    StopReason.ALL_REJECTED: "no comment was valid; a store keeps them whole in `rejected`, with "
-    "the reasons, and `scrapy recover` stores them once the schemas allow it",
-    StopReason.EMPTY_ANSWER: "the provider billed answers without data; ask the provider, and try "
-    "again later with mode=resume",
+    StopReason.CURSOR_IGNORED: Advice(
+        "the endpoint serves the first page only: try another JUSTONEAPI_COMMENTS_VERSION (the "
+        "replies endpoint has only one)",
+        _OTHER_VERSION,
+    ),
+    StopReason.UNREADABLE_ANSWER: Advice(
+        "this version of xhs cannot read the provider's answers; a store keeps them whole in "
+        "`rejected`. Try another JUSTONEAPI_COMMENTS_VERSION (the replies endpoint has only one), "
+        "or a newer xhs",
+        _OTHER_VERSION,
+    ),
+    StopReason.ALL_REJECTED: Advice(
+        "no comment was valid; a store keeps them whole in `rejected`, with the reasons, and "
+        "`scrapy recover` stores them once the schemas allow it",
+        "recover",
+    ),
+    StopReason.EMPTY_ANSWER: Advice(
+        "the provider billed answers without data; ask the provider, and try again later with "
+        "mode=resume"
+    ),
 }
 """Advice about notes by their stop reason. A reason without an entry needs none."""
 

@@ -79,7 +79,7 @@ def crawl_result(
         command: the command that continues the crawl.
         stopped: why the crawl was stopped, and what to do.
         price: price of a billed call.
-        feeds: addresses of the feeds that were written.
+        feeds: addresses of the feeds that were stored.
         stored_in: the database and its server.
     """
     billed, unknown = stats.get(Stat.CALLS_BILLED, 0), stats.get(Stat.CALLS_UNKNOWN, 0)
@@ -175,7 +175,8 @@ def _summary(result: CrawlResult) -> Iterator[tuple[str, str]]:
     if users := items.get("user"):
         yield "Users", f"{users:,}, each counted once a page"
     if missing := list(_missing(result)):
-        yield "Missing", f"{' and '.join(missing)}: see `scrapy status --incomplete`"
+        see = ": see `scrapy status --incomplete`" if result["stored_in"] else ""
+        yield "Missing", f"{' and '.join(missing)}{see}"
     if rejected := result["rejected"]:
         yield "Rejected", f"{rejected:,} objects that are no valid items"
     yield "Calls", ", ".join(_calls(result["calls"]))
@@ -256,7 +257,7 @@ def _left_lines(result: CrawlResult) -> Iterator[tuple[int, str]]:
         yield logging.ERROR, f"No note was crawled to its end: {closed}"
     for reason, advice in ADVICE.items():
         if reason in reasons:
-            yield logging.WARNING, f"{reasons[reason]} {reason}: {advice}"
+            yield logging.WARNING, f"{reasons[reason]} {reason}: {advice.sentence}"
     if result["resume"]:
         if "notes_file=- " in f"{result['resume']} ":
             yield logging.WARNING, "Give the next command the same list on standard input"

@@ -1,4 +1,4 @@
-"""What ``scrapy status`` prints about the notes of the ledger, from their documents.
+"""Output of ``scrapy status`` about the notes of the ledger, from their documents.
 
 Each note has :class:`Finding` objects: what is wrong with it, and the :class:`Remedy`. Notes with
 the same remedy form a group with one command. :class:`Overview` collects the groups in one pass
@@ -7,6 +7,7 @@ over the ledger, and keeps only the notes that it shows.
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import textwrap
@@ -15,6 +16,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from xhs.api.endpoints import SORTS, VERSIONS
 from xhs.crawl.note_ids import NOTE_URL
@@ -38,16 +40,18 @@ EMPTY = (
 """The lines about an empty ledger."""
 
 _STATES_NOT_ENDED = ("queued", "running", "unfinished")
+_KNOWN_WORDS = {*StopReason, *_STATES_NOT_ENDED, "ended"}
+_LONGEST_UNKNOWN = 30
 _IDS_A_LINE = 3
 _COLUMNS = "  {:60}  {:12} {:>8}  {:>7} {:>5}"
 
 
 class Remedy(NamedTuple):
-    """What a group of notes needs. Groups are printed in the order of ``rank``.
+    """Remedy for a group of notes. Groups are printed in the order of ``rank``.
 
     ``command``: without ``scrapy``; empty if nothing can be done. ``takes_notes``: it
     must name the notes. ``advice``: a text by which the notes are found in the output of
-    ``scrapy status --json``.
+    ``scrapy status --json``; empty if they are found by their stop reasons.
     """
 
     rank: int
@@ -84,16 +88,6 @@ _REJECTED = Remedy(
     "recover",
 )
 _WITH_REASONS = (_RESUME.title, _ABNORMALLY)
-_BY_REASON = {
-    StopReason.REFUSED: "crawl comments -a mode=full",
-    StopReason.CURSOR_REPEATED: "crawl comments -a mode=full",
-    StopReason.CURSOR_MISSING: "crawl comments -a mode=full",
-    StopReason.NO_PROGRESS: "crawl comments -a mode=full",
-    StopReason.CURSOR_IGNORED: "crawl comments -a mode=full -s JUSTONEAPI_COMMENTS_VERSION={}",
-    StopReason.UNREADABLE_ANSWER: "crawl comments -a mode=full -s JUSTONEAPI_COMMENTS_VERSION={}",
-    StopReason.ALL_REJECTED: "recover",
-}
-"""Commands for notes that ended abnormally, by stop reason; ``{}`` is another version."""
 
 
 def findings(
@@ -118,7 +112,7 @@ def findings(
         sentence = "not finished: -a mode=resume" if state == "unfinished" else ""
         yield Finding(sentence, _RESUME, _held(note))
     elif state == "ended" and stop in ADVICE:
-        yield Finding(ADVICE[stop], _remedy_of(stop, version), _held(note))
+        yield Finding(ADVICE[stop].sentence, _remedy_of(stop, version), _held(note))
     elif state == "ended" and stop in READ and isinstance(missing, int) and missing:
         yield _missing_comments(note, missing, orders, rejected)
     if stop != StopReason.NOT_FOUND and note.get("replies_missing"):
@@ -135,16 +129,15 @@ def _remedy_of(stop: StopReason, version: str) -> Remedy:
     if stop == StopReason.NOT_FOUND:
         return Remedy(9, "Not found", "These notes do not exist, or are hidden.")
     other = next(each for each in VERSIONS if each != version)
-    command = _BY_REASON.get(stop, "").format(other)
-    found_by = ADVICE[stop].partition(":")[0].partition("'")[0]
-    hint = f"{ADVICE[stop][0].upper()}{ADVICE[stop][1:]}."
-    return Remedy(1, _ABNORMALLY, hint, command, command.startswith("crawl"), found_by)
+    sentence, command = ADVICE[stop]
+    hint = f"{sentence[0].upper()}{sentence[1:]}."
+    return Remedy(1, _ABNORMALLY, hint, command.format(other), command.startswith("crawl"))
 
 
 def _missing_comments(
     note: Mapping[str, Any], missing: int, orders: Collection[str], rejected: int
 ) -> Finding:
-    which = f"{missing} of {note.get('comment_count_l1')}"
+    which = f"{missing} of {_number(note.get('comment_count_l1'))}"
     facts = f"{which} comments missing"
     if rejected:
         sentence = f"{which} not held, {rejected} in `rejected`: see there, and `scrapy recover`"
@@ -162,7 +155,8 @@ def _missing_comments(
 
 
 def _missing_replies(note: Mapping[str, Any], price: Price | None) -> Finding:
-    which = f"{note['replies_missing']} of {note.get('replies_reported')} replies"
+    missing, reported = (_number(note.get(f"replies_{name}")) for name in ("missing", "reported"))
+    which = f"{missing} of {reported} replies"
     calls = note.get("replies_calls")
     if not calls:
         sentence = f"{which} not held: the API does not show them"
@@ -208,7 +202,7 @@ class Overview:
 
     def add(self, note: Mapping[str, Any], found: Sequence[Finding]) -> None:
         """Add a note, with what is wrong with it."""
-        self._states[str(note.get("state"))] += 1
+        self._states[_word(note.get("state"))] += 1
         self._sums["complete"] += note.get("complete") is True
         for name in (*_HELD, *_MISSING, "billed_calls"):
             self._sums[name] += _number(note.get(name))
@@ -223,15 +217,15 @@ class Overview:
         group = self._groups.setdefault(remedy, _Group())
         group.count += 1
         group.calls += sum(each.calls for each in found)
-        state, stop = str(note.get("state")), note.get("stop_reason")
-        reason = str(stop) if stop and state in ("ended", "unfinished") else state
+        state, stop = _word(note.get("state")), note.get("stop_reason")
+        reason = _word(stop) if stop and state in ("ended", "unfinished") else state
         facts = [each.facts for each in found if each.facts]
         if remedy == _RESUME:
             reason = "ended before" if state == "ended" else reason
             facts = [reason, *facts]
         group.reasons[reason] += 1
         if len(group.shown) < NOTES_SHOWN:
-            group.shown[str(note["_id"])] = ", ".join(facts)
+            group.shown[_safe_id(note["_id"])] = ", ".join(facts)
 
     def lines(self, *, only_incomplete: bool = False) -> Iterator[str]:
         """Yield the lines: the sums, each group with its command, and the notes that need nothing.
@@ -265,7 +259,7 @@ class Overview:
             yield from _wrap(f"{remedy.title}: {_notes(group.count)}{reasons}", "")
             for reason in group.reasons if remedy == _RESUME else ():
                 if (stop := read_reason(reason)) in ADVICE:
-                    yield from _wrap(f"{reason}: {ADVICE[stop]}", "  ")
+                    yield from _wrap(f"{reason}: {ADVICE[stop].sentence}", "  ")
             calls = f"At most {group.calls} calls{in_money(self.price, group.calls)}. "
             yield from _wrap((calls if group.calls else "") + remedy.hint, "  ")
             yield from self._command(remedy, group)
@@ -282,11 +276,28 @@ class Overview:
         if not remedy.takes_notes:
             yield from _command(words)
         elif group.count > len(group.shown):
-            find = f"| grep -F {shlex.quote(remedy.advice)} > notes.jsonl"
-            yield from _command(["status", *self._options, "--incomplete", "--json", find])
+            found = _selection(remedy, group)
+            yield from _command(["status", *self._options, "--incomplete", "--json", *found])
             yield from _command([*words, "-a notes_file=notes.jsonl"])
         else:
             yield from _command(words, list(group.shown))
+
+
+def _selection(remedy: Remedy, group: _Group) -> list[str]:
+    """Return the words that select a group's notes from the output of ``--json``.
+
+    A note that is crawled again keeps its stop reason until it ends again.
+    """
+    if remedy.advice:
+        return [f"| grep -F {shlex.quote(remedy.advice)} > notes.jsonl"]
+    reasons = [f"-e {shlex.quote(_pair('stop_reason', reason))}" for reason in group.reasons]
+    ended = shlex.quote(_pair("state", "ended"))
+    return [f"| grep -F {ended}", "| grep -F", *reasons, "> notes.jsonl"]
+
+
+def _pair(name: str, text: str) -> str:
+    """Return a field as ``--json`` prints it."""
+    return json.dumps({name: text})[1:-1]
 
 
 _HELD = ("comments_collected", "replies_collected")
@@ -299,7 +310,7 @@ def note_lines(note: Mapping[str, Any], price: Price | None = None) -> Iterator[
     stop, calls = note.get("stop_reason"), _number(note.get("billed_calls"))
     replies, reported = (_number(note.get(f"replies_{name}")) for name in ("collected", "reported"))
     facts = {
-        "state": str(note.get("state")) + (f" ({stop})" if stop else ""),
+        "state": _word(note.get("state")) + (f" ({_word(stop)})" if stop else ""),
         "complete": "yes" if note.get("complete") is True else "no",
         "comments": f"{_held(note) or '0 comments'} held",
         "replies": f"{replies} of {reported} replies held",
@@ -313,15 +324,29 @@ def note_lines(note: Mapping[str, Any], price: Price | None = None) -> Iterator[
 
 def link(note_id: str) -> str:
     """Return the link of a note."""
-    return f"{NOTE_URL}{note_id}"
+    return f"{NOTE_URL}{_safe_id(note_id)}"
+
+
+def _safe_id(note_id: object) -> str:
+    """Return an ID of the database. If it is none, what a terminal or a shell obeys is escaped."""
+    return quote(str(note_id), safe="")
+
+
+def _word(value: object) -> str:
+    """Return a state or a stop reason of the database; one that is not known in quotation marks.
+
+    A terminal would obey its control characters.
+    """
+    is_known = isinstance(value, str) and value in _KNOWN_WORDS
+    return str(value) if is_known else ascii(value)[:_LONGEST_UNKNOWN]
 
 
 def _row(note: Mapping[str, Any]) -> str:
     numbers = [note.get(name) for name in (*_HELD, "billed_calls")]
     return _COLUMNS.format(
         link(note["_id"]),
-        str(note.get("stop_reason") or note.get("state")),
-        *("" if number is None else number for number in numbers),
+        _word(note.get("stop_reason") or note.get("state")),
+        *(number if isinstance(number, int) else "" for number in numbers),
     ).rstrip()
 
 
@@ -366,8 +391,8 @@ def _wrap(text: str, indent: str) -> list[str]:
 
 def _held(note: Mapping[str, Any]) -> str:
     held, reported = note.get("comments_collected"), note.get("comment_count_l1")
-    if reported is None:
-        return f"{held} comments" if held else ""
+    if not isinstance(reported, int):
+        return f"{_number(held)} comments" if held else ""
     return f"{_number(held)} of {reported} comments"
 
 

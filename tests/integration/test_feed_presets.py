@@ -385,6 +385,13 @@ def test_a_feed_that_fails_takes_no_other_with_it(project: Project, kind: str) -
         check_csv(path, kind, done.items(kind))
 
 
+def test_a_feed_that_could_not_be_sent_is_not_among_those_written(project: Project) -> None:
+    done = project.crawl("-O", "ftp://127.0.0.1:1/out.jsonl", notes=[NOTE])
+    assert done.status == 1, done
+    written = [str(project.folder / "feed-1.json")]
+    assert done.run["feeds"] == {"stored": 1, "failed": 1, "items_missed": 0, "written": written}
+
+
 BREAKING = """
 from scrapy.exporters import JsonItemExporter
 

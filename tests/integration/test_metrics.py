@@ -92,6 +92,7 @@ def test_metrics_agree_with_the_stats(api: Simulator, project: Project, path: Pa
 
     text = path.read_text(encoding="utf-8")
     assert project.crawl(notes=[WHOLE], dry_run="1", feed=False).status == 0
+    assert project.crawl(notes=[WHOLE], dry_run="1", mode="bogus", feed=False).status == 2
     assert path.read_text(encoding="utf-8") == text
     refused = project.crawl(notes=[WHOLE], mode="bogus", feed=False)
     assert refused.status == 2

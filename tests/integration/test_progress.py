@@ -15,6 +15,7 @@ from support.marks import posix
 from support.pages import page_count
 from support.proxy import Proxy
 from support.relay import Answer, relay
+from support.simulator import COMMENTS
 
 from xhs.simulator.notes import sized_note
 from xhs.store.embedded.server import resolve
@@ -189,6 +190,30 @@ def test_no_interval_no_line(api: Simulator, project: Project) -> None:
     done = crawl(project, "-s", "LOGSTATS_INTERVAL=0")
     assert done.status == 0, done
     assert not any(PROGRESS.fullmatch(line) for line in texts(done.errors.splitlines()))
+
+
+@posix
+def test_no_interval_but_a_display(project: Project, release: Event) -> None:
+    with on_terminal(project, "-s", "LOGSTATS_INTERVAL=0") as terminal:
+        terminal.wait_for("1 of 2 notes, ", "waiting for 1 answer of the API")
+        release.set()
+        assert terminal.end() == 0
+
+
+@posix
+@pytest.mark.parametrize(
+    "words",
+    [["parse", "--spider=comments", "-c", "parse_page"], ["shell", "-c", "response.status"]],
+)
+def test_a_command_for_one_page_has_no_display(
+    api: Simulator, project: Project, words: list[str]
+) -> None:
+    from support.terminal import Terminal
+
+    url = f"{api.url}{COMMENTS}?noteId={NOTES[0]}"
+    with Terminal(*words, url, environment={**project.environment, "MONGODB_URI": ""}) as terminal:
+        assert terminal.end() == 0
+    assert "\x1b[?25" not in terminal.text
 
 
 def test_an_unknown_value_is_refused(api: Simulator, project: Project) -> None:

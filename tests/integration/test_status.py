@@ -114,18 +114,21 @@ def test_nothing_to_do(project: Project) -> None:
 
 @posix
 def test_progress_through_a_long_ledger_is_shown_on_a_terminal_alone(project: Project) -> None:
+    from support.terminal import Terminal
+
     notes = "\n".join(sized_note(5, 6000 + number) for number in range(150))
     assert project.command("enqueue", "-", stdin=notes).status == 0
     assert project.command("status").errors == ""
-    reader, writer = os.openpty()
-    process = project.start("status", stdout=subprocess.PIPE, stderr=writer)
-    output, _ = process.communicate()
-    os.close(writer)
-    shown = os.read(reader, 1000).decode()
-    os.close(reader)
-    assert output.decode().startswith("150 notes: 150 queued; 0 complete\n")
-    written = [part.strip() for part in shown.split("\r") if part]
-    assert written == ["100 notes read …", ""]
+    for setting, is_shown in (("auto", True), ("0", False)):
+        environment = {**project.environment, "XHS_PROGRESS": setting}
+        with Terminal("status", environment=environment, stdout=subprocess.PIPE) as terminal:
+            assert terminal.process.stdout is not None
+            output = terminal.process.stdout.read().decode()
+            terminal.process.stdout.close()
+            assert terminal.end() == 0
+        assert output.startswith("150 notes: 150 queued; 0 complete\n")
+        assert ("Reading notes" in terminal.text) == is_shown
+        assert terminal.screen.lines == []
 
 
 def paste(project: Project, lines: list[str]) -> None:

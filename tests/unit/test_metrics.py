@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ from support.marks import posix
 from support.prometheus import Malformed, read_metrics
 
 from xhs import metrics
+from xhs.commands.crawl import Command
 from xhs.metrics import (
     METRICS,
     MetricsFile,
@@ -187,7 +189,11 @@ def test_a_write_that_fails_leaves_the_file_and_nothing_else(
 
 def test_a_refusal_changes_the_status_and_the_reason_alone(tmp_path: Path) -> None:
     path = tmp_path / "daily.prom"
-    before = {**samples_of(STATS, left=2), **end_samples(0, "finished", 1764239400.5)}
+    before: Samples = {
+        **samples_of(STATS, left=2),
+        **end_samples(0, "finished", 1764239400.5),
+        "xhs_running": {"": 1},
+    }
     write_metrics(path, before)
     record_refusal(str(path))
     after: Samples = {
@@ -202,7 +208,7 @@ def test_a_refusal_changes_the_status_and_the_reason_alone(tmp_path: Path) -> No
 
 
 class _Crawler:
-    """What the extension uses of a crawler."""
+    """The part of a crawler that the extension uses."""
 
     def __init__(self) -> None:
         self.found: dict[str, Any] = {}
@@ -216,10 +222,22 @@ class _Crawler:
     def get_value(self, stat: str) -> Any:
         return self.found.get(stat)
 
+    def get_extension(self, cls: type) -> Any:
+        return self if cls is MetricsFile else None
+
+    def end(self, status: int) -> None:
+        raise RuntimeError("a fault of the file")
+
+
+def test_a_fault_at_the_end_is_not_hidden() -> None:
+    command: Any = Command()
+    command.crawler_process = SimpleNamespace(bootstrap_failed=False)
+    with pytest.raises(RuntimeError, match="a fault of the file"):
+        command._conclude(_Crawler(), SimpleNamespace(), None)
+
 
 def test_it_is_written_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, crawler = tmp_path / "daily.prom", _Crawler()
-    monkeypatch.setattr(metrics, "CrawlState", _State)
     monkeypatch.setattr(MetricsFile, "interval", 0.001)
     monkeypatch.setattr(metrics, "create_looping_call", _looping_call)
 
@@ -244,14 +262,6 @@ def test_it_is_written_again_and_again(tmp_path: Path, monkeypatch: pytest.Monke
     assert values(text, "xhs_notes_left") == {"": 4}
 
 
-class _State:
-    notes_left = None
-
-    @classmethod
-    def of(cls, crawler: object) -> type[_State]:
-        return cls
-
-
 def _looping_call(function: Any) -> Any:
     from scrapy.utils.asyncio import AsyncioLoopingCall
 
@@ -261,7 +271,6 @@ def _looping_call(function: Any) -> Any:
 def test_a_disk_that_is_full_is_logged_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(metrics, "CrawlState", _State)
     monkeypatch.setattr(metrics, "create_looping_call", lambda function: None)
 
     def fail(path: Path, samples: Samples) -> None:

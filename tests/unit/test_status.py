@@ -1,7 +1,8 @@
-"""What ``scrapy status`` prints, from documents of the ledger."""
+"""Output of ``scrapy status``, from documents of the ledger."""
 
 from __future__ import annotations
 
+import json
 import shlex
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -154,7 +155,7 @@ def test_advice_for_programs(
 
 @pytest.mark.parametrize("reason", [reason for reason in ADVICE if reason.ended])
 def test_advice_for_programs_about_an_end(reason: StopReason) -> None:
-    assert advice([*findings(note(stop_reason=reason.value), ())]) == ADVICE[reason]
+    assert advice([*findings(note(stop_reason=reason.value), ())]) == ADVICE[reason].sentence
 
 
 NEEDS: dict[str, tuple[Document, list[str]]] = {
@@ -202,10 +203,36 @@ def test_one_command_for_all_notes_of_a_group(need: str, number: int) -> None:
     assert [line.split()[0] for line in listed] == [link(each["_id"]) for each in notes]
 
 
+def patterns(words: list[str]) -> list[list[str]]:
+    """Return the texts that each ``grep -F`` of a pipe looks for."""
+    found: list[list[str]] = []
+    for word in words:
+        if word == "|":
+            found.append([])
+        elif word not in ("grep", "-F", "-e"):
+            found[-1].append(word)
+    return found
+
+
+def as_json(each: Document) -> str:
+    """Return a note as ``--json`` prints it, as far as the stop reason and the advice go."""
+    fields = {name: each[name] for name in ("state", "stop_reason")}
+    return json.dumps({**fields, "advice": advice([*findings(each, {"latest"}, PRICE)])})
+
+
+def test_the_notes_of_a_group_are_found_by_all_its_reasons_if_they_are_not_crawled_again() -> None:
+    reasons = ("no_progress", "cursor_missing", "cursor_repeated")
+    notes = [note(place, stop_reason=reasons[place % 3]) for place in range(NOTES_SHOWN + 1)]
+    find, _ = commands(printed([*notes, note(99, state="running", stop_reason="no_progress")]))[1:]
+    state, stops = patterns(find[4:-2])
+    assert state == ['"state": "ended"']
+    assert sorted(stops) == sorted(f'"stop_reason": "{reason}"' for reason in reasons)
+
+
 @pytest.mark.parametrize(
     "need", [need for need, (_, words) in NEEDS.items() if "resume" not in words[1]]
 )
-def test_a_command_for_more_notes_than_are_listed_finds_them_by_their_advice(need: str) -> None:
+def test_a_command_for_more_notes_than_are_listed_finds_them(need: str) -> None:
     fields, words = NEEDS[need]
     others = [
         note(900 + place, **other)
@@ -216,15 +243,12 @@ def test_a_command_for_more_notes_than_are_listed_finds_them_by_their_advice(nee
     lines = printed(notes)
     find, crawl = commands(lines)
     assert find[:4] == ["scrapy", "status", "--incomplete", "--json"]
-    assert find[4:7] == ["|", "grep", "-F"]
-    assert find[8:] == [">", "notes.jsonl"]
+    assert find[-2:] == [">", "notes.jsonl"]
     assert crawl == ["scrapy", "crawl", "comments", *words, "-a", "notes_file=notes.jsonl"]
-    found = [
-        each["_id"]
-        for each in [*notes, *others]
-        if find[7] in (advice([*findings(each, {"latest"}, PRICE)]) or "")
-    ]
-    assert found == [each["_id"] for each in notes]
+    found = [*notes, *others]
+    for texts in patterns(find[4:-2]):
+        found = [each for each in found if any(text in as_json(each) for text in texts)]
+    assert found == notes
     assert len([line for line in lines if line.startswith("  https://")]) == NOTES_SHOWN
     assert lines[-1].strip() == "… and 3 more; `scrapy status --json` lists all"
 
@@ -327,6 +351,24 @@ def test_one_note_in_detail() -> None:
         "  first seen    2026-11-27 10:30 UTC",
         "  last crawled  never",
     ]
+
+
+ESCAPE = "\x1b]0;a title\x07"
+
+
+@pytest.mark.parametrize("state", ["ended", "queued", "unfinished", ESCAPE])
+@pytest.mark.parametrize("stop", ["complete", "refused", ESCAPE])
+def test_what_somebody_else_wrote_to_the_ledger_does_not_reach_the_terminal(
+    state: str, stop: str
+) -> None:
+    numbers: Document = dict.fromkeys(
+        ("comment_count_l1", "comments_collected", "replies_collected", "replies_reported"), ESCAPE
+    )
+    odd = note(state=state, stop_reason=stop, missing=3, replies_missing=2, **numbers)
+    odd["_id"] = f"'; {ESCAPE}"
+    lines = [*printed([odd]), *note_lines(odd, PRICE)]
+    assert [line for line in lines if not line.isprintable()] == []
+    assert "a title" not in "".join(word for words in commands(lines) for word in words)
 
 
 @st.composite

@@ -62,6 +62,7 @@ class Command(CrawlCommand):
     def process_options(self, args: list[str], opts: argparse.Namespace) -> None:
         """Read the options, and set up the JSON log before the first line is logged."""
         given, self._repeated = read_arguments(opts.spargs)
+        self._is_dry_run = given.get("dry_run") == "1"
         opts.spargs = [f"{name}={value}" for name, value in given.items()]
         super().process_options(args, opts)
         if self.settings["XHS_LOG_FORMAT"] == "json":
@@ -152,7 +153,8 @@ class Command(CrawlCommand):
             if not shown:
                 sys.stderr.write(f"error: {error}\n")
         self._log_result(refused_result(errors))
-        record_refusal(self.settings["XHS_METRICS_FILE"])
+        if not self._is_dry_run:
+            record_refusal(self.settings["XHS_METRICS_FILE"])
         self.exitcode = ExitStatus.WRONG_INPUT
 
     def _conclude_interrupted(self, opts: argparse.Namespace) -> None:
@@ -165,10 +167,11 @@ class Command(CrawlCommand):
 
     def _conclude(self, crawler: Crawler, opts: argparse.Namespace, price: Price | None) -> None:
         stats: dict[str, Any] = {}
-        state = budget = place = exporter = None
+        state = budget = place = exporter = metrics = None
         with suppress(RuntimeError):  # the crawl failed before it had stats, or extensions
             stats = crawler.stats.get_stats()
             exporter = crawler.get_extension(FeedExporter)
+            metrics = crawler.get_extension(MetricsFile)
             state, budget = CrawlState.of(crawler), CallBudget.of(crawler)
             place = CrawlStore.of(crawler).place
         has_begun = stats.get(Stat.NOTES_BEGUN) or shutdown.received
@@ -177,8 +180,8 @@ class Command(CrawlCommand):
         self.exitcode = exit_status(stats)
         if self.crawler_process.bootstrap_failed:
             self.exitcode = ExitStatus.FAILED
-        with suppress(RuntimeError):  # no metrics are written, or the crawl has no stats
-            MetricsFile.of(crawler).end(self.exitcode)
+        if metrics:
+            metrics.end(self.exitcode)
         spider = crawler.spider
         if isinstance(spider, CommentsSpider):
             if spider.estimate:
@@ -195,7 +198,7 @@ class Command(CrawlCommand):
             command,
             stopped,
             price,
-            feeds=exporter.closed if exporter else (),
+            feeds=exporter.stored if exporter else (),
             stored_in=place,
         )
         self._log_end(result)

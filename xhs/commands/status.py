@@ -32,8 +32,6 @@ _INCOMPLETE = {
     ]
 }
 
-_PROGRESS_STEP = 100
-
 
 class Command(StoreCommand):
     """Prints what is wrong first, with the command that mends it."""
@@ -79,20 +77,20 @@ class Command(StoreCommand):
         async with store:
             if (note_id := query.get("_id")) and not await self._has(store, query, note_id):
                 return
-            async for note in store.ledger.notes(query):
-                found = await self._findings(store, note, overview.price)
-                if opts.json:
-                    self.print(json.dumps(_plain(note), ensure_ascii=False))
-                else:
-                    overview.add(note, found)
-                    if note_id:
-                        self._print_lines(note_lines(note, overview.price))
-                    elif overview.count % _PROGRESS_STEP == 0:
-                        _show_progress(f"{overview.count} notes read …")
             if opts.json:
+                async for note in store.ledger.notes(query):
+                    await self._findings(store, note, overview.price)
+                    self.print(json.dumps(_plain(note), ensure_ascii=False))
                 return
-            _show_progress("")
+            of_note: list[str] = []
+            with self.progress("Reading notes") as advance:
+                async for note in store.ledger.notes(query):
+                    overview.add(note, await self._findings(store, note, overview.price))
+                    if note_id:
+                        of_note += note_lines(note, overview.price)
+                    advance(1)
             if note_id:
+                self._print_lines(of_note)
                 self._print_lines(overview.group_lines(with_notes=False))
             elif overview.count:
                 self._print_lines(overview.lines(only_incomplete=opts.incomplete))
@@ -140,13 +138,6 @@ class Command(StoreCommand):
         else:
             self.fail(f"note {note_id} is not in the ledger", ExitStatus.FAILED)
         return False
-
-
-def _show_progress(text: str) -> None:
-    """Replace the line of progress, if a person sees it: a long ledger may take minutes."""
-    if sys.stderr.isatty():
-        sys.stderr.write(f"\r{text:30}\r")
-        sys.stderr.flush()
 
 
 def _options(given: Iterable[str]) -> list[str]:

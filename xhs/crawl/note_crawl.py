@@ -250,7 +250,7 @@ def _log_end(paginator: CommentPaginator, stop: StopReason, failure: str) -> Non
     page, level = paginator.pages, logging.WARNING
     if failure:
         page, level = page + 1, logging.ERROR
-    why = failure or ADVICE.get(stop)
+    why = failure or (ADVICE[stop].sentence if stop in ADVICE else "")
     detail = f": {why}" if why else ""
     logger.log(
         level, "%s ended at page %d: %s%s", chain_name(paginator.next_page), page, stop, detail

@@ -14,6 +14,9 @@ _MINUTE, _HOUR = 60, 3600
 _QUIET_SECONDS = 2.0
 """Seconds without a page after which the crawl says that it waits for the API."""
 
+_SHOWN_WHOLE = 10.0
+"""The shortest delay that is shown without a decimal, in seconds."""
+
 
 class Stage(Enum):
     """Stage of a crawl."""
@@ -26,9 +29,9 @@ class Stage(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrawlProgress:
-    """What a crawl has done, what it will do, and what it is waiting for.
+    """Work of a crawl that is done, work that is left, and the reasons why it waits.
 
-    ``notes`` is None until they are counted, ``calls_left`` until a first page tells it.
+    ``notes`` is None until they are counted, ``calls_left`` until a first page has come.
     ``max_calls`` is 0 without a budget. ``delay``: seconds between two calls, because others were
     refused as too fast. ``retries``: calls that wait to be repeated, the first one for ``retry_in``
     seconds; ``too_fast`` if all of them were refused as too fast. ``store_silence``: seconds for
@@ -95,7 +98,8 @@ class CrawlProgress:
         elif self.store_is_behind:
             yield "waiting for the store"
         if self.delay:
-            yield f"rate limited, {self.delay:.2g} s between calls"
+            seconds = f"{self.delay:.1f}" if self.delay < _SHOWN_WHOLE else f"{self.delay:.0f}"
+            yield f"rate limited, {seconds} s between calls"
         if self.retries and self.too_fast and not self.delay:
             yield f"rate limited, {ceil(self.retry_in)} s"
         elif self.retries:

@@ -8,9 +8,10 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO, Any
 
-from scrapy import Spider, signals
+from scrapy import Spider
 from scrapy.crawler import Crawler
 from scrapy.extensions import feedexport
+from scrapy.utils.defer import ensure_awaitable
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
@@ -47,12 +48,8 @@ class FeedExporter(feedexport.FeedExporter):
         super().__init__(crawler)
         self._broken: list[feedexport.FeedSlot] = []
         self._has_items = False
-        self.closed: list[str] = []
-        """Addresses of the feeds that are written."""
-        crawler.signals.connect(self._slot_closed, signals.feed_slot_closed)
-
-    def _slot_closed(self, slot: feedexport.FeedSlot) -> None:
-        self.closed.append(slot.uri)
+        self.stored: list[str] = []
+        """Addresses of the feeds that are stored."""
 
     def open_spider(self, spider: Spider) -> None:
         try:
@@ -94,6 +91,16 @@ class FeedExporter(feedexport.FeedExporter):
     def _miss(self) -> None:
         self.crawler.stats.inc_value(Stat.FEEDS_MISSED)
 
+    def _record_once_stored(self, slot: feedexport.FeedSlot) -> None:
+        """Have the feed recorded by its storage: Scrapy's signal comes also if this has failed."""
+        store = slot.storage.store
+
+        async def store_and_record(file: IO[bytes]) -> None:
+            await ensure_awaitable(store(file))
+            self.stored.append(slot.uri)
+
+        slot.storage.store = store_and_record  # type: ignore[assignment]
+
     async def _close_slot(self, slot: feedexport.FeedSlot, spider: Spider) -> None:
         if not self._has_items and _keeps_previous(slot, spider):
             return
@@ -103,6 +110,7 @@ class FeedExporter(feedexport.FeedExporter):
                 slot.finish_exporting()
                 feed_file(self, slot).close()
             else:
+                self._record_once_stored(slot)
                 await super()._close_slot(slot, spider)
         except Exception as error:
             if not broken:

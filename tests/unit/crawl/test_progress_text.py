@@ -48,6 +48,8 @@ def test_nothing_is_said_of_what_is_unknown() -> None:
             {"retries": 2, "retry_in": 1.0, "too_fast": True, "delay": 1.25},
             ["rate limited, 1.2 s between calls", "retrying 2 calls, next in 1 s"],
         ),
+        ({"delay": 9.94}, ["rate limited, 9.9 s between calls"]),
+        ({"delay": 120.0}, ["rate limited, 120 s between calls"]),
         ({"store_silence": (40.4, 120.0)}, ["the store is away, 40 s of 120"]),
         (
             {"store_silence": (40.4, 120.0), "store_is_behind": True, "calls_in_flight": 2},
