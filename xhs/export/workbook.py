@@ -60,6 +60,9 @@ class WorkbookWriter(Writer):
         self._folder.cleanup()
 
     def abandon(self) -> None:
+        for sheet in self._workbook.worksheets():
+            if sheet.row_data_fh is not None:
+                sheet.row_data_fh.close()
         self._folder.cleanup()
 
     def _add_sheet(self) -> None:

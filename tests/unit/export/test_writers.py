@@ -159,6 +159,7 @@ def test_a_failed_workbook_leaves_no_files(tmp_path: Path) -> None:
     with pytest.raises(KeyError):
         fail()
     assert list(tmp_path.iterdir()) == []
+    gc.collect()  # warns of files that are still open
 
 
 def test_json_lines(tmp_path: Path) -> None:
