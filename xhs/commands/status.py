@@ -108,9 +108,7 @@ class Command(StoreCommand):
 
         Add to its fields what the ledger does not keep: the current counts, and advice.
         """
-        if note.get("state") != "ended" or note.get("replies_missing") is None:
-            counts = await store.ledger.counts(note["_id"])
-            note.update(counts.fields(note.get("comment_count_l1")))
+        await store.ledger.update_counts(note)
         if note.get("replies_missing"):
             now = datetime.now(UTC)
             calls = await calls_for_replies(MongoStorage(store), read_note(note, now), now)

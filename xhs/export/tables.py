@@ -167,20 +167,12 @@ async def _notes(store: Store, selection: Selection, _: bool) -> AsyncIterator[R
         for note in batch:
             note["note_id"] = note["_id"]
             note["nickname"] = authors.get(author_ids.get(note["_id"], ""))
-            if note.get("state") != "ended" or note.get("replies_missing") is None:
-                counts = await store.ledger.counts(note["_id"])
-                reported = note.get("comment_count_l1")
-                note.update(counts.fields(reported if isinstance(reported, int) else None))
+            await store.ledger.update_counts(note)
         yield batch
 
 
 async def _history(store: Store, selection: Selection, _: bool) -> AsyncIterator[Rows]:
-    began: Document = {}
-    if selection.since is not None:
-        began["$gte"] = selection.since
-    if selection.until is not None:
-        began["$lt"] = selection.until
-    query: Document = {"began_at": began} if began else {}
+    query: Document = {"began_at": selection.period} if selection.period else {}
     if selection.note_ids is not None:
         query["note_id"] = {"$in": list(selection.note_ids)}
     async for batch in store.history.batches(query):

@@ -48,14 +48,15 @@ class Selection:
     min_likes: int | None = None
 
     @property
+    def period(self) -> Document:
+        """The condition on a time from ``since`` until before ``until``; empty without both."""
+        bounds = {"$gte": self.since, "$lt": self.until}
+        return {bound: time for bound, time in bounds.items() if time is not None}
+
+    @property
     def query(self) -> Document:
         """The conditions as a query, without the notes."""
-        created: Document = {}
-        if self.since is not None:
-            created["$gte"] = self.since
-        if self.until is not None:
-            created["$lt"] = self.until
-        query: Document = {"created_at": created} if created else {}
+        query: Document = {"created_at": self.period} if self.period else {}
         if self.first_seen_since is not None:
             query["first_seen_at"] = {"$gte": self.first_seen_since}
         if self.contains is not None:

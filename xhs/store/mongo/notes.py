@@ -292,6 +292,16 @@ class Ledger:
         counts = groups[0] if groups else {"comments": 0, "replies": 0}
         return StoredCounts(**{name: int(count) for name, count in counts.items() if name != "_id"})
 
+    async def update_counts(self, note: Document) -> None:
+        """Replace the counts in a note's document by the current ones, unless its end has them.
+
+        Raises:
+            StoreFailed: if the database does not answer.
+        """
+        if note.get("state") != "ended" or note.get("replies_missing") is None:
+            counts = await self.counts(note["_id"])
+            note.update(counts.fields(_count(note.get("comment_count_l1"))))
+
     async def count_since(self, note_id: str, since: datetime) -> int:
         """Count a note's stored first-level comments created at ``since`` or later.
 
